@@ -1,0 +1,70 @@
+"""The errors a user can meet, and the exit code each one means.
+
+CasganError
+├── ConfigError   5   a setting is missing, unknown or out of range
+├── SeriesError   3   this series cannot be converted (and why)
+│   └── PixelError 3  its pixels cannot be decoded or scaled
+├── WeightsError  5   a checkpoint or bundle is missing, damaged or of another kind
+├── OutputError   3   the result cannot be written, or would overwrite something else
+└── PeerError     6   the other DICOM node refused, aborted or stayed silent
+
+A message says which object, which tag, what was found and what was wanted. The hint says what to do
+next. Neither holds patient data: UIDs, counts and coded values only.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CasganError(Exception):
+    """The root of every error that this package raises on purpose.
+
+    Parameters
+    ----------
+    message
+        One sentence without a final stop: object, tag, found, wanted.
+    hint
+        What the user can do about it; empty when there is nothing sensible to say.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(CasganError):
+    """A setting is missing, unknown or out of range."""
+
+    exit_code = 5
+
+
+class SeriesError(CasganError):
+    """A series cannot be converted."""
+
+    exit_code = 3
+
+
+class PixelError(SeriesError):
+    """The pixels of a series cannot be decoded or scaled."""
+
+
+class WeightsError(CasganError):
+    """A checkpoint or bundle is missing, damaged or of another kind."""
+
+    exit_code = 5
+
+
+class OutputError(CasganError):
+    """The result cannot be written, or would overwrite something else."""
+
+    exit_code = 3
+
+
+class PeerError(CasganError):
+    """The other DICOM node refused, aborted or stayed silent."""
+
+    exit_code = 6
