@@ -1,0 +1,211 @@
+"""When the frames of a run were taken, as far as its headers tell.
+
+A multi-frame instance points at its timing with Frame Increment Pointer (0028,0009) (PS3.3 C.7.6.5, C.7.6.6);
+single-frame instances carry the time of each frame. Milliseconds, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
+
+DEFAULT_RATE_HZ = 15.0
+"""Frames per second of a run whose header says nothing: the usual cine rate of coronary angiography."""
+
+FRAME_TIME = "FrameTime (0018,1063)"
+FRAME_TIME_VECTOR = "FrameTimeVector (0018,1065)"
+
+_RATES = (
+    ("CineRate", "CineRate (0018,0040)"),
+    ("RecommendedDisplayFrameRate", "RecommendedDisplayFrameRate (0008,2144)"),
+)
+_MOMENTS = (
+    ("", "AcquisitionDateTime", "AcquisitionDateTime (0008,002A)"),
+    ("AcquisitionDate", "AcquisitionTime", "AcquisitionTime (0008,0032)"),
+    ("ContentDate", "ContentTime", "ContentTime (0008,0033)"),
+)
+_DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
+_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2}(?:\.\d{1,6})?))?)?")
+_GAP = 1.5
+"""Difference between two frames, in medians of it, above which frames are taken to be missing."""
+
+
+@dataclass(frozen=True)
+class FrameTiming:
+    """When the frames of a cine were taken."""
+
+    frame_time_ms: float
+    """Time from one frame to the next; the median where it varies."""
+    vector_ms: tuple[float, ...] | None
+    """Time since the frame before, one per frame, the first 0; None for a constant rate."""
+    source: str
+    """Where the timing was read, as `Keyword (gggg,eeee)`, or what stands in for it."""
+    notes: tuple[str, ...] = ()
+    """What was odd about it, one sentence each."""
+
+    @property
+    def cine_rate(self) -> float:
+        """Frames per second."""
+        return 1000.0 / self.frame_time_ms
+
+
+def timing_of_instance(ds: Dataset, frames: int) -> FrameTiming:
+    """Read the timing of one instance from its header.
+
+    Parameters
+    ----------
+    ds
+        Header of the instance.
+    frames
+        How many frames the instance has.
+
+    Returns
+    -------
+    FrameTiming
+        From Frame Time Vector (0018,1065) or Frame Time (0018,1063), whichever Frame Increment Pointer
+        (0028,0009) names first, else from Cine Rate (0018,0040), else from Recommended Display Frame Rate
+        (0008,2144), else 15 frames per second with a note.
+
+    Notes
+    -----
+    PS3.3 C.7.6.5.1.1 and C.7.6.5.1.2. A vector of the wrong length or with a time that does not pass is not
+    used and noted.
+    """
+    notes: list[str] = []
+    vector = _vector(ds, frames, notes)
+    frame_time = _positive(ds.get("FrameTime"))
+    if vector and (frame_time is None or _points_at_vector(ds)):
+        return FrameTiming(statistics.median(vector[1:]), vector, FRAME_TIME_VECTOR, tuple(notes))
+    if frame_time is not None:
+        return FrameTiming(frame_time, None, FRAME_TIME, tuple(notes))
+    for keyword, name in _RATES:
+        if rate := _positive(ds.get(keyword)):
+            return FrameTiming(1000.0 / rate, None, name, tuple(notes))
+    if frames > 1:
+        notes.append(f"no timing in the header, {DEFAULT_RATE_HZ:g} frames per second assumed")
+    return FrameTiming(1000.0 / DEFAULT_RATE_HZ, None, "default", tuple(notes))
+
+
+def moments(headers: Sequence[Dataset]) -> tuple[tuple[int, ...], str]:
+    """Say when each single-frame instance was taken.
+
+    Parameters
+    ----------
+    headers
+        Headers of the instances, in any order.
+
+    Returns
+    -------
+    microseconds, source
+        One time per header on a common axis, and the attribute it was read from: the first of Acquisition
+        DateTime, Acquisition Time and Content Time that every header has and that is not the same in all of
+        them. Empty if there is none.
+    """
+    for date_keyword, time_keyword, name in _MOMENTS:
+        found = [_microseconds(ds, date_keyword, time_keyword) for ds in headers]
+        times = tuple(time for time in found if time is not None)
+        if len(times) == len(headers) and max(times) > min(times):
+            return times, name
+    return (), ""
+
+
+def timing_of_moments(times: Sequence[int], source: str) -> FrameTiming:
+    """Work out the timing of a run of single frames from the times of its frames.
+
+    Parameters
+    ----------
+    times
+        At least two times in microseconds, not decreasing and not all the same.
+    source
+        Where they were read.
+
+    Returns
+    -------
+    FrameTiming
+        The median difference, or the mean where the clock was too coarse to tell most frames apart. Irregular
+        times keep their vector; gaps and equal times are noted.
+    """
+    steps = [(b - a) / 1000.0 for a, b in pairwise(times)]
+    equal = sum(step <= 0 for step in steps)
+    step_ms = statistics.median(steps)
+    notes = []
+    if equal:
+        notes.append(f"{equal} of {len(times)} frames have the {source} of the frame before")
+        if step_ms <= 0:
+            step_ms = statistics.fmean(steps)
+        return FrameTiming(step_ms, None, source, tuple(notes))
+    gaps = sum(step > _GAP * step_ms for step in steps)
+    if gaps:
+        notes.append(
+            f"{gaps} gaps in {source}: more than {_GAP:g} × the usual {step_ms:.1f} ms between frames"
+        )
+    # Times are written with a resolution of 1 ms at worst, so a difference below that is no irregularity.
+    regular = all(abs(step - step_ms) <= 1.0 for step in steps)
+    vector = None if regular else (0.0, *steps)
+    return FrameTiming(step_ms, vector, source, tuple(notes))
+
+
+def _points_at_vector(ds: Dataset) -> bool:
+    """Whether Frame Increment Pointer (0028,0009) names Frame Time Vector."""
+    pointer = ds.get("FrameIncrementPointer")
+    pointers = pointer if isinstance(pointer, MultiValue) else [pointer]
+    return any(p == Tag("FrameTimeVector") for p in pointers)
+
+
+def _vector(ds: Dataset, frames: int, notes: list[str]) -> tuple[float, ...] | None:
+    """Frame Time Vector (0018,1065) where it can be used; otherwise None, with a note if there was one."""
+    value = ds.get("FrameTimeVector")
+    if value is None or value == "":
+        return None
+    values = [float(v) for v in value] if isinstance(value, MultiValue) else [float(value)]
+    if len(values) != frames or frames < 2:
+        notes.append(f"{FRAME_TIME_VECTOR} has {len(values)} values for {frames} frames and was not used")
+        return None
+    if not all(math.isfinite(v) and v > 0 for v in values[1:]):
+        notes.append(f"{FRAME_TIME_VECTOR} holds times that do not pass and was not used")
+        return None
+    return (0.0, *values[1:])
+
+
+def _positive(value: object) -> float | None:
+    """The value as a positive number; None for anything else."""
+    try:
+        number = float(value)  # type: ignore[arg-type]  # whatever the header holds; the next line judges
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and number > 0 else None
+
+
+def _microseconds(ds: Dataset, date_keyword: str, time_keyword: str) -> int | None:
+    """Microseconds since a fixed day of a DT, or of a TM with its DA where there is one; None if unreadable.
+
+    The time zone is left out: differences within a run are all that is asked for.
+    """
+    time = str(ds.get(time_keyword) or "")
+    day = str(ds.get(date_keyword) or "") if date_keyword else time[:8]
+    if not date_keyword:
+        time = time[8:]
+    match = _TIME.match(time)
+    if match is None:
+        return None
+    hours, minutes, rest = (float(part or 0) for part in match.groups())
+    passed = timedelta(days=_day_number(day), hours=hours, minutes=minutes, seconds=rest)
+    return passed // timedelta(microseconds=1)
+
+
+def _day_number(day: str) -> int:
+    """Days since the year 1 of a DA; 0 where there is none."""
+    match = _DATE.match(day)
+    try:
+        return date(*(int(part) for part in match.groups())).toordinal() if match else 0
+    except ValueError:
+        return 0

@@ -1,0 +1,49 @@
+"""Deterministic UIDs: the same content always gets the same UID, and changed content never an old one.
+
+UUIDv5 over a canonical text, written as ``2.25.<integer>`` (PS3.5 B.2). Archives answer success to changed
+content under a known SOP Instance UID and keep the old object, so the UID of a derived instance includes
+the digest of its pixels: sending again is idempotent, and a result that drifted (another processor, another
+engine) never hides behind the UID of an earlier one.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+from pydicom.uid import UID
+
+# The root of every name here. It never changes: with another root, every output would get another UID.
+_ROOT = uuid.UUID("a1f6e1f2-5c0e-5d6f-9f0b-2b6e8c3d7a54")
+
+
+def derived_uid(purpose: str, *parts: str | int) -> UID:
+    """The UID that stands for `purpose` with exactly these `parts`, in this order.
+
+    Returns a UID of at most 44 characters: ``2.25.`` and a UUIDv5 as a decimal integer. The parts are joined
+    as JSON, so ("ab", "c") and ("a", "bc") never meet.
+    """
+    name = json.dumps([purpose, *parts], ensure_ascii=True, separators=(",", ":"))
+    return UID(f"2.25.{uuid.uuid5(_ROOT, name).int}")
+
+
+def model_uid(weights_sha256: str, recipe: str) -> UID:
+    """The Device UID (0018,1002) of a model: another for other weights or another recipe."""
+    return derived_uid("model", weights_sha256, recipe)
+
+
+def series_uid(source_series_uid: str, weights_sha256: str, version: str, recipe: str, form: str) -> UID:
+    """The Series Instance UID (0020,000E) of what these weights make of one source series.
+
+    `version` is that of this package; `form` names the kind of object that is written, e.g. ``mf-gray8``.
+    """
+    return derived_uid("series", source_series_uid, weights_sha256, version, recipe, form)
+
+
+def sop_uid(derived_series_uid: str, source_sop_uid: str, pixel_sha256: str) -> UID:
+    """The SOP Instance UID (0008,0018) of one derived instance: its series, its source and its pixels."""
+    return derived_uid("instance", derived_series_uid, source_sop_uid, pixel_sha256)
+
+
+IMPLEMENTATION_CLASS_UID = derived_uid("implementation", "casgan-dicom")
+"""Who wrote the file: Implementation Class UID (0002,0012)."""

@@ -1,0 +1,160 @@
+"""What may be converted, and every reason why not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedXAImageStorage,
+    SecondaryCaptureImageStorage,
+    UltrasoundMultiFrameImageStorage,
+    XRayRadiofluoroscopicImageStorage,
+)
+
+from casgan_dicom.eligible import Reason, reasons_against, warnings
+from casgan_dicom.series import Cine, find_series
+from tests.factories import moving_frames, write_header, write_xa
+
+
+def cine_of(folder: Path, **header: object) -> Cine:
+    """The only cine of a folder that holds one run with this header."""
+    write_xa(folder / "run", None, **header)
+    return find_series([folder]).cines[0]
+
+
+def mask_item(operation: str) -> Dataset:
+    item = Dataset()
+    item.MaskOperation = operation
+    return item
+
+
+def only(reasons: tuple[Reason, ...]) -> Reason:
+    (reason,) = reasons
+    return reason
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        {"SOPClassUID": XRayRadiofluoroscopicImageStorage, "Modality": "RF"},
+        {"SOPClassUID": SecondaryCaptureImageStorage},
+        {"PhotometricInterpretation": "MONOCHROME1"},
+        {"ImageType": ["DERIVED", "PRIMARY", "SINGLE PLANE"]},
+        {"MaskSubtractionSequence": [mask_item("NONE")], "RecommendedViewingMode": "NAT"},
+        {"ContrastBolusAgent": ""},
+        {"SyntheticData": "YES"},
+        {"SyntheticData": "NO", "ImageType": ["DERIVED", "PRIMARY"]},
+    ],
+)
+def test_an_ordinary_run_may_be_converted(tmp_path: Path, header: dict[str, object]) -> None:
+    assert reasons_against(cine_of(tmp_path, **header)) == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "tag", "forceable"),
+    [
+        ({"ContrastBolusAgent": "Iohexol"}, "(0018,0010)", True),
+        ({"ContrastBolusAgentSequence": [Dataset()]}, "(0018,0012)", True),
+        ({"MaskSubtractionSequence": [mask_item("AVG_SUB")]}, "(0028,6101)", True),
+        ({"RecommendedViewingMode": "SUB"}, "(0028,1090)", True),
+        ({"SyntheticData": "YES", "ImageType": ["DERIVED", "SECONDARY"]}, "(0008,001C)", False),
+        ({"SyntheticData": "YES", "ImageType": None}, "(0008,001C)", False),
+        ({"SOPClassUID": EnhancedXAImageStorage}, "(0008,0016)", False),
+        ({"Modality": "OT"}, "(0008,0060)", False),
+        ({"Modality": None}, "(0008,0060)", False),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "(0028,0004)", False),
+        ({"HighBit": 15}, "(0028,0102)", False),
+        ({"BitsAllocated": 32}, "(0028,0100)", False),
+        ({"BitsStored": None}, "(0028,0101)", False),
+        ({"Rows": 63}, "(0028,0010)", False),
+        ({"Columns": None}, "(0028,0011)", False),
+        ({"NumberOfFrames": 0}, "(0028,0008)", False),
+    ],
+)
+def test_each_reason_names_its_tag_and_whether_one_may_insist(
+    tmp_path: Path, header: dict[str, object], tag: str, forceable: bool
+) -> None:
+    reason = only(reasons_against(cine_of(tmp_path, **header)))
+
+    assert tag in reason.text
+    assert reason.forceable is forceable
+
+
+def test_ct_is_refused_for_its_class_and_its_modality(tmp_path: Path) -> None:
+    reasons = reasons_against(cine_of(tmp_path, SOPClassUID=CTImageStorage, Modality="CT"))
+
+    assert [reason.forceable for reason in reasons] == [False, False]
+    assert "'CT Image Storage'" in reasons[0].text
+    assert "'CT'" in reasons[1].text
+
+
+def test_colour_ultrasound_is_refused_with_every_reason_at_once(tmp_path: Path) -> None:
+    rgb = np.zeros((2, 64, 64, 3), dtype=np.uint8)
+    write_xa(tmp_path / "us", rgb, SOPClassUID=UltrasoundMultiFrameImageStorage, Modality="US")
+
+    reasons = reasons_against(find_series([tmp_path]).cines[0])
+
+    assert [text.split()[0] for text in map(str, reasons)] == ["SOPClassUID", "Modality", "SamplesPerPixel"]
+
+
+def test_a_run_without_pixel_data_is_refused(tmp_path: Path) -> None:
+    write_header(tmp_path / "header only")
+
+    reason = only(reasons_against(find_series([tmp_path]).cines[0]))
+
+    assert "PixelData (7FE0,0010) is absent" in reason.text
+    assert not reason.forceable
+
+
+def test_a_header_that_asks_for_too_much_is_refused_before_anything_is_allocated(tmp_path: Path) -> None:
+    cine = cine_of(tmp_path)
+
+    wide = replace(cine, columns=60_000)
+    long = replace(cine, rows=4096, columns=4096, frames=256)
+
+    assert "at most 4096" in only(reasons_against(wide)).text
+    assert "4294967294 bytes" in only(reasons_against(long)).text
+    assert reasons_against(replace(long, frames=255)) == ()
+
+
+def test_reasons_hold_no_patient_data(tmp_path: Path) -> None:
+    cine = cine_of(
+        tmp_path, PatientName="Secret^Name", PatientID="SECRET-1", Modality="CT", ContrastBolusAgent="X"
+    )
+
+    said = " ".join(map(str, reasons_against(cine)))
+
+    assert "Secret" not in said
+    assert "SECRET" not in said
+
+
+def test_a_body_part_that_is_no_heart_is_a_warning_only(tmp_path: Path) -> None:
+    cine = cine_of(tmp_path, BodyPartExamined="HEAD")
+
+    assert reasons_against(cine) == ()
+    assert "BodyPartExamined (0018,0015) is 'HEAD'" in warnings(cine)[0]
+
+
+@pytest.mark.parametrize("body_part", ["HEART", "CHEST", "", None])
+def test_a_heart_or_nothing_said_is_no_warning(tmp_path: Path, body_part: str | None) -> None:
+    assert warnings(cine_of(tmp_path, BodyPartExamined=body_part)) == ()
+
+
+def test_the_notes_of_the_headers_are_among_the_warnings(tmp_path: Path) -> None:
+    for k, frame in enumerate(moving_frames(2)):
+        write_xa(tmp_path / str(k), frame[None], SOPInstanceUID=f"2.25.{k + 1}")
+
+    cine = find_series([tmp_path]).cines[0]
+
+    assert cine.notes
+    assert warnings(cine) == cine.notes
+
+
+def test_the_real_run_and_stills_may_be_converted(real_xa: Path) -> None:
+    assert [reasons_against(cine) for cine in find_series([real_xa]).cines] == [()] * 5
