@@ -1,0 +1,309 @@
+"""The one pipeline: files of a series in, an honest derived object out.
+
+find → may we? → display values → generator → stored values → derived object → our own rules → its place
+
+The command line and the node both call `convert_series`. Nothing here knows a terminal or a network; what the
+generator is made of stays inside the model.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from casgan_dicom import __version__
+from casgan_dicom.banner import banner_for
+from casgan_dicom.decode import lossy_history
+from casgan_dicom.deliver import (
+    Delivery,
+    OtherObjectError,
+    deliver,
+    refuse_input_folder,
+    spool_in,
+    write_atomically,
+)
+from casgan_dicom.derive import SyntheticCine, derived_series_uid
+from casgan_dicom.eligible import reasons_against
+from casgan_dicom.eligible import warnings as warnings_about
+from casgan_dicom.errors import SeriesError
+from casgan_dicom.pixels import DisplayMapping
+from casgan_dicom.preview import ContactSheet
+from casgan_dicom.provenance import Provenance
+from casgan_dicom.report import ConvertReport, ModelIdentity, Output, Seconds, Skipped
+from casgan_dicom.series import Cine, find_series
+from casgan_dicom.synthesize import Progress, Step, Synthesized, Task, synthesize
+
+if TYPE_CHECKING:
+    from casgan_dicom.model.infer import Generator
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """What the caller decides."""
+
+    banner: bool = True
+    """Burn "AI SYNTHETIC - NOT FOR DIAGNOSIS" into every frame."""
+    preview: bool = False
+    """Write a contact sheet beside each derived series."""
+    force: bool = False
+    """Convert in spite of declared contrast or subtraction, and replace another object of the same source."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be converted, decided from the headers alone."""
+
+    cines: tuple[Cine, ...]
+    """Those that will be converted."""
+    skipped: tuple[Skipped, ...]
+    """Those that will not, with every reason."""
+    warnings: tuple[str, ...]
+    """What concerns no single cine."""
+
+
+def silent(step: Step) -> None:
+    """Report no progress."""
+
+
+def now() -> datetime:
+    """The time, in the zone of this machine."""
+    return datetime.now(UTC).astimezone()
+
+
+def plan_conversion(paths: Sequence[Path], options: ConvertOptions, out_dir: Path) -> Plan:
+    """Find the cines in `paths` and decide which of them may be converted.
+
+    What an earlier run wrote to `out_dir` is no input, should `out_dir` lie inside a folder that was passed.
+
+    Raises SeriesError if there is no DICOM file at all, OutputError if `out_dir` could touch the input.
+    """
+    found = find_series(paths)
+    cines = [cine for cine in found.cines if not _from_earlier_run(cine, out_dir)]
+    said = [f"{count} files passed over: {reason}" for reason, count in found.skipped_counts.items()]
+    if earlier := len(found.cines) - len(cines):
+        said.append(f"{earlier} objects of an earlier run in the output folder passed over")
+    files = [instance.path for cine in cines for instance in cine.instances]
+    refuse_input_folder(out_dir, paths, files)
+    accepted, skipped = [], []
+    for cine in cines:
+        reasons = reasons_against(cine)
+        forceable = all(reason.forceable for reason in reasons)
+        if reasons and not (forceable and options.force):
+            skipped.append(_skip(cine, [reason.text for reason in reasons], forceable=forceable))
+        else:
+            accepted.append(cine)
+    return Plan(tuple(accepted), tuple(skipped), tuple(said))
+
+
+def convert_series(
+    paths: Sequence[Path],
+    generator: Generator,
+    options: ConvertOptions,
+    out_dir: Path,
+    *,
+    progress: Progress = silent,
+    clock: Clock = now,
+) -> ConvertReport:
+    """Convert every cine in `paths` that may be converted.
+
+    Parameters
+    ----------
+    paths
+        Files or folders; only read.
+    generator
+        Who makes the frames.
+    options
+        What the caller decides.
+    out_dir
+        Made if it is not there. Objects go to ``<series uid>/<sop uid>.dcm``, the report to ``report.json``,
+        contact sheets to ``<series uid>.png``.
+    progress
+        Told of every step.
+    clock
+        Tells the time, with its zone.
+
+    Returns
+    -------
+    ConvertReport
+        A cine that cannot be converted is skipped with its reasons; the others are not affected.
+
+    Raises
+    ------
+    SeriesError
+        There is no DICOM file at all.
+    OutputError
+        The output cannot be written, or would be written into the input.
+    """
+    plan = plan_conversion(paths, options, out_dir)
+    return convert_plan(plan, generator, options, out_dir, progress=progress, clock=clock)
+
+
+def convert_plan(
+    plan: Plan,
+    generator: Generator,
+    options: ConvertOptions,
+    out_dir: Path,
+    *,
+    progress: Progress = silent,
+    clock: Clock = now,
+) -> ConvertReport:
+    """Convert what a plan holds; see `convert_series`."""
+    outputs, skipped = [], list(plan.skipped)
+    sheets = _sheet_names(plan.cines)
+    for cine in plan.cines:
+        run = _Run(cine, generator, options, out_dir, sheets[id(cine)] if options.preview else None)
+        try:
+            outputs.append(_convert_cine(run, progress, clock))
+        except (SeriesError, OtherObjectError) as error:
+            reasons = [error.message] + ([error.hint] if error.hint else [])
+            skipped.append(_skip(cine, reasons, forceable=isinstance(error, OtherObjectError)))
+    report = ConvertReport(
+        outputs=tuple(outputs),
+        skipped=tuple(skipped),
+        warnings=plan.warnings,
+        model=_identity(generator),
+        version=__version__,
+        created=clock().isoformat(timespec="seconds"),
+    )
+    if outputs:
+        write_atomically(out_dir / "report.json", json.dumps(report.as_json(), indent=2).encode() + b"\n")
+    return report
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One cine on its way."""
+
+    cine: Cine
+    generator: Generator
+    options: ConvertOptions
+    out_dir: Path
+    sheet_suffix: str | None
+
+
+def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
+    """One cine from its files to its place."""
+    started = perf_counter()
+    cine, mapping = run.cine, DisplayMapping.from_dataset(run.cine.header)
+    task = Task(
+        cine=cine,
+        mapping=mapping,
+        banner=banner_for(cine.rows, cine.columns) if run.options.banner else None,
+        sheet=None if run.sheet_suffix is None else ContactSheet(cine.frames),
+    )
+    provenance = _provenance(run.generator, mapping, banner=run.options.banner)
+    with spool_in(run.out_dir) as spool:
+        made = synthesize(task, run.generator, spool, progress)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # pydicom quotes malformed values, which may be those of a patient
+            ds = SyntheticCine(cine, made.pixels, provenance, lossy_history(cine), clock())
+        delivery = deliver(ds, run.out_dir, force=run.options.force)
+    preview = None
+    if task.sheet is not None:
+        preview = run.out_dir / f"{derived_series_uid(cine, provenance)}{run.sheet_suffix}.png"
+        picture = io.BytesIO()
+        task.sheet.save(picture)
+        write_atomically(preview, picture.getvalue())
+    return _output(task, made, (ds, delivery), preview, perf_counter() - started)
+
+
+def _output(
+    task: Task,
+    made: Synthesized,
+    result: tuple[SyntheticCine, Delivery],
+    preview: Path | None,
+    seconds: float,
+) -> Output:
+    """What the report says about one derived object."""
+    cine, (ds, delivery) = task.cine, result
+    return Output(
+        path=delivery.path,
+        status=delivery.status,
+        sop_instance_uid=str(ds.SOPInstanceUID),
+        series_uid=str(ds.SeriesInstanceUID),
+        source_series_uid=cine.series_uid,
+        source_instances=_instances(cine),
+        sha256=delivery.sha256,
+        pixel_sha256=made.pixels.sha256,
+        frames=made.pixels.frames,
+        rows=made.pixels.rows,
+        columns=made.pixels.columns,
+        frame_time_ms=cine.timing.frame_time_ms,
+        display=task.mapping.describe(),
+        lossy=ds.LossyImageCompression == "01",
+        mean_attention=made.mean_attention,
+        untouched_share=made.untouched_share,
+        seconds=Seconds(made.measure_seconds, made.generate_seconds, seconds),
+        warnings=(*(reason.text for reason in reasons_against(cine)), *warnings_about(cine)),
+        preview=preview,
+    )
+
+
+def _provenance(generator: Generator, mapping: DisplayMapping, *, banner: bool) -> Provenance:
+    """Who makes the frames, in the words of the header."""
+    info = generator.info
+    return Provenance(
+        model=info.name,
+        method=info.method,
+        version=info.version,
+        weights_sha256=info.weights_sha256,
+        recipe=info.recipe,
+        display=mapping.describe(),
+        engine=generator.engine,
+        banner=banner,
+    )
+
+
+def _identity(generator: Generator) -> ModelIdentity:
+    """Who makes the frames, in the words of the report."""
+    info = generator.info
+    return ModelIdentity(
+        name=info.name,
+        method=info.method,
+        version=info.version,
+        recipe=info.recipe,
+        licence=info.licence,
+        weights_sha256=info.weights_sha256,
+        engine=generator.engine,
+        device=generator.device,
+    )
+
+
+def _sheet_names(cines: Sequence[Cine]) -> dict[int, str]:
+    """What stands between series UID and ``.png``: a number for one of several cines, else nothing."""
+    total = Counter(cine.series_uid for cine in cines)
+    seen: Counter[str] = Counter()
+    names = {}
+    for cine in cines:
+        seen[cine.series_uid] += 1
+        names[id(cine)] = f"-{seen[cine.series_uid]}" if total[cine.series_uid] > 1 else ""
+    return names
+
+
+def _from_earlier_run(cine: Cine, out_dir: Path) -> bool:
+    """Whether a cine is what an earlier run wrote to this output folder, by its content and by its place."""
+    places = {instance.path.resolve() for instance in cine.instances}
+    name = f"{cine.instances[0].sop_instance_uid}.dcm"
+    return cine.header.get("SyntheticData") == "YES" and places == {
+        out_dir.resolve() / cine.series_uid / name
+    }
+
+
+def _instances(cine: Cine) -> tuple[str, ...]:
+    return tuple(instance.sop_instance_uid for instance in cine.instances)
+
+
+def _skip(cine: Cine, reasons: Sequence[str], *, forceable: bool) -> Skipped:
+    return Skipped(cine.series_uid, _instances(cine), tuple(reasons), forceable)

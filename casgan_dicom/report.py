@@ -1,0 +1,146 @@
+"""What a conversion did: every output, every series passed over with its reasons, and who made it.
+
+UIDs, counts, coded values and output paths only; no patient data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+SCHEMA = 1
+"""Version of the JSON form."""
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Where the time of one cine went."""
+
+    measure: float
+    """First pass: decoding, and the levels of the whole run."""
+    generate: float
+    """The generator alone, in the second pass."""
+    total: float
+    """Everything, from the first byte read to the object in its place."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One derived object."""
+
+    path: Path
+    """Where it is."""
+    status: Literal["written", "kept"]
+    """``kept``: the same object was there already."""
+    sop_instance_uid: str
+    """Its SOP Instance UID (0008,0018)."""
+    series_uid: str
+    """Its Series Instance UID (0020,000E)."""
+    source_series_uid: str
+    """Series Instance UID of the source."""
+    source_instances: tuple[str, ...]
+    """SOP Instance UIDs of the source."""
+    sha256: str
+    """Hex digest of the file."""
+    pixel_sha256: str
+    """Hex digest of the stored frames."""
+    frames: int
+    """Number of frames."""
+    rows: int
+    """Height in pixels."""
+    columns: int
+    """Width in pixels."""
+    frame_time_ms: float
+    """Time from one frame to the next; the median where it varies."""
+    display: str
+    """How stored values of the source became display values."""
+    lossy: bool
+    """Whether the source was ever compressed with loss."""
+    mean_attention: float | None
+    """Mean of the attention map over all pixels of all frames; None for a method without one."""
+    untouched_share: float
+    """Share of pixels outside the banner that equal the displayed input."""
+    seconds: Seconds
+    """Where the time went."""
+    warnings: tuple[str, ...] = ()
+    """What was unusual about the source."""
+    preview: Path | None = None
+    """The contact sheet, where one was asked for."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """One cine that was not converted."""
+
+    source_series_uid: str
+    """Series Instance UID of the source."""
+    source_instances: tuple[str, ...]
+    """SOP Instance UIDs of the source."""
+    reasons: tuple[str, ...]
+    """Every reason."""
+    forceable: bool = False
+    """Whether ``--force`` would convert it."""
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which weights ran, and on what."""
+
+    name: str
+    """Name of the bundle."""
+    method: str
+    """Method behind it."""
+    version: str
+    """Version of the bundle."""
+    recipe: str
+    """How it was trained."""
+    licence: str
+    """Licence of the weights."""
+    weights_sha256: str
+    """Hex digest of the weights."""
+    engine: str
+    """What computed the frames."""
+    device: str
+    """Where."""
+
+
+@dataclass(frozen=True)
+class ConvertReport:
+    """What one call of the pipeline did."""
+
+    outputs: tuple[Output, ...]
+    """Every derived object, written or kept."""
+    skipped: tuple[Skipped, ...]
+    """Every cine that was not converted."""
+    warnings: tuple[str, ...]
+    """What concerns no single cine, e.g. files passed over."""
+    model: ModelIdentity | None = None
+    """Who made the outputs; None if nothing was to be made."""
+    version: str = ""
+    """Version of this package."""
+    created: str = ""
+    """When, in ISO 8601 with the offset from UTC."""
+    schema: int = field(default=SCHEMA)
+    """Version of the JSON form."""
+
+    @property
+    def exit_code(self) -> int:
+        """0: all converted; 3: nothing; 4: some were skipped."""
+        if not self.outputs:
+            return 3
+        return 4 if self.skipped else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON types: paths are strings, tuples are lists."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  # any JSON type
+    """`value` with paths as strings and tuples as lists, at every depth."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,37 @@
+"""Independent judges of our objects: the programs of dicom3tools."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+DEVICE_UID = "DeviceUID(0018,1002)> - Attribute is not present in standard DICOM IOD"
+"""The one line that is allowed: Device UID is type 3 there, but this dciodvfy does not know it."""
+
+
+def dciodvfy(path: Path) -> list[str]:
+    """Errors and warnings about one object, the one allow-listed line left out."""
+    result = _run("dciodvfy", "-new", path)
+    return [line for line in _complaints(result) if DEVICE_UID not in line]
+
+
+def dcentvfy(*paths: Path) -> list[str]:
+    """Errors and warnings about objects that should agree on patient, study, series."""
+    return _complaints(_run("dcentvfy", *paths))
+
+
+def _complaints(result: subprocess.CompletedProcess[str]) -> list[str]:
+    lines = (result.stderr + result.stdout).splitlines()
+    return [line for line in lines if line.startswith(("Error", "Warning"))]
+
+
+def _run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    beside = Path(sysconfig.get_path("scripts")) / program
+    found = str(beside) if beside.exists() else shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} (dicom3tools) is not installed")
+    return subprocess.run([found, *map(str, arguments)], capture_output=True, text=True, check=False)
