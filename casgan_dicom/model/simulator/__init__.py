@@ -1,0 +1,1 @@
+"""Physics of coronary X-ray cine in numpy: tree, contrast, motion, background, detector."""

@@ -1,0 +1,142 @@
+"""A whole run: every frame with and without contrast, and the truth about both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from casgan_dicom.model.simulator.background import BackgroundSource
+from casgan_dicom.model.simulator.detector import Calibration, Detector
+from casgan_dicom.model.simulator.geometry import Array, View
+from casgan_dicom.model.simulator.render import FloatImage
+from casgan_dicom.model.simulator.run import CineSettings, Run, draw_run, draw_view, stream
+from casgan_dicom.model.simulator.studio import Frame, Mask, Studio
+from casgan_dicom.model.simulator.tree import System
+
+__all__ = ["CineSettings", "SimulatedCine", "simulate_cine"]
+
+Stored = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class SimulatedCine:
+    """One run, T frames of H x W, twice, with its truth."""
+
+    plain: Stored
+    """(T, H, W) stored values without contrast; uint8 for 8 bits, else uint16."""
+    contrast: Stored
+    """(T, H, W) the same run with contrast, the same photon noise away from the vessels."""
+    vessel_mask: Mask
+    """(T, H, W) vessel that holds contrast in that frame."""
+    vessel_mm: FloatImage
+    """(T, H, W) path length through the injected tree in mm times the relative concentration."""
+    tree_mask: Mask
+    """(T, H, W) the whole injected tree, filled or not."""
+    centreline: Mask
+    """(T, H, W) centreline pixels of the vessel that holds contrast."""
+    catheter_mask: Mask
+    """(T, H, W) the catheter."""
+    heart_mask: Mask
+    """(T, H, W) the heart's projection."""
+    field_mask: Mask
+    """(H, W) where the collimator lets X-rays through."""
+    phase: Array
+    """(T,) cardiac phase in [0, 1), 0 at end-diastole."""
+    indices: tuple[int, ...]
+    """(T,) which frames of the run these are."""
+    run: Run
+    """The patient, the injection and the machine."""
+    detector: Detector
+    """The imaging chain: relationship, bits, inverted or not."""
+    calibration: Calibration
+    """Exposure and window, fixed over the run."""
+    seed: int
+    """The run's seed."""
+    settings: CineSettings
+    """As asked for."""
+
+    @property
+    def view(self) -> View:
+        """Where source and detector stood."""
+        return self.run.view
+
+    @property
+    def injected(self) -> System:
+        """The injected artery, LCA or RCA."""
+        return self.run.tree.system
+
+    def display(self, stored: npt.NDArray[np.unsignedinteger]) -> FloatImage:
+        """Stored values as display values in [0, 1], float32, MONOCHROME1 inverted back."""
+        unit = stored.astype(np.float32) / np.float32(self.detector.max_value)
+        return 1 - unit if self.detector.inverted else unit
+
+    def intensity(self, stored: npt.NDArray[np.unsignedinteger]) -> FloatImage:
+        """Stored values as detected quanta per pixel, float32: window and logarithm undone."""
+        low, high = self.calibration.low, self.calibration.high
+        signal = np.float32(low) + self.display(stored) * np.float32(high - low)
+        return np.asarray(np.exp(signal) if self.detector.relationship == "LOG" else signal, dtype=np.float32)
+
+
+def simulate_cine(
+    seed: int,
+    settings: CineSettings,
+    backgrounds: BackgroundSource,
+    *,
+    indices: Sequence[int] | None = None,
+    well_filled: int | None = None,
+) -> SimulatedCine:
+    """Simulate one run with and without contrast.
+
+    Parameters
+    ----------
+    seed
+        Decides everything; the same seed, settings and background source give the same bytes.
+    settings
+        Size, length and kind of run.
+    backgrounds
+        Makes the patient around the arteries.
+    indices
+        Frames to render, each in [0, settings.frames); None renders all of them.
+    well_filled
+        Instead of `indices`: render this many frames, spread over the part where the tree is filled.
+
+    Raises
+    ------
+    ValueError
+        An index lies outside the run, or both `indices` and `well_filled` are given.
+    """
+    _, view = draw_view(seed, settings)
+    background = backgrounds.background(stream(seed, "background"), view)
+    run = draw_run(seed, settings, background.heart)
+    chosen = _chosen(run, indices, well_filled)
+    studio = Studio.build(seed, run, background)
+    frames = [studio.frame(seed, index) for index in chosen]
+    stacked = {field.name: np.stack([getattr(f, field.name) for f in frames]) for field in fields(Frame)}
+    depth = np.uint8 if settings.bits == 8 else np.uint16
+    stacked |= {name: stacked[name].astype(depth) for name in ("plain", "contrast")}
+    return SimulatedCine(
+        **stacked,
+        field_mask=studio.field,
+        phase=run.motion.phase([settings.time_s(i) for i in chosen]),
+        indices=chosen,
+        run=run,
+        detector=studio.detector,
+        calibration=studio.calibration,
+        seed=seed,
+        settings=settings,
+    )
+
+
+def _chosen(run: Run, indices: Sequence[int] | None, well_filled: int | None) -> tuple[int, ...]:
+    if indices is not None and well_filled is not None:
+        raise ValueError("give indices or well_filled, not both")
+    if well_filled is not None:
+        return run.well_filled(well_filled)
+    chosen = tuple(range(run.settings.frames)) if indices is None else tuple(int(i) for i in indices)
+    wrong = [i for i in chosen if not 0 <= i < run.settings.frames]
+    if wrong or not chosen:
+        raise ValueError(f"frame indexes {wrong} are outside the run of {run.settings.frames} frames")
+    return chosen
