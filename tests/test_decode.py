@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import tracemalloc
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from casgan_dicom.decode import iter_frames, lossy_history
 from casgan_dicom.errors import CasganError, PixelError
 from casgan_dicom.series import Cine, find_series
 from tests.factories import Frames, moving_frames, write_xa, write_xa_single_frames
+from tests.programs import find_program
 
 LOSSLESS = [
     ImplicitVRLittleEndian,
@@ -62,10 +62,9 @@ def changed(path: Path, change: Callable[[Dataset], None]) -> Path:
 
 
 def dcmtk(program: str, *arguments: object) -> None:
-    """Run a program of DCMTK; skip where there is none."""
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} of DCMTK is not installed")
-    subprocess.run([program, *map(str, arguments)], check=True, capture_output=True)
+    """Run a program of DCMTK."""
+    command = [find_program(program, "dcmtk"), *map(str, arguments)]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda uid: uid.keyword)

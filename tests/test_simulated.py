@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +16,7 @@ from casgan_dicom.errors import OutputError
 from casgan_dicom.series import find_series
 from casgan_dicom.simulated import Frames, Relationship, RunHeader, write_cine, write_single_frames
 from tests.factories import moving_frames
+from tests.programs import find_program
 
 
 def run_of(frames: int, bits: int = 8) -> Frames:
@@ -26,9 +25,7 @@ def run_of(frames: int, bits: int = 8) -> Frames:
 
 def dciodvfy(path: Path) -> list[str]:
     """What the validator has to say beside the name of the object."""
-    program = shutil.which("dciodvfy", path=str(Path(sys.executable).parent)) or shutil.which("dciodvfy")
-    if program is None:
-        pytest.skip("dciodvfy of dicom3tools is not installed")
+    program = find_program("dciodvfy", "dicom3tools")
     done = subprocess.run([program, "-new", str(path)], capture_output=True, text=True, check=False)
     return [line for line in (done.stdout + done.stderr).splitlines() if line.strip() != "XAImage"]
 

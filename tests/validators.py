@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sysconfig
 from pathlib import Path
 
-import pytest
+from tests.programs import find_program
 
 DEVICE_UID = "DeviceUID(0018,1002)> - Attribute is not present in standard DICOM IOD"
 """The one line that is allowed: Device UID is type 3 there, but this dciodvfy does not know it."""
@@ -30,8 +28,5 @@ def _complaints(result: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 def _run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    beside = Path(sysconfig.get_path("scripts")) / program
-    found = str(beside) if beside.exists() else shutil.which(program)
-    if found is None:
-        pytest.skip(f"{program} (dicom3tools) is not installed")
-    return subprocess.run([found, *map(str, arguments)], capture_output=True, text=True, check=False)
+    command = [find_program(program, "dicom3tools"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)

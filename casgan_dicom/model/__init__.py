@@ -1,1 +1,1 @@
-"""The learning wing: networks, training, the simulator and the generator. Arrays only, no files of a scanner."""
+"""The learning wing: networks, training, simulator and generator. Arrays only, no files of a scanner."""

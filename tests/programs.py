@@ -1,0 +1,31 @@
+"""Programs that tests run beside Python. Absent ones skip the test; in continuous integration it fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sysconfig
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+
+def find_program(name: str, package: str) -> str:
+    """Path of a program: beside this Python, then on PATH.
+
+    Where it is absent the test is skipped and names the `package` that holds it. With CI set it fails
+    instead: there, everything is installed, and a test that silently never runs is worth nothing.
+    """
+    beside = Path(sysconfig.get_path("scripts")) / name
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if found is None:
+        absent(f"{name} is not installed; it comes with {package}")
+    return found
+
+
+def absent(what: str) -> NoReturn:
+    """Skip the test because something is absent, or fail it with CI set."""
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        pytest.fail(what)
+    pytest.skip(what)
