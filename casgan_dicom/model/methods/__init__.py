@@ -1,0 +1,1 @@
+"""One paper per file: the networks a method trains, its losses and how it translates."""

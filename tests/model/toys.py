@@ -1,0 +1,55 @@
+"""Tiny settings and made-up frames for tests of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from casgan_dicom.model.data import CropSampler, FrameSet
+from casgan_dicom.model.settings import TrainSettings, settings_from_dict
+
+WEIGHTS: Mapping[str, float] = {
+    **{"pred": 1, "gan_x": 1, "gan_y": 1, "gan_sem": 1},
+    **{"cyc_img": 10, "cyc_lat": 1, "rec": 10, "idt": 5},
+}
+"""Every unpaired term of every switch."""
+
+TINY: Mapping[str, Mapping[str, object]] = {
+    "net": {"ngf": 4, "ndf": 4, "n_blocks": 1},
+    "segmentor": {"base": 4, "steps": 2, "batch": 2},
+    "data": {"frame_size": 64, "crop": 64, "flip": True},
+    "optim": {"steps": 2, "decay_steps": 1, "batch": 2, "amp": False, "pool": 3},
+    "weights": WEIGHTS,
+}
+
+
+def tiny_settings(overrides: Mapping[str, Mapping[str, object]] = {}, **top: object) -> TrainSettings:
+    """64 px, four filters, two steps, float32; `overrides` change keys of a table, `top` the keys above."""
+    tables: dict[str, Any] = {name: {**table, **overrides.get(name, {})} for name, table in TINY.items()}
+    rest = {name: table for name, table in overrides.items() if name not in TINY}
+    return settings_from_dict({"log_steps": 1, "sample_steps": 100, **top, **tables, **rest})
+
+
+def made_up_frames(seed: int, n: int = 4, side: int = 80, *, contrast: bool) -> FrameSet:
+    """Smooth random frames; a dark stripe as vessel on angiograms and on the twins of the other domain."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(0.3, 0.9, (n, side // 8, side // 8))
+    plain = np.kron(coarse, np.ones((8, 8))) + rng.normal(0, 0.01, (n, side, side))
+    masks = np.zeros((n, side, side), dtype=bool)
+    for k in range(n):
+        left = int(rng.integers(10, side - 16))
+        masks[k, :, left : left + 6] = True
+    dark = np.where(masks, 0.4 * plain, plain)
+    stored, twins = (np.rint(np.clip(f, 0, 1) * 65535).astype(np.uint16) for f in (plain, dark))
+    levels = np.tile(np.array([0.35, 0.85], np.float32), (n, 1))
+    if contrast:
+        return FrameSet(twins, levels, None, masks)
+    return FrameSet(stored, levels, twins, masks)
+
+
+def tiny_sampler(settings: TrainSettings) -> CropSampler:
+    """Crops of made-up frames, always the same ones."""
+    x, y = (made_up_frames(seed, contrast=contrast) for seed, contrast in ((1, False), (2, True)))
+    return CropSampler(x, y, settings.data, settings.normalisation)
