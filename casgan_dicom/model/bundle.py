@@ -1,0 +1,206 @@
+"""A bundle: the folder that holds a trained generator, its segmentor, its settings and its card.
+
+Schema 1::
+
+    config.json             schema, name, method, version, size, settings, data, licence, sha256 of each file
+    model.safetensors       the networks that translate, no others
+    segmentor.safetensors   U-Net that marks vessels
+    README.md               model card
+
+Nothing in it is executed: weights are safetensors, settings are JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from casgan_dicom.errors import ConfigError, WeightsError
+from casgan_dicom.model.methods.casgan import CasGan, build_generators
+from casgan_dicom.model.networks.unet import UNet
+from casgan_dicom.model.settings import TrainSettings, settings_from_dict, settings_to_dict
+
+SCHEMA = 1
+DEFAULT_SIZE = 256
+"""Rows and columns that the networks see when training kept the size of a folder's frames."""
+WEIGHT_FILES = ("model.safetensors", "segmentor.safetensors")
+ALIASES = {"casgan": "casgan-desk-paired"}
+"""Short names; "casgan" is what `convert` uses when nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class BundleInfo:
+    """Who a bundle is: enough to name it in a derived object and to find it again."""
+
+    name: str
+    """Name of the bundle, as in "casgan-desk"."""
+    method: str
+    """Name of the method."""
+    version: str
+    """Version of the bundle."""
+    recipe: str
+    """One sentence: how it was trained."""
+    data: str
+    """One sentence: what it was trained on."""
+    licence: str
+    """Licence of the weights, SPDX."""
+    size: int
+    """Rows and columns that the networks see."""
+    weights_sha256: str
+    """SHA-256 of model.safetensors, hexadecimal."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was read and checked."""
+
+    info: BundleInfo
+    settings: TrainSettings
+    """Training settings; networks and normalisation are rebuilt from them."""
+    generators: nn.ModuleDict
+    """The deployed networks, in evaluation mode, float32, on the CPU."""
+    segmentor: UNet
+    """The vessel segmentor, in evaluation mode."""
+
+
+def shipped_bundles() -> list[str]:
+    """Names of the bundles inside the package."""
+    folder = resources.files("casgan_dicom.model") / "weights"
+    if not folder.is_dir():
+        return []
+    return sorted(f.name for f in folder.iterdir() if f.is_dir() and (f / "config.json").is_file())
+
+
+def bundle_folder(bundle: str | Path) -> Path:
+    """Find a shipped bundle by name, or any by path; raises WeightsError."""
+    name = ALIASES.get(str(bundle), str(bundle))
+    if name in shipped_bundles():
+        return Path(str(resources.files("casgan_dicom.model") / "weights" / name))
+    if (Path(bundle) / "config.json").is_file():
+        return Path(bundle)
+    raise WeightsError(
+        f"bundle '{Path(bundle).name}': neither a shipped bundle nor a folder with config.json",
+        hint=f"shipped: {', '.join([*ALIASES, *shipped_bundles()])}",
+    )
+
+
+def load_bundle(bundle: str | Path) -> Bundle:
+    """Read a bundle and check every file's SHA-256; raises WeightsError."""
+    folder = bundle_folder(bundle)
+    config = _read_config(folder)
+    for name in WEIGHT_FILES:
+        wanted = config["sha256"].get(name)
+        found = _sha256(folder / name) if (folder / name).is_file() else None
+        if found != wanted or wanted is None:
+            raise WeightsError(
+                f"bundle '{folder.name}': {name} has SHA-256 {found or '(no file)'}, "
+                f"config.json says {wanted}",
+                hint="the bundle is damaged or was changed; install or copy it again",
+            )
+    try:
+        settings = settings_from_dict(config["settings"])
+    except ConfigError as error:
+        raise WeightsError(f"bundle '{folder.name}': {error.message}", hint=error.hint) from error
+    nets = build_generators(settings.net, settings.cas)
+    deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in CasGan.deployed})
+    segmentor = UNet(settings.segmentor.base)
+    _fill(deployed, folder / "model.safetensors")
+    _fill(segmentor, folder / "segmentor.safetensors")
+    info = BundleInfo(
+        **{key: config[key] for key in ("name", "method", "version", "data", "licence", "size")},
+        recipe=settings.description,
+        weights_sha256=config["sha256"]["model.safetensors"],
+    )
+    return Bundle(
+        info, settings, deployed.eval().requires_grad_(False), segmentor.eval().requires_grad_(False)
+    )
+
+
+def save_bundle(
+    folder: Path,
+    settings: TrainSettings,
+    weights: Mapping[str, Tensor],
+    segmentor: Mapping[str, Tensor],
+    *,
+    data: str,
+    version: str = "1",
+) -> None:
+    """Write a bundle without its card.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there; its files are replaced.
+    settings
+        Of the run.
+    weights
+        State of all generator networks; only the deployed ones are kept.
+    segmentor
+        State of the segmentor.
+    data
+        One sentence about the training data, with attribution.
+    version
+        Version of the bundle.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    deployed = {key: value for key, value in weights.items() if key.split(".")[0] in CasGan.deployed}
+    for name, state in zip(WEIGHT_FILES, (deployed, segmentor), strict=True):
+        save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, folder / name)
+    config = {
+        "schema": SCHEMA,
+        "name": f"{settings.method}-{settings.preset}",
+        "method": settings.method,
+        "version": version,
+        "size": settings.data.frame_size // 4 * 4 or DEFAULT_SIZE,
+        "data": data,
+        "licence": "Apache-2.0",
+        "settings": settings_to_dict(settings),
+        "sha256": {name: _sha256(folder / name) for name in WEIGHT_FILES},
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"bundle '{folder.name}': config.json cannot be read ({error})") from error
+    if not isinstance(config, dict):
+        raise WeightsError(f"bundle '{folder.name}': config.json holds no JSON object")
+    if config.get("schema") != SCHEMA:
+        found = config.get("schema")
+        raise WeightsError(
+            f"bundle '{folder.name}': config.json has schema {found!r}, this version reads {SCHEMA}"
+        )
+    wanted = ("name", "method", "version", "size", "data", "licence", "settings", "sha256")
+    missing = [key for key in wanted if key not in config]
+    if missing:
+        raise WeightsError(f"bundle '{folder.name}': config.json lacks {', '.join(missing)}")
+    if not isinstance(config["sha256"], dict) or not isinstance(config["settings"], dict):
+        raise WeightsError(
+            f"bundle '{folder.name}': settings and sha256 of config.json need to be JSON objects"
+        )
+    return config
+
+
+def _fill(net: nn.Module, path: Path) -> None:
+    try:
+        net.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise WeightsError(
+            f"bundle '{path.parent.name}': {path.name} does not fit its config.json: {error}"
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,256 @@
+"""Frames from folders, and the crops drawn from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from PIL import Image
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.data import CropSampler, FrameSet, frame_set, read_images, resize
+from casgan_dicom.model.settings import DataSettings, NormalisationSettings
+
+NORMALISATION = NormalisationSettings()
+
+
+def ramp(n: int = 3, side: int = 40, seed: int = 0) -> npt.NDArray[np.float32]:
+    """Frames whose every pixel is another value."""
+    values = np.random.default_rng(seed).permutation(n * side * side).reshape(n, side, side)
+    return np.asarray(values / values.size, dtype=np.float32)
+
+
+def sampler_of(x: FrameSet, y: FrameSet | None = None, *, crop: int = 16, flip: bool = False) -> CropSampler:
+    return CropSampler(x, y or x, DataSettings(crop=crop, flip=flip), NORMALISATION)
+
+
+def paired(n: int = 3, side: int = 40) -> FrameSet:
+    frames = np.rint(ramp(n, side) * 65535).astype(np.uint16)
+    levels = np.array([[0.1 + 0.05 * k, 0.8 - 0.05 * k] for k in range(n)], np.float32)
+    return FrameSet(frames, levels, 65535 - frames, frames % 3 == 0)
+
+
+def to_network(stored: npt.NDArray[np.uint16], low: float, high: float) -> npt.NDArray[np.float64]:
+    """Two levels become -0.4 and 0.4, by hand."""
+    return np.clip(-0.4 + 0.8 * (stored / 65535 - low) / (high - low), -1, 1)
+
+
+def places(domain: FrameSet, crop: int, flip: bool) -> dict[bytes, tuple[int, int, int, bool]]:
+    """Every possible crop by its bits: frame, top, left, mirrored."""
+    n, height, width = domain.frames.shape
+    found = {}
+    for k in range(n):
+        for top in range(height - crop + 1):
+            for left in range(width - crop + 1):
+                window = domain.masks[k, top : top + crop, left : left + crop]  # type: ignore[index]
+                found[np.packbits(window).tobytes()] = (k, top, left, False)
+                if flip:
+                    found[np.packbits(window[:, ::-1]).tobytes()] = (k, top, left, True)
+    return found
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_crop_is_a_window_of_one_frame_in_network_values_with_twin_and_mask_from_the_same_place(
+    flip: bool,
+) -> None:
+    domain = paired()
+    assert domain.twins is not None
+    known = places(domain, 16, flip)
+
+    batch = sampler_of(domain, flip=flip).batch(200, torch.Generator().manual_seed(0))
+
+    assert batch.twin is not None
+    assert batch.mask is not None
+    seen = []
+    for x, twin, mask in zip(batch.x.numpy(), batch.twin.numpy(), batch.mask.numpy(), strict=True):
+        k, top, left, mirrored = known[np.packbits(mask[0].astype(bool)).tobytes()]
+        seen.append((k, top, left, mirrored))
+        low, high = domain.levels[k]
+        for crop, source in ((x, domain.frames), (twin, domain.twins)):
+            window = source[k, top : top + 16, left : left + 16]
+            expected = to_network(window[:, ::-1] if mirrored else window, low, high)
+            np.testing.assert_allclose(crop[0], expected, atol=1e-6)
+    # 200 draws out of 3 frames and 25 rows and columns: each edge has been drawn but for one chance in 1,000
+    assert {k for k, *_ in seen} == {0, 1, 2}
+    assert {0, 24} <= {top for _, top, _, _ in seen}
+    assert {0, 24} <= {left for _, _, left, _ in seen}
+    assert (50 < sum(m for *_, m in seen) < 150) is flip
+
+
+def test_the_generator_alone_decides_which_crops_come() -> None:
+    sampler = sampler_of(paired(), flip=True)
+    torch.manual_seed(1)
+    first = [sampler.batch(2, g) for g in [torch.Generator().manual_seed(7)] for _ in range(3)]
+    torch.manual_seed(2)
+    second = [sampler.batch(2, g) for g in [torch.Generator().manual_seed(7)] for _ in range(3)]
+    for a, b in zip(first, second, strict=True):
+        assert torch.equal(a.x, b.x)
+        assert torch.equal(a.y, b.y)
+    assert not torch.equal(first[0].x, first[1].x)
+
+
+def test_x_and_y_are_drawn_independently() -> None:
+    """On the same frames the two crops of a pair agree no more often than chance."""
+    domain = paired(n=2, side=16)
+    batch = sampler_of(domain).batch(400, torch.Generator().manual_seed(0))
+    agreeing = int((batch.x == batch.y).all(dim=(1, 2, 3)).sum())
+    assert abs(agreeing - 200) < 50  # five standard deviations of a fair coin
+    assert batch.x.dtype == torch.float32
+    assert batch.x.shape == (400, 1, 16, 16)
+
+
+def test_labelled_crops_are_angiograms_with_their_masks() -> None:
+    domain = paired(n=1, side=16)
+    image, mask = sampler_of(domain).labelled(1, torch.Generator())
+    assert domain.masks is not None
+    np.testing.assert_array_equal(mask[0, 0].numpy(), domain.masks[0])
+    np.testing.assert_allclose(image[0, 0].numpy(), to_network(domain.frames[0], 0.1, 0.8), atol=1e-6)
+
+
+def test_frames_without_masks_train_no_segmentor() -> None:
+    plain = FrameSet(paired().frames, paired().levels)
+    with pytest.raises(ConfigError, match="no vessel masks"):
+        sampler_of(plain).labelled(1, torch.Generator())
+    batch = sampler_of(plain).batch(1, torch.Generator())
+    assert batch.twin is batch.mask is None
+
+
+@pytest.mark.parametrize("crop", [48, 0, 8, 20])
+def test_a_crop_that_cannot_be_cut_or_halved_is_refused(crop: int) -> None:
+    with pytest.raises(ConfigError, match=f"data.crop is {crop}"):
+        sampler_of(paired(), crop=crop)
+
+
+def test_the_smaller_domain_is_named() -> None:
+    with pytest.raises(ConfigError, match="domain y are 24 px"):
+        sampler_of(paired(), paired(side=24), crop=32)
+
+
+def test_a_frame_set_keeps_sixteen_bits_and_the_levels_of_each_series() -> None:
+    first, second = ramp(2), ramp(3, seed=1) * np.float32(0.5)
+    domain = frame_set([first, second], NORMALISATION, 0)
+    np.testing.assert_allclose(domain.frames / 65535, np.concatenate([first, second]), atol=0.5 / 65535)
+    for k, series in ((0, first), (1, first), (2, second), (4, second)):
+        expected = np.percentile(series, [10, 90], method="inverted_cdf")
+        np.testing.assert_allclose(domain.levels[k], expected, atol=1 / 65535)
+    assert len(domain) == 5
+    assert domain.twins is None
+    assert domain.masks is None
+
+
+def test_frames_of_other_sizes_are_resized_or_refused() -> None:
+    series = [ramp(1, 40), ramp(2, 32)]
+    assert frame_set(series, NORMALISATION, 24).frames.shape == (3, 24, 24)
+    with pytest.raises(ConfigError, match=r"\(32, 32\) beside frames of \(40, 40\)") as caught:
+        frame_set(series, NORMALISATION, 0)
+    assert "data.frame_size" in caught.value.hint
+
+
+def test_no_frames_are_an_error() -> None:
+    with pytest.raises(ConfigError, match="no frames"):
+        frame_set([], NORMALISATION, 0)
+
+
+def test_resizing_keeps_brightness_range_and_place() -> None:
+    """A checkerboard of single pixels must become grey, not alias; a square stays where it was."""
+    board = np.indices((64, 64)).sum(0)[None].astype(np.float32) % 2
+    np.testing.assert_allclose(resize(board, 16)[0, 2:-2, 2:-2], 0.5, atol=0.02)
+    square = np.zeros((1, 64, 64), np.float32)
+    square[0, 16:32, 32:48] = 1
+    small = resize(square, 32)
+    rows, columns = np.nonzero(small[0] > 0.5)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 15, 16, 23)
+    assert small.min() >= 0
+    assert small.max() <= 1
+    assert resize(square, 64) is square
+
+
+def read(folder: Path) -> list[npt.NDArray[np.float32]]:
+    return list(read_images(folder))
+
+
+def test_eight_and_sixteen_bit_png_have_the_same_scale(tmp_path: Path) -> None:
+    eight = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    for name, pixels in (("eight", eight), ("sixteen", eight.astype(np.uint16) * 257)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "a.PNG", format="png")
+        (series,) = read(tmp_path / name)
+        assert series.dtype == np.float32
+        np.testing.assert_allclose(series, eight[None] / 255, atol=1e-7)
+
+
+def test_stills_of_one_folder_are_one_series_in_order_of_name(tmp_path: Path) -> None:
+    for name, value in (("b", 50), ("a", 10), ("sub/c", 99)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((8, 8), value, np.uint8)).save(tmp_path / f"{name}.png")
+    first, second = read(tmp_path)
+    np.testing.assert_allclose(first[:, 0, 0] * 255, [10, 50], atol=1e-4)
+    np.testing.assert_allclose(second[:, 0, 0] * 255, [99], atol=1e-4)
+
+
+def test_stills_of_other_sizes_are_series_of_their_own(tmp_path: Path) -> None:
+    for side in (8, 9):
+        Image.fromarray(np.zeros((side, side), np.uint8)).save(tmp_path / f"{side}.png")
+    assert sorted(series.shape for series in read(tmp_path)) == [(1, 8, 8), (1, 9, 9)]
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (np.full((4, 4), 51, np.uint8), 0.2),
+        (np.full((2, 4, 4), 13107, np.uint16), 0.2),
+        (np.full((4, 4), 0.2, np.float64), 0.2),
+        (np.full((4, 4), 2**31, np.uint32), 0.5),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", "")),
+)
+def test_npy_holds_unsigned_integers_or_unit_floats(
+    tmp_path: Path, array: npt.NDArray[np.generic], expected: float
+) -> None:
+    np.save(tmp_path / "a.npy", array)
+    (series,) = read(tmp_path)
+    assert series.shape == ((1,) * (3 - array.ndim) + array.shape)
+    np.testing.assert_allclose(series, expected, atol=1e-6)
+
+
+def write_bytes(content: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content)
+
+
+def save(array: npt.NDArray[np.generic]) -> Callable[[Path], object]:
+    return lambda path: np.save(path, array)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "told"),
+    [
+        ("a.png", write_bytes(b"no picture"), "cannot be read as PNG"),
+        ("a.npy", write_bytes(b""), "cannot be read as NPY"),
+        ("a.npy", write_bytes(b"no array"), "cannot be read as NPY"),
+        ("a.npy", save(np.array([[{}]], dtype=object)), "cannot be read as NPY"),
+        ("a.npy", save(np.zeros(4, np.uint8)), "1 dimensions, want (H, W) or (T, H, W)"),
+        ("a.npy", save(np.zeros((0, 4, 4), np.float32)), "no pixels"),
+        ("a.npy", save(np.zeros((4, 4), np.int16)), "int16 values, want unsigned"),
+        ("a.npy", save(np.full((4, 4), 1.5)), "values from 1.5 to 1.5, want floats in [0, 1]"),
+        ("a.npy", save(np.full((4, 4), -0.1)), "want floats in [0, 1]"),
+        ("a.npy", save(np.full((4, 4), np.nan)), "values from nan"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(
+    tmp_path: Path, name: str, write: Callable[[Path], object], told: str
+) -> None:
+    write(tmp_path / name)
+    with pytest.raises(ConfigError, match=rf"^a\.\w+: .*{re.escape(told)}"):
+        read(tmp_path)
+
+
+def test_an_archive_under_the_name_of_an_array_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.savez(file, a=np.zeros(3))
+    with pytest.raises(ConfigError, match="archive"):
+        read(tmp_path)

@@ -1,0 +1,152 @@
+"""Simulated frames for training: seeds, cache and what the domains hold."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.normalisation import measure_levels
+from casgan_dicom.model.settings import DataSettings, NormalisationSettings
+from casgan_dicom.model.simulated_data import (
+    _PURPOSES,
+    SimulatedData,
+    angiograms,
+    pairs,
+    seeds,
+    simulated_domains,
+    simulated_runs,
+)
+from casgan_dicom.model.simulator.background import BackgroundSource
+from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
+
+SMALL = DataSettings(runs=1, frames_per_run=2, frame_size=64, crop=64)
+NORMALISATION = NormalisationSettings()
+
+
+def no_backgrounds() -> BackgroundSource:
+    raise AssertionError("a run was rendered although the cache holds it")
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> SimulatedData:
+    """A cache with one run of domain X and one of domain Y; nothing more can be rendered."""
+    cache = tmp_path_factory.mktemp("simulated")
+    data = SimulatedData(1, ProceduralBackgrounds, "procedural", cache)
+    for purpose in ("x", "y"):
+        list(simulated_runs(data, purpose, SMALL))
+    return SimulatedData(1, no_backgrounds, "procedural", cache)
+
+
+def test_seeds_of_two_purposes_or_two_base_seeds_never_meet() -> None:
+    """Patients seen in training are not those that are measured on, whatever the number of runs."""
+    stretches = []
+    for base, purpose in itertools.product((0, 1, 2, 3, 17), _PURPOSES):
+        own = seeds(SimulatedData(base, no_backgrounds, "", Path()), purpose, 1_000_000)
+        assert len(own) == own[-1] - own[0] + 1 == 1_000_000
+        stretches.append((own[0], own[-1]))
+    for (_, last), (first, _) in itertools.pairwise(sorted(stretches)):
+        assert last < first
+
+
+def test_more_runs_keep_the_first_ones() -> None:
+    data = SimulatedData(3, no_backgrounds, "", Path())
+    assert seeds(data, "y", 7)[:5] == seeds(data, "y", 5)
+
+
+@pytest.mark.parametrize(("seed", "runs"), [(-1, 1), (0, 1_000_001)])
+def test_seeds_out_of_range_are_refused(seed: int, runs: int) -> None:
+    with pytest.raises(ConfigError, match="want a seed"):
+        seeds(SimulatedData(seed, no_backgrounds, "", Path()), "x", runs)
+
+
+def test_a_rendered_run_comes_from_the_cache(rendered: SimulatedData) -> None:
+    first, second = (next(simulated_runs(rendered, "x", SMALL)) for _ in range(2))
+    for name in ("plain", "contrast", "vessel", "centreline", "heart"):
+        assert getattr(first, name).shape == (2, 64, 64)
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+class AskedError(Exception):
+    """Raised in place of rendering."""
+
+
+def missing_seeds(monkeypatch: pytest.MonkeyPatch, data: SimulatedData, settings: DataSettings) -> list[int]:
+    """Seeds of domain X that the cache lacks; nothing is rendered."""
+    asked: list[int] = []
+
+    def instead(_data: object, _folder: object, _cine: object, missing: list[int], _settings: object) -> None:
+        asked.extend(missing)
+        if missing:
+            raise AskedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("casgan_dicom.model.simulated_data._render_missing", instead)
+        with contextlib.suppress(AskedError):
+            list(simulated_runs(data, "x", settings))
+    return asked
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        DataSettings(runs=1, frames_per_run=3, frame_size=64, crop=64),
+        DataSettings(runs=1, frames_per_run=2, frame_size=80, crop=64),
+        DataSettings(runs=1, frames_per_run=2, frame_size=64, crop=64, cue=0.0),
+    ],
+)
+def test_other_settings_of_the_simulator_never_meet_old_frames(
+    rendered: SimulatedData, other: DataSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert missing_seeds(monkeypatch, rendered, other) == seeds(rendered, "x", 1)
+
+
+def test_other_backgrounds_never_meet_old_frames(
+    rendered: SimulatedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, anatomy in (("ct", ""), ("procedural", "0123")):
+        other = SimulatedData(1, no_backgrounds, name, rendered.cache, anatomy)
+        assert missing_seeds(monkeypatch, other, SMALL) == seeds(other, "x", 1)
+    assert missing_seeds(monkeypatch, rendered, SMALL) == []
+
+
+def test_crop_flip_and_number_of_runs_share_the_cache(rendered: SimulatedData) -> None:
+    other = DataSettings(runs=1, frames_per_run=2, frame_size=64, crop=32, flip=False)
+    assert len(list(simulated_runs(rendered, "x", other))) == 1
+
+
+def test_contrast_darkens_the_vessels_and_leaves_the_rest(rendered: SimulatedData) -> None:
+    for purpose in ("x", "y"):
+        run = next(simulated_runs(rendered, purpose, SMALL))
+        change = run.contrast - run.plain
+        assert run.vessel.any()
+        assert change[run.vessel].mean() < -0.02
+        assert abs(np.median(change[~run.vessel])) < 2 / 255
+        assert not (run.centreline & ~run.vessel).any()
+        assert 0 <= run.plain.min() < run.plain.max() <= 1
+
+
+def test_the_two_domains_are_other_patients_without_and_with_contrast(rendered: SimulatedData) -> None:
+    x, y = simulated_domains(rendered, SMALL, NORMALISATION)
+    x_run, y_run = (next(simulated_runs(rendered, purpose, SMALL)) for purpose in ("x", "y"))
+
+    for domain, shown, run in ((x, x_run.plain, x_run), (y, y_run.contrast, y_run)):
+        np.testing.assert_allclose(domain.frames / 65535, shown, atol=1 / 65535)
+        assert domain.masks is not None
+        np.testing.assert_array_equal(domain.masks, run.vessel)
+        levels = measure_levels(shown, NORMALISATION)
+        np.testing.assert_allclose(domain.levels, [[levels.low, levels.high]] * 2, atol=1e-6)
+    assert x.twins is not None
+    np.testing.assert_allclose(x.twins / 65535, x_run.contrast, atol=1 / 65535)
+    assert y.twins is None  # nothing may know what an angiogram of this domain looked like before
+    assert not np.array_equal(x_run.plain, y_run.plain)
+
+
+def test_angiograms_and_pairs_are_the_two_forms_of_a_purpose(rendered: SimulatedData) -> None:
+    x, y = simulated_domains(rendered, SMALL, NORMALISATION)
+    np.testing.assert_array_equal(pairs(rendered, "x", SMALL, NORMALISATION).frames, x.frames)
+    np.testing.assert_array_equal(angiograms(rendered, "y", SMALL, NORMALISATION).frames, y.frames)
