@@ -1,0 +1,1 @@
+"""What runs the generator: torch (CPU, CUDA) or OpenVINO (CPU)."""

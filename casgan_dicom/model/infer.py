@@ -1,0 +1,214 @@
+"""The generator as others use it: display frames in, synthetic angiogram out.
+
+The networks see a frame at the bundle's size and in its normalisation; what they draw is brought back and
+composed with the full-size input in float32 display values, so the background keeps every pixel:
+
+    y = x · (1 - A) + C · A        with A = 0 wherever the attention is below 1/512
+
+A method without attention adds its upsampled residual y - x instead.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.bundle import Bundle, BundleInfo, load_bundle
+from casgan_dicom.model.devices import choose_device
+from casgan_dicom.model.engines.torch_engine import Maps, TorchEngine
+from casgan_dicom.model.methods.casgan import predict_maps
+from casgan_dicom.model.normalisation import Levels, measure_levels, to_display, to_network
+
+DEFAULT_BUNDLE = "casgan"
+UNTOUCHED = 1 / 512
+"""Attention below this is none: half a step of an 8-bit display, so the stored value cannot change."""
+
+EngineName = Literal["auto", "torch", "openvino"]
+Frames = npt.NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """Runs the networks."""
+
+    name: str
+    """What runs, and in which precision: "torch-fp32", "openvino-bf16" …"""
+    device: str
+    """Where it runs: "cpu", "cuda:0" …"""
+    batch: int
+    """How many frames at once suit it; it takes any number."""
+
+    def __call__(self, x: Frames) -> Maps:
+        """Predict drawn and attention for x (B, 1, S, S) in network values."""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What the generator made of some frames."""
+
+    frames: Frames
+    """Synthetic angiogram, display values in [0, 1], (T, H, W)."""
+    attention: Frames | None
+    """Where it drew, in [0, 1], (T, H, W), exactly 0 where the input was kept; None without attention."""
+
+
+class TranslationNet(nn.Module):
+    """The deployed networks of a bundle as one module: x (B, 1, S, S) → (drawn, attention)."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__()
+        self.nets = bundle.generators
+        self.cas = bundle.settings.cas
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Predict the maps."""
+        return predict_maps(self.nets, self.cas, x)
+
+
+class Generator:
+    """A bundle on an engine.
+
+    Use `load`; the constructor takes the parts, for tests and for other engines.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine, *, batch: int | None = None) -> None:
+        self.info: BundleInfo = bundle.info
+        self.batch = batch or engine.batch
+        self._engine = engine
+        self._normalisation = bundle.settings.normalisation
+
+    @classmethod
+    def load(
+        cls, bundle: str | Path = DEFAULT_BUNDLE, *, device: str = "auto", engine: EngineName = "auto"
+    ) -> Generator:
+        """Load a shipped bundle by name or any bundle by its folder.
+
+        Parameters
+        ----------
+        bundle
+            Name or folder.
+        device
+            "auto" (CUDA when there is one), "cpu", "cuda" or "cuda:N".
+        engine
+            "torch", "openvino" (CPU only), or "auto": OpenVINO on the CPU when it is installed.
+
+        Raises
+        ------
+        WeightsError
+            The bundle is unknown, damaged or of another schema.
+        ConfigError
+            The device or the engine is not there.
+        """
+        chosen_device = choose_device(device)
+        chosen_engine = _choose_engine(engine, chosen_device)
+        loaded = load_bundle(bundle)
+        net = TranslationNet(loaded).eval()
+        if chosen_engine == "torch":
+            return cls(loaded, TorchEngine(net, chosen_device))
+        from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - an optional extra
+
+        return cls(loaded, OpenVinoEngine(net, loaded.info.size))
+
+    @property
+    def engine(self) -> str:
+        """What runs the networks, with its precision."""
+        return self._engine.name
+
+    @property
+    def device(self) -> str:
+        """Where they run."""
+        return self._engine.device
+
+    def measure(self, frames: Iterable[Frames]) -> Levels:
+        """Measure a series' levels, in one pass and constant memory; display values in [0, 1]."""
+        return measure_levels(frames, self._normalisation)
+
+    def __call__(self, frames: Frames, levels: Levels | None = None) -> Synthesis:
+        """Synthesise.
+
+        Parameters
+        ----------
+        frames
+            float32 (T, H, W), display values in [0, 1].
+        levels
+            Of the whole series, from `measure`; None measures them on `frames`.
+
+        Raises
+        ------
+        ValueError
+            `frames` has another shape or holds values outside [0, 1].
+        """
+        _check(frames)
+        levels = levels or self.measure(frames)
+        parts = [self._batch(frames[i : i + self.batch], levels) for i in range(0, len(frames), self.batch)]
+        attention = [part.attention for part in parts if part.attention is not None]
+        return Synthesis(
+            np.concatenate([part.frames for part in parts]), np.concatenate(attention) if attention else None
+        )
+
+    def _batch(self, frames: Frames, levels: Levels) -> Synthesis:
+        size = self.info.size
+        small = _shrink(frames, size)
+        x = to_network(small, levels, self._normalisation)
+        drawn, attention = self._engine(x[:, None])
+        context = to_display(drawn[:, 0], levels, self._normalisation)
+        shape = (frames.shape[1], frames.shape[2])
+        if attention is None:
+            seen = to_display(x, levels, self._normalisation)  # not `small`: the network's range clips it
+            return Synthesis(np.clip(frames + _grow(context - seen, shape), 0, 1), None)
+        A = _grow(attention[:, 0], shape)
+        A[A < UNTOUCHED] = 0
+        y = frames * (1 - A) + _grow(context, shape) * A
+        return Synthesis(np.clip(y, 0, 1), A)
+
+
+def _choose_engine(engine: str, device: str) -> str:
+    installed = importlib.util.find_spec("openvino") is not None
+    if engine == "auto":
+        return "openvino" if device == "cpu" and installed else "torch"
+    if engine not in ("torch", "openvino"):
+        raise ConfigError(f"engine '{engine}' is unknown", hint="auto, torch or openvino")
+    if engine == "openvino" and not installed:
+        raise ConfigError("engine 'openvino' is not installed", hint="pip install 'casgan-dicom[openvino]'")
+    if engine == "openvino" and device != "cpu":
+        raise ConfigError(f"engine 'openvino' runs on the CPU, not on '{device}'", hint="use --device cpu")
+    return engine
+
+
+def _check(frames: Frames) -> None:
+    if frames.ndim != 3 or 0 in frames.shape:
+        raise ValueError(f"frames need shape (T, H, W), got {frames.shape}")
+    low, high = float(frames.min()), float(frames.max())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"frames need display values in [0, 1], got {low} to {high}")
+
+
+def _shrink(frames: Frames, size: int) -> Frames:
+    """(T, H, W) → (T, size, size): the longer side becomes `size`, the shorter is continued by its edge."""
+    height, width = frames.shape[1:]
+    scale = size / max(height, width)
+    inner = (max(1, round(height * scale)), max(1, round(width * scale)))
+    big = torch.from_numpy(np.array(frames))[:, None]  # a copy: torch warns of arrays that are read-only
+    if inner != (height, width):
+        big = F.interpolate(big, size=inner, mode="bicubic", antialias=True, align_corners=False)
+    padded = F.pad(big, (0, size - inner[1], 0, size - inner[0]), mode="replicate")
+    return np.asarray(padded[:, 0].clamp(0, 1).numpy())
+
+
+def _grow(maps: Frames, shape: tuple[int, int]) -> Frames:
+    """Undo `_shrink` for a map: cut the continuation off and interpolate to `shape`, bilinear."""
+    scale = maps.shape[1] / max(shape)
+    inner = [max(1, round(side * scale)) for side in shape]
+    small = torch.from_numpy(np.ascontiguousarray(maps[:, : inner[0], : inner[1]]))[:, None]
+    if tuple(inner) == shape:
+        return np.array(small[:, 0].numpy())
+    return np.array(F.interpolate(small, size=shape, mode="bilinear", align_corners=False)[:, 0].numpy())

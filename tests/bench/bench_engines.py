@@ -1,0 +1,154 @@
+"""Each engine beside the same networks in eager float32 torch, as ratios from one run.
+
+Random weights: time does not depend on them, the deviation does (see the parity tests for trained ones).
+Run it as ``python tests/bench/bench_engines.py`` on an idle machine: under load torch's threads wait for each
+other, and times and ratios mean little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from casgan_dicom.model.bundle import Bundle, BundleInfo
+from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine, Precision
+from casgan_dicom.model.engines.torch_engine import TorchEngine
+from casgan_dicom.model.infer import Engine, Generator, TranslationNet
+from casgan_dicom.model.methods.casgan import CasGan, build_generators
+from casgan_dicom.model.networks.unet import UNet
+from casgan_dicom.model.settings import load_settings
+
+Frames = npt.NDArray[np.float32]
+WIDTHS, SIZES = (16, 32, 64), (256, 512)
+FLAGS = ("amx_tile", "amx_bf16", "avx512_bf16", "avx512f", "avx2")
+BUDGET_S = 45.0
+"""No network starts after this much time, so that the whole run ends within a minute and a half."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One engine on one network at one size."""
+
+    ngf: int
+    size: int
+    engine: str
+    batch: int
+    seconds: float
+    """Per frame, median."""
+    deviation: float
+    """Mean absolute difference of the composed display values from torch in float32."""
+
+
+def main() -> int:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ngf", type=int, nargs="+", default=WIDTHS)
+    parser.add_argument("--size", type=int, nargs="+", default=SIZES)
+    options = parser.parse_args()
+    started = time.monotonic()
+    write = sys.stdout.write
+    write(machine() + "\n\n| ngf | size | engine | frames at once | s/frame | ratio | deviation |\n")
+    write("|---|---|---|---|---|---|---|\n")
+    for size in options.size:
+        for ngf in options.ngf:
+            if time.monotonic() - started > BUDGET_S:
+                write(f"| {ngf} | {size} | left out: the time is used up | | | | |\n")
+                continue
+            rows = measure(ngf, size)
+            for row in rows:
+                ratio = rows[0].seconds / row.seconds
+                write(f"| {row.ngf} | {row.size} | {row.engine} | {row.batch} | {row.seconds:.4f} | ")
+                write(f"{ratio:.2f} | {row.deviation:.1e} |\n")
+            sys.stdout.flush()
+    write(f"\n{time.monotonic() - started:.0f} s in all; load at the end {os.getloadavg()[0]:.1f}\n")
+    return 0
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    flags = set(Path("/proc/cpuinfo").read_text().split()) if Path("/proc/cpuinfo").is_file() else set()
+    have = ", ".join(f"{flag} {'yes' if flag in flags else 'no'}" for flag in FLAGS)
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{cores} cores, {torch.get_num_threads()} threads, {have}; torch {torch.__version__}; "
+        f"load before {os.getloadavg()[0]:.1f}"
+    )
+
+
+def measure(ngf: int, size: int) -> list[Row]:
+    """The plain networks first, then each engine; frames of `size` go to networks of `size`."""
+    bundle = make_bundle(ngf, size)
+    net = TranslationNet(bundle).eval()
+    frames = made_up_frames(size)
+    x = frames[:, None] * 2 - 1
+    engines: list[Engine] = [TorchEngine(net, "cpu")]
+    precisions: tuple[Precision, ...] = ("f32", "auto")
+    engines += [OpenVinoEngine(net, size, precision=precision) for precision in precisions]
+    eager = median(lambda: run_eager(net, x[:1]), 1)
+    rows = [Row(ngf, size, "eager torch fp32", 1, eager, 0.0)]
+    reference = Generator(bundle, engines[0])(frames).frames
+    for engine in engines:
+        at_once = x[: engine.batch]
+        seconds = median(lambda engine=engine, at_once=at_once: engine(at_once), len(at_once))  # type: ignore[misc]
+        made = reference if engine is engines[0] else Generator(bundle, engine)(frames).frames
+        deviation = float(np.abs(made - reference).mean())
+        rows.append(Row(ngf, size, engine.name, len(at_once), seconds, deviation))
+    return rows
+
+
+def make_bundle(ngf: int, size: int) -> Bundle:
+    """Networks of the shipped shape with random weights and a mostly closed attention."""
+    settings = load_settings("casgan", "smoke", [f"net.ngf={ngf}", "net.n_blocks=4"])
+    torch.manual_seed(1)
+    nets = build_generators(settings.net, settings.cas)
+    attention = [p for name, p in nets["vessel"].named_parameters() if name.startswith("attention")]
+    nn.init.constant_(attention[-1], -3.0)
+    deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in CasGan.deployed})
+    info = BundleInfo("bench", "casgan", "0", "random weights", "none", "Apache-2.0", size, "0" * 64)
+    settings = replace(settings, description="random weights")
+    return Bundle(info, settings, deployed.eval().requires_grad_(False), UNet(4).eval())
+
+
+def made_up_frames(size: int) -> Frames:
+    """Two smooth frames with noise and a flat border, as a collimator leaves one."""
+    rng = np.random.default_rng(1)
+    row, column = np.meshgrid(*[np.linspace(0, 1, size)] * 2, indexing="ij")
+    picture = 0.55 + 0.25 * np.sin(6 * row) * np.cos(4 * column)
+    frames = np.stack([picture + rng.normal(0, 0.02, picture.shape) for _ in range(2)])
+    frames[:, : size // 8] = frames[:, :, : size // 8] = 0.05
+    return np.clip(frames, 0, 1).astype(np.float32)
+
+
+@torch.inference_mode()
+def run_eager(net: nn.Module, x: Frames) -> tuple[Tensor, Tensor | None]:
+    """What a reference implementation does: the module, in float32, as it is."""
+    maps: tuple[Tensor, Tensor | None] = net(torch.from_numpy(x))
+    return maps
+
+
+def median(run: Callable[[], object], frames: int) -> float:
+    """Median seconds per frame of warm runs: nine, down to two where one takes long."""
+    began = time.perf_counter()
+    run()
+    first = time.perf_counter() - began
+    times = []
+    for _ in range(max(2, min(9, int(1.5 / first)))):
+        began = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - began) / frames)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

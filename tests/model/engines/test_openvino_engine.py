@@ -1,0 +1,242 @@
+"""OpenVINO draws what torch draws, and tells nobody."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from pydicom import dcmread
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.bundle import load_bundle, shipped_bundles
+from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine, Precision, import_openvino
+from casgan_dicom.model.infer import Generator, TranslationNet
+from casgan_dicom.model.simulator.cine import CineSettings, simulate_cine
+from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
+from tests.model.bundles import write_bundle
+
+pytest.importorskip("openvino", reason="the extra [openvino] is not installed")
+
+Frames = npt.NDArray[np.float32]
+LIMITS: dict[Precision, float] = {"f32": 1e-5, "bf16": 0.004}
+"""Largest mean absolute difference of display values in [0, 1] from torch in float32."""
+WIDTH = "net.ngf=16"
+"""The smallest that ships. For narrower maps OpenVINO takes other kernels, whose sums are far coarser."""
+CLOSED = -3.0
+"""Attention bias of the test bundles: a trained attention is mostly closed."""
+
+
+def has_bf16() -> bool:
+    capabilities = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in capabilities
+
+
+@pytest.fixture(params=["f32", "bf16"])
+def precision(request: pytest.FixtureRequest) -> Precision:
+    chosen: Precision = request.param
+    if chosen == "bf16" and not has_bf16():
+        pytest.skip("this processor has neither AMX nor AVX512-BF16")
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def simulated() -> Frames:
+    settings = CineSettings(size=256, frames=8)
+    run = simulate_cine(5, settings, ProceduralBackgrounds(), indices=[0, 3, 6])
+    return (run.plain / 255).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def real(real_xa: Path) -> Frames:
+    path = real_xa / "XA_RCA_96f_jpegbaseline.dcm"
+    if not path.is_file():
+        pytest.skip(f"no {path.name} in the test data")
+    return (dcmread(path).pixel_array[::40] / 255).astype(np.float32)
+
+
+def both(folder: str | Path, precision: Precision) -> tuple[Generator, Generator]:
+    """The bundle on OpenVINO and on torch in float32."""
+    bundle = load_bundle(folder)
+    engine = OpenVinoEngine(TranslationNet(bundle).eval(), bundle.info.size, precision=precision)
+    return Generator(bundle, engine), Generator.load(folder, device="cpu", engine="torch")
+
+
+def deviation(folder: str | Path, precision: Precision, frames: Frames) -> float:
+    ours, reference = both(folder, precision)
+    return float(np.abs(ours(frames).frames - reference(frames).frames).mean())
+
+
+@pytest.mark.parametrize(
+    "overrides", [[WIDTH, "net.n_blocks=4"], [WIDTH, "cas.drl=false"]], ids=["full", "no-drl"]
+)
+def test_simulated_frames_agree_with_torch(
+    tmp_path: Path, precision: Precision, overrides: list[str], simulated: Frames
+) -> None:
+    folder = write_bundle(tmp_path / "b", overrides, attention_bias=CLOSED)
+
+    assert deviation(folder, precision, simulated) < LIMITS[precision]
+
+
+def test_real_frames_agree_with_torch(tmp_path: Path, precision: Precision, real: Frames) -> None:
+    """Their flat collimated regions are the hard case for sums in float32."""
+    folder = write_bundle(tmp_path / "b", [WIDTH, "net.n_blocks=4"], attention_bias=CLOSED)
+
+    assert deviation(folder, precision, real) < LIMITS[precision]
+
+
+@pytest.mark.parametrize("name", shipped_bundles())
+def test_shipped_bundles_agree_with_torch(
+    name: str, precision: Precision, simulated: Frames, request: pytest.FixtureRequest
+) -> None:
+    assert deviation(name, precision, simulated) < LIMITS[precision]
+    assert deviation(name, precision, request.getfixturevalue("real")) < LIMITS[precision]
+
+
+def test_the_attention_agrees_with_torch(tmp_path: Path, simulated: Frames) -> None:
+    ours, reference = both(write_bundle(tmp_path / "b", [WIDTH], attention_bias=CLOSED), "f32")
+
+    attention, wanted = ours(simulated).attention, reference(simulated).attention
+
+    assert attention is not None
+    assert wanted is not None
+    assert wanted.std() > 0.001  # it is a map, not a constant
+    assert np.abs(attention - wanted).mean() < LIMITS["f32"]
+
+
+@pytest.mark.parametrize("drl", ["true", "false"])
+def test_a_method_without_attention_agrees_with_torch(tmp_path: Path, drl: str, simulated: Frames) -> None:
+    ours, reference = both(write_bundle(tmp_path / "b", [WIDTH, "cas.vsgg=false", f"cas.drl={drl}"]), "f32")
+
+    made = ours(simulated)
+
+    assert made.attention is None
+    assert np.abs(made.frames - reference(simulated).frames).mean() < LIMITS["f32"]
+
+
+@pytest.mark.parametrize("upsampling", ["transpose", "resize"])
+def test_both_upsamplings_agree_with_torch(tmp_path: Path, upsampling: str, simulated: Frames) -> None:
+    folder = write_bundle(tmp_path / "b", [WIDTH, f"net.upsampling={upsampling}"], attention_bias=CLOSED)
+
+    assert deviation(folder, "f32", simulated) < LIMITS["f32"]
+
+
+def test_a_frame_does_not_depend_on_the_batch_it_travels_in(tmp_path: Path) -> None:
+    bundle = load_bundle(write_bundle(tmp_path / "b"))
+    engine = OpenVinoEngine(TranslationNet(bundle).eval(), 64, precision="f32")
+    x = np.random.default_rng(2).uniform(-1, 1, (5, 1, 64, 64)).astype(np.float32)
+
+    drawn, attention = engine(x)
+
+    assert attention is not None
+    for index in range(5):
+        alone = engine(x[index : index + 1])
+        assert alone[1] is not None
+        assert np.array_equal(alone[0][0], drawn[index])
+        assert np.array_equal(alone[1][0], attention[index])
+
+
+def test_the_module_is_left_as_it_was(tmp_path: Path) -> None:
+    net = TranslationNet(load_bundle(write_bundle(tmp_path / "b"))).eval()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    kinds = [type(module) for module in net.modules()]
+
+    OpenVinoEngine(net, 64, precision="f32")
+
+    assert [type(module) for module in net.modules()] == kinds
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+
+
+def test_auto_takes_bf16_where_the_processor_has_it(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "b")
+
+    generator = Generator.load(folder, device="cpu", engine="auto")
+
+    assert generator.engine == ("openvino-bf16" if has_bf16() else "openvino-f32")
+    assert generator.device == "cpu"
+    assert generator.batch >= 1
+
+
+@pytest.mark.skipif(has_bf16(), reason="this processor has bf16")
+def test_bf16_is_refused_where_the_processor_has_none(tmp_path: Path) -> None:
+    bundle = load_bundle(write_bundle(tmp_path / "b"))
+
+    with pytest.raises(ConfigError, match="want BF16"):
+        OpenVinoEngine(TranslationNet(bundle), 64, precision="bf16")
+
+
+SEALED_RUN = """
+import os, sys, threading
+
+allowed = ("127.", "::1", "localhost")
+tried, written = [], []
+
+def watch(event, args):
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"):
+        address = args[1] if event in ("socket.connect", "socket.sendto") else args[0]
+        host = address[0] if isinstance(address, tuple) else address
+        if not str(host).startswith(allowed):
+            tried.append(f"{event} {host}")
+            raise OSError(f"refused: {event} {host}")
+
+sys.addaudithook(watch)
+import numpy as np
+
+if sys.argv[2] == "engine":
+    from casgan_dicom.model.infer import Generator
+    made = Generator.load(sys.argv[1], device="cpu", engine="openvino")(np.full((1, 64, 64), 0.5, np.float32))
+    assert made.frames.shape == (1, 64, 64)
+else:
+    import openvino
+
+for thread in threading.enumerate():
+    if thread is not threading.current_thread():
+        thread.join(10)
+print("\\n".join(tried))
+"""
+
+
+def sealed(folder: Path, home: Path, what: str) -> tuple[list[str], list[str]]:
+    """Run in a process whose connections are refused; give those tried, and the files made in its home."""
+    home.mkdir()
+    root = Path(__file__).parents[3]
+    # No CI variables: in CI the telemetry of OpenVINO keeps quiet by itself.
+    environment = {
+        "HOME": str(home),
+        "PATH": "/usr/bin:/bin",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(root),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SEALED_RUN, str(folder), what],
+        env=environment,
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")[:-1], sorted(str(path.relative_to(home)) for path in home.rglob("*"))
+
+
+def test_the_engine_calls_nobody_and_writes_nothing_into_the_home(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "b")
+
+    tried, written = sealed(folder, tmp_path / "home", "engine")
+
+    assert [line for line in tried if line] == []
+    assert written == []
+
+
+def test_the_watch_sees_what_openvino_does_when_imported_plainly(tmp_path: Path) -> None:
+    """Without this the test above might watch the wrong thing."""
+    pytest.importorskip("openvino_telemetry", reason="openvino came without its telemetry")
+
+    tried, written = sealed(tmp_path, tmp_path / "home", "plain import")
+
+    assert [line for line in tried if line] or written
