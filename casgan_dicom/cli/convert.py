@@ -1,0 +1,198 @@
+"""``casgan-dicom convert``: folders or files in, derived series and a report out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from casgan_dicom.cli.output import EXIT_CODES, show_json
+from casgan_dicom.convert import ConvertOptions, Plan, convert_plan, plan_conversion, silent
+from casgan_dicom.report import ConvertReport, Skipped
+from casgan_dicom.synthesize import Progress as OnStep
+from casgan_dicom.synthesize import Step
+
+if TYPE_CHECKING:
+    from casgan_dicom.model.infer import EngineName
+
+
+@click.command("convert", epilog=EXIT_CODES)
+@click.argument("series", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("derived"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder of the output; made if it is not there.",
+)
+@click.option(
+    "--bundle", show_envvar=True, help="Name of a shipped bundle, or folder of any.  [default: shipped]"
+)
+@click.option(
+    "--device", default="auto", show_default=True, show_envvar=True, help="auto, cpu, cuda or cuda:N."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "torch", "openvino"]),
+    default="auto",
+    show_default=True,
+    show_envvar=True,
+    help="What runs the networks.",
+)
+@click.option(
+    "--preview", is_flag=True, show_envvar=True, help="Write a contact sheet, OUT/<series uid>.png."
+)
+@click.option("--no-banner", is_flag=True, show_envvar=True, help="Burn no warning into the frames.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    envvar="CASGAN_CONVERT_JSON",
+    show_envvar=True,
+    help="Print the report as JSON.",
+)
+@click.option("--dry-run", is_flag=True, show_envvar=True, help="Say what would be converted; write nothing.")
+@click.option(
+    "--force",
+    is_flag=True,
+    show_envvar=True,
+    help="Convert in spite of declared contrast or DSA; replace a different derived object.",
+)
+@click.pass_context
+def convert(  # noqa: PLR0913  # one parameter per option is how click calls
+    ctx: click.Context,
+    *,
+    series: tuple[Path, ...],
+    out: Path,
+    bundle: str | None,
+    device: str,
+    engine: EngineName,
+    preview: bool,
+    no_banner: bool,
+    as_json: bool,
+    dry_run: bool,
+    force: bool,
+) -> None:
+    """Make synthetic angiograms of the X-ray cine series in SERIES (files or folders).
+
+    Writes one multi-frame object for each cine, OUT/<series uid>/<sop uid>.dcm, and OUT/report.json. The
+    input is only read.
+    """
+    options = ConvertOptions(banner=not no_banner, preview=preview, force=force)
+    plan = plan_conversion(series, options, out)
+    if dry_run:
+        _show_plan(plan, as_json=as_json)
+        ctx.exit(3 if not plan.cines else 4 if plan.skipped else 0)
+    report = ConvertReport(outputs=(), skipped=plan.skipped, warnings=plan.warnings)
+    if plan.cines:
+        # Imported here: torch takes over a second, which a mistake in the paths need not wait for.
+        from casgan_dicom.model.infer import DEFAULT_BUNDLE, Generator  # noqa: PLC0415
+
+        generator = Generator.load(bundle or DEFAULT_BUNDLE, device=device, engine=engine)
+        with _progress(len(plan.cines)) as on_step:
+            report = convert_plan(plan, generator, options, out, progress=on_step)
+    if as_json:
+        show_json(report.as_json())
+    else:
+        _show_report(report)
+    ctx.exit(report.exit_code)
+
+
+@contextmanager
+def _progress(cines: int) -> Iterator[OnStep]:
+    """A bar on stderr for each cine, where stderr is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield silent
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[tuple[str, str], int] = {}
+
+        def on_step(step: Step) -> None:
+            key = (step.source_instance_uid, step.stage)
+            if key not in tasks:
+                number = len({uid for uid, _ in [*tasks, key]})
+                name = f"cine {number} of {cines}: {step.stage}"
+                tasks[key] = bars.add_task(name, total=step.frames)
+            bars.update(tasks[key], completed=step.done)  # type: ignore[arg-type]  # rich's TaskID is an int
+
+        yield on_step
+
+
+def _show_report(report: ConvertReport) -> None:
+    """What was done: a table and the paths on stdout, reasons and warnings on stderr."""
+    if report.outputs:
+        table = Table(box=None, pad_edge=False)
+        for name in ("result", "frames", "size", "ms/frame", "attention", "untouched", "seconds"):
+            table.add_column(name, justify="left" if name == "result" else "right")
+        for output in report.outputs:
+            attention = "-" if output.mean_attention is None else f"{output.mean_attention:.4f}"
+            table.add_row(
+                output.status,
+                str(output.frames),
+                f"{output.columns}×{output.rows}",
+                f"{output.frame_time_ms:g}" if output.frames > 1 else "-",
+                attention,
+                f"{100 * output.untouched_share:.1f} %",
+                f"{output.seconds.total:.1f}",
+            )
+        Console().print(table)
+    for output in report.outputs:
+        click.echo(str(output.path))
+        if output.preview is not None:
+            click.echo(str(output.preview))
+    about = [f"{output.source_series_uid}: {said}" for output in report.outputs for said in output.warnings]
+    _show_warnings((*dict.fromkeys(about), *report.warnings))
+    _show_skipped(report.skipped)
+    if report.model is not None:
+        model = report.model
+        click.echo(
+            f"casgan-dicom: model {model.name} {model.version}, {model.engine} on {model.device}; "
+            f"{len(report.outputs)} converted, {len(report.skipped)} skipped",
+            err=True,
+        )
+
+
+def _show_plan(plan: Plan, *, as_json: bool) -> None:
+    """What would be done."""
+    if as_json:
+        would = [
+            {
+                "source_series_uid": cine.series_uid,
+                "source_instances": [instance.sop_instance_uid for instance in cine.instances],
+                "frames": cine.frames,
+                "rows": cine.rows,
+                "columns": cine.columns,
+                "frame_time_ms": cine.timing.frame_time_ms,
+            }
+            for cine in plan.cines
+        ]
+        skipped = ConvertReport(outputs=(), skipped=plan.skipped, warnings=plan.warnings).as_json()
+        show_json({"would_convert": would, "skipped": skipped["skipped"], "warnings": skipped["warnings"]})
+        return
+    for cine in plan.cines:
+        size = f"{cine.frames} frames, {cine.columns}×{cine.rows}, {cine.timing.frame_time_ms:g} ms/frame"
+        click.echo(f"would convert  {cine.series_uid}  {size}")
+    _show_skipped(plan.skipped)
+    _show_warnings(plan.warnings)
+
+
+def _show_skipped(skipped: tuple[Skipped, ...]) -> None:
+    for cine in skipped:
+        click.echo(f"casgan-dicom: skipped {cine.source_series_uid}: {'; '.join(cine.reasons)}", err=True)
+        if cine.forceable:
+            click.echo("  try: --force converts it all the same", err=True)
+
+
+def _show_warnings(said: tuple[str, ...]) -> None:
+    for warning in said:
+        click.echo(f"casgan-dicom: {warning}", err=True)

@@ -1,0 +1,45 @@
+"""How results and errors reach the terminal: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from casgan_dicom.errors import CasganError, ConfigError
+
+EXIT_CODES = """\b
+Exit codes:
+  0  all converted
+  2  wrong usage
+  3  nothing converted, or nothing could be written
+  4  some series were skipped
+  5  configuration or bundle
+  6  another DICOM node refused
+"""
+"""For the help of every command that converts."""
+
+
+def show_error(error: CasganError) -> None:
+    """Say what went wrong, and what to try."""
+    click.echo(f"casgan-dicom: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  try: {error.hint}", err=True)
+
+
+def show_json(value: object) -> None:
+    """Print `value` as JSON on stdout."""
+    click.echo(json.dumps(value, indent=2))
+
+
+@contextmanager
+def need_extra(extra: str) -> Iterator[None]:
+    """Turn a failed import of an optional package into a ConfigError that names the extra to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"this command needs the package '{error.name}'", hint=f"pip install 'casgan-dicom[{extra}]'"
+        ) from error

@@ -1,0 +1,141 @@
+"""From ``--data SPEC`` to frames: the simulator, or folders of PNG, NPY and DICOM.
+
+``model`` reads no DICOM and opens no CT; the readers are handed in from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME, read_ct
+from casgan_dicom.decode import iter_frames
+from casgan_dicom.errors import ConfigError, SeriesError
+from casgan_dicom.model.data import FrameSet, frame_set, read_images
+from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.simulated_data import SimulatedData, simulated_domains
+from casgan_dicom.model.simulator.background import BackgroundSource
+from casgan_dicom.model.simulator.ct import CtBackgrounds
+from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
+from casgan_dicom.pixels import DisplayMapping
+from casgan_dicom.series import find_series
+
+Frames = npt.NDArray[np.float32]
+
+CT_SOURCES = {
+    "1e817ac50e99f22c": (
+        "LIDC-IDRI-0001, The Cancer Imaging Archive, Armato et al. 2011,"
+        " doi:10.7937/K9/TCIA.2015.LO9QL9SX, CC BY 3.0; labels by TotalSegmentator"
+    )
+}
+"""Attribution of the CT folders that are known, by `ct_digest`."""
+
+WANTED = "want sim:SEED, sim:SEED,ct=PATH or X_FOLDER,Y_FOLDER"
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """A parsed ``--data``; exactly one of the two fields is set."""
+
+    simulated: SimulatedData | None = None
+    """The simulator, with a base seed."""
+    folders: tuple[Path, Path] | None = None
+    """Folders of domain X (no contrast) and domain Y (contrast)."""
+
+    @property
+    def description(self) -> str:
+        """One sentence for a bundle's config and card, with attribution."""
+        if self.simulated is None:
+            return "Frames from two folders of the user's."
+        text = (
+            f"Simulated coronary X-ray cine, seed {self.simulated.seed}, {self.simulated.name} backgrounds."
+        )
+        if self.simulated.name == "ct":
+            source = CT_SOURCES.get(self.simulated.anatomy, f"the user's, SHA-256 {self.simulated.anatomy}")
+            text += f" CT: {source}."
+        return text
+
+
+def parse_data(spec: str) -> DataSpec:
+    """Read ``sim:SEED[,ct=PATH]`` or ``X_FOLDER,Y_FOLDER``; raises ConfigError."""
+    if spec.startswith("sim:"):
+        seed, _, rest = spec.removeprefix("sim:").partition(",")
+        if not seed.isdecimal() or (rest and not rest.startswith("ct=")):
+            raise ConfigError(f"--data is '{spec}', {WANTED}")
+        return DataSpec(simulated=simulated_data(int(seed), Path(rest.removeprefix("ct=")) if rest else None))
+    folders = [Path(part) for part in spec.split(",")]
+    if len(folders) != 2:
+        raise ConfigError(f"--data is '{spec}', {WANTED}")
+    missing = [folder.name for folder in folders if not folder.is_dir()]
+    if missing:
+        raise ConfigError(f"--data: no folder '{missing[0]}'", hint=WANTED)
+    return DataSpec(folders=(folders[0], folders[1]))
+
+
+def simulated_data(seed: int, ct: Path | None) -> SimulatedData:
+    """The simulator with procedural backgrounds, or with those of the labelled CT in folder `ct`."""
+    cache = data_folder() / "simulated"
+    if ct is None:
+        return SimulatedData(seed, ProceduralBackgrounds, "procedural", cache)
+    return SimulatedData(seed, partial(ct_backgrounds, ct.resolve()), "ct", cache, ct_digest(ct))
+
+
+def ct_digest(folder: Path) -> str:
+    """SHA-256 over the names and the bytes of a CT folder's three files, 16 hexadecimal digits.
+
+    Raises ConfigError when one of them is missing.
+    """
+    digest = hashlib.sha256()
+    for name in (VOLUME_NAME, LABELS_NAME, STRUCTURES_NAME):
+        if not (folder / name).is_file():
+            raise ConfigError(f"--data: CT folder '{folder.name}' holds no {name}", hint=WANTED)
+        with (folder / name).open("rb") as file:
+            digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def ct_backgrounds(folder: Path) -> BackgroundSource:
+    """Read a labelled CT and make backgrounds of it."""
+    volume = read_ct(folder)
+    return CtBackgrounds(volume.hu, volume.labels, volume.voxel_to_patient, volume.structures)
+
+
+def data_folder() -> Path:
+    """Where this program keeps data: ``CASGAN_DATA``, else the user's data folder."""
+    return Path(os.environ.get("CASGAN_DATA") or platformdirs.user_data_dir("casgan-dicom"))
+
+
+def load_domains(spec: DataSpec, settings: TrainSettings) -> tuple[FrameSet, FrameSet]:
+    """Render or read both domains; raises ConfigError when one is empty."""
+    if spec.simulated is not None:
+        return simulated_domains(spec.simulated, settings.data, settings.normalisation)
+    assert spec.folders is not None
+    x, y = (
+        frame_set(_read_folder(folder), settings.normalisation, settings.data.frame_size)
+        for folder in spec.folders
+    )
+    return x, y
+
+
+def _read_folder(folder: Path) -> Iterator[Frames]:
+    pictures_only = False
+    for stills in read_images(folder):
+        pictures_only = True
+        yield stills
+    try:
+        found = find_series([folder])
+    except SeriesError as error:
+        if pictures_only:
+            return
+        raise ConfigError(f"--data: folder '{folder.name}' holds no PNG, NPY or DICOM frames") from error
+    for cine in found.cines:
+        mapping = DisplayMapping.from_dataset(cine.header)
+        yield np.stack([mapping.apply(stored) for stored in iter_frames(cine)])

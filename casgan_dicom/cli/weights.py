@@ -1,0 +1,48 @@
+"""``casgan-dicom weights``: what a bundle is, and its model card."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from casgan_dicom.cli.output import need_extra, show_json
+from casgan_dicom.model.bundle import ALIASES, load_bundle, shipped_bundles
+
+
+@click.group()
+def weights() -> None:
+    """Look at bundles of trained weights."""
+
+
+@weights.command()
+@click.argument("bundle", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(*, bundle: str | None, as_json: bool) -> None:
+    """Say what BUNDLE (a name or a folder) is; without it, list the shipped ones."""
+    if bundle is None:
+        names = {name: ALIASES.get(name, "") for name in [*ALIASES, *shipped_bundles()]}
+        if as_json:
+            show_json(names)
+            return
+        for name, target in names.items():
+            click.echo(f"{name} -> {target}" if target else name)
+        return
+    facts = dataclasses.asdict(load_bundle(bundle).info)
+    if as_json:
+        show_json(facts)
+        return
+    for key, value in facts.items():
+        click.echo(f"{key:15} {value}")
+
+
+@weights.command()
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--run", required=True, type=click.Path(path_type=Path), help="Run folder of the bundle.")
+@click.option("--report", required=True, type=click.Path(path_type=Path), help="Folder of `evaluate --out`.")
+def card(*, bundle: Path, run: Path, report: Path) -> None:
+    """Write the model card of BUNDLE from its run and an evaluation."""
+    with need_extra("metrics"):
+        from casgan_dicom.model.card import write_card  # noqa: PLC0415 - an optional extra
+    click.echo(str(write_card(bundle, run, report)))

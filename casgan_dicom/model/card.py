@@ -1,0 +1,176 @@
+"""The model card: what a bundle is, how it was trained, and what was measured.
+
+Every figure comes from a run folder or from an evaluation's report; nothing is typed in here.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib.figure import Figure
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.bundle import load_bundle
+
+COVER_LIMITS = (0.5, 2.0)
+"""Drawn vessel cover over the truth's: within these the aim is met."""
+CURVES = ("cyc_img", "rec", "gan_y", "gan_sem", "pair_dice", "pair_attention", "mean_attention")
+
+_TEXT = """# {name}
+
+**A synthetic angiogram is invented by a network. It shows no vessel of the patient. Research only: never for
+diagnosis, planning or any clinical decision.**
+
+{verdict}
+
+| | |
+|---|---|
+| Method | {method}: this project's reading of a paper that published equations, no layers and no code |
+| Recipe | {recipe} |
+| Data | {data} |
+| Networks | ngf {ngf}, {n_blocks} + {n_blocks} residual blocks, {size} x {size} px |
+| Deployed parameters | {parameters:,} |
+| Steps | {steps}, batch {batch}, crops of {crop} px, seed {seed} |
+| Cue | {cue} x the physical trace of empty arteries in the input |
+| SHA-256 of model.safetensors | `{sha256}` |
+| Licence of the weights | {licence} |
+
+## Measured on held-out simulated runs
+
+{frames} frames of {runs} patients that no training saw; an independent segmentor (other patients, seed and
+width) reads every row; centreline tolerance 2 px at 256 px; cue strength {report_cue} in the input.
+`identity` is the input, `chance` the tree of another patient drawn on it, `oracle` a small U-Net trained on
+pairs (its own mask, not an image), `truth` the simulator's contrast twin.
+
+{table}
+What the figures say:
+
+{findings}
+
+![simulated pictures](pictures.png)
+
+## Learning curve
+
+![learning curve](curve.png)
+
+## Limits
+
+Trained on simulated X-ray cine only, never on a patient's. Where a coronary runs is only weakly written in a
+non-contrast frame, so the vessels drawn are plausible at best and must not be measured. The paper's own
+figures (XCAD) cannot be reproduced from this bundle.
+"""
+
+
+def write_card(bundle: Path, run: Path, report: Path) -> Path:
+    """Write README.md, curve.png and pictures.png into a bundle.
+
+    Parameters
+    ----------
+    bundle
+        Folder of the bundle; its folder name is its row in the report.
+    run
+        Run folder that the bundle came from.
+    report
+        Folder that ``casgan-dicom evaluate`` wrote.
+
+    Returns
+    -------
+    Path
+        The card.
+
+    Raises
+    ------
+    ConfigError
+        The report has no row of that name, or a file is missing.
+    """
+    loaded = load_bundle(bundle)
+    figures = json.loads(_read(report / "report.json"))
+    rows = {row["name"]: row for row in figures["rows"]}
+    name = loaded.info.name
+    if name not in rows:
+        raise ConfigError(f"the report has no row '{name}', only {', '.join(rows)}")
+    draw_curve(run / "metrics.csv", bundle / "curve.png")
+    (bundle / "pictures.png").write_bytes((report / "pictures.png").read_bytes())
+    settings = loaded.settings
+    findings = judge(rows[name], rows)
+    text = _TEXT.format(
+        **{key: getattr(loaded.info, key) for key in ("name", "method", "recipe", "data", "size", "licence")},
+        verdict=_verdict(findings),
+        ngf=settings.net.ngf,
+        n_blocks=settings.net.n_blocks,
+        parameters=sum(p.numel() for p in loaded.generators.parameters()),
+        steps=settings.optim.steps,
+        batch=settings.optim.batch,
+        crop=settings.data.crop,
+        seed=settings.seed,
+        cue=settings.data.cue,
+        sha256=loaded.info.weights_sha256,
+        frames=figures["frames"],
+        runs=figures["protocol"]["runs"],
+        report_cue=figures["protocol"]["cue"],
+        table=_read(report / "table.md"),
+        findings="\n".join(f"* {'met' if met else '**missed**'}: {text}" for met, text in findings),
+    )
+    (bundle / "README.md").write_text(text)
+    return bundle / "README.md"
+
+
+def judge(row: dict[str, Any], rows: dict[str, dict[str, Any]]) -> list[tuple[bool, str]]:
+    """Compare a row with the aims: (met, sentence) for each."""
+    truth, chance = rows["truth"], rows["chance"]
+    ratio = row["cover"] / max(truth["cover"], 1e-9)
+    findings = [
+        (
+            COVER_LIMITS[0] <= ratio <= COVER_LIMITS[1],
+            f"vessel cover is {ratio:.2f} of the truth's, aim between 0.5 and 2",
+        ),
+        (
+            row["recall"] > chance["recall"],
+            f"centreline recall is {row['recall']:.3f}, aim above chance ({chance['recall']:.3f})",
+        ),
+        (
+            (row["on_heart"] or 0) > 0.5,
+            f"{100 * (row['on_heart'] or 0):.0f} % of the drawn vessel lies on the heart, aim above 50 %",
+        ),
+    ]
+    if row["attention_inside"] is not None:
+        factor = row["attention_inside"] / max(row["attention_outside"], 1e-9)
+        text = f"mean attention is {factor:.1f} times higher inside vessels than outside, aim 2"
+        findings.append((factor >= 2, text))
+    return findings
+
+
+def draw_curve(metrics: Path, picture: Path) -> None:
+    """Draw the run's figures over its steps."""
+    rows = list(csv.DictReader(_read(metrics).splitlines()))
+    steps = [int(float(row["step"])) for row in rows]
+    names = [name for name in CURVES if name in rows[0]]
+    figure = Figure(figsize=(8, 1.6 * len(names)), dpi=80, layout="constrained")
+    for axis, name in zip(
+        figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0], names, strict=True
+    ):
+        axis.plot(steps, [float(row[name]) for row in rows], linewidth=0.8)
+        axis.set_ylabel(name)
+    figure.axes[-1].set_xlabel("step")
+    figure.savefig(picture)
+
+
+def _verdict(findings: list[tuple[bool, str]]) -> str:
+    missed = [text for met, text in findings if not met]
+    if not missed:
+        return f"**Aims for this kind of bundle: all {len(findings)} met on held-out simulated runs.**"
+    return f"**Aims missed, {len(missed)} of {len(findings)}: {'; '.join(missed)}.**"
+
+
+def _read(path: Path) -> str:
+    if not path.is_file():
+        raise ConfigError(
+            f"no '{path.name}' in '{path.parent.name}'", hint="a card needs a run and an evaluation"
+        )
+    return path.read_text()

@@ -1,0 +1,175 @@
+"""``casgan-dicom train`` from the outside: what it prints, leaves behind and ends with."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from safetensors.torch import save_file
+
+from casgan_dicom.cli import cli
+from casgan_dicom.model.checkpoint import load_checkpoint
+from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.networks.unet import UNet
+from casgan_dicom.model.settings import presets
+
+
+def run(*arguments: str | Path) -> Result:
+    """Run the command line in this process."""
+    return CliRunner().invoke(cli, ["train", *map(str, arguments)], catch_exceptions=False)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> str:
+    """SPEC of two folders of made-up frames."""
+    rng = np.random.default_rng(0)
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "cine.npy", rng.random((3, 64, 64), np.float32))
+    return f"{tmp_path / 'x'},{tmp_path / 'y'}"
+
+
+@pytest.fixture
+def segmentor(tmp_path: Path) -> str:
+    """Override that names a segmentor, because folders hold no masks to train one on."""
+    torch.manual_seed(0)
+    save_file(UNet(4).state_dict(), tmp_path / "unet.safetensors")
+    return f"segmentor.path={tmp_path / 'unet.safetensors'}"
+
+
+def test_list_names_every_preset_and_stops() -> None:
+    result = run("--list")
+    assert result.exit_code == 0
+    listed = [line.split() for line in result.stdout.splitlines()]
+    assert listed == [name.split("-", 1) for name in presets()]
+
+
+@pytest.mark.parametrize("given", [("--data", "sim:1"), ("--out", "run"), ()])
+def test_data_and_out_are_needed(given: tuple[str, ...]) -> None:
+    result = run(*given)
+    assert result.exit_code == 2
+    assert "--data and --out are needed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--preset", "desc"), "no preset 'desc'"),
+        (("--method", "pix2pix"), "no preset 'desk' for method 'pix2pix'"),
+        (("--set", "optim.step=3"), "did you mean 'optim.steps'"),
+        (("--data", "sim:one"), "want sim:SEED"),
+        (("--device", "tpu"), "device 'tpu' is unknown"),
+        (("--preset", "smoke", "--set", "weights.nonsense=1"), "unknown loss terms in [weights]: nonsense"),
+        (("--preset", "smoke", "--set", "data.crop=128"), "data.crop is 128"),
+        (("--preset", "smoke"), "no vessel masks"),
+    ],
+)
+def test_a_wrong_setting_ends_with_code_5_and_leaves_the_folder_free(
+    tmp_path: Path, folders: str, arguments: tuple[str, ...], told: str
+) -> None:
+    result = run("--data", folders, "--out", tmp_path / "run", *arguments)
+    assert result.exit_code == 5
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_paired_terms_on_folders_are_refused(tmp_path: Path, folders: str, segmentor: str) -> None:
+    overrides = [f"--set={o}" for o in (segmentor, "segmentor.base=4", "data.frame_size=0", "data.crop=64")]
+    result = run("--preset", "desk-paired", "--data", folders, "--out", tmp_path / "run", *overrides)
+    assert result.exit_code == 5
+    assert "pair_l1, pair_dice, pair_attention in [weights] need simulated data" in result.stderr
+
+
+@pytest.mark.train
+def test_a_smoke_run_on_folders_ends_with_a_bundle_that_translates(
+    tmp_path: Path, folders: str, segmentor: str
+) -> None:
+    out = tmp_path / "run"
+
+    result = run("--preset", "smoke", "--data", folders, "--out", out, "--device", "cpu", "--set", segmentor)
+
+    assert result.exit_code == 0
+    assert result.stdout == f"bundle: {out / 'bundle'}\n"
+    generator = Generator.load(out / "bundle", device="cpu", engine="torch")
+    frames = np.random.default_rng(1).random((2, 64, 64), np.float32)
+    synthesis = generator(frames)
+    assert synthesis.frames.shape == (2, 64, 64)
+    assert np.isfinite(synthesis.frames).all()
+    assert run("--preset", "smoke", "--data", folders, "--out", out, "--set", segmentor).exit_code == 5
+
+
+@pytest.mark.train
+def test_a_smoke_run_on_the_simulator_needs_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASGAN_DATA", str(tmp_path / "data"))
+    out = tmp_path / "run"
+
+    result = run(
+        "--preset", "smoke", "--data", "sim:1", "--out", out, "--device", "cpu", "--set", "data.runs=1"
+    )
+
+    assert result.exit_code == 0
+    info = Generator.load(out / "bundle", device="cpu", engine="torch").info
+    assert (info.name, info.data) == (
+        "casgan-smoke",
+        "Simulated coronary X-ray cine, seed 1, procedural backgrounds.",
+    )
+    with (out / "metrics.csv").open(newline="") as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def rows(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.is_file() else 0
+
+
+@pytest.mark.train
+def test_sigterm_saves_and_resume_ends_where_the_uninterrupted_run_does(
+    tmp_path: Path, folders: str, segmentor: str
+) -> None:
+    steps = 30
+    overrides = (segmentor, f"optim.steps={steps}", "sample_steps=1000", "optim.ema=0.9")
+    fixed = ["train", "--preset", "smoke", "--data", folders, "--device", "cpu"]
+    fixed += [f"--set={override}" for override in overrides]
+    main = [sys.executable, "-c", "from casgan_dicom.cli import main; main()"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+
+    with subprocess.Popen(
+        [*main, *fixed, "--out", stopped],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        deadline = time.monotonic() + 120
+        while rows(stopped / "metrics.csv") < 3 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)  # the process under test has no other way to say that it trains
+        process.send_signal(signal.SIGTERM)
+        told, complaints = process.communicate(timeout=60)
+
+    assert process.returncode == 0, complaints
+    assert told.startswith("stopped at step ")
+    at = load_checkpoint(stopped / "checkpoint.pt")["step"]
+    assert f"stopped at step {at} of {steps}" in told
+    assert 2 <= at < steps
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the subprocess: sums must be made in the same order
+    for out, more in ((stopped, ["--resume"]), (whole, [])):
+        assert run(*fixed[1:], "--out", out, *more).exit_code == 0
+    torch.set_num_threads(threads)
+    assert (stopped / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    for name in ("model.safetensors", "segmentor.safetensors", "config.json"):
+        assert (stopped / "bundle" / name).read_bytes() == (whole / "bundle" / name).read_bytes(), name
+    first, second = (load_checkpoint(out / "checkpoint.pt")["method"] for out in (stopped, whole))
+    assert all(torch.equal(value, second[key]) for key, value in first.items())

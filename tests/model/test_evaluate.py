@@ -1,0 +1,136 @@
+"""The paired table on a few simulated runs, and the card made of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from casgan_dicom.cli import cli
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.bundle import save_bundle
+from casgan_dicom.model.card import judge, write_card
+from casgan_dicom.model.evaluate import find_vessels, mean_scores
+from casgan_dicom.model.methods.casgan import build_generators
+from casgan_dicom.model.networks.unet import UNet
+from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.vessel_metrics import VesselScores
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of untrained networks, as small as they go."""
+    torch.manual_seed(0)
+    settings = load_settings("casgan", "smoke")
+    folder = tmp_path_factory.mktemp("bundle") / "casgan-smoke"
+    nets = build_generators(settings.net, settings.cas)
+    save_bundle(folder, settings, nets.state_dict(), UNet(settings.segmentor.base).state_dict(), data="none")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of `casgan-dicom evaluate` on two runs."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    arguments = ["evaluate", str(bundle), "--runs", "2", "--training-runs", "2", "--steps", "2"]
+    result = CliRunner().invoke(
+        cli, [*arguments, "--out", str(folder / "report")], env={"CASGAN_DATA": str(folder)}
+    )
+    assert result.exit_code == 0, result.output
+    return folder / "report"
+
+
+def test_the_report_has_the_rows_that_give_a_score_its_meaning(report: Path) -> None:
+    figures = json.loads((report / "report.json").read_text())
+    assert [row["name"] for row in figures["rows"]] == [
+        "identity",
+        "chance",
+        "casgan-smoke",
+        "oracle",
+        "truth",
+    ]
+    assert figures["frames"] == 8
+    assert figures["protocol"]["cue"] == 1.0
+
+
+def test_the_identity_row_leaves_the_background_alone_and_the_truth_holds_contrast(report: Path) -> None:
+    rows = {row["name"]: row for row in json.loads((report / "report.json").read_text())["rows"]}
+    assert rows["identity"]["background_psnr"] == "inf"
+    assert 20 < rows["truth"]["background_psnr"] < 80
+
+
+def test_only_generators_with_attention_have_it_in_the_table(report: Path) -> None:
+    rows = {row["name"]: row for row in json.loads((report / "report.json").read_text())["rows"]}
+    assert rows["identity"]["attention_inside"] is None
+    assert 0 < rows["casgan-smoke"]["attention_inside"] < 1
+
+
+def test_the_table_and_a_page_of_pictures_are_written(report: Path) -> None:
+    assert (report / "table.md").read_text().count("\n") == 7
+    assert (report / "pictures.png").stat().st_size > 10_000
+
+
+def test_the_judges_are_kept_for_the_next_evaluation(report: Path) -> None:
+    kept = sorted(file.name.split("-")[0] for file in report.glob("*.safetensors"))
+    assert kept == ["oracle", "segmentor"]
+
+
+def test_a_card_says_what_was_measured_and_what_was_missed(
+    bundle: Path, report: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "metrics.csv").write_text("step,lr_factor,gan_y,rec\n10,1,0.5,0.2\n20,1,0.4,0.1\n")
+    card = write_card(bundle, tmp_path, report).read_text()
+    assert "never for\ndiagnosis" in card
+    assert (report / "table.md").read_text() in card
+    assert "Aims missed" in card
+    assert (bundle / "curve.png").is_file()
+    assert (bundle / "pictures.png").is_file()
+
+
+def test_a_card_needs_its_row_in_the_report(bundle: Path, report: Path, tmp_path: Path) -> None:
+    figures = json.loads((report / "report.json").read_text())
+    figures["rows"] = [row for row in figures["rows"] if row["name"] != "casgan-smoke"]
+    (tmp_path / "report.json").write_text(json.dumps(figures))
+    with pytest.raises(ConfigError, match="no row 'casgan-smoke'"):
+        write_card(bundle, tmp_path, tmp_path)
+
+
+def test_aims_are_judged_against_chance_and_truth() -> None:
+    truth = {"cover": 0.03, "recall": 0.9}
+    chance = {"cover": 0.03, "recall": 0.2}
+    good = {"cover": 0.02, "recall": 0.3, "on_heart": 0.8, "attention_inside": 0.4, "attention_outside": 0.1}
+    bad = {"cover": 0.001, "recall": 0.1, "on_heart": 0.2, "attention_inside": 0.1, "attention_outside": 0.1}
+    rows = {"truth": truth, "chance": chance}
+    assert [met for met, _ in judge(good, rows)] == [True, True, True, True]
+    assert [met for met, _ in judge(bad, rows)] == [False, False, False, False]
+
+
+def test_undefined_scores_do_not_enter_a_mean() -> None:
+    nan = float("nan")
+    a = VesselScores(0.2, 0.2, 0.2, 0.0, nan, 30.0)
+    b = VesselScores(0.4, 0.4, 0.4, 0.02, 0.5, 40.0)
+    mean = mean_scores([a, b])
+    assert mean.on_heart == 0.5
+    assert mean.dice == pytest.approx(0.3)
+    assert np.isnan(mean.attention_inside)
+
+
+def test_vessels_are_found_by_what_the_segmentor_marks() -> None:
+    net = UNet(4)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        net.head.bias = torch.nn.Parameter(torch.ones(1))
+    frames = np.random.default_rng(0).random((5, 32, 32), dtype=np.float32)
+    assert find_vessels(net.eval(), frames).all()
+
+
+def test_evaluate_needs_simulated_truth(bundle: Path, tmp_path: Path) -> None:
+    arguments = ["evaluate", str(bundle), "--data", f"{tmp_path},{tmp_path}", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 5
+    assert "must be sim:SEED" in result.output
