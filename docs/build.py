@@ -1,0 +1,98 @@
+"""The documents that follow from the code, and the links between all of them.
+
+python -m docs.build            write docs/cli.md from the commands' own help, then check every link
+python -m docs.build --check    write nothing; complain if docs/cli.md is out of date
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from casgan_dicom.cli import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+CLI_PAGE = ROOT / "docs" / "cli.md"
+
+_DOCUMENTS = ("*.md", "docs/**/*.md", "sample_series/**/*.md", "casgan_dicom/**/*.md")
+_WIDTH = 100
+_HEAD = """# Commands
+
+What `casgan-dicom COMMAND -h` prints; `make docs` writes this page. Every option is also read from the
+environment, as `CASGAN_<COMMAND>_<OPTION>`.
+"""
+_FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def cli_page() -> str:
+    """The page of all commands: the help of each, at a fixed width."""
+    with click.Context(cli, info_name="casgan-dicom", terminal_width=_WIDTH, **cli.context_settings) as top:
+        return "\n".join([_HEAD, *_sections(cli, top)])
+
+
+def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
+    """The help of a command, then of those below it."""
+    yield _section(context.command_path, command.get_help(context))
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None, name
+            with click.Context(below, info_name=name, parent=context) as inner:
+                yield from _sections(below, inner)
+
+
+def _section(title: str, text: str) -> str:
+    lines = "\n".join(line.rstrip() for line in text.splitlines())
+    return f"## {title}\n\n```text\n{lines.strip()}\n```\n"
+
+
+def broken_links(root: Path) -> list[str]:
+    """Relative links in Markdown files under `root` that lead nowhere, as "file: target"."""
+    found = []
+    for page in _pages(root):
+        prose = _FENCED.sub("", page.read_text(encoding="utf-8"))
+        for target in _LINK.findall(prose):
+            if re.match(r"[a-z]+:", target):
+                continue
+            path, _, anchor = target.partition("#")
+            leads_to = page.parent / path if path else page
+            if not leads_to.exists() or (anchor and anchor not in _anchors(leads_to)):
+                found.append(f"{page.relative_to(root)}: {target}")
+    return found
+
+
+def _pages(root: Path) -> Iterator[Path]:
+    for pattern in _DOCUMENTS:
+        yield from sorted(root.glob(pattern))
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that a forge gives to a page's headings."""
+    prose = _FENCED.sub("", page.read_text(encoding="utf-8"))
+    titles = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write or check; 1 if something is wrong."""
+    page = cli_page()
+    wrong = []
+    if "--check" not in arguments:
+        CLI_PAGE.write_text(page, encoding="utf-8")
+    elif not CLI_PAGE.is_file() or CLI_PAGE.read_text(encoding="utf-8") != page:
+        wrong.append("docs/cli.md is not what the commands say now: run make docs")
+    wrong += [f"link leads nowhere: {link}" for link in broken_links(ROOT)]
+    if not wrong:
+        sys.stdout.write(f"docs: {sum(1 for _ in _pages(ROOT))} pages, every link leads somewhere\n")
+    for line in wrong:
+        sys.stdout.write(line + "\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
