@@ -26,10 +26,9 @@ from casgan_dicom.model.data import CropSampler, FrameSet
 from casgan_dicom.model.infer import Generator
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.normalisation import Levels, measure_levels, to_network
-from casgan_dicom.model.segment import train_unet
+from casgan_dicom.model.segment import load_unet, train_unet
 from casgan_dicom.model.settings import DataSettings, NormalisationSettings
 from casgan_dicom.model.simulated_data import SimulatedData, SimulatedRun, angiograms, pairs, simulated_runs
-from casgan_dicom.model.trainer import load_unet
 from casgan_dicom.model.vessel_metrics import Truth, VesselScores, score_frame
 
 Frames = npt.NDArray[np.float32]

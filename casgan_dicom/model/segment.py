@@ -7,11 +7,15 @@ seed, width and training set.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from casgan_dicom.errors import WeightsError
 from casgan_dicom.model.losses import soft_dice_loss
 from casgan_dicom.model.networks.unet import UNet
 
@@ -65,3 +69,16 @@ def train_unet(
         if step % 50 == 0:
             log(step, float(loss.detach()))
     return net.requires_grad_(False).eval()
+
+
+def load_unet(net: UNet, path: Path) -> None:
+    """Fill `net` from a safetensors file; raises WeightsError when it does not fit."""
+    if not path.is_file():
+        raise WeightsError(
+            f"segmentor '{path.name}' not found", hint="segmentor.path names a safetensors file"
+        )
+    try:
+        net.load_state_dict(load_file(path))
+    except (RuntimeError, OSError, SafetensorError) as error:
+        raise WeightsError(f"segmentor '{path.name}' does not fit a U-Net of this width: {error}") from error
+    net.requires_grad_(False).eval()

@@ -19,7 +19,6 @@ from types import FrameType
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -36,7 +35,7 @@ from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.networks.init import init_normal
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.pictures import save_grid
-from casgan_dicom.model.segment import train_unet
+from casgan_dicom.model.segment import load_unet, train_unet
 from casgan_dicom.model.settings import OptimSettings, TrainSettings, settings_from_dict, settings_to_dict
 
 Log = Callable[[str], None]
@@ -353,19 +352,6 @@ class _Average:
     def update(self, net: nn.Module) -> None:
         for name, value in net.state_dict().items():
             self.state[name].lerp_(value, 1 - self.decay)
-
-
-def load_unet(net: UNet, path: Path) -> None:
-    """Fill `net` from a safetensors file; raises WeightsError when it does not fit."""
-    if not path.is_file():
-        raise WeightsError(
-            f"segmentor '{path.name}' not found", hint="segmentor.path names a safetensors file"
-        )
-    try:
-        net.load_state_dict(load_file(path))
-    except (RuntimeError, OSError, SafetensorError) as error:
-        raise WeightsError(f"segmentor '{path.name}' does not fit a U-Net of this width: {error}") from error
-    net.requires_grad_(False).eval()
 
 
 def _as_json(settings: TrainSettings) -> dict[str, Any]:
