@@ -1,4 +1,4 @@
-"""Where the real files lie, for the tests that want them."""
+"""What all tests share: where the real files lie, and no deadlines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no fault of the code: speed is measured by the benchmarks, never in a test.
+settings.register_profile("any-speed", deadline=None)
+settings.load_profile("any-speed")
 
 
 @pytest.fixture(scope="session")
