@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tomllib
 from importlib import resources
@@ -48,13 +47,13 @@ def test_every_shipped_preset_makes_sense(name: str) -> None:
     assert bool(paired) is (settings.preset == "desk-paired")
 
 
-def test_desk_paired_has_the_networks_and_the_unpaired_terms_of_desk() -> None:
-    desk, paired = (load_settings("casgan", name) for name in ("desk", "desk-paired"))
-    assert desk.net == paired.net
-    assert desk.segmentor == paired.segmentor
-    assert desk.normalisation == paired.normalisation
-    assert dataclasses.replace(desk.cas, sem_temperature=paired.cas.sem_temperature) == paired.cas
-    assert desk.weights == {k: v for k, v in paired.weights.items() if not k.startswith("pair_")}
+def test_desk_paired_differs_from_desk_in_its_paired_terms_only() -> None:
+    desk, paired = (settings_to_dict(load_settings("casgan", name)) for name in ("desk", "desk-paired"))
+    for settings in (desk, paired):
+        for key in ("preset", "description"):
+            del settings[key]
+        settings["weights"] = {k: v for k, v in settings["weights"].items() if not k.startswith("pair_")}
+    assert desk == paired
 
 
 def test_the_shipped_presets_are_these() -> None:
