@@ -54,6 +54,8 @@ class CasSettings:
     sem_temperature: float = 1.0
     """The segmentor's logits are divided by this before D_Sem sees them. Above 1 the map keeps a slope where
     nothing is drawn; at 1 a generator that once stops drawing gets no gradient back."""
+    reject_input: bool = False
+    """D_Y and D_Sem also learn that x itself is no angiogram, so drawing nothing is never a way out."""
     predictor: PredictorKind = "conv"
     """Form of M."""
     share_vess_trunk: bool = False

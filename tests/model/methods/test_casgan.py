@@ -180,11 +180,27 @@ def test_where_nothing_is_drawn_a_temperature_leaves_a_gradient() -> None:
     for temperature in (1.0, 4.0):
         logits = torch.full((1, 1, 64, 64), -9.0, requires_grad=True)
         method = method_of(switches(True, True, True, sem_temperature=temperature))
-        method._semantic(logits).sum().backward()
+        method._semantic(logits).sum().backward()  # type: ignore[no-untyped-call]
         assert logits.grad is not None
         slopes.append(float(logits.grad.mean()))
     assert slopes[0] < 2e-4
     assert slopes[1] > 0.02
+
+
+def test_discriminators_of_angiograms_also_reject_the_input_where_asked() -> None:
+    method, batch = method_of(switches(True, True, True, reject_input=True)), made_up_batch(1)
+
+    method.generator_losses(batch, ALL_TERMS)
+    samples = method.discriminator_samples(batch)
+
+    half = len(batch.x)
+    torch.testing.assert_close(samples["d_y"][1][half:], batch.x)
+    torch.testing.assert_close(samples["d_sem"][1][half:], method.segmentor.soft_mask(batch.x))
+    assert {name: len(fake) // half for name, (_, fake) in samples.items()} == {
+        "d_x": 1,
+        "d_y": 2,
+        "d_sem": 2,
+    }
 
 
 def test_samples_before_losses_are_a_mistake_of_the_caller() -> None:
