@@ -19,9 +19,13 @@ class ImagePool:
         self._generator = generator
 
     def query(self, batch: Tensor) -> Tensor:
-        """Give back a batch of the same shape, (B, C, H, W), detached, each sample new or old."""
+        """Give back a batch of the same shape, (B, C, H, W), detached, each sample new or old.
+
+        Samples of another size, from before a run went from crops to whole frames, are forgotten.
+        """
         if self.capacity == 0:
             return batch.detach()
+        self.samples = [sample for sample in self.samples if sample.shape == batch.shape[1:]]
         return torch.stack([self._swap(sample) for sample in batch.detach()])
 
     def _swap(self, sample: Tensor) -> Tensor:

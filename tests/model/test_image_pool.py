@@ -65,3 +65,14 @@ def test_the_same_seed_gives_the_same_answers() -> None:
     first, second = pool_of(3, seed=7), pool_of(3, seed=7)
     for k in range(50):
         assert torch.equal(first.query(numbered(k, 1)), second.query(numbered(k, 1)))
+
+
+def test_fakes_of_another_size_are_forgotten() -> None:
+    """A run that goes from crops to whole frames cannot mix them in one batch."""
+    pool = pool_of(4)
+    pool.query(torch.zeros(4, 1, 2, 2))
+
+    answer = pool.query(torch.ones(2, 1, 3, 3))
+
+    assert torch.equal(answer, torch.ones(2, 1, 3, 3))
+    assert [tuple(sample.shape) for sample in pool.samples] == [(1, 3, 3)] * 2

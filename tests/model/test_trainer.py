@@ -240,9 +240,16 @@ def test_whole_frames_that_the_networks_cannot_take_are_refused(
 
 
 @pytest.mark.train
-def test_the_last_steps_may_see_whole_frames(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reject_input", [False, True])
+def test_the_last_steps_may_see_whole_frames(tmp_path: Path, reject_input: bool) -> None:
     """Recorded where the networks take their input: sizes and batches of each step."""
-    settings = tiny_settings({"data": {"whole_steps": 2}, "optim": {"steps": 4, "pool": 2}})
+    settings = tiny_settings(
+        {
+            "data": {"whole_steps": 2},
+            "optim": {"steps": 4, "pool": 2},
+            "cas": {"reject_input": reject_input},
+        }
+    )
     seen: list[tuple[int, ...]] = []
 
     class Recorded(CropSampler):
