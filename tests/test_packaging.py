@@ -62,8 +62,10 @@ def test_the_wheel_holds_the_package_and_nothing_else(contents: list[str]) -> No
 
 def test_no_file_is_shipped_twice(wheel: Path, contents: list[str]) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        # Only files of some length: empty files and one-line modules may well be equal.
-        sums = Counter((info.CRC, info.file_size) for info in archive.infolist() if info.file_size > 200)
+        # Only files of some length: empty files and one-line modules may well be equal. A bundle is complete
+        # by itself, so two of one segmentor hold it twice.
+        listed = [info for info in archive.infolist() if "/weights/" not in info.filename]
+        sums = Counter((info.CRC, info.file_size) for info in listed if info.file_size > 200)
 
     assert len(set(contents)) == len(contents)
     assert [key for key, count in sums.items() if count > 1] == []
