@@ -126,13 +126,16 @@ class CasGan(Method):
         """(x, x_g), (y, y_g) and (s, s_g) of the last generator step."""
         if self._cycle is None:
             raise RuntimeError("generator_losses comes before discriminator_samples")
-        y_g, x_g = self._cycle.y_g.image, self._cycle.x_g
-        samples = {"d_x": (batch.x, x_g), "d_y": (batch.y, self._with_input(y_g, batch.x))}
+        y_g, reject = self._cycle.y_g.image, self.cas.reject_input
+        samples = {
+            "d_x": (batch.x, self._cycle.x_g),
+            "d_y": (batch.y, torch.cat([y_g, batch.x]) if reject else y_g),
+        }
         if self.cas.vsgl and self._logits is not None:
             with torch.no_grad():
-                s = self._semantic(self.segmentor(batch.y))
-                s_x = self._semantic(self.segmentor(batch.x)) if self.cas.reject_input else batch.x
-            samples["d_sem"] = (s, self._with_input(self._semantic(self._logits), s_x))
+                s_g = self._semantic(self._logits)
+                fake = torch.cat([s_g, self._semantic(self.segmentor(batch.x))]) if reject else s_g
+                samples["d_sem"] = (self._semantic(self.segmentor(batch.y)), fake)
         return {name: (real.detach(), fake.detach().float()) for name, (real, fake) in samples.items()}
 
     def diagnostics(self) -> dict[str, float]:
@@ -194,10 +197,6 @@ class CasGan(Method):
             return Painting(compose(base, context, attention), attention)
         z = self.generators["fuse"](torch.cat([z_bg, z_vess], dim=1)) if self.cas.drl else z_bg
         return Painting(self.generators["dec_y"](z), None)
-
-    def _with_input(self, fake: Tensor, undrawn: Tensor) -> Tensor:
-        """Put what was not drawn on among the fakes, where the settings say so."""
-        return torch.cat([fake, undrawn]) if self.cas.reject_input else fake
 
     def _semantic(self, logits: Tensor) -> Tensor:
         """Turn the segmentor's logits into the map that D_Sem sees."""
