@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from casgan_dicom.errors import WeightsError
+from casgan_dicom.model.devices import computes_bf16
 from casgan_dicom.model.losses import soft_dice_loss
 from casgan_dicom.model.networks.unet import UNet
 
@@ -31,7 +32,7 @@ def train_unet(
     lr: float = 3e-4,
     log: Callable[[int, float], None] = lambda _step, _loss: None,
 ) -> UNet:
-    """Fit `net` to masks with 0.5 · BCE + 0.5 · Dice by AdamW, one-cycle rate, bf16 autocast.
+    """Fit `net` to masks with 0.5 · BCE + 0.5 · Dice by AdamW, one-cycle rate, bf16 where the device has it.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def train_unet(
     for step in range(steps):
         image, mask = (t.to(device) for t in draw())
         optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=computes_bf16(device)):
             logits = net(image)
         logits = logits.float()
         bce = F.binary_cross_entropy_with_logits(logits, mask)

@@ -114,7 +114,7 @@ class OptimSettings:
     batch: int = 1
     """Crops per step and domain."""
     amp: bool = True
-    """bf16 autocast on CPU and CUDA."""
+    """bf16 autocast on the GPUs and processors that compute in it; float32 elsewhere."""
     ema: float = 0.0
     """Decay of the exponential moving average of the generator's weights; 0 keeps none."""
     pool: int = 50

@@ -26,7 +26,7 @@ from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.bundle import save_bundle
 from casgan_dicom.model.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from casgan_dicom.model.data import CROP_STEP, CropSampler
-from casgan_dicom.model.devices import choose_device
+from casgan_dicom.model.devices import choose_device, computes_bf16
 from casgan_dicom.model.history import History
 from casgan_dicom.model.image_pool import ImagePool
 from casgan_dicom.model.losses import discriminator_loss
@@ -87,6 +87,7 @@ class Trainer:
     ) -> None:
         self.settings, self.sampler, self.out = settings, sampler, out
         self.device = torch.device(choose_device(device))
+        self._bf16 = settings.optim.amp and computes_bf16(self.device)
         self.log = log
         self.step = 0
         self._stop = False
@@ -114,6 +115,7 @@ class Trainer:
         (self.out / "config.json").write_text(json.dumps(_as_json(self.settings), indent=2) + "\n")
         if resume:
             self._restore()
+        self.log(f"training on {self.device} in {'bf16 autocast' if self._bf16 else 'float32'}")
         with self._signals():
             self._loop()
         self._save()
@@ -258,7 +260,7 @@ class Trainer:
     def _generator_step(self, batch: Batch) -> Losses:
         self.method.discriminators.requires_grad_(False)
         self.optim_g.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.optim.amp):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             losses = self.method.generator_losses(batch, self.settings.weights)
             total = _weighted(losses, self.settings.weights)
         total.backward()  # type: ignore[no-untyped-call]
@@ -269,7 +271,7 @@ class Trainer:
         self.method.discriminators.requires_grad_(True)
         self.optim_d.zero_grad(set_to_none=True)
         losses: Losses = {}
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.optim.amp):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             for name, (real, fake) in self.method.discriminator_samples(batch).items():
                 net = self.method.discriminators[name]
                 losses[name] = discriminator_loss(
