@@ -40,6 +40,7 @@ def test_every_shipped_preset_loads_and_keeps_what_its_file_says(name: str) -> N
 def test_every_shipped_preset_makes_sense(name: str) -> None:
     settings = load_settings(*name.split("-", 1))
     assert settings.weights.keys() <= set(CasGan.terms)
+    assert settings.weights["idt"] == settings.weights["rec"] / 2  # stands in for `rec` where cas.drl is off
     assert settings.optim.decay_steps <= settings.optim.steps
     assert settings.data.crop % CROP_STEP == 0
     assert settings.data.crop <= settings.data.frame_size

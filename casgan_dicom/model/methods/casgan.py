@@ -18,6 +18,10 @@ D_X, D_Y, D_Sem  discriminators of x, y and s
 Three switches give the rows of the paper's ablation. Without DRL there is one latent per encoder and an
 identity term takes the place of the reconstruction; without VSGG a plain decoder draws the whole image;
 without VSGL there is no D_Sem.
+
+Three things are ours and neither the paper's nor our reading of it, each off unless a preset sets it:
+`sparsity`, the mean of A_g (no other term minds attention where the context equals the input, so a haze
+stays and A_g does not say what was drawn), and the settings `reject_input` and `sem_temperature`.
 """
 
 from __future__ import annotations
@@ -74,7 +78,7 @@ class CasGan(Method):
 
     deployed: ClassVar[tuple[str, ...]] = ("enc_bg", "predictor", "vessel", "dec_y", "fuse")
     terms: ClassVar[tuple[str, ...]] = (
-        *("pred", "gan_x", "gan_y", "gan_sem", "cyc_img", "cyc_lat", "rec", "idt"),
+        *("pred", "gan_x", "gan_y", "gan_sem", "cyc_img", "cyc_lat", "rec", "idt", "sparsity"),
         *("pair_l1", "pair_dice", "pair_attention"),
     )
 
@@ -119,6 +123,9 @@ class CasGan(Method):
             m, z_vess = c.prediction
             terms["pred"] = lambda: F.l1_loss(m, z_vess.detach() if self.cas.pred_stopgrad else z_vess)
             terms["cyc_lat"] = lambda: torch.stack([F.l1_loss(a, b) for a, b in c.latents]).sum()
+        attention = c.y_g.attention
+        if attention is not None:
+            terms["sparsity"] = attention.mean
         terms |= self._paired_terms(batch, c)
         return {name: term() for name, term in terms.items() if weights.get(name)}
 

@@ -124,6 +124,7 @@ def naive_terms(method: CasGan, batch: Batch, gan: str) -> dict[str, float]:
         terms["pair_dice"] = dice_loss(torch.sigmoid(method.segmentor(naive.y_g)), mask)
         if naive.attention is not None:
             terms["pair_attention"] = dice_loss(naive.attention, mask)
+            terms["sparsity"] = naive.attention.sum() / naive.attention.numel()
         rows.append(terms)
     means = {name: float(torch.stack([row[name] for row in rows]).mean().detach()) for name in rows[0]}
     return means | {"pair_l1": float((paid / weights).detach())}
