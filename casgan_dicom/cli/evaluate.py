@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from casgan_dicom.cli.output import need_extra
+from casgan_dicom.cli.output import make_folder, need_extra
 from casgan_dicom.cli.training_data import parse_data
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.infer import Generator
 from casgan_dicom.model.pictures import save_page
 from casgan_dicom.model.simulated_data import SimulatedRun
+from casgan_dicom.model.vessel_metrics import VesselScores
 
 with need_extra("metrics"):
-    from casgan_dicom.model.evaluate import Drawn, Protocol, Report, markdown, paired_table
+    from casgan_dicom.model.evaluate import Drawn, Margin, Protocol, Report, markdown, paired_table
 
 Frame = npt.NDArray[np.float32]
 
@@ -30,17 +32,61 @@ PICTURES = 6
 
 @click.command()
 @click.argument("bundles", nargs=-1, required=True)
-@click.option("--data", default="sim:1", show_default=True, metavar="SPEC", help="sim:SEED[,ct=PATH].")
-@click.option("--runs", default=30, show_default=True, help="Held-out runs to measure on.")
 @click.option(
-    "--cue", default=1.0, show_default=True, help="Trace of empty arteries, times the physical one."
+    "--data",
+    default="sim:1",
+    show_default=True,
+    show_envvar=True,
+    metavar="SPEC",
+    help="sim:SEED[,ct=PATH].",
 )
 @click.option(
-    "--training-runs", default=100, show_default=True, help="Runs that segmentor and oracle learn from."
+    "--runs",
+    type=click.IntRange(min=2),
+    default=30,
+    show_default=True,
+    show_envvar=True,
+    help="Held-out runs to measure on.",
 )
-@click.option("--steps", default=600, show_default=True, help="Training steps of segmentor and oracle.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option(
+    "--cue",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    show_envvar=True,
+    help="Trace of empty arteries, times the physical one.",
+)
+@click.option(
+    "--training-runs",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    show_envvar=True,
+    help="Runs that segmentor and oracle learn from.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=600,
+    show_default=True,
+    show_envvar=True,
+    help="Training steps of the segmentor; the oracle takes twice as many.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    show_envvar=True,
+    help="Folder for the report; made if it is not there.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    envvar="CASGAN_EVALUATE_JSON",
+    show_envvar=True,
+    help="Print the report as JSON.",
+)
 def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     *,
     bundles: tuple[str, ...],
@@ -60,7 +106,8 @@ def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     simulated = parse_data(data).simulated
     if simulated is None:
         raise ConfigError("evaluate needs the truth, so --data must be sim:SEED or sim:SEED,ct=PATH")
-    generators = {generator.info.name: generator for generator in map(Generator.load, bundles)}
+    generators = _load(bundles)
+    make_folder(out)
     protocol = Protocol(runs=runs, cue=cue, training_runs=training_runs, steps=steps)
     report, shown = paired_table(
         generators, simulated, protocol, out, lambda text: click.echo(text, err=True)
@@ -73,13 +120,36 @@ def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     click.echo(figures if as_json else table.rstrip())
 
 
+def _load(bundles: Sequence[str]) -> dict[str, Generator]:
+    """Load bundles by the names of their rows; raises ConfigError where two have one name."""
+    generators: dict[str, Generator] = {}
+    for bundle in bundles:
+        generator = Generator.load(bundle)
+        if generator.info.name in generators:
+            raise ConfigError(
+                f"two bundles are named '{generator.info.name}', and a row has one name",
+                hint="change `name` in one bundle's config.json",
+            )
+        generators[generator.info.name] = generator
+    return generators
+
+
 def report_figures(report: Report) -> dict[str, Any]:
     """Give the report as JSON values; an undefined score is null, an infinite one the string "inf"."""
-    rows: list[dict[str, float | str | None]] = [
-        {"name": row.name, **{key: _figure(value) for key, value in dataclasses.asdict(row.scores).items()}}
+    rows = [
+        {
+            "name": row.name,
+            **_figures(row.scores),
+            "recall_margin": _figures(row.recall_margin),
+            "weights_sha256": row.weights_sha256,
+        }
         for row in report.rows
     ]
     return dataclasses.asdict(report) | {"rows": rows}
+
+
+def _figures(values: VesselScores | Margin) -> dict[str, float | str | None]:
+    return {key: _figure(value) for key, value in dataclasses.asdict(values).items()}
 
 
 def _figure(value: float) -> float | str | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
-from casgan_dicom.errors import CasganError, ConfigError
+from casgan_dicom.errors import CasganError, ConfigError, OutputError
 
 EXIT_CODES = """\b
 Exit codes:
@@ -17,7 +19,6 @@ Exit codes:
   3  nothing converted, or nothing could be written
   4  some series were skipped
   5  configuration or bundle
-  6  another DICOM node refused
 """
 """For the help of every command that converts."""
 
@@ -41,5 +42,19 @@ def need_extra(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"this command needs the package '{error.name}'", hint=f"pip install 'casgan-dicom[{extra}]'"
+            f"this command needs the package '{error.name}'",
+            hint=f"install the extra '{extra}': pip install '.[{extra}]' in the clone",
+        ) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results before the work begins; raises OutputError where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror or type(error).__name__})",
+            hint="pass another folder with --out",
         ) from error

@@ -67,7 +67,7 @@ def frame_set(series: Iterable[Frames], normalisation: NormalisationSettings, si
         frames.append(np.rint(np.clip(resized, 0, 1) * FULL).astype(np.uint16))
         levels.append(np.tile(np.array([level.low, level.high], np.float32), (len(resized), 1)))
     if not frames:
-        raise ConfigError("no frames to train on", hint="a domain needs at least one PNG, NPY or DICOM file")
+        raise ConfigError("no frames to train on", hint="a domain needs at least one file of frames")
     return FrameSet(np.concatenate(frames), np.concatenate(levels))
 
 
@@ -152,9 +152,11 @@ class CropSampler:
         y, _, _ = self._crops(self.y, size, generator, whole=whole)
         return Batch(x, y, twin, mask)
 
-    def labelled(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """`size` crops of angiograms with their vessel masks, for the segmentor."""
-        y, _, mask = self._crops(self.y, size, generator)
+    def labelled(
+        self, size: int, generator: torch.Generator, *, whole: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """`size` crops (or whole frames) of the y domain with their vessel masks, for a segmentor."""
+        y, _, mask = self._crops(self.y, size, generator, whole=whole)
         if mask is None:
             raise ConfigError(
                 "angiograms have no vessel masks", hint="give segmentor.path, or train on sim:SEED"

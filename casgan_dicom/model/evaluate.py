@@ -11,10 +11,9 @@ truth      the real contrast twin: the best score this segmentor allows
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +21,21 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
-from casgan_dicom.model.data import CropSampler, FrameSet
+from casgan_dicom.model.data import CropSampler
 from casgan_dicom.model.infer import Generator
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.normalisation import Levels, measure_levels, to_network
 from casgan_dicom.model.segment import load_unet, train_unet
 from casgan_dicom.model.settings import DataSettings, NormalisationSettings
-from casgan_dicom.model.simulated_data import SimulatedData, SimulatedRun, angiograms, pairs, simulated_runs
+from casgan_dicom.model.simulated_data import (
+    Purpose,
+    SimulatedData,
+    SimulatedRun,
+    angiograms,
+    digest_with_simulator,
+    pairs,
+    simulated_runs,
+)
 from casgan_dicom.model.vessel_metrics import Truth, VesselScores, score_frame
 
 Frames = npt.NDArray[np.float32]
@@ -52,13 +59,14 @@ class Protocol:
     training_runs: int = 100
     """Runs that the segmentor and the oracle are trained on, each its own."""
     crop: int = 160
-    """Crop they are trained on, px of 256."""
+    """Crop that the segmentor is trained on, px of 256; the oracle sees whole frames, because where a vessel
+    runs is a question of the whole heart."""
     segmentor_base: int = 24
     """Width of the segmentor's U-Net."""
     oracle_base: int = 16
     """Width of the oracle's U-Net."""
     steps: int = 600
-    """Training steps of each, four crops per step."""
+    """Training steps of the segmentor, four crops each; the oracle takes twice as many, of two frames."""
 
     def data(self, runs: int) -> DataSettings:
         """Data settings for so many runs."""
@@ -73,12 +81,26 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Margin:
+    """A mean over simulated patients and how sure it is."""
+
+    mean: float
+    """Mean over patients."""
+    error: float
+    """Its standard error over patients (frames of one are not independent); NaN for one patient."""
+
+
+@dataclass(frozen=True)
 class Row:
     """One row of the table."""
 
     name: str
     scores: VesselScores
     """Means over frames; frames where a score is undefined do not enter its mean."""
+    recall_margin: Margin
+    """Centreline recall less that of the chance row on the same patient."""
+    weights_sha256: str = ""
+    """Digest of the weights that drew the row; empty where it is no generator."""
 
 
 @dataclass(frozen=True)
@@ -107,35 +129,46 @@ class Judges:
     def train(cls, data: SimulatedData, protocol: Protocol, folder: Path, log: Log) -> Judges:
         """Train both, or load what an earlier evaluation of the same data and protocol left in `folder`."""
         own = protocol.data(protocol.training_runs)
-        key = hashlib.sha256(repr((data.seed, data.name, data.anatomy, protocol)).encode()).hexdigest()[:8]
-        judge = partial(_judge, protocol=protocol, log=log)
-        return cls(
-            judge(
-                protocol.segmentor_base,
-                folder / f"segmentor-{key}.safetensors",
-                lambda: angiograms(data, "evaluation segmentor", own, NORMALISATION),
-            ),
-            judge(
-                protocol.oracle_base,
-                folder / f"oracle-{key}.safetensors",
-                lambda: pairs(data, "oracle", own, NORMALISATION),
-            ),
+        segmentor = _Lesson(
+            "evaluation segmentor", protocol.segmentor_base, protocol.steps, batch=4, whole=False
         )
+        oracle = _Lesson("oracle", protocol.oracle_base, 2 * protocol.steps, batch=2, whole=True)
+        return cls(*(_judge(lesson, data, own, folder, log) for lesson in (segmentor, oracle)))
 
 
-def _judge(base: int, path: Path, frames: Callable[[], FrameSet], *, protocol: Protocol, log: Log) -> UNet:
-    torch.manual_seed(base)
-    net = UNet(base)
+@dataclass(frozen=True)
+class _Lesson:
+    """How one judge is trained."""
+
+    purpose: Purpose
+    """Whose frames it learns from."""
+    base: int
+    """Width of its U-Net."""
+    steps: int
+    """Training steps."""
+    batch: int
+    """Images per step."""
+    whole: bool
+    """Whole frames instead of crops."""
+
+
+def _judge(lesson: _Lesson, data: SimulatedData, own: DataSettings, folder: Path, log: Log) -> UNet:
+    """Train one judge, or load the file that an earlier evaluation of the same lesson left."""
+    torch.manual_seed(lesson.base)
+    net = UNet(lesson.base)
+    key = digest_with_simulator(data.seed, data.name, data.anatomy, own, lesson)
+    path = folder / f"{lesson.purpose.split()[-1]}-{key}.safetensors"
     if path.is_file():
         load_unet(net, path)
         return net
-    labelled = frames()
-    sampler = CropSampler(labelled, labelled, protocol.data(protocol.training_runs), NORMALISATION)
+    frames = pairs if lesson.purpose == "oracle" else angiograms
+    labelled = frames(data, lesson.purpose, own, NORMALISATION)
+    sampler = CropSampler(labelled, labelled, own, NORMALISATION)
     draws = torch.Generator().manual_seed(1)
     train_unet(
         net,
-        lambda: sampler.labelled(4, draws),
-        steps=protocol.steps,
+        lambda: sampler.labelled(lesson.batch, draws, whole=lesson.whole),
+        steps=lesson.steps,
         lr=1e-3,
         log=lambda step, loss: log(f"{path.stem} step {step}: loss {loss:.3f}"),
     )
@@ -181,10 +214,19 @@ def paired_table(
     judges = Judges.train(data, protocol, folder, log)
     runs = list(simulated_runs(data, "evaluation", protocol.data(protocol.runs)))
     shown = [(run, dict(_rows(generators, judges, runs, i))) for i, run in enumerate(runs)]
-    names = list(shown[0][1])
-    rows = [Row(name, mean_scores(_scores(name, shown))) for name in names]
+    by_row = {name: [_scores(name, run, rows) for run, rows in shown] for name in shown[0][1]}
+    hashes = {name: generator.info.weights_sha256 for name, generator in generators.items()}
+    rows = tuple(
+        Row(
+            name,
+            mean_scores(itertools.chain(*patients)),
+            recall_margin(patients, by_row["chance"]),
+            hashes.get(name, ""),
+        )
+        for name, patients in by_row.items()
+    )
     frames = sum(len(run.plain) for run in runs)
-    return Report(tuple(rows), protocol, data.name, data.seed, frames), shown
+    return Report(rows, protocol, data.name, data.seed, frames), shown
 
 
 def _rows(
@@ -216,13 +258,28 @@ def find_vessels(net: UNet, frames: Frames, levels: Levels | None = None) -> Mas
     return np.asarray(torch.cat(masks).numpy())
 
 
-def _scores(name: str, shown: Iterable[tuple[SimulatedRun, dict[str, Drawn]]]) -> Iterator[VesselScores]:
-    for run, rows in shown:
-        row = rows[name]
-        for t in range(len(run.plain)):
-            truth = Truth(run.plain[t], run.vessel[t], run.centreline[t], run.heart[t])
-            attention = None if row.attention is None else row.attention[t]
-            yield score_frame(row.frames[t], row.vessels[t], attention, truth)
+def _scores(name: str, run: SimulatedRun, rows: Mapping[str, Drawn]) -> list[VesselScores]:
+    """Score every frame of one patient in one row."""
+    row = rows[name]
+    scores: list[VesselScores] = []
+    for t in range(len(run.plain)):
+        truth = Truth(run.plain[t], run.vessel[t], run.centreline[t], run.heart[t])
+        attention = None if row.attention is None else row.attention[t]
+        scores.append(score_frame(row.frames[t], row.vessels[t], attention, truth))
+    return scores
+
+
+def recall_margin(
+    patients: Sequence[Sequence[VesselScores]], chance: Sequence[Sequence[VesselScores]]
+) -> Margin:
+    """Compare the recall on each patient with that of the chance row on the same patient."""
+    means, others = (
+        np.array([np.mean([frame.recall for frame in frames]) for frames in row])
+        for row in (patients, chance)
+    )
+    n = len(means)
+    error = float(np.std(means - others, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    return Margin(float(np.mean(means - others)), error)
 
 
 def mean_scores(scores: Iterable[VesselScores]) -> VesselScores:
@@ -239,13 +296,14 @@ def mean_scores(scores: Iterable[VesselScores]) -> VesselScores:
 def markdown(report: Report) -> str:
     """Render the table as Markdown."""
     lines = [
-        "| row | Dice | centreline recall | centreline precision | cover % | on the heart % "
-        "| background PSNR dB | mean A inside | mean A outside |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| row | Dice | centreline recall | recall less chance | centreline precision | cover % "
+        "| on the heart % | background PSNR dB | mean A inside | mean A outside |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in report.rows:
         s = row.scores
-        figures = [f"{s.dice:.3f}", f"{s.recall:.3f}", f"{s.precision:.3f}", f"{100 * s.cover:.2f}"]
+        margin = f"{row.recall_margin.mean:+.3f} ± {row.recall_margin.error:.3f}"
+        figures = [f"{s.dice:.3f}", f"{s.recall:.3f}", margin, f"{s.precision:.3f}", f"{100 * s.cover:.2f}"]
         figures += [f"{100 * s.on_heart:.0f}", f"{s.background_psnr:.1f}"]
         figures += [f"{s.attention_inside:.3f}", f"{s.attention_outside:.3f}"]
         cells = ["—" if figure == "nan" else "∞" if figure == "inf" else figure for figure in figures]

@@ -82,7 +82,7 @@ def simulated_runs(data: SimulatedData, purpose: Purpose, settings: DataSettings
     """Give the runs of a purpose in order of their seeds, rendering in parallel what the cache lacks."""
     cine = CineSettings(size=settings.frame_size, frames=RUN_FRAMES, cue=settings.cue)
     facts = [repr(cine), settings.frames_per_run] + ([data.anatomy] if data.anatomy else [])
-    folder = data.cache / f"{data.name}-{_digest(*facts)}"
+    folder = data.cache / f"{data.name}-{digest_with_simulator(*facts)}"
     folder.mkdir(parents=True, exist_ok=True)
     wanted = seeds(data, purpose, settings.runs)
     _render_missing(data, folder, cine, [s for s in wanted if not _file(folder, s).is_file()], settings)
@@ -187,8 +187,8 @@ def _file(folder: Path, seed: int) -> Path:
     return folder / f"{seed}.npz"
 
 
-def _digest(*facts: object) -> str:
-    """Key of the cache: the facts and the simulator's own source, so that no change meets old frames."""
+def digest_with_simulator(*facts: object) -> str:
+    """Digest of facts and of the simulator's own source: a name for files that no change must meet again."""
     digest = hashlib.sha256(repr(facts).encode())
     folder = resources.files("casgan_dicom.model") / "simulator"
     for file in sorted((f for f in folder.iterdir() if f.name.endswith(".py")), key=lambda f: f.name):

@@ -112,6 +112,14 @@ def test_labelled_crops_are_angiograms_with_their_masks() -> None:
     np.testing.assert_allclose(image[0, 0].numpy(), to_network(domain.frames[0], 0.1, 0.8), atol=1e-6)
 
 
+def test_labelled_whole_frames_are_not_cropped() -> None:
+    domain = paired(n=1, side=32)
+    image, mask = sampler_of(domain).labelled(1, torch.Generator(), whole=True)
+    assert domain.masks is not None
+    np.testing.assert_array_equal(mask[0, 0].numpy(), domain.masks[0])
+    assert image.shape == mask.shape
+
+
 def test_frames_without_masks_train_no_segmentor() -> None:
     plain = FrameSet(paired().frames, paired().levels)
     with pytest.raises(ConfigError, match="no vessel masks"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from casgan_dicom.cli import cli
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle import save_bundle
 from casgan_dicom.model.card import judge, write_card
-from casgan_dicom.model.evaluate import find_vessels, mean_scores
+from casgan_dicom.model.evaluate import find_vessels, mean_scores, recall_margin
 from casgan_dicom.model.methods.casgan import build_generators
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import load_settings
@@ -99,14 +101,107 @@ def test_a_card_needs_its_row_in_the_report(bundle: Path, report: Path, tmp_path
         write_card(bundle, tmp_path, tmp_path)
 
 
+def test_a_card_refuses_a_report_on_other_weights(bundle: Path, report: Path, tmp_path: Path) -> None:
+    figures = json.loads((report / "report.json").read_text())
+    for row in figures["rows"]:
+        row["weights_sha256"] = "0" * 64
+    (tmp_path / "report.json").write_text(json.dumps(figures))
+    with pytest.raises(ConfigError, match="'casgan-smoke' measured other weights"):
+        write_card(bundle, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"rows": [{"name": "casgan-smoke"}]}'])
+def test_a_report_of_another_version_is_said_to_be_one(bundle: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(ConfigError, match="no report of this version"):
+        write_card(bundle, tmp_path, tmp_path)
+
+
+def test_two_bundles_of_one_name_are_no_table(bundle: Path, tmp_path: Path) -> None:
+    arguments = ["evaluate", str(bundle), str(bundle), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 5
+    assert "two bundles are named 'casgan-smoke'" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_cannot_be_written_is_said_before_anything_is_trained(
+    bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    result = CliRunner().invoke(cli, ["evaluate", str(bundle), "--out", str(tmp_path / "file" / "out")])
+    assert result.exit_code == 3
+    assert "cannot be written" in result.output
+
+
+@pytest.mark.parametrize(
+    "option", [("--runs", "1"), ("--steps", "0"), ("--training-runs", "0"), ("--cue", "-1")]
+)
+def test_evaluate_refuses_numbers_without_a_meaning(
+    bundle: Path, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    """With one run, the tree of another run would be its own: chance would equal the truth."""
+    result = CliRunner().invoke(cli, ["evaluate", str(bundle), *option, "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert option[0] in result.output
+
+
 def test_aims_are_judged_against_chance_and_truth() -> None:
     truth = {"cover": 0.03, "recall": 0.9}
     chance = {"cover": 0.03, "recall": 0.2}
-    good = {"cover": 0.02, "recall": 0.3, "on_heart": 0.8, "attention_inside": 0.4, "attention_outside": 0.1}
-    bad = {"cover": 0.001, "recall": 0.1, "on_heart": 0.2, "attention_inside": 0.1, "attention_outside": 0.1}
+    good: dict[str, Any] = {
+        "cover": 0.02,
+        "recall": 0.3,
+        "on_heart": 0.8,
+        "attention_inside": 0.4,
+        "attention_outside": 0.1,
+    }
+    good |= {"recall_margin": {"mean": 0.1, "error": 0.04}}
+    bad: dict[str, Any] = {
+        "cover": 0.001,
+        "recall": 0.1,
+        "on_heart": 0.2,
+        "attention_inside": 0.1,
+        "attention_outside": 0.1,
+    }
+    bad |= {"recall_margin": {"mean": -0.1, "error": 0.01}}
     rows = {"truth": truth, "chance": chance}
     assert [met for met, _ in judge(good, rows)] == [True, True, True, True]
     assert [met for met, _ in judge(bad, rows)] == [False, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "met"),
+    [(0.05, 0.02, True), (0.03, 0.02, False), (0.05, None, False), (0.0, 0.0, False)],
+)
+def test_recall_is_above_chance_only_beyond_two_standard_errors(
+    mean: float, error: float | None, met: bool
+) -> None:
+    row: dict[str, Any] = {"cover": 0.03, "recall": 0.3, "on_heart": 0.8, "attention_inside": None}
+    row |= {"recall_margin": {"mean": mean, "error": error}}
+    findings = judge(row, {"truth": row, "chance": row})
+    assert [found for found, text in findings if "recall" in text] == [met]
+
+
+def test_a_margin_is_over_patients_not_over_frames() -> None:
+    """Three patients of two frames each: the frames' own scatter must not make the error smaller."""
+
+    def frames(*recalls: float) -> list[VesselScores]:
+        return [VesselScores(0.0, recall, 0.0, 0.0, 0.0, 0.0) for recall in recalls]
+
+    row = [frames(0.2, 0.4), frames(0.5, 0.5), frames(0.1, 0.9)]
+    chance = [frames(0.1, 0.1), frames(0.2, 0.4), frames(0.4, 0.0)]
+
+    margin = recall_margin(row, chance)
+
+    differences = [0.2, 0.2, 0.3]
+    assert margin.mean == pytest.approx(statistics.mean(differences))
+    assert margin.error == pytest.approx(statistics.stdev(differences) / 3**0.5)
+
+
+def test_one_patient_has_no_standard_error() -> None:
+    one = [[VesselScores(0.0, 0.5, 0.0, 0.0, 0.0, 0.0)]]
+    assert np.isnan(recall_margin(one, one).error)
 
 
 def test_undefined_scores_do_not_enter_a_mean() -> None:
