@@ -23,7 +23,7 @@ _WIDTH = 100
 _HEAD = """# Commands
 
 What `casgan-dicom COMMAND -h` prints; `make docs` writes this page. Every option is also read from the
-environment, as `CASGAN_<COMMAND>_<OPTION>`.
+environment: `--out` of `convert` as `CASGAN_CONVERT_OUT`, and so on.
 """
 _FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")

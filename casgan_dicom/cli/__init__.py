@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import warnings
+from types import FrameType
 
 import click
 
@@ -72,8 +74,16 @@ def cli() -> None:
     """
 
 
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
-    """Run the command line; the entry point of the installed script."""
+    """Run the command line; the entry point of the installed script.
+
+    SIGTERM ends it as an exception, so that nothing half-written stays behind.
+    """
+    signal.signal(signal.SIGTERM, _terminated)
     # Libraries quote malformed header values in their warnings and logs: those may be a patient's.
     warnings.simplefilter("ignore")
     for library in ("pydicom", "highdicom"):

@@ -13,7 +13,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from casgan_dicom.cli.output import make_folder, need_extra
+from casgan_dicom.cli.output import make_folder, need_extra, say
 from casgan_dicom.cli.training_data import parse_data
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.infer import Generator
@@ -109,9 +109,7 @@ def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     generators = _load(bundles)
     make_folder(out)
     protocol = Protocol(runs=runs, cue=cue, training_runs=training_runs, steps=steps)
-    report, shown = paired_table(
-        generators, simulated, protocol, out, lambda text: click.echo(text, err=True)
-    )
+    report, shown = paired_table(generators, simulated, protocol, out, say)
     table = markdown(report)
     figures = json.dumps(report_figures(report), indent=2)
     (out / "table.md").write_text(table)

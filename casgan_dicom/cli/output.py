@@ -23,6 +23,11 @@ Exit codes:
 """For the help of every command that converts."""
 
 
+def say(sentence: str) -> None:
+    """Tell a person on stderr what goes on."""
+    click.echo(sentence, err=True)
+
+
 def show_error(error: CasganError) -> None:
     """Say what went wrong, and what to try."""
     click.echo(f"casgan-dicom: {error.message}", err=True)

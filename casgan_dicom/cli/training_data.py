@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
+from casgan_dicom.cli.output import say
 from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME, read_ct
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.errors import ConfigError, SeriesError
@@ -84,8 +85,8 @@ def simulated_data(seed: int, ct: Path | None) -> SimulatedData:
     """The simulator with procedural backgrounds, or with those of the labelled CT in folder `ct`."""
     cache = data_folder() / "simulated"
     if ct is None:
-        return SimulatedData(seed, ProceduralBackgrounds, "procedural", cache)
-    return SimulatedData(seed, partial(ct_backgrounds, ct.resolve()), "ct", cache, ct_digest(ct))
+        return SimulatedData(seed, ProceduralBackgrounds, "procedural", cache, log=say)
+    return SimulatedData(seed, partial(ct_backgrounds, ct.resolve()), "ct", cache, ct_digest(ct), log=say)
 
 
 def ct_digest(folder: Path) -> str:

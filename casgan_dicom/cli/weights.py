@@ -18,7 +18,14 @@ def weights() -> None:
 
 @weights.command()
 @click.argument("bundle", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    envvar="CASGAN_WEIGHTS_INFO_JSON",
+    show_envvar=True,
+    help="Print JSON.",
+)
 def info(*, bundle: str | None, as_json: bool) -> None:
     """Say what BUNDLE (a name or a folder) is; without it, list the shipped ones."""
     if bundle is None:
@@ -39,8 +46,20 @@ def info(*, bundle: str | None, as_json: bool) -> None:
 
 @weights.command()
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--run", required=True, type=click.Path(path_type=Path), help="Run folder of the bundle.")
-@click.option("--report", required=True, type=click.Path(path_type=Path), help="Folder of `evaluate --out`.")
+@click.option(
+    "--run",
+    required=True,
+    type=click.Path(path_type=Path),
+    show_envvar=True,
+    help="Run folder of the bundle.",
+)
+@click.option(
+    "--report",
+    required=True,
+    type=click.Path(path_type=Path),
+    show_envvar=True,
+    help="Folder of `evaluate --out`.",
+)
 def card(*, bundle: Path, run: Path, report: Path) -> None:
     """Write the model card of BUNDLE from its run and an evaluation."""
     with need_extra("metrics"):

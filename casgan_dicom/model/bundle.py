@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from casgan_dicom.model.settings import TrainSettings, settings_from_dict, setti
 SCHEMA = 1
 DEFAULT_SIZE = 256
 """Rows and columns that the networks see when training kept the size of a folder's frames."""
+SMALLEST_SIZE, SIZE_STEP = 32, 4
+"""The networks halve rows and columns twice."""
 WEIGHT_FILES = ("model.safetensors", "segmentor.safetensors")
 ALIASES = {"casgan": "casgan-desk-paired"}
 """Short names; "casgan" is what `convert` uses when nothing else is asked for."""
@@ -110,7 +112,7 @@ def load_bundle(bundle: str | Path) -> Bundle:
         settings = settings_from_dict(config["settings"])
     except ConfigError as error:
         raise WeightsError(f"bundle '{folder.name}': {error.message}", hint=error.hint) from error
-    nets = build_generators(settings.net, settings.cas)
+    nets = build_generators(settings.net, settings.cas)  # their sizes are in range: settings are checked
     deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in CasGan.deployed})
     segmentor = UNet(settings.segmentor.base)
     _fill(deployed, folder / "model.safetensors")
@@ -160,13 +162,18 @@ def save_bundle(
         "name": f"{settings.method}-{settings.preset}",
         "method": settings.method,
         "version": version,
-        "size": settings.data.frame_size // 4 * 4 or DEFAULT_SIZE,
+        "size": settings.data.frame_size // SIZE_STEP * SIZE_STEP or DEFAULT_SIZE,
         "data": data,
         "licence": "Apache-2.0",
-        "settings": settings_to_dict(settings),
+        "settings": settings_to_dict(_without_paths(settings)),
         "sha256": {name: _sha256(folder / name) for name in WEIGHT_FILES},
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def _without_paths(settings: TrainSettings) -> TrainSettings:
+    """`settings` without the place of the segmentor on the machine that trained."""
+    return replace(settings, segmentor=replace(settings.segmentor, path=""))
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -185,10 +192,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
     missing = [key for key in wanted if key not in config]
     if missing:
         raise WeightsError(f"bundle '{folder.name}': config.json lacks {', '.join(missing)}")
-    if not isinstance(config["sha256"], dict) or not isinstance(config["settings"], dict):
-        raise WeightsError(
-            f"bundle '{folder.name}': settings and sha256 of config.json need to be JSON objects"
-        )
+    kinds = {**dict.fromkeys(wanted, str), "size": int, "settings": dict, "sha256": dict}
+    wrong = [f"{key} is no {kind.__name__}" for key, kind in kinds.items() if type(config[key]) is not kind]
+    if not wrong and (config["size"] < SMALLEST_SIZE or config["size"] % SIZE_STEP):
+        wrong = [f"size is {config['size']}, want a multiple of {SIZE_STEP} from {SMALLEST_SIZE}"]
+    if wrong:
+        raise WeightsError(f"bundle '{folder.name}': in config.json {', '.join(wrong)}")
     return config
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         )
     try:
         state: object = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise WeightsError(f"checkpoint '{path.name}' cannot be read: {error}") from error
+    except Exception as error:  # an unpickler fed with garbage raises anything
+        told = f"{type(error).__name__}: {error}"
+        raise WeightsError(f"checkpoint '{path.name}' cannot be read ({told})") from error
     found = state.get("format") if isinstance(state, dict) else None
     if not isinstance(state, dict) or found != FORMAT:
         raise WeightsError(f"checkpoint '{path.name}' has format {found!r}, want {FORMAT}")

@@ -178,7 +178,10 @@ def _choose_engine(engine: str, device: str) -> str:
     if engine not in ("torch", "openvino"):
         raise ConfigError(f"engine '{engine}' is unknown", hint="auto, torch or openvino")
     if engine == "openvino" and not installed:
-        raise ConfigError("engine 'openvino' is not installed", hint="pip install 'casgan-dicom[openvino]'")
+        raise ConfigError(
+            "engine 'openvino' is not installed",
+            hint="install the extra 'openvino': pip install '.[openvino]' in the clone",
+        )
     if engine == "openvino" and device != "cpu":
         raise ConfigError(f"engine 'openvino' runs on the CPU, not on '{device}'", hint="use --device cpu")
     return engine

@@ -197,15 +197,63 @@ def load_settings(method: str, preset: str, overrides: Sequence[str] = ()) -> Tr
 def settings_from_dict(table: Mapping[str, Any]) -> TrainSettings:
     """Build settings from nested mappings; raises ConfigError that lists every fault."""
     faults: list[str] = []
-    settings = _build(TrainSettings, table, "", faults)
+    settings = typing.cast(TrainSettings, _build(TrainSettings, table, "", faults))
+    if not faults:
+        faults += _out_of_range(settings)
     if faults:
         raise ConfigError("; ".join(faults), hint="`casgan-dicom train --list` names the presets")
-    return typing.cast(TrainSettings, settings)
+    return settings
 
 
 def settings_to_dict(settings: TrainSettings) -> dict[str, Any]:
     """Give the nested mapping that `settings_from_dict` reads; JSON-compatible."""
     return dataclasses.asdict(settings)
+
+
+_AT_LEAST: Mapping[str, float] = {
+    **dict.fromkeys(("log_steps", "sample_steps", "net.ngf", "net.ndf", "net.n_blocks", "segmentor.base"), 1),
+    **dict.fromkeys(("segmentor.batch", "data.runs", "data.frames_per_run", "optim.steps", "optim.batch"), 1),
+    **dict.fromkeys(("segmentor.steps", "data.frame_size", "data.whole_steps", "data.cue"), 0),
+    "checkpoint_minutes": 0,
+    **dict.fromkeys(("optim.decay_steps", "optim.pool", "cas.cycle_noise", "seed", "optim.lr"), 0),
+}
+"""Smallest value that means anything."""
+_ABOVE_ZERO = ("segmentor.lr", "net.init_gain", "cas.sem_temperature")
+
+
+def _out_of_range(settings: TrainSettings) -> list[str]:
+    """Every value of the right type that means nothing."""
+    faults: list[str] = []
+    for key, low in _AT_LEAST.items():
+        if not (value := _get(settings, key)) >= low:
+            faults.append(f"{key} is {value:g}, want at least {low:g}")
+    for key in _ABOVE_ZERO:
+        if not (value := _get(settings, key)) > 0:
+            faults.append(f"{key} is {value:g}, want more than 0")
+    optim, levels = settings.optim, settings.normalisation
+    if optim.decay_steps > optim.steps:
+        faults.append(f"optim.decay_steps is {optim.decay_steps}, want 0 to optim.steps ({optim.steps})")
+    for name, decays in (("betas", optim.betas), ("ema", (optim.ema,))):
+        if not all(0 <= decay < 1 for decay in decays):
+            faults.append(f"optim.{name} is {', '.join(map(str, decays))}, want 0 to 1, 1 excluded")
+    if (
+        not 0 <= levels.low_percentile < levels.high_percentile <= 100
+        or not -1 <= levels.low < levels.high <= 1
+    ):
+        faults.append(
+            "normalisation wants 0 ≤ low_percentile < high_percentile ≤ 100 and -1 ≤ low < high ≤ 1"
+        )
+    faults += [
+        f"weights.{name} is {w:g}, want at least 0" for name, w in settings.weights.items() if not w >= 0
+    ]
+    return faults
+
+
+def _get(settings: TrainSettings, key: str) -> float:
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part)
+    return float(value)
 
 
 def _set(table: dict[str, Any], override: str) -> None:
@@ -216,6 +264,8 @@ def _set(table: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
+    if key.strip() in ("method", "preset"):
+        raise ConfigError(f"'{override}': {key.strip()} is chosen by its own option, --{key.strip()}")
     *parents, last = key.strip().split(".")
     for parent in parents:
         child = table.setdefault(parent, {})

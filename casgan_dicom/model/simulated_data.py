@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,10 @@ MakeBackgrounds = Callable[[], BackgroundSource]
 Purpose = Literal["x", "y", "evaluation", "evaluation segmentor", "oracle"]
 _PURPOSES: tuple[Purpose, ...] = ("x", "y", "evaluation", "evaluation segmentor", "oracle")
 
+LOGGED_RUNS = 20
+"""A sentence is said each time so many runs are rendered."""
+SMALLEST_FRAME = 32
+"""Rows and columns below which a simulated frame shows nothing."""
 RUN_FRAMES = 60
 """Frames of a run that training frames are picked from: 4 s at 15 frames per second."""
 
@@ -50,6 +55,8 @@ class SimulatedData:
     """Folder that keeps rendered runs."""
     anatomy: str = ""
     """Digest of what the backgrounds are made of, part of the cache key; empty where `name` says it all."""
+    log: Callable[[str], None] = lambda _sentence: None
+    """Receives a sentence about the progress of rendering."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +94,24 @@ def simulated_runs(data: SimulatedData, purpose: Purpose, settings: DataSettings
     wanted = seeds(data, purpose, settings.runs)
     _render_missing(data, folder, cine, [s for s in wanted if not _file(folder, s).is_file()], settings)
     for seed in wanted:
-        with np.load(_file(folder, seed), allow_pickle=False) as arrays:
-            shape = arrays["plain"].shape
-            masks = {
-                name: np.unpackbits(arrays[name], count=int(np.prod(shape))).reshape(shape).astype(bool)
-                for name in ("vessel", "centreline", "heart")
-            }
-            plain, contrast = (arrays[name] / np.float32(255) for name in ("plain", "contrast"))
-            yield SimulatedRun(plain, contrast, **masks)
+        try:
+            run = _read(_file(folder, seed))
+        except (BadZipFile, ValueError, KeyError, OSError):  # cut short by a full disk: render it again
+            _file(folder, seed).unlink(missing_ok=True)
+            _render_missing(data, folder, cine, [seed], settings)
+            run = _read(_file(folder, seed))
+        yield run
+
+
+def _read(file: Path) -> SimulatedRun:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+        shape = arrays["plain"].shape
+        masks = {
+            name: np.unpackbits(arrays[name], count=int(np.prod(shape))).reshape(shape).astype(bool)
+            for name in ("vessel", "centreline", "heart")
+        }
+        plain, contrast = (arrays[name] / np.float32(255) for name in ("plain", "contrast"))
+        return SimulatedRun(plain, contrast, **masks)
 
 
 def simulated_domains(
@@ -147,13 +164,18 @@ def _render_missing(
 ) -> None:
     if not missing:
         return
+    if cine.size < SMALLEST_FRAME:
+        raise ConfigError(f"data.frame_size is {cine.size}, the simulator wants at least {SMALLEST_FRAME}")
+    data.backgrounds()  # a CT that cannot be used is said here: an error in a worker's start is lost
     workers = min(len(missing), os.cpu_count() or 1)
     with ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(data.backgrounds,)
     ) as pool:
         jobs = [pool.submit(_render, seed, cine, settings.frames_per_run, folder) for seed in missing]
-        for job in jobs:
+        for done, job in enumerate(jobs, 1):
             job.result()
+            if done % LOGGED_RUNS == 0 or done == len(jobs):
+                data.log(f"{done} of {len(jobs)} simulated runs rendered")
 
 
 _worker: list[BackgroundSource] = []

@@ -7,7 +7,6 @@ run continues as the uninterrupted one would have, bit for bit on the CPU.
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import time
@@ -22,7 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from casgan_dicom.errors import ConfigError, WeightsError
+from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.model.bundle import save_bundle
 from casgan_dicom.model.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from casgan_dicom.model.data import CROP_STEP, CropSampler
@@ -35,8 +34,9 @@ from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.networks.init import init_normal
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.pictures import save_grid
+from casgan_dicom.model.run_folder import CONFIG_NAME, check_run_folder, write_config
 from casgan_dicom.model.segment import load_unet, train_unet
-from casgan_dicom.model.settings import OptimSettings, TrainSettings, settings_from_dict, settings_to_dict
+from casgan_dicom.model.settings import OptimSettings, TrainSettings
 
 Log = Callable[[str], None]
 
@@ -59,6 +59,26 @@ def learning_rate_factor(step: int, optim: OptimSettings) -> float:
     return 1.0 if step < flat else max(0.0, 1 - (step - flat + 1) / (optim.decay_steps + 1))
 
 
+def check_weights(settings: TrainSettings) -> None:
+    """Refuse weights of losses that would be ignored in silence; raises ConfigError with every fault."""
+    _refuse(_weight_faults(settings))
+
+
+def _weight_faults(settings: TrainSettings) -> list[str]:
+    known, weights = CasGan.terms, settings.weights
+    faults: list[str] = []
+    if unknown := sorted(set(weights) - set(known)):
+        faults.append(f"unknown loss terms in [weights]: {', '.join(unknown)} (known: {', '.join(known)})")
+    if not any(weights.values()):
+        faults.append("[weights] has no term above 0")
+    return faults
+
+
+def _refuse(faults: list[str]) -> None:
+    if faults:
+        raise ConfigError("; ".join(faults), hint="change them with --set, or choose another preset")
+
+
 class Trainer:
     """One run of one method on one pair of domains.
 
@@ -70,6 +90,8 @@ class Trainer:
         Source of crops.
     out
         Run folder; made if it is not there.
+    data
+        One sentence about the training data, with attribution, for config.json and bundle.
     device
         "auto", "cpu", "cuda" or "cuda:N".
     log
@@ -82,10 +104,11 @@ class Trainer:
         sampler: CropSampler,
         out: Path,
         *,
+        data: str = "unknown",
         device: str = "cpu",
         log: Log = lambda _sentence: None,
     ) -> None:
-        self.settings, self.sampler, self.out = settings, sampler, out
+        self.settings, self.sampler, self.out, self.data = settings, sampler, out, data
         self.device = torch.device(choose_device(device))
         self._bf16 = settings.optim.amp and computes_bf16(self.device)
         self.log = log
@@ -108,11 +131,16 @@ class Trainer:
         WeightsError
             Nothing to resume, a checkpoint of other settings, or a segmentor that does not fit.
         """
-        self._check_settings()
-        self._check_folder(resume=resume)
+        _refuse(_weight_faults(self.settings) + self._frame_faults())
+        check_run_folder(self.out, self.settings, self.data, resume=resume)
         (self.out / "samples").mkdir(parents=True, exist_ok=True)
-        self._build()
-        (self.out / "config.json").write_text(json.dumps(_as_json(self.settings), indent=2) + "\n")
+        write_config(self.out, self.settings, self.data)
+        try:
+            self._build()
+        except CasganError:
+            if not resume:  # nothing was trained: the folder is free for another try
+                (self.out / CONFIG_NAME).unlink()
+            raise
         if resume:
             self._restore()
         self.log(f"training on {self.device} in {'bf16 autocast' if self._bf16 else 'float32'}")
@@ -121,33 +149,17 @@ class Trainer:
         self._save()
         return Progress(self.step, self.settings.optim.steps, self.step >= self.settings.optim.steps)
 
-    def export(self, data: str) -> Path:
-        """Write ``bundle/`` from the trained (or, with `ema`, the averaged) weights; returns its folder.
-
-        `data` is one sentence about the training data, with attribution.
-        """
+    def export(self) -> Path:
+        """Write ``bundle/`` from the trained (or, with `ema`, the averaged) weights; returns its folder."""
         weights = self.method.generators.state_dict() if self.average is None else self.average.state
         segmentor = load_file(self.out / "segmentor.safetensors")
-        save_bundle(self.out / "bundle", self.settings, weights, segmentor, data=data)
+        save_bundle(self.out / "bundle", self.settings, weights, segmentor, data=self.data)
         return self.out / "bundle"
 
-    def _check_settings(self) -> None:
-        """Refuse what would fail late or be ignored in silence; raises ConfigError with every fault."""
+    def _frame_faults(self) -> list[str]:
+        """Settings that these frames do not go with."""
         s, x = self.settings, self.sampler.x
-        positive = {"log_steps": s.log_steps, "sample_steps": s.sample_steps, "optim.steps": s.optim.steps}
-        positive |= {"optim.batch": s.optim.batch, "segmentor.batch": s.segmentor.batch}
-        faults = [f"{key} is {value}, want at least 1" for key, value in positive.items() if value < 1]
-        if not 0 <= s.optim.decay_steps <= s.optim.steps:
-            faults.append(
-                f"optim.decay_steps is {s.optim.decay_steps}, want 0 to optim.steps ({s.optim.steps})"
-            )
-        unknown = sorted(set(s.weights) - set(CasGan.terms))
-        if unknown:
-            faults.append(
-                f"unknown loss terms in [weights]: {', '.join(unknown)} (known: {', '.join(CasGan.terms)})"
-            )
-        if not any(s.weights.values()):
-            faults.append("[weights] has no term above 0")
+        faults: list[str] = []
         paired = [name for name, weight in s.weights.items() if weight and name.startswith("pair_")]
         if paired and (x.twins is None or x.masks is None):
             faults.append(f"{', '.join(paired)} in [weights] need simulated data: these frames have no twins")
@@ -157,29 +169,7 @@ class Trainer:
                 f"data.whole_steps needs frames of one size, a multiple of {CROP_STEP}; they have"
                 f" {', '.join(map(str, sorted(sides)))} px"
             )
-        if faults:
-            raise ConfigError("; ".join(faults), hint="change them with --set, or choose another preset")
-
-    def _check_folder(self, *, resume: bool) -> None:
-        config = self.out / "config.json"
-        if not resume:
-            if config.exists():
-                raise ConfigError(
-                    f"'{self.out.name}' already holds a run",
-                    hint="continue it with --resume, or choose another --out",
-                )
-            return
-        if not config.is_file():
-            raise WeightsError(f"'{self.out.name}' holds no run to resume", hint="leave --resume out")
-        wanted = _as_json(self.settings)
-        # Read as settings, so that a run of an earlier version has the default of every newer key.
-        found = _as_json(settings_from_dict(json.loads(config.read_text())))
-        differing = [key for key in wanted if found[key] != wanted[key]]
-        if differing:
-            raise WeightsError(
-                f"run '{self.out.name}' was trained with other settings: {', '.join(differing)}",
-                hint="resume with the settings of its config.json, or choose another --out",
-            )
+        return faults
 
     def _build(self) -> None:
         s = self.settings
@@ -262,6 +252,8 @@ class Trainer:
         self.optim_g.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             losses = self.method.generator_losses(batch, self.settings.weights)
+            if not losses:
+                raise ConfigError("no term of [weights] is computed with these switches of [cas]")
             total = _weighted(losses, self.settings.weights)
         total.backward()  # type: ignore[no-untyped-call]
         self.optim_g.step()
@@ -354,12 +346,6 @@ class _Average:
     def update(self, net: nn.Module) -> None:
         for name, value in net.state_dict().items():
             self.state[name].lerp_(value, 1 - self.decay)
-
-
-def _as_json(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings as config.json gives them back: lists where they hold tuples."""
-    plain: dict[str, Any] = json.loads(json.dumps(settings_to_dict(settings)))
-    return plain
 
 
 def _weighted(losses: Losses, weights: Mapping[str, float]) -> Tensor:

@@ -83,6 +83,25 @@ def test_a_wrong_setting_ends_with_code_5_and_leaves_the_folder_free(
     assert not (tmp_path / "run" / "config.json").exists()
 
 
+def test_what_cannot_begin_is_said_before_anything_is_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rendered(*_: object) -> None:
+        raise AssertionError("frames were read first")
+
+    monkeypatch.setattr("casgan_dicom.cli.train.load_domains", rendered)
+    (tmp_path / "file").touch()
+    for arguments, code, told in (
+        (("--out", tmp_path / "none", "--resume"), 5, "holds no run to resume"),
+        (("--out", tmp_path / "file" / "run"), 3, "cannot be written"),
+        (("--out", tmp_path / "run", "--device", "tpu"), 5, "device 'tpu' is unknown"),
+        (("--out", tmp_path / "run", "--set", "weights.nonsense=1"), 5, "unknown loss terms"),
+    ):
+        result = run("--preset", "smoke", "--data", "sim:1", *arguments)
+        assert result.exit_code == code
+        assert told in result.stderr
+
+
 def test_paired_terms_on_folders_are_refused(tmp_path: Path, folders: str, segmentor: str) -> None:
     overrides = [f"--set={o}" for o in (segmentor, "segmentor.base=4", "data.frame_size=0", "data.crop=64")]
     result = run("--preset", "desk-paired", "--data", folders, "--out", tmp_path / "run", *overrides)

@@ -114,12 +114,36 @@ def test_a_config_that_is_no_json_object_is_refused(folder: Path, text: str) -> 
         load_bundle(folder)
 
 
-@pytest.mark.parametrize("key", ["sha256", "settings"])
-def test_an_entry_of_the_wrong_kind_is_refused(folder: Path, key: str) -> None:
-    edit(folder, **{key: "text"})
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("sha256", "text", "sha256 is no dict"),
+        ("settings", "text", "settings is no dict"),
+        ("name", 5, "name is no str"),
+        ("size", "64", "size is no int"),
+        ("size", True, "size is no int"),
+        ("size", 0, "size is 0, want a multiple of 4 from 32"),
+        ("size", 62, "size is 62, want a multiple of 4 from 32"),
+    ],
+)
+def test_an_entry_of_the_wrong_kind_is_refused(folder: Path, key: str, value: object, told: str) -> None:
+    edit(folder, **{key: value})
 
-    with pytest.raises(WeightsError, match="JSON objects"):
+    with pytest.raises(WeightsError, match=rf"in config\.json {told}"):
         load_bundle(folder)
+
+
+def test_settings_that_mean_nothing_are_refused(folder: Path) -> None:
+    settings = json.loads((folder / "config.json").read_text())["settings"]
+    edit(folder, settings=settings | {"net": settings["net"] | {"ngf": -1}})
+
+    with pytest.raises(WeightsError, match=r"net\.ngf is -1"):
+        load_bundle(folder)
+
+
+def test_a_bundle_does_not_tell_where_its_segmentor_lay(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "small", ["segmentor.path=/somewhere/private.safetensors"])
+    assert "private" not in (folder / "config.json").read_text()
 
 
 def test_settings_that_this_version_does_not_know_are_refused(folder: Path) -> None:

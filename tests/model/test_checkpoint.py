@@ -49,7 +49,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not (tmp_path / "exploded").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"junk", None])
 def test_a_damaged_or_missing_checkpoint_is_an_error_of_ours(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "checkpoint.pt"
     if content is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from importlib import resources
 from typing import Any
@@ -162,3 +163,37 @@ def test_an_unknown_preset_lists_the_known_ones(method: str, preset: str) -> Non
 
 def test_no_keys_give_the_defaults() -> None:
     assert settings_from_dict({}) == TrainSettings()
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("net.ngf=0", "net.ngf is 0, want at least 1"),
+        ("data.runs=0", "data.runs is 0, want at least 1"),
+        ("data.frames_per_run=-1", "data.frames_per_run is -1, want at least 1"),
+        ("optim.pool=-1", "optim.pool is -1, want at least 0"),
+        ("optim.betas=[2,3]", "optim.betas is 2.0, 3.0, want 0 to 1"),
+        ("optim.ema=1.0", "optim.ema is 1.0, want 0 to 1"),
+        ("segmentor.lr=0", "segmentor.lr is 0, want more than 0"),
+        ("optim.lr=nan", "optim.lr is nan, want at least 0"),
+        ("cas.sem_temperature=0", "cas.sem_temperature is 0, want more than 0"),
+        ("optim.decay_steps=1000000", "optim.decay_steps is 1000000, want 0 to optim.steps"),
+        ("normalisation.high=-0.4", "-1 ≤ low < high ≤ 1"),
+        ("weights.rec=-1", "weights.rec is -1, want at least 0"),
+    ],
+)
+def test_a_number_without_a_meaning_is_refused(override: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load_settings("casgan", "smoke", [override])
+
+
+def test_every_number_without_a_meaning_is_named_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"net\.ngf is 0.*; data\.runs is 0"):
+        load_settings("casgan", "smoke", ["net.ngf=0", "data.runs=0"])
+
+
+@pytest.mark.parametrize("key", ["method", "preset"])
+def test_what_has_an_option_of_its_own_cannot_be_set(key: str) -> None:
+    """A bundle would be named after a method that did not train it."""
+    with pytest.raises(ConfigError, match=f"--{key}"):
+        load_settings("casgan", "smoke", [f"{key}=cyclegan"])

@@ -150,3 +150,38 @@ def test_angiograms_and_pairs_are_the_two_forms_of_a_purpose(rendered: Simulated
     x, y = simulated_domains(rendered, SMALL, NORMALISATION)
     np.testing.assert_array_equal(pairs(rendered, "x", SMALL, NORMALISATION).frames, x.frames)
     np.testing.assert_array_equal(angiograms(rendered, "y", SMALL, NORMALISATION).frames, y.frames)
+
+
+def test_a_damaged_file_of_the_cache_is_rendered_again(tmp_path: Path) -> None:
+    data = SimulatedData(1, ProceduralBackgrounds, "procedural", tmp_path)
+    (first,) = simulated_runs(data, "x", SMALL)
+    (file,) = tmp_path.rglob("*.npz")
+    file.write_bytes(file.read_bytes()[:1000])
+
+    (again,) = simulated_runs(data, "x", SMALL)
+
+    np.testing.assert_array_equal(first.contrast, again.contrast)
+
+
+def test_progress_of_rendering_is_told(tmp_path: Path) -> None:
+    said: list[str] = []
+    data = SimulatedData(1, ProceduralBackgrounds, "procedural", tmp_path, log=said.append)
+    for _ in range(2):
+        list(simulated_runs(data, "x", SMALL))
+    assert said == ["1 of 1 simulated runs rendered"]
+
+
+def test_backgrounds_that_cannot_be_made_are_an_error_of_ours(tmp_path: Path) -> None:
+    """Raised in a worker's start it would be lost: all that is told then is that a process ended."""
+
+    def broken() -> BackgroundSource:
+        raise ConfigError("the CT cannot be read")
+
+    with pytest.raises(ConfigError, match="the CT cannot be read"):
+        list(simulated_runs(SimulatedData(1, broken, "ct", tmp_path), "x", SMALL))
+
+
+def test_frames_too_small_to_simulate_are_refused(tmp_path: Path) -> None:
+    data = SimulatedData(1, ProceduralBackgrounds, "procedural", tmp_path)
+    with pytest.raises(ConfigError, match=r"data\.frame_size is 0, the simulator wants at least 32"):
+        list(simulated_runs(data, "x", DataSettings(runs=1, frame_size=0, crop=64)))

@@ -19,6 +19,7 @@ from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.checkpoint import load_checkpoint
 from casgan_dicom.model.data import CropSampler, FrameSet
 from casgan_dicom.model.methods.base import Batch
+from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.settings import OptimSettings, TrainSettings
 from casgan_dicom.model.trainer import Progress, Trainer, learning_rate_factor
 from tests.model.toys import made_up_frames, tiny_sampler, tiny_settings
@@ -174,7 +175,7 @@ def test_the_average_follows_the_weights_and_is_what_the_bundle_holds(tmp_path: 
     second = Trainer(settings, tiny_sampler(settings), tmp_path / "run")
     second.run()
 
-    bundle = load_file(second.export("Made-up frames.") / "model.safetensors")
+    bundle = load_file(second.export() / "model.safetensors")
 
     before, after = (t.method.generators.state_dict() for t in (first, second))
     assert bundle
@@ -202,6 +203,32 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
+def test_resuming_on_other_data_is_refused(tmp_path: Path) -> None:
+    """The bundle would carry a false sentence about what it was trained on, and no attribution."""
+    settings = tiny_settings()
+    Trainer(settings, tiny_sampler(settings), tmp_path, data="A CT, by its licence.").run()
+
+    with pytest.raises(WeightsError, match="other settings: --data"):
+        Trainer(settings, tiny_sampler(settings), tmp_path, data="Nothing.").run(resume=True)
+
+    again = Trainer(settings, tiny_sampler(settings), tmp_path, data="A CT, by its licence.")
+    again.run(resume=True)
+    assert json.loads((again.export() / "config.json").read_text())["data"] == "A CT, by its licence."
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '"text"', '{"steps": 3}'])
+def test_a_run_whose_config_is_damaged_is_said_to_be(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(WeightsError, match=r"config\.json cannot be read"):
+        trained(tmp_path, tiny_settings(), resume=True)
+
+
+def test_switches_that_leave_no_term_are_an_error(tmp_path: Path) -> None:
+    settings = tiny_settings({"cas": {"drl": False}, "weights": dict.fromkeys(CasGan.terms, 0) | {"pred": 1}})
+    with pytest.raises(ConfigError, match=r"no term of \[weights\] is computed"):
+        trained(tmp_path, settings)
+
+
 def test_resuming_with_other_settings_is_refused_and_names_them(tmp_path: Path) -> None:
     trained(tmp_path, tiny_settings())
     with pytest.raises(WeightsError, match=r"other settings: seed, optim$"):
@@ -217,14 +244,12 @@ def test_resuming_nothing_is_refused_and_leaves_nothing_behind(tmp_path: Path) -
 def test_settings_that_do_not_go_together_are_refused_all_at_once_before_anything_is_written(
     tmp_path: Path,
 ) -> None:
-    settings = tiny_settings(
-        {"weights": {"gan_z": 1, "pair_l1": 1}, "optim": {"decay_steps": 9}}, log_steps=0
-    )
-    x, y = (made_up_frames(seed, contrast=True) for seed in (1, 2))
+    settings = tiny_settings({"weights": {"gan_z": 1, "pair_l1": 1}, "data": {"whole_steps": 1}})
+    x, y = (made_up_frames(seed, side=72, contrast=True) for seed in (1, 2))
     sampler = CropSampler(FrameSet(x.frames, x.levels), y, settings.data, settings.normalisation)
     with pytest.raises(ConfigError) as caught:
         Trainer(settings, sampler, tmp_path / "run").run()
-    for fault in ("gan_z", "pair_l1", "decay_steps is 9", "log_steps is 0"):
+    for fault in ("gan_z", "pair_l1", "whole_steps"):
         assert fault in caught.value.message
     assert not (tmp_path / "run").exists()
 
