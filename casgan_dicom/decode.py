@@ -4,30 +4,25 @@ Frames stream, so memory does not grow with the run. What the file promises is c
 a stream that is cut short, holds another number of frames or frames of another size is an error, never a
 shorter run.
 
-Decoders have free licences: pydicom (uncompressed, RLE), Pillow (8-bit JPEG), pyjpegls (JPEG-LS), OpenJPEG
-(JPEG 2000, HTJ2K), GDCM (JPEG Lossless), and SimpleITK for JPEG Extended with 12 bits, which none of the
-others reads.
+Decoders have free licences: pydicom (uncompressed, RLE), GDCM in a process of its own (all forms of JPEG,
+see jpeg.py), pyjpegls (JPEG-LS), OpenJPEG (JPEG 2000, HTJ2K).
 """
 
 from __future__ import annotations
 
 import os
 import struct
-import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.config import IGNORE
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import (
     HTJ2K,
@@ -37,12 +32,14 @@ from pydicom.uid import (
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
-    SecondaryCaptureImageStorage,
 )
 
 from casgan_dicom.errors import PixelError
+from casgan_dicom.jpeg import JpegDecoder, JpegError, frame_header
 from casgan_dicom.series import Cine, Instance
 
 StoredFrame = npt.NDArray[np.integer[Any]]
@@ -57,18 +54,17 @@ _LOSSY_METHODS = {
 """Transfer syntaxes that are or may be lossy: Lossy Image Compression Method of each, PS3.3 C.7.6.1.1.5."""
 _ALWAYS_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit)
 
+_JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
+
 _PLUGINS = {
-    JPEGBaseline8Bit: "pillow",
-    JPEGExtended12Bit: "pillow",
     JPEGLSLossless: "pyjpegls",
     JPEGLSNearLossless: "pyjpegls",
     JPEG2000Lossless: "pylibjpeg",
     JPEG2000: "pylibjpeg",
 }
-"""Which of several decoders; GDCM only where it is alone: some broken streams make it end the process."""
+"""Which of several decoders; never GDCM, which some broken streams make end the process."""
 
 _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
-_LIBJPEG_TALK = (b"Unsupported JPEG data precision", b"Invalid SOS parameters for sequential JPEG")
 _HEAD_BYTES = 4096
 """How far into a fragment its frame size is looked for."""
 
@@ -104,26 +100,13 @@ def iter_frames(cine: Cine) -> Iterator[StoredFrame]:
         A file is cut short, cannot be decoded, or holds other frames than its header promises. Frames that
         came before have been yielded: a caller that writes must be ready to throw its work away.
     """
-    for instance in cine.instances:
-        seen = 0
-        for frame in _frames_of(instance, cine):
-            seen += 1
-            if seen > instance.frames:
-                break
-            if frame.shape != (cine.rows, cine.columns):
-                raise _error(
-                    instance,
-                    f"frame {seen} is {' × '.join(map(str, frame.shape))}, "
-                    f"Rows (0028,0010) × Columns (0028,0011) say {cine.rows} × {cine.columns}",
-                )
-            yield frame
-        if seen != instance.frames:
-            found = f"{seen} frames" if seen < instance.frames else f"more than {instance.frames} frames"
-            raise _error(instance, f"{found} decoded, NumberOfFrames (0028,0008) says {instance.frames}")
+    with JpegDecoder() as decoder:
+        for instance in cine.instances:
+            yield from _checked_frames(instance, cine, decoder)
 
 
 def lossy_history(cine: Cine) -> LossyHistory:
-    """Say what lossy compression a cine went through, by its header and by how it is stored.
+    """Say what lossy compression a cine went through, by its headers and by how it is stored.
 
     Parameters
     ----------
@@ -133,8 +116,9 @@ def lossy_history(cine: Cine) -> LossyHistory:
     Returns
     -------
     LossyHistory
-        What the header declares (the retired element (0008,2110) included) and, where the transfer syntax is
-        lossy but not declared, its method with the measured ratio of allocated to encoded bytes.
+        What the headers declare (the retired element (0008,2110) included) and, where a transfer syntax is
+        lossy but not declared, its method with the measured ratio of allocated to encoded bytes. A method
+        that several instances went through is named once, with the ratio of the first.
 
     Raises
     ------
@@ -143,28 +127,49 @@ def lossy_history(cine: Cine) -> LossyHistory:
 
     Notes
     -----
-    PS3.3 C.7.6.1.1.5: once lossy, always lossy. JPEG Baseline and Extended lose information whatever the
-    header says; JPEG-LS near-lossless and JPEG 2000 are believed if they are declared lossless.
+    PS3.3 C.7.6.1.1.5: once lossy, always lossy, so one lossy frame makes a lossy cine. JPEG Baseline and
+    Extended lose information whatever the header says; JPEG-LS near-lossless and JPEG 2000 are believed if
+    they are declared lossless.
     """
-    ds = cine.header
-    flag = str(ds.get("LossyImageCompression") or ds.get("LossyImageCompressionRetired") or "")
-    ratios = tuple(float(r) for r in _several(ds.get("LossyImageCompressionRatio")))
-    methods = tuple(str(m) for m in _several(ds.get("LossyImageCompressionMethod")))
-    syntax = UID(cine.instances[0].transfer_syntax, IGNORE)
-    method = _LOSSY_METHODS.get(syntax)
-    stored_lossy = method is not None and (syntax in _ALWAYS_LOSSY or flag != "00")
-    if stored_lossy and method is not None and method not in methods:
-        if len(ratios) <= len(methods):
-            ratios = (*ratios[: len(methods)], _measured_ratio(cine))
-        methods = (*methods, method)
-    steps = min(len(ratios), len(methods))
-    return LossyHistory(stored_lossy or flag == "01", ratios[:steps], methods[:steps])
+    lossy = False
+    steps: list[tuple[str, float]] = []
+    for instance, ds in zip(cine.instances, cine.headers, strict=True):
+        declared = _declared_lossy(ds)
+        stored = _lossy_method(instance, declared)
+        lossy = lossy or stored is not None or declared == "01"
+        known = [method for method, _ in steps]
+        methods = [str(method) for method in _several(ds.get("LossyImageCompressionMethod"))]
+        ratios = [float(ratio) for ratio in _several(ds.get("LossyImageCompressionRatio"))]
+        steps += [step for step in zip(methods, ratios, strict=False) if step[0] not in known]
+        if stored is not None and stored not in (*known, *methods):
+            spare = ratios[len(methods)] if len(ratios) > len(methods) else None
+            steps.append((stored, spare or _measured_ratio(cine, instance.transfer_syntax)))
+    return LossyHistory(lossy, tuple(ratio for _, ratio in steps), tuple(method for method, _ in steps))
 
 
-def _frames_of(instance: Instance, cine: Cine) -> Iterator[StoredFrame]:
+def _checked_frames(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Iterator[StoredFrame]:
+    """Frames of one file; PixelError if they are not as many and as large as its header says."""
+    seen = 0
+    for frame in _frames_of(instance, cine, decoder):
+        seen += 1
+        if seen > instance.frames:
+            break
+        if frame.shape != (cine.rows, cine.columns):
+            raise _error(
+                instance,
+                f"frame {seen} is {' × '.join(map(str, frame.shape))}, "
+                f"Rows (0028,0010) × Columns (0028,0011) say {cine.rows} × {cine.columns}",
+            )
+        yield frame
+    if seen != instance.frames:
+        found = f"{seen} frames" if seen < instance.frames else f"more than {instance.frames} frames"
+        raise _error(instance, f"{found} decoded, NumberOfFrames (0028,0008) says {instance.frames}")
+
+
+def _frames_of(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Iterator[StoredFrame]:
     """Frames of one file; whatever a decoder raises becomes a PixelError."""
     try:
-        frames = _open_frames(instance, cine)
+        frames = _open_frames(instance, cine, decoder)
         while True:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # too many or too few bytes or frames: checked by the callers
@@ -179,7 +184,7 @@ def _frames_of(instance: Instance, cine: Cine) -> Iterator[StoredFrame]:
         raise _error(instance, f"cannot be decoded ({type(error).__name__}: {text})") from error
 
 
-def _open_frames(instance: Instance, cine: Cine) -> Iterator[StoredFrame]:
+def _open_frames(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Iterator[StoredFrame]:
     """The decoder that this file needs, after a look at the length of its stream."""
     syntax = UID(instance.transfer_syntax, IGNORE)
     if not instance.has_pixels:
@@ -189,8 +194,8 @@ def _open_frames(instance: Instance, cine: Cine) -> Iterator[StoredFrame]:
             dcmread(instance.path), raw=True
         )  # deflate has no random access: the whole file it is
     _check_stream(instance, cine)
-    if syntax == JPEGExtended12Bit and cine.header.BitsStored > 8:
-        return _frames_by_simpleitk(instance, cine)
+    if syntax in _JPEG:
+        return _frames_by_gdcm(instance, cine, decoder)
     return iter_pixels(instance.path, raw=True, decoding_plugin=_PLUGINS.get(syntax, ""))
 
 
@@ -260,81 +265,56 @@ def _codestream_size(head: bytes) -> tuple[int, int] | None:
     if head[:4] == b"\xff\x4f\xff\x51" and len(head) >= 24:
         width, height, left, top = struct.unpack(">4I", head[8:24])
         return height - top, width - left
-    if head[:2] != b"\xff\xd8":
-        return None
-    at = 2
-    while at + 9 <= len(head) and head[at] == 0xFF:
-        marker = head[at + 1]
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns = struct.unpack(">2H", head[at + 5 : at + 9])
-            return (rows, columns) if rows else None  # 0 rows: the number follows after the scan (DNL)
-        if marker == 0xFF:
-            at += 1
-        else:
-            at += 2 + struct.unpack(">H", head[at + 2 : at + 4])[0]
-    return None
+    found = frame_header(head)
+    return (found.rows, found.columns) if found and found.rows else None  # 0: given after the scan (DNL)
 
 
-def _frames_by_simpleitk(instance: Instance, cine: Cine) -> Iterator[StoredFrame]:
-    """Frames of JPEG Extended with 12 bits.
-
-    SimpleITK inverts MONOCHROME1 and applies Rescale on its own. So each frame goes to it in a file whose
-    header says MONOCHROME2 and nothing else: there is nothing to undo, and one frame is in memory at a time.
-    """
-    import SimpleITK  # noqa: PLC0415  # heavy, and needed for this one transfer syntax only
-
-    with instance.path.open("rb") as file, tempfile.TemporaryDirectory(prefix="casgan-") as folder:
+def _frames_by_gdcm(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Iterator[StoredFrame]:
+    """Frames of JPEG; samples of up to 8 bits come in one byte, others in two, as the stream itself says."""
+    signed = bool(cine.header.PixelRepresentation)
+    with instance.path.open("rb") as file:
         _seek_value(file, instance)
-        single = Path(folder) / "frame.dcm"
-        for encoded in generate_frames(file, number_of_frames=instance.frames):
-            _bare_dataset(cine.header, encoded).save_as(single, enforce_file_format=True)
-            with _libjpeg_silenced():
-                image = SimpleITK.ReadImage(str(single))
-            yield np.asarray(SimpleITK.GetArrayFromImage(image)).reshape(cine.rows, -1)
-
-
-@contextmanager
-def _libjpeg_silenced() -> Iterator[None]:
-    """Keep from stderr what libjpeg says while GDCM tries its 8, 12 and 16 bit builds one after the other.
-
-    It writes to the file descriptor, out of reach of `warnings` and `sys.stderr`. Every other line that comes
-    meanwhile, from any thread, is written afterwards.
-    """
-    sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as caught:
-        os.dup2(caught.fileno(), 2)
+        streams = generate_frames(
+            file, number_of_frames=instance.frames, extended_offsets=_extended_offsets(instance, cine)
+        )
         try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(real, 2)
-            os.close(real)
-            caught.seek(0)
-            os.write(2, b"".join(line for line in caught if not line.startswith(_LIBJPEG_TALK)))
+            for head, values in decoder.decode(streams, instance.transfer_syntax, signed=signed):
+                if head.precision < cine.header.BitsStored:
+                    raise _error(
+                        instance,
+                        f"frames are encoded with {head.precision} bits, "
+                        f"BitsStored (0028,0101) says {cine.header.BitsStored}",
+                    )
+                dtype = np.dtype(f"{'i' if signed else 'u'}{head.nbytes // (head.rows * head.columns)}")
+                yield np.frombuffer(values, dtype).reshape(head.rows, head.columns)
+        except JpegError as error:
+            raise _error(instance, f"cannot be decoded ({error})") from error
 
 
-def _bare_dataset(header: Dataset, encoded: bytes) -> Dataset:
-    """A data set of one JPEG Extended frame with no word on what its values mean."""
-    ds = Dataset()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = JPEGExtended12Bit
-    ds.SOPClassUID = SecondaryCaptureImageStorage
-    ds.SOPInstanceUID = "2.25.1"
-    ds.PhotometricInterpretation = "MONOCHROME2"
-    for word in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
-        setattr(ds, word, header[word].value)
-    ds.SamplesPerPixel = 1
-    ds.PixelData = encapsulate([encoded])
-    ds["PixelData"].VR = "OB"
-    return ds
+def _extended_offsets(instance: Instance, cine: Cine) -> tuple[bytes, bytes] | None:
+    """Extended Offset Table (7FE0,0001) and its lengths (7FE0,0002); None where one is absent or empty."""
+    ds = cine.headers[cine.instances.index(instance)]
+    offsets, lengths = ds.get("ExtendedOffsetTable"), ds.get("ExtendedOffsetTableLengths")
+    return (offsets, lengths) if offsets and lengths else None
 
 
-def _measured_ratio(cine: Cine) -> float:
-    """Allocated bytes over encoded bytes of the whole cine."""
-    encoded = sum(length for instance in cine.instances for length, _ in _fragments(instance))
-    allocated = cine.frames * cine.rows * cine.columns * int(cine.header.BitsAllocated) // 8
-    return round(allocated / max(encoded, 1), 4)
+def _declared_lossy(ds: Dataset) -> str:
+    """Lossy Image Compression (0028,2110), or the retired element (0008,2110): 00, 01 or nothing."""
+    return str(ds.get("LossyImageCompression") or ds.get("LossyImageCompressionRetired") or "")
+
+
+def _lossy_method(instance: Instance, declared: str) -> str | None:
+    """Method by which the file itself lost information; None if it did not."""
+    syntax = UID(instance.transfer_syntax, IGNORE)
+    return _LOSSY_METHODS.get(syntax) if syntax in _ALWAYS_LOSSY or declared != "00" else None
+
+
+def _measured_ratio(cine: Cine, syntax: str) -> float:
+    """Allocated bytes over encoded bytes of all instances that are stored in this transfer syntax."""
+    stored = [instance for instance in cine.instances if instance.transfer_syntax == syntax]
+    encoded = sum(length for instance in stored for length, _ in _fragments(instance))
+    frame_bytes = cine.rows * cine.columns * int(cine.header.BitsAllocated) // 8
+    return round(sum(instance.frames for instance in stored) * frame_bytes / max(encoded, 1), 4)
 
 
 def _several(value: object) -> list[Any]:

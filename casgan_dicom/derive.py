@@ -33,15 +33,13 @@ from casgan_dicom.decode import LossyHistory
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.provenance import WARNING, Provenance, ascii_only, derivation_text, series_description
 from casgan_dicom.series import Cine
-from casgan_dicom.timing import FrameTiming
+from casgan_dicom.timing import MIN_FRAME_TIME_MS, FrameTiming
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, model_uid, series_uid, sop_uid
 
 MANUFACTURER = "casgan-dicom"
 """Manufacturer (0008,0070) of every object written here."""
 SERIES_NUMBER_BASE = 9000
 """Series Number (0020,0011) of the source plus this: behind what the scanner made, and always the same."""
-MIN_FRAME_TIME_MS = 1.0
-"""No X-ray cine runs faster than 1000 frames per second; a header that says so is broken."""
 _UNPAIRED = (
     "ABDOMEN", "ABDOMENPELVIS", "AORTA", "BRAIN", "CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "CORONARYARTERY",
     "CSPINE", "HEAD", "HEADNECK", "HEART", "LIVER", "LSPINE", "MEDIASTINUM", "NECK", "PANCREAS", "PELVIS",

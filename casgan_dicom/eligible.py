@@ -2,13 +2,15 @@
 
 The model draws vessels into X-ray cine of the heart without contrast, so what is not single-plane grayscale
 XA or XRF is refused; what is X-ray but already shows contrast or a subtraction is refused too, unless the
-user insists. Rules read the header only and decide before any frame is allocated.
+user insists. Rules read headers only, those of all instances, and decide before any frame is allocated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
@@ -21,7 +23,8 @@ from pydicom.uid import (
     XRayRadiofluoroscopicImageStorage,
 )
 
-from casgan_dicom.series import Cine
+from casgan_dicom.series import Cine, Series
+from casgan_dicom.timing import MIN_FRAME_TIME_MS
 
 MIN_SIDE = 64
 """Rows and columns below which a picture shows no coronary artery."""
@@ -41,6 +44,8 @@ SOP_CLASSES = (
 )
 """What is read: XA and XRF, and secondary captures of them (Modality tells which are)."""
 MODALITIES = ("XA", "RF")
+_QUOTABLE_UID = re.compile(r"[0-9.]{1,100}")
+"""Which wrong UIDs may be quoted: digits and dots hold no name."""
 CARDIAC_BODY_PARTS = ("HEART", "CHEST", "CORONARY", "CORONARYARTERY", "THORAX", "MEDIASTINUM")
 
 
@@ -63,60 +68,115 @@ def reasons_against(cine: Cine) -> tuple[Reason, ...]:
     Parameters
     ----------
     cine
-        The cine; only its header is read.
+        The cine; only its headers are read, all of them.
 
     Returns
     -------
     tuple of Reason
-        Every reason, empty if there is none. If all are forceable, the user may insist.
+        Every reason once, empty if there is none; one that only some of the frames give says how many. If all
+        are forceable, the user may insist.
     """
-    return tuple(reason for rule in _RULES if (reason := rule(cine)) is not None)
+    return tuple(reason for rule in _RULES for reason in rule(cine))
+
+
+def reasons_against_series(series: Series) -> tuple[Reason, ...]:
+    """Say why no cine of a series may be converted: its headers do not agree whose it is.
+
+    Derived objects of one series share a Series Instance UID, which belongs to one study of one patient
+    (PS3.3 A.1.2); which of the two the frames show, nobody can tell from here.
+    """
+    reasons = []
+    headers = [header for cine in series.cines for header in cine.headers]
+    for keyword, tag in (("PatientID", "(0010,0020)"), ("StudyInstanceUID", "(0020,000D)")):
+        values = {str(header.get(keyword) or "") for header in headers}
+        if len(values) > 1:
+            found = f"{len(values)} different values in one series"
+            reasons.append(Reason(f"{keyword} {tag} has {found}, need one", forceable=False))
+    return tuple(reasons)
 
 
 def warnings(cine: Cine) -> tuple[str, ...]:
     """Say what is unusual about a cine that may be converted, one sentence each."""
     said = list(cine.notes)
-    body_part = str(cine.header.get("BodyPartExamined") or "")
-    if body_part and body_part.upper() not in CARDIAC_BODY_PARTS:
-        said.append(f"BodyPartExamined (0018,0015) is '{body_part}': the model has only seen hearts")
+    body_parts = dict.fromkeys(str(header.get("BodyPartExamined") or "") for header in cine.headers)
+    for body_part in body_parts:
+        if body_part and body_part.upper() not in CARDIAC_BODY_PARTS:
+            said.append(f"BodyPartExamined (0018,0015) is '{body_part}': the model has only seen hearts")
     return tuple(said)
 
 
-def _sop_class(cine: Cine) -> Reason | None:
-    uid = UID(str(cine.header.get("SOPClassUID") or ""), IGNORE)
+def _each(rule: Callable[[Dataset], Reason | None]) -> Callable[[Cine], Iterator[Reason]]:
+    """A rule over one header as a rule over all headers of a cine."""
+
+    def over_all(cine: Cine) -> Iterator[Reason]:
+        counts = Counter(reason for header in cine.headers if (reason := rule(header)) is not None)
+        for reason, count in counts.items():
+            yield replace(reason, text=reason.text + _share(count, cine))
+
+    return over_all
+
+
+def _share(count: int, cine: Cine) -> str:
+    """How many of the headers a reason is about; nothing where it is all of them."""
+    return f" (in {count} of {len(cine.headers)} frames)" if count < len(cine.headers) else ""
+
+
+def _sop_class(ds: Dataset) -> Reason | None:
+    uid = UID(str(ds.get("SOPClassUID") or ""), IGNORE)
     if uid in SOP_CLASSES:
         return None
     found = f"'{uid.name}'" if uid else "absent"
     return Reason(f"SOPClassUID (0008,0016) is {found}, need XA, XRF or Secondary Capture", forceable=False)
 
 
-def _modality(cine: Cine) -> Reason | None:
-    return _wanted(cine.header, "Modality", "(0008,0060)", MODALITIES)
+def _modality(ds: Dataset) -> Reason | None:
+    return _wanted(ds, "Modality", "(0008,0060)", MODALITIES)
 
 
-def _grayscale(cine: Cine) -> Reason | None:
-    if (samples := cine.header.get("SamplesPerPixel", 1)) != 1:
+def _uid(keyword: str, tag: str) -> Callable[[Cine], Iterator[Reason]]:
+    """The rule that a UID that goes into the output is a legal one, PS3.5 9.1."""
+
+    def is_legal(cine: Cine) -> Iterator[Reason]:
+        uids = [str(header.get(keyword) or "") for header in cine.headers]
+        wrong = [uid for uid in uids if not UID(uid, IGNORE).is_valid]
+        if not wrong:
+            return
+        quoted = f"'{wrong[0]}'" if _QUOTABLE_UID.fullmatch(wrong[0]) else "no number with dots"
+        found = quoted if wrong[0] else "absent or empty"
+        wanted = "a UID: at most 64 digits and dots, no part with a leading 0"
+        yield Reason(f"{keyword} {tag} is {found}, need {wanted}{_share(len(wrong), cine)}", forceable=False)
+
+    return is_legal
+
+
+def _grayscale(ds: Dataset) -> Reason | None:
+    if (samples := ds.get("SamplesPerPixel", 1)) != 1:
         return Reason(f"SamplesPerPixel (0028,0002) is {samples}, need 1: colour cannot be converted", False)
     wanted = ("MONOCHROME1", "MONOCHROME2")
-    return _wanted(cine.header, "PhotometricInterpretation", "(0028,0004)", wanted)
+    return _wanted(ds, "PhotometricInterpretation", "(0028,0004)", wanted)
 
 
-def _pixel_data(cine: Cine) -> Reason | None:
+def _pixel_data(cine: Cine) -> Iterator[Reason]:
     missing = sum(not instance.has_pixels for instance in cine.instances)
-    if not missing:
-        return None
-    return Reason(f"PixelData (7FE0,0010) is absent in {missing} of {len(cine.instances)} instances", False)
+    if missing:
+        where = f"in {missing} of {len(cine.instances)} instances"
+        yield Reason(f"PixelData (7FE0,0010) is absent {where}", forceable=False)
 
 
-def _frame_count(cine: Cine) -> Reason | None:
-    if cine.frames >= 1:
-        return None
-    return Reason("NumberOfFrames (0028,0008) is below 1, need at least 1", forceable=False)
+def _frame_count(cine: Cine) -> Iterator[Reason]:
+    if cine.frames < 1:
+        yield Reason("NumberOfFrames (0028,0008) is below 1, need at least 1", forceable=False)
 
 
-def _bits(cine: Cine) -> Reason | None:
+def _frame_time(cine: Cine) -> Iterator[Reason]:
+    if cine.frames > 1 and cine.timing.frame_time_ms < MIN_FRAME_TIME_MS:
+        found = f"{cine.timing.source} means {cine.timing.frame_time_ms:g} ms from frame to frame"
+        yield Reason(f"{found}, need at least {MIN_FRAME_TIME_MS:g}", forceable=False)
+
+
+def _bits(ds: Dataset) -> Reason | None:
     words = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
-    allocated, stored, high, signed = (cine.header.get(word) for word in words)
+    allocated, stored, high, signed = (ds.get(word) for word in words)
     if allocated in (8, 16) and stored in BITS_STORED and stored <= allocated and signed in (0, 1):
         if high == stored - 1:
             return None
@@ -128,53 +188,52 @@ def _bits(cine: Cine) -> Reason | None:
     )
 
 
-def _too_small(cine: Cine) -> Reason | None:
-    if min(cine.rows, cine.columns) >= MIN_SIDE:
-        return None
-    found = f"{cine.rows} × {cine.columns}"
-    return Reason(f"Rows (0028,0010) × Columns (0028,0011) is {found}, need at least {MIN_SIDE} each", False)
+def _too_small(cine: Cine) -> Iterator[Reason]:
+    if min(cine.rows, cine.columns) < MIN_SIDE:
+        found = f"{cine.rows} × {cine.columns}"
+        yield Reason(
+            f"Rows (0028,0010) × Columns (0028,0011) is {found}, need at least {MIN_SIDE} each", False
+        )
 
 
-def _too_large(cine: Cine) -> Reason | None:
+def _too_large(cine: Cine) -> Iterator[Reason]:
     size = f"{cine.frames} frames of {cine.rows} × {cine.columns}"
     if max(cine.rows, cine.columns) > MAX_SIDE:
-        return Reason(f"Rows (0028,0010), Columns (0028,0011): {size}, at most {MAX_SIDE} each", False)
-    if cine.frames * cine.rows * cine.columns > MAX_BYTES:
-        return Reason(f"NumberOfFrames (0028,0008): {size} are more than {MAX_BYTES} bytes of 8 bits", False)
-    return None
+        yield Reason(f"Rows (0028,0010), Columns (0028,0011): {size}, at most {MAX_SIDE} each", False)
+    elif cine.frames * cine.rows * cine.columns > MAX_BYTES:
+        yield Reason(f"NumberOfFrames (0028,0008): {size} are more than {MAX_BYTES} bytes of 8 bits", False)
 
 
-def _subtracted(cine: Cine) -> Reason | None:
+def _subtracted(ds: Dataset) -> Reason | None:
     """DSA: a mask operation other than NONE, or the wish to be shown subtracted (PS3.3 C.7.6.10)."""
-    operations = [
-        str(item.get("MaskOperation") or "NONE") for item in cine.header.get("MaskSubtractionSequence") or ()
-    ]
-    if used := sorted(set(operations) - {"NONE"}):
+    items = ds.get("MaskSubtractionSequence") or ()
+    operations = {str(item.get("MaskOperation") or "NONE") for item in items}
+    if used := sorted(operations - {"NONE"}):
         return Reason(
             f"MaskOperation (0028,6101) is '{', '.join(used)}', need NONE: a DSA run", forceable=True
         )
-    if cine.header.get("RecommendedViewingMode") == "SUB":
+    if ds.get("RecommendedViewingMode") == "SUB":
         return Reason("RecommendedViewingMode (0028,1090) is 'SUB', need NAT: a DSA run", forceable=True)
     return None
 
 
-def _contrast(cine: Cine) -> Reason | None:
-    if str(cine.header.get("ContrastBolusAgent") or "").strip():
+def _contrast(ds: Dataset) -> Reason | None:
+    if str(ds.get("ContrastBolusAgent") or "").strip():
         return Reason(
             "ContrastBolusAgent (0018,0010) is not empty, need a run without contrast", forceable=True
         )
-    if cine.header.get("ContrastBolusAgentSequence"):
+    if ds.get("ContrastBolusAgentSequence"):
         return Reason(
             "ContrastBolusAgentSequence (0018,0012) is not empty, need a run without contrast", True
         )
     return None
 
 
-def _derived_synthetic(cine: Cine) -> Reason | None:
+def _derived_synthetic(ds: Dataset) -> Reason | None:
     """A synthetic picture made from another picture; a simulated acquisition is ORIGINAL and passes."""
-    image_type = cine.header.get("ImageType") or ("",)
+    image_type = ds.get("ImageType") or ("",)
     first = image_type if isinstance(image_type, str) else image_type[0]
-    if cine.header.get("SyntheticData") != "YES" or first == "ORIGINAL":
+    if ds.get("SyntheticData") != "YES" or first == "ORIGINAL":
         return None
     return Reason(
         f"SyntheticData (0008,001C) is YES and ImageType (0008,0008) starts with '{first}', need ORIGINAL: "
@@ -192,16 +251,20 @@ def _wanted(ds: Dataset, keyword: str, tag: str, wanted: tuple[str, ...]) -> Rea
     return Reason(f"{keyword} {tag} is {found}, need {' or '.join(wanted)}", forceable=False)
 
 
-_RULES: tuple[Callable[[Cine], Reason | None], ...] = (
-    _sop_class,
-    _modality,
-    _grayscale,
+_RULES: tuple[Callable[[Cine], Iterator[Reason]], ...] = (
+    _each(_sop_class),
+    _each(_modality),
+    _uid("StudyInstanceUID", "(0020,000D)"),
+    _uid("SeriesInstanceUID", "(0020,000E)"),
+    _uid("SOPInstanceUID", "(0008,0018)"),
+    _each(_grayscale),
     _pixel_data,
     _frame_count,
-    _bits,
+    _frame_time,
+    _each(_bits),
     _too_small,
     _too_large,
-    _subtracted,
-    _contrast,
-    _derived_synthetic,
+    _each(_subtracted),
+    _each(_contrast),
+    _each(_derived_synthetic),
 )

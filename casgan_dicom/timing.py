@@ -20,6 +20,8 @@ from pydicom.tag import Tag
 
 DEFAULT_RATE_HZ = 15.0
 """Frames per second of a run whose header says nothing: the usual cine rate of coronary angiography."""
+MIN_FRAME_TIME_MS = 1.0
+"""No X-ray cine runs faster than 1000 frames per second; a header that says so is broken."""
 
 FRAME_TIME = "FrameTime (0018,1063)"
 FRAME_TIME_VECTOR = "FrameTimeVector (0018,1065)"
@@ -166,14 +168,15 @@ def _vector(ds: Dataset, frames: int, notes: list[str]) -> tuple[float, ...] | N
     value = ds.get("FrameTimeVector")
     if value is None or value == "":
         return None
-    values = [float(v) for v in value] if isinstance(value, MultiValue) else [float(value)]
+    values = list(value) if isinstance(value, MultiValue) else [value]
     if len(values) != frames or frames < 2:
         notes.append(f"{FRAME_TIME_VECTOR} has {len(values)} values for {frames} frames and was not used")
         return None
-    if not all(math.isfinite(v) and v > 0 for v in values[1:]):
+    steps = [step for value in values[1:] if (step := _positive(value)) is not None]
+    if len(steps) < frames - 1:
         notes.append(f"{FRAME_TIME_VECTOR} holds times that do not pass and was not used")
         return None
-    return (0.0, *values[1:])
+    return (0.0, *steps)
 
 
 def _positive(value: object) -> float | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import (
     CTImageStorage,
     EnhancedXAImageStorage,
@@ -16,7 +17,7 @@ from pydicom.uid import (
     XRayRadiofluoroscopicImageStorage,
 )
 
-from casgan_dicom.eligible import Reason, reasons_against, warnings
+from casgan_dicom.eligible import Reason, reasons_against, reasons_against_series, warnings
 from casgan_dicom.series import Cine, find_series
 from tests.factories import moving_frames, write_header, write_xa
 
@@ -132,6 +133,132 @@ def test_reasons_hold_no_patient_data(tmp_path: Path) -> None:
 
     assert "Secret" not in said
     assert "SECRET" not in said
+
+
+def six_frames(folder: Path, late: dict[str, object]) -> Cine:
+    """A run of six single frames of which the last two say `late`."""
+    for k, frame in enumerate(moving_frames(6)):
+        own = {"SOPInstanceUID": f"2.25.{k + 1}", "AcquisitionTime": f"10000{k}", "NumberOfFrames": None}
+        write_xa(folder / str(k), frame[None], **(own | (late if k >= 4 else {})))
+    (cine,) = find_series([folder]).cines
+    assert cine.frames == 6
+    return cine
+
+
+@pytest.mark.parametrize(
+    ("late", "tag", "forceable"),
+    [
+        ({"ContrastBolusAgent": "Iohexol"}, "(0018,0010)", True),
+        ({"ContrastBolusAgentSequence": [Dataset()]}, "(0018,0012)", True),
+        ({"RecommendedViewingMode": "SUB"}, "(0028,1090)", True),
+        ({"MaskSubtractionSequence": [mask_item("AVG_SUB")]}, "(0028,6101)", True),
+        ({"SyntheticData": "YES", "ImageType": ["DERIVED", "PRIMARY", "SINGLE PLANE"]}, "(0008,001C)", False),
+    ],
+)
+def test_what_only_some_frames_say_counts_and_is_said_once(
+    tmp_path: Path, late: dict[str, object], tag: str, forceable: bool
+) -> None:
+    reason = only(reasons_against(six_frames(tmp_path, late)))
+
+    assert tag in reason.text
+    assert reason.text.endswith(" (in 2 of 6 frames)")
+    assert reason.forceable is forceable
+
+
+def test_modality_and_class_are_asked_of_every_header(tmp_path: Path) -> None:
+    cine = six_frames(tmp_path, {})
+    for header in cine.headers[3:]:
+        header.Modality, header.SOPClassUID = "CT", CTImageStorage
+
+    assert [reason.text.rpartition(" (")[2] for reason in reasons_against(cine)] == ["in 3 of 6 frames)"] * 2
+
+
+def test_what_all_frames_say_is_said_once_and_not_counted(tmp_path: Path) -> None:
+    cine = six_frames(tmp_path, {})
+    for header in cine.headers:
+        header.Modality = "CT"
+
+    assert only(reasons_against(cine)).text == "Modality (0008,0060) is 'CT', need XA or RF"
+
+
+def test_the_body_part_of_every_frame_is_looked_at(tmp_path: Path) -> None:
+    assert "'HEAD'" in warnings(six_frames(tmp_path, {"BodyPartExamined": "HEAD"}))[0]
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [("1.2.03.4", "'1.2.03.4'"), ("1." * 33, "'1.1.1."), ("Secret^Name", "is no number with dots")],
+)
+def test_a_uid_that_is_none_is_refused_before_anything_is_generated(
+    tmp_path: Path, keyword: str, wrong: str, found: str
+) -> None:
+    path = write_xa(tmp_path / "run", None, **{keyword: "2.25.99999"})
+    content = path.read_bytes()
+    ui = b"UI" + len(wrong).to_bytes(2, "little")
+    path.write_bytes(content.replace(b"UI\x0a\x002.25.99999", ui + wrong.encode()))
+
+    reason = only(reasons_against(find_series([path]).cines[0]))
+
+    assert reason.text.startswith(keyword)
+    assert found in reason.text
+    assert "need a UID" in reason.text
+    assert "Secret" not in reason.text
+    assert not reason.forceable
+
+
+@pytest.mark.parametrize("study", [None, ""])
+def test_a_run_without_study_is_refused(tmp_path: Path, study: str | None) -> None:
+    reason = only(reasons_against(cine_of(tmp_path, StudyInstanceUID=study)))
+
+    assert "StudyInstanceUID (0020,000D) is absent or empty" in reason.text
+
+
+@pytest.mark.parametrize(
+    ("header", "source"),
+    [
+        ({"FrameTime": 0.5}, "FrameTime (0018,1063)"),
+        ({"FrameTime": None, "CineRate": 2000}, "CineRate (0018,0040)"),
+        (
+            {"FrameTimeVector": [0, 0.5, 0.5, 0.5], "FrameIncrementPointer": Tag("FrameTimeVector")},
+            "FrameTimeVector (0018,1065)",
+        ),
+    ],
+)
+def test_a_run_faster_than_any_is_refused(tmp_path: Path, header: dict[str, object], source: str) -> None:
+    reason = only(reasons_against(cine_of(tmp_path, **header)))
+
+    assert reason.text == f"{source} means 0.5 ms from frame to frame, need at least 1"
+    assert not reason.forceable
+
+
+def test_a_still_has_no_frame_time_to_be_wrong(tmp_path: Path) -> None:
+    cine = find_series([write_xa(tmp_path / "still", moving_frames(1), FrameTime=0.5)]).cines[0]
+
+    assert reasons_against(cine) == ()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "tag"), [("PatientID", "(0010,0020)"), ("StudyInstanceUID", "(0020,000D)")]
+)
+def test_a_series_of_two_patients_or_studies_is_refused_whole(tmp_path: Path, keyword: str, tag: str) -> None:
+    """Its derived objects would share a Series Instance UID, and one of them would be in the wrong study."""
+    for k in (1, 2):
+        varied: dict[str, object] = {"SOPInstanceUID": f"2.25.{k}", keyword: f"2.25.77{k}"}
+        write_xa(tmp_path / str(k), None, **varied)
+
+    (series,) = find_series([tmp_path]).series
+
+    reason = only(reasons_against_series(series))
+    assert reason.text == f"{keyword} {tag} has 2 different values in one series, need one"
+    assert not reason.forceable
+
+
+def test_a_series_of_two_runs_of_one_patient_is_in_order(tmp_path: Path) -> None:
+    for k in (1, 2):
+        write_xa(tmp_path / str(k), SOPInstanceUID=f"2.25.{k}")
+
+    assert reasons_against_series(find_series([tmp_path]).series[0]) == ()
 
 
 def test_a_body_part_that_is_no_heart_is_a_warning_only(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
-"""Finding, grouping and ordering of runs."""
+"""Finding series, and what is passed over."""
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -14,14 +16,15 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
-    JPEG2000Lossless,
+    ImplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
     RLELossless,
 )
 
+from casgan_dicom.eligible import reasons_against
 from casgan_dicom.errors import SeriesError
-from casgan_dicom.series import DICOMDIR, DUPLICATE, NOT_DICOM, find_series
-from tests.factories import moving_frames, uid, write_header, write_xa, write_xa_single_frames
+from casgan_dicom.series import DICOMDIR, DUPLICATE, NOT_DICOM, SkippedFile, find_series
+from tests.factories import moving_frames, uid, write_header, write_xa
 
 
 def test_a_multi_frame_instance_is_one_cine_whatever_its_name_and_depth(tmp_path: Path) -> None:
@@ -36,118 +39,6 @@ def test_a_multi_frame_instance_is_one_cine_whatever_its_name_and_depth(tmp_path
     assert "PixelData" not in cine.header
 
 
-def test_two_multi_frame_instances_of_a_series_are_two_cines_in_the_order_of_instance_number(
-    tmp_path: Path,
-) -> None:
-    write_xa(tmp_path / "1", moving_frames(3), SOPInstanceUID=uid("second"), InstanceNumber=2)
-    write_xa(tmp_path / "2", moving_frames(2), SOPInstanceUID=uid("first"), InstanceNumber=1)
-
-    (series,) = find_series([tmp_path]).series
-
-    assert [cine.frames for cine in series.cines] == [2, 3]
-
-
-def test_planes_that_share_an_instance_number_stay_two_cines(tmp_path: Path) -> None:
-    for plane in "AB":
-        write_xa(
-            tmp_path / plane, SOPInstanceUID=uid(plane), ImageType=["ORIGINAL", "PRIMARY", f"BIPLANE {plane}"]
-        )
-
-    cines = find_series([tmp_path]).cines
-
-    assert {cine.instances[0].sop_instance_uid for cine in cines} == {uid("A"), uid("B")}
-
-
-def test_single_frames_with_increasing_times_are_one_cine_in_the_order_of_time(tmp_path: Path) -> None:
-    paths = write_xa_single_frames(tmp_path, moving_frames(12), step_s=0.1)
-
-    (cine,) = find_series([tmp_path]).cines
-
-    assert [instance.path for instance in cine.instances] == paths
-    assert cine.frames == 12
-    assert cine.timing.frame_time_ms == 100.0
-    assert cine.timing.vector_ms is None
-    assert cine.notes == ()
-
-
-def test_time_goes_before_instance_number(tmp_path: Path) -> None:
-    first, second = moving_frames(2)
-    write_xa(
-        tmp_path / "a", first[None], SOPInstanceUID="2.25.1", InstanceNumber=2, AcquisitionTime="100000.1"
-    )
-    write_xa(
-        tmp_path / "b", second[None], SOPInstanceUID="2.25.2", InstanceNumber=1, AcquisitionTime="100000.2"
-    )
-
-    (cine,) = find_series([tmp_path]).cines
-
-    assert [instance.sop_instance_uid for instance in cine.instances] == ["2.25.1", "2.25.2"]
-
-
-def test_content_time_orders_frames_that_share_the_acquisition_time_of_their_run(tmp_path: Path) -> None:
-    for k, frame in enumerate(moving_frames(3)):
-        write_xa(tmp_path / str(k), frame[None], SOPInstanceUID=f"2.25.{9 - k}", ContentTime=f"10000{k}")
-
-    (cine,) = find_series([tmp_path]).cines
-
-    assert [instance.sop_instance_uid for instance in cine.instances] == ["2.25.9", "2.25.8", "2.25.7"]
-    assert cine.timing.source == "ContentTime (0008,0033)"
-
-
-@pytest.mark.parametrize(
-    ("odd", "why"),
-    [
-        ({"Columns": 40, "Rows": 128}, "geometry"),
-        ({"BitsStored": 7, "HighBit": 6}, "geometry"),
-        ({"AcquisitionTime": None}, "times"),
-    ],
-)
-def test_single_frames_that_do_not_match_are_one_output_each(
-    tmp_path: Path, odd: dict[str, object], why: str
-) -> None:
-    write_xa_single_frames(tmp_path, moving_frames(3))
-    extra: dict[str, object] = {
-        "SOPInstanceUID": uid("odd"),
-        "NumberOfFrames": None,
-        "AcquisitionTime": "100001",
-    }
-    write_xa(tmp_path / "odd", moving_frames(1), **(extra | odd))
-
-    cines = find_series([tmp_path]).cines
-
-    assert [cine.frames for cine in cines] == [1, 1, 1, 1]
-    assert all(why in cine.notes[0] for cine in cines)
-
-
-def test_copies_of_a_picture_in_other_syntaxes_are_no_run(tmp_path: Path) -> None:
-    for k, syntax in enumerate([RLELossless, JPEG2000Lossless]):
-        write_xa(
-            tmp_path / str(k),
-            moving_frames(1),
-            syntax=syntax,
-            SOPInstanceUID=uid(str(k)),
-            ContentTime=f"10000{k}",
-        )
-
-    cines = find_series([tmp_path]).cines
-
-    assert [cine.frames for cine in cines] == [1, 1]
-    assert "transfer syntaxes" in cines[0].notes[0]
-
-
-def test_uncompressed_syntaxes_are_of_one_kind(tmp_path: Path) -> None:
-    for k, syntax in enumerate([ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]):
-        write_xa(
-            tmp_path / str(k),
-            moving_frames(1),
-            syntax=syntax,
-            SOPInstanceUID=uid(str(k)),
-            ContentTime=f"10000{k}",
-        )
-
-    assert [cine.frames for cine in find_series([tmp_path]).cines] == [2]
-
-
 def test_a_second_copy_of_an_instance_counts_once(tmp_path: Path) -> None:
     path = write_xa(tmp_path / "a")
     shutil.copy(path, tmp_path / "b")
@@ -156,6 +47,7 @@ def test_a_second_copy_of_an_instance_counts_once(tmp_path: Path) -> None:
 
     assert len(found.cines) == 1
     assert found.skipped_counts == {DUPLICATE: 1}
+    assert found.damaged == ()
 
 
 def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
@@ -171,15 +63,133 @@ def test_what_is_no_image_is_counted_with_its_reason(tmp_path: Path) -> None:
     write_xa(tmp_path / "xa" / "run.dcm")
     (tmp_path / "notes.txt").write_text("not a picture")
     (tmp_path / "empty").touch()
-    (tmp_path / "garbage.dcm").write_bytes(b"\0" * 128 + b"DICM" + bytes(range(256)) * 4)
-    write_header(tmp_path / "no uid", SeriesInstanceUID=None)
 
     found = find_series([tmp_path])
 
     assert len(found.cines) == 1
-    assert found.skipped_counts[NOT_DICOM] == 2
-    assert sum(found.skipped_counts.values()) == 4
-    assert "SeriesInstanceUID (0020,000E) is absent" in found.skipped_counts
+    assert found.skipped_counts == {NOT_DICOM: 2}
+    assert found.damaged == ()
+
+
+GARBAGE = b"\0" * 128 + b"DICM" + bytes(range(256)) * 4
+
+
+def test_files_that_begin_as_dicom_but_are_none_are_damaged(tmp_path: Path) -> None:
+    write_xa(tmp_path / "run")
+    (tmp_path / "garbage of Test^Run").write_bytes(GARBAGE)
+    write_header(tmp_path / "no series", SeriesInstanceUID=None)
+    (tmp_path / "only a preamble").write_bytes(GARBAGE[:132])
+
+    found = find_series([tmp_path])
+
+    assert [cine.frames for cine in found.cines] == [4]
+    assert [file.path.name for file in found.damaged] == [
+        "garbage of Test^Run", "no series", "only a preamble",
+    ]  # fmt: skip
+    assert found.damaged == found.skipped
+    assert all(file.reason.startswith("damaged or incomplete") for file in found.damaged)
+    assert found.damaged[1].reason.endswith("SeriesInstanceUID (0020,000E) is absent")
+    assert not any("Test" in file.reason for file in found.damaged)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless])
+def test_a_run_cut_anywhere_is_damaged_or_refused_but_never_passed_over(tmp_path: Path, syntax: str) -> None:
+    write_xa(tmp_path / "whole", SOPInstanceUID=uid("whole"))
+    content = write_xa(tmp_path / "cut", syntax=syntax).read_bytes()
+    pixels = content.index(b"\xe0\x7f\x10\x00")
+
+    for length in range(132, pixels, 17):
+        (tmp_path / "cut").write_bytes(content[:length])
+        found = find_series([tmp_path])
+        refused = [cine for cine in found.cines if reasons_against(cine)]
+        assert len(found.damaged) + len(refused) == 1, length
+        assert found.skipped == found.damaged
+
+
+def test_if_all_is_damaged_the_error_says_so_and_gives_a_fitting_hint(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(GARBAGE)
+    (tmp_path / "notes.txt").write_text("not a picture")
+
+    with pytest.raises(SeriesError, match=r"1 × damaged or incomplete DICOM file") as caught:
+        find_series([tmp_path])
+
+    assert "no DICOM files" not in caught.value.message
+    assert "again" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "file/below", "nul\0byte"])
+def test_a_path_that_cannot_be_reached_is_an_error_that_names_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(SeriesError) as caught:
+        find_series([tmp_path / name])
+
+    assert str(tmp_path / name) in caught.value.message
+
+
+def test_every_path_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SeriesError, match=r"first: no such file or folder; .*second: no such"):
+        find_series([tmp_path / "first", tmp_path, tmp_path / "second"])
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, place: object, name: str, closed: Path) -> None:
+    """Let an operation fail on one path as for a user without permission; root always has it."""
+    real = getattr(place, name)
+
+    def refusing(path: str | Path, *options: object, **more: object) -> object:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *options, **more)
+
+    monkeypatch.setattr(place, name, refusing)
+
+
+def test_a_given_path_without_permission_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_xa(tmp_path / "closed" / "run")
+    forbid(monkeypatch, Path, "stat", path)
+
+    with pytest.raises(SeriesError, match=r"run: cannot be read \(Permission denied\)"):
+        find_series([path])
+
+
+def test_a_given_folder_that_cannot_be_searched_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_xa(tmp_path / "run")
+    forbid(monkeypatch, os, "scandir", tmp_path)
+
+    with pytest.raises(SeriesError, match=r"cannot be read \(Permission denied\)"):
+        find_series([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "closed"),
+    [(os, "scandir", "Test^Run"), (Path, "stat", "Test^Run/1"), (Path, "open", "Test^Run/1")],
+)
+def test_what_is_out_of_reach_in_a_folder_may_be_lost_to_the_run_and_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: object, name: str, closed: str
+) -> None:
+    write_xa(tmp_path / "a")
+    write_xa(tmp_path / "Test^Run" / "1", SOPInstanceUID=uid("other"))
+    forbid(monkeypatch, place, name, tmp_path / closed)
+
+    found = find_series([tmp_path])
+
+    assert len(found.cines) == 1
+    assert found.damaged == (
+        SkippedFile(tmp_path / closed, "cannot be read (Permission denied)", damaged=True),
+    )
+
+
+def test_links_in_a_circle_and_to_nowhere_are_no_files(tmp_path: Path) -> None:
+    write_xa(tmp_path / "run")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+
+    found = find_series([tmp_path])
+
+    assert len(found.cines) == 1
+    assert found.skipped == ()
 
 
 def test_a_dicomdir_is_passed_over(tmp_path: Path) -> None:
@@ -196,6 +206,7 @@ def test_a_dicomdir_is_passed_over(tmp_path: Path) -> None:
 
     assert [cine.frames for cine in found.cines] == [4]
     assert found.skipped_counts == {DICOMDIR: 1}
+    assert found.damaged == ()
 
 
 def test_a_folder_without_dicom_is_an_error_that_counts_what_it_holds(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydicom.tag import Tag
 
+from casgan_dicom.series import find_series
 from casgan_dicom.timing import moments, timing_of_instance, timing_of_moments
-from tests.factories import xa_dataset
+from tests.factories import moving_frames, write_xa, xa_dataset
 
 
 def test_frame_time_is_read() -> None:
@@ -37,6 +40,32 @@ def test_a_vector_that_cannot_be_right_is_noted_and_not_used(vector: list[float]
     assert timing.vector_ms is None
     assert timing.frame_time_ms == 50.0
     assert "FrameTimeVector (0018,1065)" in timing.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "vector"),
+    [
+        (b"0\\    \\66.6\\66.6", None),
+        (b"0\\11.1\\66.6\\nan ", None),
+        (b"    \\11.1\\66.6", (0.0, 11.1, 66.6)),
+    ],
+)
+def test_a_blank_value_in_a_vector_never_raises(
+    tmp_path: Path, written: bytes, vector: tuple[float, ...] | None
+) -> None:
+    frames = written.count(b"\\") + 1
+    legal = b"0\\11.1\\66.6\\66.6" if frames == 4 else b"0000\\11.1\\66.6"
+    steps = legal.decode().split("\\")
+    path = write_xa(tmp_path / "a", moving_frames(frames), FrameTimeVector=steps, FrameTime=None)
+    content = path.read_bytes()
+    assert content.count(legal) == 1
+    path.write_bytes(content.replace(legal, written))
+
+    (cine,) = find_series([path]).cines
+
+    assert cine.timing.vector_ms == vector
+    assert cine.timing.source == ("FrameTimeVector (0018,1065)" if vector else "default")
+    assert any("times that do not pass" in note for note in cine.notes) is (vector is None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,143 @@
+"""The header of one file, or why there is none.
+
+Only headers are read here, never Pixel Data (7FE0,0010). A malformed value becomes a note, a broken file a
+`SkippedFile`; nothing that a file holds may raise. What a value said is not repeated: it may be that of a
+patient, and so may a file name, which is why no reason holds one.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import dcmread
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
+
+NOT_DICOM = "no DICOM file"
+DICOMDIR = "DICOMDIR"
+DAMAGED = "damaged or incomplete DICOM file"
+UNREADABLE = "cannot be read"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One SOP instance in one file."""
+
+    path: Path
+    """The file that holds it."""
+    sop_instance_uid: str
+    """SOP Instance UID (0008,0018)."""
+    frames: int
+    """Number of Frames (0028,0008); 1 where absent, 0 where the header says nonsense."""
+    transfer_syntax: str
+    """Transfer Syntax UID (0002,0010)."""
+    has_pixels: bool
+    """Whether the file holds Pixel Data (7FE0,0010) at all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """One instance and its header."""
+
+    instance: Instance
+    """Where it is and what it holds."""
+    ds: Dataset
+    """Its data set without Pixel Data, `file_meta` included."""
+    notes: tuple[str, ...] = ()
+    """What was odd about its values, one sentence each."""
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A file or folder that belongs to no series."""
+
+    path: Path
+    """The file, or the folder that cannot be searched."""
+    reason: str
+    """Why, in words that hold no patient data and no file name."""
+    damaged: bool = False
+    """Whether an image may be lost with it: it begins as a DICOM file but is broken or cut short, or it could
+    not be read at all."""
+
+
+def read_head(path: Path) -> Head | SkippedFile:
+    """Read the header of one file; never raises for what the file holds or for a file out of reach."""
+    try:
+        with path.open("rb") as file:
+            if file.read(132)[128:] != b"DICM":
+                return SkippedFile(path, NOT_DICOM)
+            file.seek(0)
+            ds, has_pixels, notes = _read_dataset(file)
+    except OSError as error:
+        return unreadable(path, error)
+    except Exception as error:  # a parser fed with garbage raises anything; its text may hold patient data
+        return SkippedFile(path, f"{DAMAGED} ({type(error).__name__})", damaged=True)
+    if ds.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        return SkippedFile(path, DICOMDIR)
+    for keyword, tag in (("SOPInstanceUID", "(0008,0018)"), ("SeriesInstanceUID", "(0020,000E)")):
+        if not ds.get(keyword):
+            return SkippedFile(path, f"{DAMAGED}: {keyword} {tag} is absent", damaged=True)
+    syntax = str(ds.file_meta.get("TransferSyntaxUID", ""))
+    instance = Instance(path, str(ds.SOPInstanceUID), _frame_count(ds), syntax, has_pixels)
+    return Head(instance, ds, notes)
+
+
+def unreadable(path: Path, error: Exception) -> SkippedFile:
+    """A file or folder that the operating system does not hand out, with what it says but no name."""
+    said = getattr(error, "strerror", None) or type(error).__name__
+    return SkippedFile(path, f"{UNREADABLE} ({said})", damaged=True)
+
+
+def integer(value: object) -> int:
+    """The value as an integer; 0 for nothing, for several values and for whatever else is none."""
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
+
+
+def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, tuple[str, ...]]:
+    """Data set without its pixels, whether it has any, and what was wrong with its values.
+
+    Every value is converted here, once, so that a malformed one becomes a note instead of a warning or an
+    exception wherever it is first touched.
+    """
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ds = dcmread(file, stop_before_pixels=True)
+        if ds.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            file.seek(0)  # the inflated stream is gone: whether pixels follow shows only in the whole
+            ds = dcmread(file)
+            has_pixels = "PixelData" in ds
+            if has_pixels:
+                del ds.PixelData
+        else:
+            has_pixels = file.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+        notes += _convert_values(ds.file_meta) + _convert_values(ds)
+    if caught:
+        notes.append(f"{len(caught)} header values break the standard's rules and were read as they stand")
+    return ds, has_pixels, tuple(notes)
+
+
+def _convert_values(ds: Dataset) -> list[str]:
+    """Convert every value of a data set from its bytes; drop and name the elements that cannot be."""
+    dropped = []
+    for tag in list(ds.keys()):
+        try:
+            element = ds[tag]
+            for item in element.value if element.VR == "SQ" else ():
+                for _ in item.iterall():
+                    continue
+        except Exception as error:  # one bad element must not hide the run; what it held is not repeated
+            dropped.append(f"{keyword_for_tag(tag) or 'private'} {tag} ignored: {type(error).__name__}")
+            del ds[tag]
+    return dropped
+
+
+def _frame_count(ds: Dataset) -> int:
+    """Number of Frames (0028,0008); 1 where absent or empty, 0 where below 1."""
+    value = ds.get("NumberOfFrames")
+    return 1 if value is None or value == "" else max(integer(value), 0)
