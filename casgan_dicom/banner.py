@@ -21,6 +21,7 @@ TEXTS = ("AI SYNTHETIC - NOT FOR DIAGNOSIS", "AI SYNTHETIC", "AI")
 """What is written; the first that fits across the image."""
 
 _BASE = 256  # columns for which one font pixel is one image pixel: the text then spans three quarters
+_BASE_ROWS = 64  # rows that one font pixel needs at least: the box then covers a sixth of them
 _PAD = 1  # font pixels of black around the text
 
 
@@ -54,7 +55,7 @@ def banner_for(rows: int, columns: int) -> Banner:
 
     Raises ValueError when not even the shortest text fits.
     """
-    scale = max(1, columns // _BASE)
+    scale = max(1, min(columns // _BASE, rows // _BASE_ROWS))
     for text in TEXTS:
         ink = np.kron(np.pad(letters(text), _PAD), np.ones((scale, scale), dtype=np.bool_)).astype(np.bool_)
         height, width = ink.shape

@@ -13,6 +13,7 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,14 +27,15 @@ from casgan_dicom.deliver import (
     Delivery,
     OtherObjectError,
     deliver,
+    is_part,
     refuse_input_folder,
     spool_in,
     write_atomically,
 )
-from casgan_dicom.derive import SyntheticCine, derived_series_uid
-from casgan_dicom.eligible import reasons_against
+from casgan_dicom.derive import SyntheticCine
+from casgan_dicom.eligible import reasons_against, reasons_against_series
 from casgan_dicom.eligible import warnings as warnings_about
-from casgan_dicom.errors import SeriesError
+from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.pixels import DisplayMapping
 from casgan_dicom.preview import ContactSheet
 from casgan_dicom.provenance import Provenance
@@ -89,20 +91,27 @@ def plan_conversion(paths: Sequence[Path], options: ConvertOptions, out_dir: Pat
     """
     found = find_series(paths)
     cines = [cine for cine in found.cines if not _from_earlier_run(cine, out_dir)]
+    damaged = [file for file in found.damaged if not _left_by_a_kill(file.path, out_dir)]
     said = [f"{count} files passed over: {reason}" for reason, count in found.skipped_counts.items()]
     if earlier := len(found.cines) - len(cines):
         said.append(f"{earlier} objects of an earlier run in the output folder passed over")
     files = [instance.path for cine in cines for instance in cine.instances]
     refuse_input_folder(out_dir, paths, files)
-    accepted, skipped = [], []
+    accepted, skipped = [], [Skipped("", (), (file.reason,), path=file.path) for file in damaged]
+    against = {series.uid: reasons_against_series(series) for series in found.series}
     for cine in cines:
-        reasons = reasons_against(cine)
+        reasons = (*against[cine.series_uid], *reasons_against(cine))
         forceable = all(reason.forceable for reason in reasons)
         if reasons and not (forceable and options.force):
             skipped.append(_skip(cine, [reason.text for reason in reasons], forceable=forceable))
         else:
             accepted.append(cine)
     return Plan(tuple(accepted), tuple(skipped), tuple(said))
+
+
+def notes_on(cine: Cine) -> tuple[str, ...]:
+    """What is odd about a cine that is converted: reasons against it that were overruled, then the rest."""
+    return (*(reason.text for reason in reasons_against(cine)), *warnings_about(cine))
 
 
 def convert_series(
@@ -158,26 +167,54 @@ def convert_plan(
     clock: Clock = now,
 ) -> ConvertReport:
     """Convert what a plan holds; see `convert_series`."""
-    outputs, skipped = [], list(plan.skipped)
-    sheets = _sheet_names(plan.cines)
-    for cine in plan.cines:
-        run = _Run(cine, generator, options, out_dir, sheets[id(cine)] if options.preview else None)
-        try:
-            outputs.append(_convert_cine(run, progress, clock))
-        except (SeriesError, OtherObjectError) as error:
-            reasons = [error.message] + ([error.hint] if error.hint else [])
-            skipped.append(_skip(cine, reasons, forceable=isinstance(error, OtherObjectError)))
-    report = ConvertReport(
+    outputs: list[Output] = []
+    skipped = list(plan.skipped)
+    crowded = _crowded_series(plan.cines)
+    try:
+        for cine in plan.cines:
+            run = _Run(cine, generator, options, out_dir, crowded=cine.series_uid in crowded)
+            try:
+                outputs.append(_convert_cine(run, progress, clock))
+            except (SeriesError, OtherObjectError) as error:
+                reasons = [error.message] + ([error.hint] if error.hint else [])
+                skipped.append(_skip(cine, reasons, forceable=isinstance(error, OtherObjectError)))
+    except BaseException:  # a full disk, Ctrl-C: what is done is done, and its report must not be lost
+        if outputs:
+            with suppress(OutputError):
+                _write_report(_report(plan, outputs, skipped, generator, clock), out_dir)
+        raise
+    report = _report(plan, outputs, skipped, generator, clock)
+    _write_report(report, out_dir)
+    return report
+
+
+def report_nothing(plan: Plan, out_dir: Path, *, clock: Clock = now) -> ConvertReport:
+    """Report on a plan that holds no cine: no generator is needed to skip. Raises OutputError."""
+    report = _report(plan, [], plan.skipped, None, clock)
+    _write_report(report, out_dir)
+    return report
+
+
+def _report(
+    plan: Plan,
+    outputs: Sequence[Output],
+    skipped: Sequence[Skipped],
+    generator: Generator | None,
+    clock: Clock,
+) -> ConvertReport:
+    return ConvertReport(
         outputs=tuple(outputs),
         skipped=tuple(skipped),
         warnings=plan.warnings,
-        model=_identity(generator),
+        model=None if generator is None else _identity(generator),
         version=__version__,
         created=clock().isoformat(timespec="seconds"),
     )
-    if outputs:
-        write_atomically(out_dir / "report.json", json.dumps(report.as_json(), indent=2).encode() + b"\n")
-    return report
+
+
+def _write_report(report: ConvertReport, out_dir: Path) -> None:
+    """Replace ``report.json``: one of an earlier run would speak of other files."""
+    write_atomically(out_dir / "report.json", json.dumps(report.as_json(), indent=2).encode() + b"\n")
 
 
 @dataclass(frozen=True)
@@ -188,7 +225,8 @@ class _Run:
     generator: Generator
     options: ConvertOptions
     out_dir: Path
-    sheet_suffix: str | None
+    crowded: bool
+    """Whether its series holds other cines, which want contact sheets of their own."""
 
 
 def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
@@ -199,7 +237,7 @@ def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
         cine=cine,
         mapping=mapping,
         banner=banner_for(cine.rows, cine.columns) if run.options.banner else None,
-        sheet=None if run.sheet_suffix is None else ContactSheet(cine.frames),
+        sheet=ContactSheet(cine.frames) if run.options.preview else None,
     )
     provenance = _provenance(run.generator, mapping, banner=run.options.banner)
     with spool_in(run.out_dir) as spool:
@@ -212,7 +250,7 @@ def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
         delivery = deliver(ds, run.out_dir, force=run.options.force)
     preview = None
     if task.sheet is not None:
-        preview = run.out_dir / f"{derived_series_uid(cine, provenance)}{run.sheet_suffix}.png"
+        preview = _sheet_path(run, delivery.path)
         picture = io.BytesIO()
         task.sheet.save(picture)
         write_atomically(preview, picture.getvalue())
@@ -246,7 +284,7 @@ def _output(
         mean_attention=made.mean_attention,
         untouched_share=made.untouched_share,
         seconds=Seconds(made.measure_seconds, made.generate_seconds, seconds),
-        warnings=(*(reason.text for reason in reasons_against(cine)), *warnings_about(cine)),
+        warnings=notes_on(cine),
         preview=preview,
     )
 
@@ -281,24 +319,32 @@ def _identity(generator: Generator) -> ModelIdentity:
     )
 
 
-def _sheet_names(cines: Sequence[Cine]) -> dict[int, str]:
-    """What stands between series UID and ``.png``: a number for one of several cines, else nothing."""
-    total = Counter(cine.series_uid for cine in cines)
-    seen: Counter[str] = Counter()
-    names = {}
-    for cine in cines:
-        seen[cine.series_uid] += 1
-        names[id(cine)] = f"-{seen[cine.series_uid]}" if total[cine.series_uid] > 1 else ""
-    return names
+def _crowded_series(cines: Sequence[Cine]) -> set[str]:
+    """UIDs of the series that give more than one cine."""
+    counts = Counter(cine.series_uid for cine in cines)
+    return {uid for uid, count in counts.items() if count > 1}
+
+
+def _sheet_path(run: _Run, derived: Path) -> Path:
+    """``OUT/<series uid>.png``; with the SOP UID behind it where the derived series holds other objects."""
+    alone = not run.crowded and all(path == derived for path in derived.parent.glob("*.dcm"))
+    return run.out_dir / f"{derived.parent.name}{'' if alone else f'-{derived.stem}'}.png"
 
 
 def _from_earlier_run(cine: Cine, out_dir: Path) -> bool:
     """Whether a cine is what an earlier run wrote to this output folder, by its content and by its place."""
     places = {instance.path.resolve() for instance in cine.instances}
     name = f"{cine.instances[0].sop_instance_uid}.dcm"
-    return cine.header.get("SyntheticData") == "YES" and places == {
-        out_dir.resolve() / cine.series_uid / name
-    }
+    return cine.header.get("SyntheticData") == "YES" and (
+        places == {out_dir.resolve() / cine.series_uid / name}
+        or all(_left_by_a_kill(place, out_dir) for place in places)
+    )
+
+
+def _left_by_a_kill(path: Path, out_dir: Path) -> bool:
+    """Whether a file is the temporary one of an earlier run that was killed while it wrote."""
+    place = path.resolve()
+    return place.parent.parent == out_dir.resolve() and is_part(place)
 
 
 def _instances(cine: Cine) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,6 @@ from typing import BinaryIO, Literal
 
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from casgan_dicom.derive import SyntheticCine
 from casgan_dicom.errors import OutputError, SeriesError
@@ -88,7 +88,7 @@ def deliver(ds: SyntheticCine, out_dir: Path, *, force: bool) -> Delivery:
     """
     folder = out_dir / str(ds.SeriesInstanceUID)
     path = folder / f"{ds.SOPInstanceUID}.dcm"
-    part = folder / f".{ds.SOPInstanceUID}.{os.getpid()}.part"
+    part = _part_of(path)
     with _os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -109,20 +109,33 @@ def deliver(ds: SyntheticCine, out_dir: Path, *, force: bool) -> Delivery:
             _sync_folder(folder)
         finally:
             part.unlink(missing_ok=True)
+            if not any(folder.iterdir()):
+                folder.rmdir()
     return Delivery(path, digest, "written")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a small file under a temporary name and rename it. Raises OutputError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write a small file under a temporary name and rename it; makes the folder. Raises OutputError."""
+    part = _part_of(path)
     with _os_errors(path):
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
                 file.write(content)
                 _sync(file)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file has the temporary name of an output."""
+    return re.fullmatch(r"\..+\.\d+\.part", path.name) is not None
+
+
+def _part_of(path: Path) -> Path:
+    """Temporary name beside the place of an output."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def same_object(one: Path, other: Path) -> bool:
@@ -150,10 +163,14 @@ def _others_of_source(ds: SyntheticCine, folder: Path) -> Iterator[Path]:
     """Objects in `folder` that were made of the same source instances."""
     wanted = _sources(ds)
     for path in sorted(folder.glob("*.dcm")):
-        try:
-            sources = _sources(dcmread(path, stop_before_pixels=True))
-        except (InvalidDicomError, AttributeError, EOFError):  # what cannot be read was not made here
-            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom quotes malformed values
+            try:
+                sources = _sources(dcmread(path, stop_before_pixels=True))
+            except (
+                Exception
+            ):  # a parser fed with garbage raises anything; what cannot be read was not made here
+                continue
         if sources == wanted:
             yield path
 

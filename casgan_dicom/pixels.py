@@ -62,15 +62,21 @@ class DisplayMapping:
         Raises
         ------
         PixelError
-            Bits Stored or Photometric Interpretation (0028,0004) is missing or not of a grayscale picture.
+            Bits Stored or Photometric Interpretation (0028,0004) is missing or not of a grayscale picture, or
+            rescale and window lead to no finite display values.
         """
         bits, signed = _pixel_format(ds)
         recipe = [f"{bits} bit {'signed' if signed else 'unsigned'} {ds.PhotometricInterpretation}"]
         stored = np.arange(2**bits, dtype=np.int64)
         if signed:
             stored = np.where(stored >= 2 ** (bits - 1), stored - 2**bits, stored)
-        values = _rescaled(stored.astype(np.float64), ds, recipe)
-        display = _voi(values, ds, recipe)
+        with np.errstate(over="ignore", invalid="ignore"):  # judged by the next lines
+            display = _voi(_rescaled(stored.astype(np.float64), ds, recipe), ds, recipe)
+        if not np.isfinite(display).all():
+            raise PixelError(
+                f"display values are not finite ({'; '.join(recipe)}): RescaleSlope (0028,1053),"
+                " RescaleIntercept (0028,1052) or the window (0028,1050), (0028,1051) is out of range"
+            )
         if ds.PhotometricInterpretation == "MONOCHROME1":
             display = 1.0 - display
         table = np.clip(display, 0.0, 1.0).astype(np.float32)

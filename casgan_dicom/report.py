@@ -71,16 +71,18 @@ class Output:
 
 @dataclass(frozen=True)
 class Skipped:
-    """One cine that was not converted."""
+    """One cine, or one damaged file, that was not converted."""
 
     source_series_uid: str
-    """Series Instance UID of the source."""
+    """Series Instance UID of the source; empty where a file could not be read that far."""
     source_instances: tuple[str, ...]
     """SOP Instance UIDs of the source."""
     reasons: tuple[str, ...]
     """Every reason."""
     forceable: bool = False
     """Whether ``--force`` would convert it."""
+    path: Path | None = None
+    """The file, where no UID could be read from it."""
 
 
 @dataclass(frozen=True)

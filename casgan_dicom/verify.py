@@ -11,6 +11,7 @@ data: keywords, tags, coded values and counts only.
 from __future__ import annotations
 
 import re
+import statistics
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -275,22 +276,22 @@ def _cine_timing(ds: Dataset) -> Iterator[str]:
         return
     pointer = ds.get("FrameIncrementPointer")
     if pointer == Tag("FrameTime"):
-        mean = float(ds.get("FrameTime") or 0)
+        usual = float(ds.get("FrameTime") or 0)
     elif pointer == Tag("FrameTimeVector"):
         steps = [float(step) for step in _values(ds, "FrameTimeVector")]
         if len(steps) != frames or steps[0] != 0:
             yield f"FrameTimeVector (0018,1065) has {len(steps)} values for {frames} frames, the first 0"
-        mean = sorted(steps[1:])[len(steps[1:]) // 2] if steps[1:] else 0
+        usual = statistics.median(steps[1:]) if steps[1:] else 0.0
     else:
         yield "FrameIncrementPointer (0028,0009) names neither FrameTime nor FrameTimeVector"
         return
-    if mean <= 0:
+    if usual <= 0:
         yield "FrameTime (0018,1063) or FrameTimeVector (0018,1065) is absent or not positive"
         return
     for keyword in ("CineRate", "RecommendedDisplayFrameRate"):
         rate = ds.get(keyword)
-        if rate is None or abs(float(rate) - 1000 / mean) > 1:
-            yield f"{keyword} {Tag(keyword)} is {rate}, the frame time means {1000 / mean:.1f}"
+        if rate is None or abs(float(rate) - 1000 / usual) > 1:
+            yield f"{keyword} {Tag(keyword)} is {rate}, the frame time means {1000 / usual:.1f}"
 
 
 def _pixel_length(ds: Dataset) -> Iterator[str]:

@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from pydicom import dcmread, dcmwrite
+from pydicom.config import IGNORE
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
+from pydicom.valuerep import DSfloat
 
 from casgan_dicom.banner import banner_for
-from casgan_dicom.convert import ConvertOptions, convert_series, plan_conversion
+from casgan_dicom.convert import ConvertOptions, convert_plan, convert_series, plan_conversion
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.model.infer import Synthesis
 from casgan_dicom.model.normalisation import Levels
@@ -26,7 +28,7 @@ from casgan_dicom.synthesize import Step
 from casgan_dicom.verify import verify_file
 from tests.factories import moving_frames, uid, write_header, write_xa, write_xa_single_frames
 from tests.painter import SHA256, DiscPainter, Frames, PainterInfo, disc_attention
-from tests.validators import dcentvfy, dciodvfy
+from tests.validators import dcentvfy, dciodvfy, of_our_making
 
 PLAIN = ConvertOptions()
 NO_BANNER = ConvertOptions(banner=False)
@@ -240,7 +242,7 @@ def test_broken_generator_leaves_no_object(tmp_path: Path, painter: DiscPainter,
 
     assert report.exit_code == 3
     assert reason in report.skipped[0].reasons[0]
-    assert snapshot(tmp_path / "out") == {}
+    assert set(snapshot(tmp_path / "out")) == {"report.json"}
 
 
 # --- the object and the report ----------------------------------------------------------------------------
@@ -322,8 +324,122 @@ def test_several_cines_of_a_series_get_a_sheet_each(tmp_path: Path) -> None:
 
     assert len({output.series_uid for output in report.outputs}) == 1
     sheets = [output.preview.name for output in report.outputs if output.preview]
-    assert sheets == [f"{report.outputs[0].series_uid}-{k}.png" for k in (1, 2)]
+    assert sheets == [f"{output.series_uid}-{output.sop_instance_uid}.png" for output in report.outputs]
     assert [dcmread(output.path).InstanceNumber for output in report.outputs] == [1, 2]
+
+
+def test_the_sheet_of_a_cine_is_not_replaced_by_that_of_another_call(tmp_path: Path) -> None:
+    sources = [
+        write_xa(tmp_path / "in" / str(k), SOPInstanceUID=uid(f"run {k}"), InstanceNumber=k) for k in (1, 2)
+    ]
+
+    sheets = []
+    for source in sources:
+        (output,) = convert(source, tmp_path / "out", replace(PLAIN, preview=True)).outputs
+        sheets.append((output.preview, output.preview.read_bytes() if output.preview else b""))
+
+    assert len({path for path, _ in sheets}) == 2
+    assert all(path is not None and path.read_bytes() == content for path, content in sheets)
+
+
+def test_a_report_is_written_even_where_nothing_was_converted(tmp_path: Path) -> None:
+    """One that an earlier call left would speak of other files."""
+    convert(write_xa(tmp_path / "in" / "a"), tmp_path / "out")
+
+    report = convert(write_xa(tmp_path / "in" / "b", Modality="CT"), tmp_path / "out")
+
+    assert report.outputs == ()
+    told = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert told["outputs"] == []
+    assert "Modality" in told["skipped"][0]["reasons"][0]
+
+
+def test_the_report_of_what_is_done_survives_what_stops_the_rest(tmp_path: Path) -> None:
+    for k in (1, 2):
+        write_xa(
+            tmp_path / "in" / str(k), SOPInstanceUID=uid(f"run {k}"), SeriesInstanceUID=uid(f"series {k}")
+        )
+    plan = plan_conversion([tmp_path / "in"], PLAIN, tmp_path / "out")
+    first = plan.cines[0].series_uid
+
+    def full_disk(step: Step) -> None:
+        if step.source_instance_uid != plan.cines[0].instances[0].sop_instance_uid:
+            raise OutputError("no space left on the device")
+
+    with pytest.raises(OutputError, match="no space left"):
+        convert_plan(plan, DiscPainter().as_generator(), PLAIN, tmp_path / "out", progress=full_disk)
+
+    (output,) = json.loads((tmp_path / "out" / "report.json").read_text())["outputs"]
+    assert output["source_series_uid"] == first
+    assert Path(output["path"]).is_file()
+
+
+@pytest.mark.parametrize(
+    "junk", [b"", b"\0" * 128 + b"DICM", b"\0" * 128 + b"DICM\x02\x00\x00\x00UL\x04\x00\xff"]
+)
+def test_a_damaged_file_beside_the_output_disturbs_nothing(tmp_path: Path, junk: bytes) -> None:
+    source = write_xa(tmp_path / "in" / "a")
+    (output,) = convert(source, tmp_path / "out").outputs
+    output.path.unlink()
+    (output.path.parent / "damaged.dcm").write_bytes(junk)
+
+    (again,) = convert(source, tmp_path / "out").outputs
+
+    assert again.status == "written"
+
+
+def test_what_a_killed_run_left_in_the_output_folder_is_no_input(tmp_path: Path) -> None:
+    source = write_xa(tmp_path / "in" / "a")
+    out = tmp_path / "in" / "derived"
+    (output,) = convert(source, out).outputs
+    part = output.path.with_name(f".{output.path.name}.4711.part")
+    part.write_bytes(output.path.read_bytes())
+    output.path.with_name(".1.2.3.dcm.4712.part").write_bytes(part.read_bytes()[:400])
+
+    report = convert(tmp_path / "in", out)
+
+    assert [output.status for output in report.outputs] == ["kept"]
+    assert report.skipped == ()
+
+
+@pytest.mark.parametrize("rows", [64, 100])
+def test_a_wide_frame_has_a_banner_too(tmp_path: Path, rows: int) -> None:
+    report = convert(write_xa(tmp_path / "in" / "a", moving_frames(2, rows, 4096)), tmp_path / "out")
+
+    assert verify_file(report.outputs[0].path) == []
+    assert banner_for(rows, 4096).text == "AI SYNTHETIC - NOT FOR DIAGNOSIS"
+
+
+@pytest.mark.parametrize("angle", ["NaN", "inf"])
+def test_an_angle_that_is_no_number_is_left_out_of_the_description(tmp_path: Path, angle: str) -> None:
+    source = write_xa(tmp_path / "in" / "a")
+    header = dcmread(source)
+    header.add_new("PositionerPrimaryAngle", "DS", "0")
+    header["PositionerPrimaryAngle"].value = DSfloat(float(angle), auto_format=False, validation_mode=IGNORE)
+    dcmwrite(source, header)
+
+    (output,) = convert(source, tmp_path / "out").outputs
+
+    assert "LAO" not in dcmread(output.path).SeriesDescription
+
+
+@pytest.mark.parametrize(
+    "vector", [[0.0] + [66.667] * 10 + [33.333] * 10, [0.0, 33.3, 66.6], [0.0] + [40.0] * 3 + [100.0] * 3]
+)
+def test_a_rate_that_changes_half_way_is_converted(tmp_path: Path, vector: list[float]) -> None:
+    """The median of an even number of intervals lies between two of them."""
+    source = write_xa(
+        tmp_path / "in" / "a",
+        moving_frames(len(vector), 64, 80),
+        FrameTime=None,
+        FrameTimeVector=vector,
+        FrameIncrementPointer=0x00181065,
+    )
+
+    (output,) = convert(source, tmp_path / "out").outputs
+
+    assert output.frames == len(vector)
+    assert verify_file(output.path) == []
 
 
 # --- again, and other than before -------------------------------------------------------------------------
@@ -538,7 +654,7 @@ def test_own_output_is_no_source(tmp_path: Path, converted: Path) -> None:
     report = convert(converted, tmp_path / "again", FORCE)
 
     assert report.exit_code == 3
-    assert not (tmp_path / "again").exists()
+    assert set(snapshot(tmp_path / "again")) == {"report.json"}
 
 
 def test_nothing_is_written_by_a_plan(tmp_path: Path) -> None:
@@ -582,7 +698,7 @@ def test_real_cine_of_1994_becomes_an_honest_object(tmp_path: Path, real_cine: P
     assert ds.LossyImageCompressionMethod == "ISO_10918_1"
     assert [element.tag for element in ds.iterall() if element.tag.is_private] == []
     assert b"CARDIO" not in output.path.read_bytes()
-    assert [line for line in dciodvfy(output.path) if line.startswith("Error")] == []
+    assert of_our_making(dciodvfy(output.path)) == []
     assert verify_file(output.path) == []
     outside = ~in_disc(512, 512) & ~banner_for(512, 512).mask((512, 512))
     np.testing.assert_array_equal(frames_of(report)[:, outside], pixel_array(real_cine)[:, outside])

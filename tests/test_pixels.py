@@ -222,6 +222,12 @@ def test_what_cannot_be_used_is_passed_over_and_said(odd: dict[str, object], sai
     assert said in DisplayMapping.from_dataset(header(8, **odd)).describe()
 
 
+@pytest.mark.parametrize("slope", [1e308, -1e308])
+def test_a_rescale_that_leaves_the_numbers_is_a_pixel_error(slope: float) -> None:
+    with pytest.raises(PixelError, match=r"RescaleSlope \(0028,1053\)"):
+        DisplayMapping.from_dataset(header(12, RescaleSlope=slope, RescaleIntercept=0))
+
+
 def test_a_lut_with_fewer_data_than_entries_is_passed_over() -> None:
     item = lut_item([1, 2, 3], 0, 8)
     item.LUTDescriptor = [256, 0, 8]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from casgan_dicom.cli.output import EXIT_CODES, show_json
-from casgan_dicom.convert import ConvertOptions, Plan, convert_plan, plan_conversion, silent
+from casgan_dicom.convert import (
+    ConvertOptions,
+    Plan,
+    convert_plan,
+    notes_on,
+    plan_conversion,
+    report_nothing,
+    silent,
+)
 from casgan_dicom.report import ConvertReport, Skipped
 from casgan_dicom.synthesize import Progress as OnStep
 from casgan_dicom.synthesize import Step
@@ -34,7 +42,9 @@ if TYPE_CHECKING:
     help="Folder of the output; made if it is not there.",
 )
 @click.option(
-    "--bundle", show_envvar=True, help="Name of a shipped bundle, or folder of any.  [default: shipped]"
+    "--bundle",
+    show_envvar=True,
+    help="Name of a shipped bundle, or folder of any.  [default: casgan; see `weights info`]",
 )
 @click.option(
     "--device", default="auto", show_default=True, show_envvar=True, help="auto, cpu, cuda or cuda:N."
@@ -91,8 +101,9 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
     if dry_run:
         _show_plan(plan, as_json=as_json)
         ctx.exit(3 if not plan.cines else 4 if plan.skipped else 0)
-    report = ConvertReport(outputs=(), skipped=plan.skipped, warnings=plan.warnings)
-    if plan.cines:
+    if not plan.cines:
+        report = report_nothing(plan, out)
+    else:
         # Imported here: torch takes over a second, which a mistake in the paths need not wait for.
         from casgan_dicom.model.infer import DEFAULT_BUNDLE, Generator  # noqa: PLC0415
 
@@ -150,8 +161,8 @@ def _show_report(report: ConvertReport) -> None:
         click.echo(str(output.path))
         if output.preview is not None:
             click.echo(str(output.preview))
-    about = [f"{output.source_series_uid}: {said}" for output in report.outputs for said in output.warnings]
-    _show_warnings((*dict.fromkeys(about), *report.warnings))
+    about = [(output.source_series_uid, said) for output in report.outputs for said in output.warnings]
+    _show_warnings(about, report.warnings)
     _show_skipped(report.skipped)
     if report.model is not None:
         model = report.model
@@ -173,6 +184,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
                 "rows": cine.rows,
                 "columns": cine.columns,
                 "frame_time_ms": cine.timing.frame_time_ms,
+                "warnings": list(notes_on(cine)),
             }
             for cine in plan.cines
         ]
@@ -183,16 +195,18 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
         size = f"{cine.frames} frames, {cine.columns}×{cine.rows}, {cine.timing.frame_time_ms:g} ms/frame"
         click.echo(f"would convert  {cine.series_uid}  {size}")
     _show_skipped(plan.skipped)
-    _show_warnings(plan.warnings)
+    _show_warnings([(cine.series_uid, said) for cine in plan.cines for said in notes_on(cine)], plan.warnings)
 
 
 def _show_skipped(skipped: tuple[Skipped, ...]) -> None:
     for cine in skipped:
-        click.echo(f"casgan-dicom: skipped {cine.source_series_uid}: {'; '.join(cine.reasons)}", err=True)
+        name = cine.source_series_uid or str(cine.path)
+        click.echo(f"casgan-dicom: skipped {name}: {'; '.join(cine.reasons)}", err=True)
         if cine.forceable:
             click.echo("  try: --force converts it all the same", err=True)
 
 
-def _show_warnings(said: tuple[str, ...]) -> None:
-    for warning in said:
+def _show_warnings(about: Sequence[tuple[str, str]], said: Sequence[str]) -> None:
+    """What is odd about series, each sentence once for a series, and what concerns none of them."""
+    for warning in (*dict.fromkeys(f"{uid}: {text}" for uid, text in about), *said):
         click.echo(f"casgan-dicom: {warning}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,7 +14,7 @@ import numpy as np
 
 from casgan_dicom.cli.output import show_json
 from casgan_dicom.cli.training_data import DataSpec, simulated_data
-from casgan_dicom.errors import OutputError
+from casgan_dicom.deliver import write_atomically
 from casgan_dicom.model.simulator.acceptance import ACCEPTANCE, failures, measure
 from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, simulate_cine
 from casgan_dicom.model.simulator.studio import Frame
@@ -191,12 +192,10 @@ def _write(cine: SimulatedCine, wanted: _Wanted) -> Iterator[Path]:
     yield write(folder / "without-contrast", cine.plain, _header(cine, contrast=False))
     if wanted.pairs:
         yield write(folder / "with-contrast", cine.contrast, _header(cine, contrast=True))
-        path = folder / "masks.npz"
-        try:
-            np.savez_compressed(path, **{name: getattr(cine, name) for name in _MASKS})
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-        yield path
+        masks = io.BytesIO()
+        np.savez_compressed(masks, **{name: getattr(cine, name) for name in _MASKS})
+        write_atomically(folder / "masks.npz", masks.getvalue())
+        yield folder / "masks.npz"
 
 
 def _write_multi(stem: Path, frames: Frames, header: RunHeader) -> Path:

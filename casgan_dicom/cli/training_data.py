@@ -137,6 +137,8 @@ def _read_folder(folder: Path) -> Iterator[Frames]:
         if pictures_only:
             return
         raise ConfigError(f"--data: folder '{folder.name}' holds no PNG, NPY or DICOM frames") from error
+    if found.damaged:
+        say(f"{len(found.damaged)} damaged files of '{folder.name}' passed over")
     for cine in found.cines:
         mapping = DisplayMapping.from_dataset(cine.header)
         yield np.stack([mapping.apply(stored) for stored in iter_frames(cine)])

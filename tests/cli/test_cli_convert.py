@@ -36,7 +36,7 @@ from casgan_dicom.series import find_series
 from casgan_dicom.verify import verify_file
 from tests.factories import moving_frames, uid, write_header, write_xa
 from tests.painter import DiscPainter
-from tests.validators import dcentvfy, dciodvfy
+from tests.validators import dcentvfy, dciodvfy, of_our_making
 
 WEIGHTS = Path(infer.__file__).parent / "weights"
 
@@ -171,6 +171,20 @@ def test_dry_run_as_json(tmp_path: Path, source: Path) -> None:
     assert told["skipped"] == []
 
 
+def test_dry_run_says_what_is_odd_about_a_cine(tmp_path: Path) -> None:
+    write_xa(tmp_path / "in" / "run", BodyPartExamined="LEG")
+
+    result = run("convert", tmp_path / "in", "--dry-run")
+    told = json.loads(run("convert", tmp_path / "in", "--dry-run", "--json").stdout)
+
+    assert f"{uid('series')}: BodyPartExamined (0018,0015) is 'LEG'" in result.stderr
+    assert "BodyPartExamined" in told["would_convert"][0]["warnings"][0]
+
+
+def test_the_default_bundle_is_the_one_that_the_help_names() -> None:
+    assert f"[default: {infer.DEFAULT_BUNDLE};" in run("convert", "-h").stdout
+
+
 # --- bad input --------------------------------------------------------------------------------------------
 
 
@@ -186,6 +200,51 @@ def test_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert second.startswith("  try: pass the folder that holds the")
     assert result.stdout == ""
     assert not (tmp_path / "derived").exists()
+
+
+def test_a_damaged_file_is_named_and_is_no_success(
+    tmp_path: Path, source: Path, painted: list[dict[str, object]]
+) -> None:
+    """The rest of a run must not pass for the whole of it."""
+    whole = (source / "run").read_bytes()
+    (source / "cut").write_bytes(whole[:200])
+
+    result = run("convert", source, "-o", tmp_path / "out", "--json")
+
+    assert result.exit_code == 4
+    (skipped,) = json.loads(result.stdout)["skipped"]
+    assert skipped["path"] == str(source / "cut")
+    assert f"skipped {source / 'cut'}: " in run("convert", source, "-o", tmp_path / "out").stderr
+
+
+def test_sigterm_leaves_nothing_half_written(tmp_path: Path, source: Path) -> None:
+    """Sent while the file is written, from within: the temporary name is there at that moment."""
+    code = """
+import os, signal, sys
+from casgan_dicom import deliver
+from casgan_dicom.cli import main
+from casgan_dicom.model import infer
+from tests.painter import DiscPainter
+
+def stop(path):
+    assert path.is_file()
+    os.kill(os.getpid(), signal.SIGTERM)
+    return []
+
+deliver.verify_file = stop
+infer.Generator.load = lambda *_, **__: DiscPainter().as_generator()
+sys.argv = ["casgan-dicom", "convert", *sys.argv[1:]]
+main()
+"""
+    arguments = [str(source), "-o", str(tmp_path / "out")]
+    root = Path(__file__).parents[2]
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 143, done.stderr
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
 def test_folder_without_dicom_counts_what_it_saw(tmp_path: Path) -> None:
@@ -351,7 +410,7 @@ def test_messages_hold_no_patient_data(tmp_path: Path, painted: list[dict[str, o
 def test_help_names_the_exit_codes_and_the_environment() -> None:
     text = run("convert", "-h").stdout
 
-    for code in ("0  all converted", "2  wrong", "3  nothing", "4  some", "5  config", "6  another"):
+    for code in ("0  all converted", "2  wrong", "3  nothing", "4  some", "5  config"):
         assert code in text
     assert "CASGAN_CONVERT_OUT" in text
 
@@ -542,5 +601,6 @@ def test_real_folder_is_converted_or_skipped_with_reasons(tmp_path: Path, real_x
     ds = dcmread(found[0]["path"])
     assert ds.SOPClassUID != XRayAngiographicImageStorage
     assert (ds.NumberOfFrames, ds.FrameTime, ds.LossyImageCompression) == (96, 33, "01")
-    assert not [line for line in dciodvfy(Path(found[0]["path"])) if line.startswith("Error")]
+    for output in told["outputs"]:
+        assert of_our_making(dciodvfy(Path(output["path"]))) == []
     assert all(skipped["reasons"] for skipped in told["skipped"])
