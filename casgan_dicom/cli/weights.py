@@ -48,10 +48,9 @@ def info(*, bundle: str | None, as_json: bool) -> None:
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(
     "--run",
-    required=True,
     type=click.Path(path_type=Path),
     show_envvar=True,
-    help="Run folder of the bundle.",
+    help="Run folder of the bundle, for the learning curve; without it the curve in the bundle stays.",
 )
 @click.option(
     "--report",
@@ -60,8 +59,8 @@ def info(*, bundle: str | None, as_json: bool) -> None:
     show_envvar=True,
     help="Folder of `evaluate --out`.",
 )
-def card(*, bundle: Path, run: Path, report: Path) -> None:
+def card(*, bundle: Path, run: Path | None, report: Path) -> None:
     """Write the model card of BUNDLE from its run and an evaluation."""
     with need_extra("metrics"):
         from casgan_dicom.model.card import write_card  # noqa: PLC0415 - an optional extra
-    click.echo(str(write_card(bundle, run, report)))
+    click.echo(str(write_card(bundle, report, run)))

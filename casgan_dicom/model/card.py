@@ -69,17 +69,17 @@ figures (XCAD) cannot be reproduced from this bundle.
 """
 
 
-def write_card(bundle: Path, run: Path, report: Path) -> Path:
+def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
     """Write README.md, curve.png and pictures.png into a bundle.
 
     Parameters
     ----------
     bundle
         Folder of the bundle; its name in config.json is its row in the report.
-    run
-        Run folder that the bundle came from.
     report
         Folder that ``casgan-dicom evaluate`` wrote.
+    run
+        Run folder that the bundle came from, for the learning curve; without it the bundle keeps its curve.
 
     Returns
     -------
@@ -94,7 +94,10 @@ def write_card(bundle: Path, run: Path, report: Path) -> Path:
     loaded = load_bundle(bundle)
     name = loaded.info.name
     figures, rows = _figures(report, name, loaded.info.weights_sha256)
-    draw_curve(run / "metrics.csv", bundle / "curve.png")
+    if run is not None:
+        draw_curve(run / "metrics.csv", bundle / "curve.png")
+    elif not (bundle / "curve.png").is_file():
+        raise ConfigError(f"bundle '{bundle.name}' holds no curve.png", hint="pass the run folder with --run")
     (bundle / "pictures.png").write_bytes((report / "pictures.png").read_bytes())
     settings = loaded.settings
     findings = judge(rows[name], rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 from pathlib import Path
 from typing import Any
@@ -85,12 +86,23 @@ def test_a_card_says_what_was_measured_and_what_was_missed(
     bundle: Path, report: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "metrics.csv").write_text("step,lr_factor,gan_y,rec\n10,1,0.5,0.2\n20,1,0.4,0.1\n")
-    card = write_card(bundle, tmp_path, report).read_text()
+    card = write_card(bundle, report, tmp_path).read_text()
     assert "never for\ndiagnosis" in card
     assert (report / "table.md").read_text() in card
     assert "Aims missed" in card
     assert (bundle / "curve.png").is_file()
     assert (bundle / "pictures.png").is_file()
+
+
+def test_a_card_without_a_run_keeps_the_learning_curve(bundle: Path, report: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    (copy / "curve.png").unlink(missing_ok=True)
+    with pytest.raises(ConfigError, match=r"holds no curve\.png"):
+        write_card(copy, report)
+    (copy / "curve.png").write_bytes(b"drawn before")
+    write_card(copy, report)
+    assert (copy / "curve.png").read_bytes() == b"drawn before"
 
 
 def test_a_card_needs_its_row_in_the_report(bundle: Path, report: Path, tmp_path: Path) -> None:
