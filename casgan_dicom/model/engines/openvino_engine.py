@@ -21,6 +21,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, Literal
 
@@ -59,8 +60,7 @@ class OpenVinoEngine:
     device = "cpu"
 
     def __init__(self, net: nn.Module, size: int, *, precision: Precision = "auto") -> None:
-        ov = import_openvino()
-        core = ov.Core()
+        ov, core = import_openvino(), _core()
         chosen = _choose_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
         compiled = core.compile_model(
             _convert(_with_staged_norms(net) if chosen == "f32" else net, size),
@@ -130,6 +130,17 @@ def import_openvino() -> ModuleType:
         import openvino  # noqa: PLC0415 - an optional extra
     module: ModuleType = openvino
     return module
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:  # noqa: ANN401 - openvino.Core, known only where it is installed
+    """Make one Core for the life of the process.
+
+    The CPU plug-in gives the thread that makes it a signal stack of its own, and frees that memory with the
+    Core. Where several Cores come and go, the stack that is left may be one that was freed: the next signal
+    with a handler, Ctrl-C for example, then ends the process by SIGSEGV.
+    """
+    return import_openvino().Core()
 
 
 @contextmanager

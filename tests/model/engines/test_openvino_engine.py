@@ -240,3 +240,36 @@ def test_the_watch_sees_what_openvino_does_when_imported_plainly(tmp_path: Path)
     tried, written = sealed(tmp_path, tmp_path / "home", "plain import")
 
     assert [line for line in tried if line] or written
+
+
+SIGNALLED_RUN = """
+import gc, signal, sys
+import numpy as np
+from casgan_dicom.model.infer import Generator
+
+seen = []
+signal.signal(signal.SIGTERM, lambda number, _frame: seen.append(number))
+engines = [Generator.load(sys.argv[1], device="cpu", engine="openvino") for _ in range(3)]
+while engines:  # the first made goes first
+    del engines[0]
+    gc.collect()
+junk = [np.full(4096, 255, np.uint8) for _ in range(2000)]  # takes the memory that was freed
+signal.raise_signal(signal.SIGTERM)
+print(seen)
+"""
+
+
+def test_a_signal_after_engines_are_gone_does_not_end_the_process(tmp_path: Path) -> None:
+    """OpenVINO's CPU plug-in lays the signal stack of the thread into memory that it frees with its Core."""
+    folder = write_bundle(tmp_path / "b")
+    root = Path(__file__).parents[3]
+
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED_RUN, str(folder)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "[15]\n")
