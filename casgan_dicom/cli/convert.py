@@ -22,6 +22,7 @@ from casgan_dicom.convert import (
     report_nothing,
     silent,
 )
+from casgan_dicom.model.shelf import DEFAULT_BUNDLE
 from casgan_dicom.report import ConvertReport, Skipped
 from casgan_dicom.synthesize import Progress as OnStep
 from casgan_dicom.synthesize import Step
@@ -105,7 +106,7 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
         report = report_nothing(plan, out)
     else:
         # Imported here: torch takes over a second, which a mistake in the paths need not wait for.
-        from casgan_dicom.model.infer import DEFAULT_BUNDLE, Generator  # noqa: PLC0415
+        from casgan_dicom.model.infer import Generator  # noqa: PLC0415
 
         generator = Generator.load(bundle or DEFAULT_BUNDLE, device=device, engine=engine)
         with _progress(len(plan.cines)) as on_step:

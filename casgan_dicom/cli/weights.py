@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from casgan_dicom.cli.output import need_extra, show_json
-from casgan_dicom.model.bundle import ALIASES, load_bundle, shipped_bundles
+from casgan_dicom.model.bundle import load_bundle
+from casgan_dicom.model.shelf import ALIASES, shipped_bundles
 
 
 @click.group()

@@ -16,9 +16,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -28,15 +26,11 @@ from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.methods.casgan import CasGan, build_generators
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import TrainSettings, settings_from_dict, settings_to_dict
+from casgan_dicom.model.shelf import SCHEMA, SIZE_STEP, bundle_folder, read_config
 
-SCHEMA = 1
 DEFAULT_SIZE = 256
 """Rows and columns that the networks see when training kept the size of a folder's frames."""
-SMALLEST_SIZE, SIZE_STEP = 32, 4
-"""The networks halve rows and columns twice."""
 WEIGHT_FILES = ("model.safetensors", "segmentor.safetensors")
-ALIASES = {"casgan": "casgan-desk-paired"}
-"""Short names; "casgan" is what `convert` uses when nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -74,31 +68,10 @@ class Bundle:
     """The vessel segmentor, in evaluation mode."""
 
 
-def shipped_bundles() -> list[str]:
-    """Names of the bundles inside the package."""
-    folder = resources.files("casgan_dicom.model") / "weights"
-    if not folder.is_dir():
-        return []
-    return sorted(f.name for f in folder.iterdir() if f.is_dir() and (f / "config.json").is_file())
-
-
-def bundle_folder(bundle: str | Path) -> Path:
-    """Find a shipped bundle by name, or any by path; raises WeightsError."""
-    name = ALIASES.get(str(bundle), str(bundle))
-    if name in shipped_bundles():
-        return Path(str(resources.files("casgan_dicom.model") / "weights" / name))
-    if (Path(bundle) / "config.json").is_file():
-        return Path(bundle)
-    raise WeightsError(
-        f"bundle '{Path(bundle).name}': neither a shipped bundle nor a folder with config.json",
-        hint=f"shipped: {', '.join([*ALIASES, *shipped_bundles()])}",
-    )
-
-
 def load_bundle(bundle: str | Path) -> Bundle:
     """Read a bundle and check every file's SHA-256; raises WeightsError."""
     folder = bundle_folder(bundle)
-    config = _read_config(folder)
+    config = read_config(folder)
     for name in WEIGHT_FILES:
         wanted = config["sha256"].get(name)
         found = _sha256(folder / name) if (folder / name).is_file() else None
@@ -174,31 +147,6 @@ def save_bundle(
 def _without_paths(settings: TrainSettings) -> TrainSettings:
     """`settings` without the place of the segmentor on the machine that trained."""
     return replace(settings, segmentor=replace(settings.segmentor, path=""))
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"bundle '{folder.name}': config.json cannot be read ({error})") from error
-    if not isinstance(config, dict):
-        raise WeightsError(f"bundle '{folder.name}': config.json holds no JSON object")
-    if config.get("schema") != SCHEMA:
-        found = config.get("schema")
-        raise WeightsError(
-            f"bundle '{folder.name}': config.json has schema {found!r}, this version reads {SCHEMA}"
-        )
-    wanted = ("name", "method", "version", "size", "data", "licence", "settings", "sha256")
-    missing = [key for key in wanted if key not in config]
-    if missing:
-        raise WeightsError(f"bundle '{folder.name}': config.json lacks {', '.join(missing)}")
-    kinds = {**dict.fromkeys(wanted, str), "size": int, "settings": dict, "sha256": dict}
-    wrong = [f"{key} is no {kind.__name__}" for key, kind in kinds.items() if type(config[key]) is not kind]
-    if not wrong and (config["size"] < SMALLEST_SIZE or config["size"] % SIZE_STEP):
-        wrong = [f"size is {config['size']}, want a multiple of {SIZE_STEP} from {SMALLEST_SIZE}"]
-    if wrong:
-        raise WeightsError(f"bundle '{folder.name}': in config.json {', '.join(wrong)}")
-    return config
 
 
 def _fill(net: nn.Module, path: Path) -> None:

@@ -28,8 +28,8 @@ from casgan_dicom.model.devices import choose_device
 from casgan_dicom.model.engines.torch_engine import Maps, TorchEngine
 from casgan_dicom.model.methods.casgan import predict_maps
 from casgan_dicom.model.normalisation import Levels, measure_levels, to_display, to_network
+from casgan_dicom.model.shelf import DEFAULT_BUNDLE
 
-DEFAULT_BUNDLE = "casgan"
 UNTOUCHED = 1 / 512
 """Attention below this is none: half a step of an 8-bit display, so the stored value cannot change."""
 

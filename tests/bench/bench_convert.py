@@ -17,7 +17,8 @@ import numpy as np
 from pydicom.uid import RLELossless
 
 from casgan_dicom.convert import ConvertOptions, convert_series
-from casgan_dicom.model.infer import DEFAULT_BUNDLE, Generator
+from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.shelf import DEFAULT_BUNDLE
 from casgan_dicom.report import ConvertReport
 from tests.factories import moving_frames, write_xa
 from tests.painter import DiscPainter

@@ -31,6 +31,7 @@ from casgan_dicom.model.bundle import save_bundle
 from casgan_dicom.model.methods.casgan import build_generators
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.shelf import DEFAULT_BUNDLE
 from casgan_dicom.pixels import DisplayMapping, to_stored
 from casgan_dicom.series import find_series
 from casgan_dicom.verify import verify_file
@@ -87,7 +88,7 @@ def test_options_reach_the_generator(tmp_path: Path, source: Path, painted: list
     run("convert", source, "-o", tmp_path / "b", "--bundle", "mine", "--device", "cpu", "--engine", "torch")
 
     assert painted == [
-        {"bundle": infer.DEFAULT_BUNDLE, "device": "auto", "engine": "auto"},
+        {"bundle": DEFAULT_BUNDLE, "device": "auto", "engine": "auto"},
         {"bundle": "mine", "device": "cpu", "engine": "torch"},
     ]
 
@@ -182,7 +183,7 @@ def test_dry_run_says_what_is_odd_about_a_cine(tmp_path: Path) -> None:
 
 
 def test_the_default_bundle_is_the_one_that_the_help_names() -> None:
-    assert f"[default: {infer.DEFAULT_BUNDLE};" in run("convert", "-h").stdout
+    assert f"[default: {DEFAULT_BUNDLE};" in run("convert", "-h").stdout
 
 
 # --- bad input --------------------------------------------------------------------------------------------

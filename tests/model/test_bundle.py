@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 
 from casgan_dicom.errors import WeightsError
-from casgan_dicom.model.bundle import WEIGHT_FILES, bundle_folder, load_bundle, shipped_bundles
+from casgan_dicom.model.bundle import WEIGHT_FILES, load_bundle
+from casgan_dicom.model.shelf import bundle_folder, shipped_bundles
 from tests.model.bundles import write_bundle
 
 

@@ -13,9 +13,10 @@ import torch
 from pydicom import dcmread
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.bundle import load_bundle, shipped_bundles
+from casgan_dicom.model.bundle import load_bundle
 from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine, Precision, import_openvino
 from casgan_dicom.model.infer import Generator, TranslationNet
+from casgan_dicom.model.shelf import shipped_bundles
 from casgan_dicom.model.simulator.cine import CineSettings, simulate_cine
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
 from tests.model.bundles import write_bundle

@@ -1,0 +1,77 @@
+"""Where bundles lie and what their config.json says, without loading a network.
+
+The file format is that of ``bundle.py``. Nothing here imports torch: who only wants to know which weights a
+name stands for should not wait for it.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from casgan_dicom.errors import WeightsError
+
+SCHEMA = 1
+SMALLEST_SIZE, SIZE_STEP = 32, 4
+"""The networks halve rows and columns twice."""
+ALIASES = {"casgan": "casgan-desk-paired"}
+"""Short names; "casgan" is what `convert` uses when nothing else is asked for."""
+DEFAULT_BUNDLE = "casgan"
+
+
+def shipped_bundles() -> list[str]:
+    """Names of the bundles inside the package."""
+    folder = resources.files("casgan_dicom.model") / "weights"
+    if not folder.is_dir():
+        return []
+    return sorted(f.name for f in folder.iterdir() if f.is_dir() and (f / "config.json").is_file())
+
+
+def bundle_folder(bundle: str | Path) -> Path:
+    """Find a shipped bundle by name, or any by path; raises WeightsError."""
+    name = ALIASES.get(str(bundle), str(bundle))
+    if name in shipped_bundles():
+        return Path(str(resources.files("casgan_dicom.model") / "weights" / name))
+    if (Path(bundle) / "config.json").is_file():
+        return Path(bundle)
+    raise WeightsError(
+        f"bundle '{Path(bundle).name}': neither a shipped bundle nor a folder with config.json",
+        hint=f"shipped: {', '.join([*ALIASES, *shipped_bundles()])}",
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read the config.json of a bundle and check its keys and types; raises WeightsError."""
+    try:
+        config: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"bundle '{folder.name}': config.json cannot be read ({error})") from error
+    if not isinstance(config, dict):
+        raise WeightsError(f"bundle '{folder.name}': config.json holds no JSON object")
+    if config.get("schema") != SCHEMA:
+        found = config.get("schema")
+        raise WeightsError(
+            f"bundle '{folder.name}': config.json has schema {found!r}, this version reads {SCHEMA}"
+        )
+    wanted = ("name", "method", "version", "size", "data", "licence", "settings", "sha256")
+    missing = [key for key in wanted if key not in config]
+    if missing:
+        raise WeightsError(f"bundle '{folder.name}': config.json lacks {', '.join(missing)}")
+    kinds = {**dict.fromkeys(wanted, str), "size": int, "settings": dict, "sha256": dict}
+    wrong = [f"{key} is no {kind.__name__}" for key, kind in kinds.items() if type(config[key]) is not kind]
+    if not wrong and (config["size"] < SMALLEST_SIZE or config["size"] % SIZE_STEP):
+        wrong = [f"size is {config['size']}, want a multiple of {SIZE_STEP} from {SMALLEST_SIZE}"]
+    if wrong:
+        raise WeightsError(f"bundle '{folder.name}': in config.json {', '.join(wrong)}")
+    return config
+
+
+def weights_digest(bundle: str | Path) -> str:
+    """SHA-256 of the translating networks of a bundle, as its config.json says; raises WeightsError."""
+    folder = bundle_folder(bundle)
+    digest = read_config(folder)["sha256"].get("model.safetensors")
+    if not isinstance(digest, str):
+        raise WeightsError(f"bundle '{folder.name}': config.json holds no SHA-256 of model.safetensors")
+    return digest
