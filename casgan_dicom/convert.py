@@ -59,6 +59,10 @@ class ConvertOptions:
     """Write a contact sheet beside each derived series."""
     force: bool = False
     """Convert in spite of declared contrast or subtraction, and replace another object of the same source."""
+    revision: int = 1
+    """Which conversion of the series this is, where its frames changed after an earlier one."""
+    supersedes: str = ""
+    """Series Instance UID (0020,000E) of the derived series of the revision before; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +243,7 @@ def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
         banner=banner_for(cine.rows, cine.columns) if run.options.banner else None,
         sheet=ContactSheet(cine.frames) if run.options.preview else None,
     )
-    provenance = _provenance(run.generator, mapping, banner=run.options.banner)
+    provenance = _provenance(run.generator, mapping, run.options)
     with spool_in(run.out_dir) as spool:
         made = synthesize(task, run.generator, spool, progress)
         with warnings.catch_warnings():
@@ -289,7 +293,7 @@ def _output(
     )
 
 
-def _provenance(generator: Generator, mapping: DisplayMapping, *, banner: bool) -> Provenance:
+def _provenance(generator: Generator, mapping: DisplayMapping, options: ConvertOptions) -> Provenance:
     """Who makes the frames, in the words of the header."""
     info = generator.info
     return Provenance(
@@ -300,7 +304,9 @@ def _provenance(generator: Generator, mapping: DisplayMapping, *, banner: bool) 
         recipe=info.recipe,
         display=mapping.describe(),
         engine=generator.engine,
-        banner=banner,
+        banner=options.banner,
+        revision=options.revision,
+        supersedes=options.supersedes,
     )
 
 

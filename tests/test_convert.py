@@ -702,3 +702,19 @@ def test_real_cine_of_1994_becomes_an_honest_object(tmp_path: Path, real_cine: P
     assert verify_file(output.path) == []
     outside = ~in_disc(512, 512) & ~banner_for(512, 512).mask((512, 512))
     np.testing.assert_array_equal(frames_of(report)[:, outside], pixel_array(real_cine)[:, outside])
+
+
+def test_another_revision_is_another_series_that_names_the_one_before(tmp_path: Path) -> None:
+    """Archives keep the old object under a known UID: what was made of other frames must never share one."""
+    source = write_xa(tmp_path / "a.dcm", moving_frames())
+    first = convert(source, tmp_path / "one").outputs[0]
+
+    later = ConvertOptions(revision=2, supersedes=first.series_uid)
+    second = convert(source, tmp_path / "two", later).outputs[0]
+
+    assert second.series_uid != first.series_uid
+    assert second.sop_instance_uid != first.sop_instance_uid
+    words = dcmread(second.path).DerivationDescription
+    assert f"Revision 2, supersedes series {first.series_uid}." in words
+    assert "Revision" not in dcmread(first.path).DerivationDescription
+    assert verify_file(second.path) == []
