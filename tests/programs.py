@@ -10,15 +10,25 @@ from typing import NoReturn
 
 import pytest
 
+ELSEWHERE = ("dcmtk",)
+"""Packages of the system some of whose programs have namesakes here: pynetdicom has a storescu of its own."""
+
 
 def find_program(name: str, package: str) -> str:
-    """Path of a program: beside this Python, then on PATH.
+    """Path of a program: beside this Python, then on PATH; those of `ELSEWHERE` never beside this Python.
 
     Where it is absent the test is skipped and names the `package` that holds it. With CI set it fails
     instead: there, everything is installed, and a test that silently never runs is worth nothing.
     """
-    beside = Path(sysconfig.get_path("scripts")) / name
-    found = str(beside) if beside.is_file() else shutil.which(name)
+    scripts = sysconfig.get_path("scripts")
+    beside = Path(scripts) / name
+    if package in ELSEWHERE:
+        path = [
+            folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != scripts
+        ]
+        found = shutil.which(name, path=os.pathsep.join([*path, "/usr/sbin", "/sbin"]))
+    else:
+        found = str(beside) if beside.is_file() else shutil.which(name)
     if found is None:
         absent(f"{name} is not installed; it comes with {package}")
     return found

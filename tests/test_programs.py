@@ -29,3 +29,11 @@ def test_an_absent_program_fails_the_test_in_continuous_integration(monkeypatch:
 
     with pytest.raises(pytest.fail.Exception, match="no-such-program"):
         find_program("no-such-program", "some-package")
+
+
+def test_a_program_of_dcmtk_is_never_its_namesake_of_this_environment() -> None:
+    version = subprocess.run(
+        [find_program("storescu", "dcmtk"), "--version"], capture_output=True, check=True
+    )
+
+    assert b"$dcmtk" in version.stdout
