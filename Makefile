@@ -2,12 +2,18 @@
 #
 #   make setup   .venv with the pinned packages     make lint    ruff, mypy --strict, import rules
 #   make demo    convert sample_series/ to demo/    make bench   every tests/bench/bench_*.py
-#   make test    the tests                          make docs    docs/cli.md from --help, links checked
+#   make test    the tests                          make soak    the long form of tests/faults
+#   make docs    docs/cli.md from --help, links checked
+#
+# `make test` and `make soak` hand ARGS to pytest: make test ARGS="tests/test_orthanc.py -x"
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test lint bench docs
+.PHONY: help setup programs demo test lint bench soak docs
+
+# Debian keeps Orthanc and ip where only root looks.
+export PATH := $(PATH):/usr/sbin:/sbin
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +28,7 @@ AS_ROOT := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 APT_INSTALL := apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends
 
 help:
-	@sed -n '2,6s/^# \{0,1\}//p' Makefile
+	@sed -n '2,8s/^# \{0,1\}//p' Makefile
 
 setup: $(READY)
 
@@ -38,16 +44,32 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[openvino,metrics,dev]'
 	touch $@
 
-# What the tests run besides Python. Where these cannot be installed, the tests that need them skip and say so.
+# What the tests run besides Python, as program:package. Where these cannot be installed, the tests that need them
+# skip and say so. Debian would start Orthanc at once and at every boot, open to all: it comes without its service.
+PROGRAMS := dcmdump:dcmtk ip:iproute2 Orthanc:orthanc strace:strace
+NO_SERVICE := $(foreach file,/etc/init.d/orthanc */orthanc.service,-o Dpkg::Options::='--path-exclude=$(file)')
+
 programs:
-	@if ! command -v dcmdump >/dev/null; then \
-		if $(AS_ROOT); then $(APT_INSTALL) dcmtk; else echo "dcmtk is not installed: its tests skip" >&2; fi; fi
+	@packages=; \
+	for program in $(PROGRAMS); do \
+		command -v $${program%:*} >/dev/null || packages="$$packages $${program#*:}"; done; \
+	if [ -z "$$packages" ]; then exit 0; fi; \
+	if $(AS_ROOT); then $(APT_INSTALL) $(NO_SERVICE) $$packages; \
+	else echo "not installed:$$packages; the tests that need them skip" >&2; fi
 
 demo: $(READY)
 	$(BIN)/casgan-dicom convert sample_series -o demo --preview
 
+# Orthanc binds every address, so what needs it runs in a network namespace, where there is only loopback.
+IN_NAMESPACE := bash tests/in_namespace.sh --if-permitted
+ARGS :=
+
+# Two runs, both to their ends. Status 5 is "no test selected": if ARGS says which, one of the two may have none.
 test: $(READY) programs
-	$(BIN)/python -m pytest
+	@trap 'exit 130' INT; plain=0; inside=0; \
+	$(BIN)/python -m pytest -m 'not orthanc' $(ARGS) || plain=$$?; \
+	$(IN_NAMESPACE) $(BIN)/python -m pytest -m orthanc $(ARGS) || inside=$$?; \
+	case $$plain,$$inside in 0,0) ;; 0,5|5,0) $(if $(ARGS),,exit 5) ;; *) exit 1 ;; esac
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -55,9 +77,12 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)
+bench: $(READY) programs
 	@for bench in tests/bench/bench_*.py; do \
-		name=$$(basename $$bench .py); echo "== $$name"; $(BIN)/python -m tests.bench.$$name; done
+		name=$$(basename $$bench .py); echo "== $$name"; $(IN_NAMESPACE) $(BIN)/python -m tests.bench.$$name; done
+
+soak: $(READY) programs
+	$(IN_NAMESPACE) $(BIN)/python -m pytest tests/faults --soak -s $(ARGS)
 
 docs: $(READY)
 	$(BIN)/python -m docs.build

@@ -1,16 +1,45 @@
-"""What all tests share: where the real files lie, and no deadlines."""
+"""What all tests share: where the real files lie, no deadlines, and a real Orthanc."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.namespace import need_namespace
+from tests.orthanc import Orthanc
+
 # A busy machine is no fault of the code: speed is measured by the benchmarks, never in a test.
 settings.register_profile("any-speed", deadline=None)
 settings.load_profile("any-speed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --soak, which `make soak` gives."""
+    parser.addoption("--soak", action="store_true", help="the long form of the tests that have one")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked orthanc outside a network namespace, before its fixtures start anything."""
+    if item.get_closest_marker("orthanc"):
+        need_namespace()
+
+
+@pytest.fixture(scope="session")
+def soak(pytestconfig: pytest.Config) -> bool:
+    """Whether to run the long form."""
+    return bool(pytestconfig.getoption("--soak"))
+
+
+@pytest.fixture
+def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+    """A stock Orthanc that holds nothing; the test has to be marked orthanc."""
+    with Orthanc.stock(tmp_path / "orthanc") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
