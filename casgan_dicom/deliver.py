@@ -69,7 +69,7 @@ def spool_in(out_dir: Path) -> Iterator[BinaryIO]:
     with _os_errors(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
         file = tempfile.TemporaryFile(dir=out_dir)  # noqa: SIM115  # closed by the next line
-    with file, _os_errors(out_dir):
+    with _os_errors(out_dir), file:  # closing flushes, which a full disk does not let it
         yield file
 
 
@@ -106,7 +106,7 @@ def deliver(ds: SyntheticCine, out_dir: Path, *, force: bool) -> Delivery:
             for other in others:
                 if other != path:
                     other.unlink()
-            _sync_folder(folder)
+            sync_folder(folder)
         finally:
             part.unlink(missing_ok=True)
             if not any(folder.iterdir()):
@@ -208,7 +208,7 @@ def _sync(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:

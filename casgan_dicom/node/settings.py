@@ -1,0 +1,153 @@
+"""Everything that can be set about a node: frozen, and checked before anything starts.
+
+The field names are the keys of the TOML file, so a file reads like this module::
+
+    data = "/var/lib/casgan-dicom"
+
+    [listener]
+    host = "0.0.0.0"
+    ae_title = "CASGAN"
+
+    [[peers]]
+    ae_title = "CATHLAB1"
+    address = "10.1.2.3"
+
+    [[destinations]]
+    name = "pacs"
+    host = "10.1.2.4"
+    port = 104
+    ae_title = "ORTHANC"
+
+Lengths are bytes, times are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ListenerSettings:
+    """Who may send here, and how much of the machine they can take."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback also needs `peers`. Default: this machine only."""
+    port: int = 11112
+    """TCP port; 0 takes a free one."""
+    ae_title: str = "CASGAN"
+    """Our AE title; associations that call another are rejected."""
+    max_connections: int = 100
+    """Live connections in all; below 500, which is where select ends."""
+    max_connections_per_address: int = 25
+    """Live connections from one address."""
+    max_instance_bytes: int = 4096 * MEBIBYTE
+    """A longer data set is answered 0xA700, and the association aborted."""
+    min_free_bytes: int = 1024 * MEBIBYTE
+    """Watermark: with less free space on the disk of the spool, instances are answered 0xA700."""
+
+
+@dataclass(frozen=True)
+class PeerSettings:
+    """Somebody who may send here."""
+
+    ae_title: str
+    """Calling AE title."""
+    address: str = ""
+    """The only address it may come from; empty for any."""
+    quiet_seconds: float | None = None
+    """For series of this sender, instead of that of `completion`."""
+
+
+@dataclass(frozen=True)
+class CompletionSettings:
+    """When a series counts as complete."""
+
+    quiet_seconds: float = 30.0
+    """After the last instance, if nothing in the headers tells the number."""
+    short_seconds: float = 2.0
+    """After the last instance, if every instance is a whole cine, or the expected number is there."""
+    cap_seconds: float = 900.0
+    """After the first instance, whatever still comes: that becomes another revision."""
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What makes the frames."""
+
+    bundle: str = "casgan"
+    """Name of a shipped bundle, or folder of any."""
+    devices: tuple[str, ...] = ("auto",)
+    """One worker process for each: auto, cpu, cuda or cuda:N."""
+    engine: str = "auto"
+    """auto, torch or openvino."""
+    deaths: int = 3
+    """Deaths of the worker at the same place of a series, without progress, after which it is quarantined."""
+
+
+@dataclass(frozen=True)
+class RetrySettings:
+    """How often a delivery is tried again; the time between doubles, with jitter."""
+
+    first_seconds: float = 2.0
+    """Before the second attempt."""
+    longest_seconds: float = 300.0
+    """At most, between two attempts."""
+    give_up_seconds: float = 86400.0
+    """After the first attempt; then the delivery is a dead letter, until `casgan-dicom node retry`."""
+
+
+@dataclass(frozen=True)
+class RestartSettings:
+    """How soon a process of the node that died is started again; the time doubles if it dies young."""
+
+    first_seconds: float = 0.5
+    """After the first death."""
+    longest_seconds: float = 30.0
+    """At most; also the age at which a process does not die young any more."""
+
+
+@dataclass(frozen=True)
+class DestinationSettings:
+    """A PACS that results go to."""
+
+    name: str
+    """What jobs, logs and `node retry` call it: letters, digits, dash and underscore."""
+    host: str
+    """Name or address."""
+    port: int
+    """TCP port."""
+    ae_title: str
+    """Its AE title."""
+    calling_ae_title: str = ""
+    """What we call ourselves there; empty for the title of the listener."""
+    connect_seconds: float = 10.0
+    """For the TCP connection, and again for the association."""
+    response_seconds: float = 60.0
+    """For the response to one C-STORE."""
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """A node."""
+
+    data: Path = field(default_factory=lambda: user_data_path("casgan-dicom") / "node")
+    """Folder of spool, outbox, quarantine and databases; local, not on a network file system."""
+    listener: ListenerSettings = ListenerSettings()
+    """Who may send here."""
+    peers: tuple[PeerSettings, ...] = ()
+    """Allow-list of senders; empty allows any AE title from loopback addresses, nobody else."""
+    completion: CompletionSettings = CompletionSettings()
+    """When a series counts as complete."""
+    worker: WorkerSettings = WorkerSettings()
+    """What makes the frames."""
+    retry: RetrySettings = RetrySettings()
+    """How often a delivery is tried again."""
+    restart: RestartSettings = RestartSettings()
+    """How soon a process that died is started again."""
+    destinations: tuple[DestinationSettings, ...] = ()
+    """Where results go besides the outbox."""

@@ -1,0 +1,212 @@
+"""What receiving costs: our listener beside DCMTK's storescp, Orthanc and stock pynetdicom, in one run.
+
+bash tests/in_namespace.sh python -m tests.bench.bench_receive [--repeats 3] [--small 300] [--large 20]
+
+One sender for all, the same bytes, one association, each response awaited. It acknowledges at once
+(TCP_NODELAY, TCP_QUICKACK), so that nobody's time is that of the kernel's timers. Ours and Orthanc answer
+when the instance is safe on the disk (fsync), the other two when it is written. Orthanc runs only in a
+network namespace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, perf_counter, sleep
+
+from tests.faults.listener_process import ListenerProcess
+from tests.faults.senders import Template
+from tests.namespace import in_own_namespace
+from tests.node.wire import ASSOCIATE_AC, XA, XA_CONTEXT, Wire, associate_rq, p_data, store_command
+from tests.orthanc import Orthanc, free_ports
+from tests.programs import find_program
+
+SMALL, LARGE = 500_000, 26_000_000
+"""Bytes of Pixel Data: one frame of 500 × 1000, and a cine."""
+ORTHANC = "Orthanc, fsync"
+START_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """Something that listens."""
+
+    port: int
+    """Where."""
+    ae_title: str
+    """What it is called."""
+    pid: int
+    """Its process."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast instances were taken."""
+
+    per_second: float
+    """Instances."""
+    megabytes: float
+    """10^6 bytes a second."""
+    resident: float
+    """Most MiB of memory, from the start."""
+
+
+@contextmanager
+def ours(folder: Path) -> Iterator[Receiver]:
+    """The node's listener."""
+    with ListenerProcess(folder) as listener:
+        yield Receiver(listener.port, "CASGAN", listener.pid)
+
+
+@contextmanager
+def storescp(folder: Path) -> Iterator[Receiver]:
+    """DCMTK's storescp, which writes what it reads."""
+    program = find_program("storescp", "dcmtk")
+    yield from _program(
+        folder, lambda port: [program, "-aet", "STORESCP", "+B", "-od", str(folder), str(port)]
+    )
+
+
+@contextmanager
+def orthanc(folder: Path) -> Iterator[Receiver]:
+    """Orthanc, with fsync, which is its default."""
+    with Orthanc.stock(folder) as pacs:
+        yield Receiver(pacs.dicom_port, pacs.aet, pacs.pid)
+
+
+@contextmanager
+def pynetdicom(folder: Path) -> Iterator[Receiver]:
+    """The storescp of pynetdicom."""
+    module = [sys.executable, "-m", "pynetdicom", "storescp"]
+    yield from _program(folder, lambda port: [*module, str(port), "-aet", "STORESCP", "-od", str(folder)])
+
+
+RECEIVERS: Mapping[str, Callable[[Path], AbstractContextManager[Receiver]]] = {
+    "casgan-dicom, fsync": ours,
+    ORTHANC: orthanc,
+    "DCMTK storescp": storescp,
+    "pynetdicom storescp": pynetdicom,
+}
+
+
+def _program(folder: Path, command: Callable[[int], list[str]]) -> Iterator[Receiver]:
+    """Run a program that listens on a free port."""
+    folder.mkdir()
+    (port,) = free_ports(1)
+    process = subprocess.Popen(command(port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = monotonic() + START_SECONDS
+        while True:
+            try:
+                Wire(port).socket.close()
+                break
+            except ConnectionRefusedError:
+                if process.poll() is not None or monotonic() > deadline:
+                    raise
+                sleep(0.05)
+        yield Receiver(port, "STORESCP", process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def send(receiver: Receiver, template: Template, length: int, count: int) -> Speed:
+    """Send instances over one association."""
+    with Wire(receiver.port, seconds=120) as wire:
+        wire.send(associate_rq(called=receiver.ae_title))
+        kind, answer = wire.read()
+        assert kind == ASSOCIATE_AC
+        largest = int.from_bytes(answer[answer.index(b"\x51\0\0\4") + 4 :][:4], "big")
+        piece = min(largest or 131072, 131072) - 6
+        pieces = _pieces(template.instance(1, 1, length)[1], piece)
+        rest = b"".join(pieces[1:])
+        firsts = []
+        for number in range(count):
+            sop_uid, head = template.instance(1, number, 0)
+            firsts.append(p_data(XA_CONTEXT, 3, store_command(XA, sop_uid)) + _with_head(pieces[0], head))
+        start = perf_counter()
+        for first in firsts:
+            wire.send(first)
+            wire.send(rest)
+            assert wire.reply().status == 0
+        seconds = perf_counter() - start
+        wire.release()
+    return Speed(count / seconds, count * length / seconds / 1e6, _peak_mib(receiver.pid))
+
+
+def _pieces(content: bytes, piece: int) -> list[bytes]:
+    """A data set as PDUs."""
+    return [
+        p_data(XA_CONTEXT, 2 * (at + piece >= len(content)), content[at : at + piece])
+        for at in range(0, len(content), piece)
+    ]
+
+
+def _with_head(first: bytes, head: bytes) -> bytes:
+    """The first PDU of a data set with the elements before Pixel Data of another one, as long as its own."""
+    header = head[:-4]  # without the length of Pixel Data
+    return first[:12] + header + first[12 + len(header) :]
+
+
+def _peak_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (kib,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(kib) / 1024
+
+
+def measure(args: argparse.Namespace) -> dict[tuple[str, int], list[Speed]]:
+    """All receivers with both sizes, in turn, so that a busy moment meets all of them."""
+    found: dict[tuple[str, int], list[Speed]] = {}
+    names = [name for name in RECEIVERS if args.only in name and (name != ORTHANC or in_own_namespace())]
+    for _ in range(args.repeats):
+        for name in names:
+            for length, count in ((SMALL, args.small), (LARGE, args.large)):
+                with tempfile.TemporaryDirectory(dir=args.folder) as top:
+                    template = Template(Path(top))
+                    with RECEIVERS[name](Path(top) / "received") as receiver:
+                        send(receiver, template, length, 2)  # what it does only once is not counted
+                        found.setdefault((name, length), []).append(send(receiver, template, length, count))
+    return found
+
+
+def report(found: Mapping[tuple[str, int], list[Speed]]) -> None:
+    """Medians, side by side."""
+    for length in (SMALL, LARGE):
+        sys.stdout.write(f"instances of {length / 1e6:g} MB, one association\n")
+        base = found.get((ORTHANC, length))
+        for name in RECEIVERS:
+            if speeds := found.get((name, length)):
+                rate = statistics.median(speed.per_second for speed in speeds)
+                ratio = f"{rate / _rate(base):6.2f} × Orthanc" if base else ""
+                sys.stdout.write(
+                    f"  {name:20} {rate:8.1f} /s {statistics.median(s.megabytes for s in speeds):8.1f} MB/s "
+                    f"{max(s.resident for s in speeds):8.1f} MiB {ratio}\n"
+                )
+    if not any(name == ORTHANC for name, _ in found):
+        sys.stdout.write("  Orthanc was left out: it needs a network namespace (tests/in_namespace.sh)\n")
+
+
+def _rate(speeds: list[Speed]) -> float:
+    return statistics.median(speed.per_second for speed in speeds)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--small", type=int, default=300, help="instances of 0.5 MB")
+    parser.add_argument("--large", type=int, default=20, help="instances of 26 MB")
+    parser.add_argument("--only", default="", help="receivers with this in their name")
+    parser.add_argument("--folder", help="where they store; a real disk")
+    report(measure(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""A listener for tests: the real one, in a thread, on a free port."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import os
+import sqlite3
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+from time import monotonic, sleep
+from typing import Any, cast
+
+from pydicom import dcmread
+
+from casgan_dicom.log import configure
+from casgan_dicom.node.listener import run_listener
+from casgan_dicom.node.settings import ListenerSettings, NodeSettings, PeerSettings
+from casgan_dicom.node.spool import Layout
+from casgan_dicom.node.transport import DEFAULT_LIMITS, Limits
+from tests.factories import write_xa
+
+WAIT_SECONDS = 60.0
+"""How long a test waits for what has to come; generous, for a busy machine."""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A listener that runs."""
+
+    port: int
+    """Where it listens."""
+    layout: Layout
+    """Where its files are."""
+    stop: threading.Event
+    """Ends it."""
+
+    def rows(self, table: str = "instances") -> list[dict[str, Any]]:
+        """Rows of the ledger, seen through a connection of our own."""
+        return rows_of(self.layout, table)
+
+    def files(self) -> list[Path]:
+        """Every file in the spool, those that are being received included."""
+        return sorted(path for path in self.layout.spool.rglob("*") if path.is_file())
+
+
+def rows_of(layout: Layout, table: str = "instances") -> list[dict[str, Any]]:
+    """Rows of a ledger."""
+    db = sqlite3.connect(layout.ledger, timeout=30)
+    db.row_factory = sqlite3.Row
+    try:
+        return [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY rowid")]
+    finally:
+        db.close()
+
+
+def settings_for(data: Path, peers: tuple[PeerSettings, ...] = (), **listener: object) -> NodeSettings:
+    """Settings of a listener on a free port that does not mind a full disk."""
+    own = cast(dict[str, Any], {"port": 0, "min_free_bytes": 0} | listener)
+    return NodeSettings(data=data, listener=ListenerSettings(**own), peers=peers)
+
+
+@contextmanager
+def listening(
+    data: Path, *, peers: tuple[PeerSettings, ...] = (), limits: Limits = DEFAULT_LIMITS, **listener: object
+) -> Iterator[Listening]:
+    """Run a listener for the time of a block; whatever ends it early is raised here."""
+    settings = settings_for(data, peers, **listener)
+    stop, told = threading.Event(), Queue[int | BaseException]()
+
+    def serve() -> None:
+        try:
+            run_listener(settings, "recipe", told.put, stop, limits=limits)
+        except BaseException as error:
+            told.put(error)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    port = told.get(timeout=WAIT_SECONDS)
+    if isinstance(port, BaseException):
+        thread.join()
+        raise port
+    try:
+        yield Listening(port, Layout(data), stop)
+    finally:
+        stop.set()
+        thread.join(WAIT_SECONDS)
+    assert not thread.is_alive(), "the listener did not stop"
+    if not told.empty() and isinstance(failed := told.get(), BaseException):
+        raise failed
+
+
+@contextmanager
+def log_lines() -> Iterator[io.StringIO]:
+    """What the block logs, as JSON lines; the logging of the test run is put back after it."""
+    stream, root = io.StringIO(), logging.getLogger()
+    before = list(root.handlers)
+    configure(stream, "json", level=logging.DEBUG)
+    try:
+        yield stream
+    finally:
+        for handler in [h for h in root.handlers if h not in before]:
+            root.removeHandler(handler)
+
+
+def events(stream: io.StringIO) -> list[dict[str, Any]]:
+    """What was logged, parsed."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:
+    """Look at a condition until it holds; AssertionError that says `what` did not come."""
+    deadline = monotonic() + seconds
+    while not condition():
+        if monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}")
+        sleep(0.02)
+
+
+def open_files() -> int:
+    """File numbers that this process has open, without those of databases, which SQLite keeps for a while."""
+    links = []
+    for number in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of the folder itself
+            links.append(str(number.readlink()))
+    return sum(".sqlite" not in link for link in links)
+
+
+def data_set(folder: Path, **header: object) -> bytes:
+    """An encoded data set, as it goes over the wire; arguments of `write_xa`."""
+    return data_set_of(
+        write_xa(folder / f"made-{len(list(folder.iterdir()))}", **cast(dict[str, Any], header))
+    )
+
+
+def data_set_of(path: Path) -> bytes:
+    """What stands behind the File Meta Information of a file."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<I", content[140:144])  # (0002,0000) UL
+    return content[144 + length :]
+
+
+def digest(transfer_syntax: str, content: bytes) -> str:
+    """What the ledger has to say about a data set; not computed by our own code."""
+    return hashlib.sha256(transfer_syntax.encode() + b"\n" + content).hexdigest()
+
+
+def check_spool(layout: Layout) -> int:
+    """Assert that rows and files agree in every byte; the number of instances."""
+    rows = rows_of(layout)
+    for row in rows:
+        path = Path(row["path"])
+        syntax = str(dcmread(path, stop_before_pixels=True, specific_tags=[]).file_meta.TransferSyntaxUID)
+        assert digest(syntax, data_set_of(path)) == row["sha256"]
+        assert path.stat().st_size == row["bytes"]
+    spooled = {path for path in layout.spool.rglob("*") if path.is_file()}
+    assert spooled == {Path(row["path"]) for row in rows}
+    return len(rows)
+
+
+def resident_bytes(pid: int | None = None) -> int:
+    """Resident memory of a process."""
+    pages = int(Path(f"/proc/{pid or os.getpid()}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

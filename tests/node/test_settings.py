@@ -1,0 +1,355 @@
+"""Settings of a node: which make sense, and where the data go."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from platformdirs import user_data_path
+from pynetdicom._validators import validate_ae
+
+from casgan_dicom.config import collect, leaves
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.node.checks import PREFIX, load_node_settings, problems
+from casgan_dicom.node.settings import (
+    CompletionSettings,
+    DestinationSettings,
+    ListenerSettings,
+    NodeSettings,
+    PeerSettings,
+    RestartSettings,
+    RetrySettings,
+    WorkerSettings,
+)
+
+PEER = PeerSettings("CATHLAB1", "10.1.2.3")
+PACS = DestinationSettings("pacs", "10.1.2.4", 104, "ORTHANC")
+AE_WANTED = "1 to 16 ASCII characters, no backslash, no space at either end"
+YEAR = "more than 0 and at most 31536000 (a year)"
+
+
+def listener(**changes: Any) -> NodeSettings:  # noqa: ANN401  # fields of any type
+    """A node with another listener, and one peer."""
+    return NodeSettings(listener=ListenerSettings(**changes), peers=(PEER,))
+
+
+def sends_to(**changes: Any) -> NodeSettings:  # noqa: ANN401  # fields of any type
+    """A node with one destination."""
+    return NodeSettings(destinations=(replace(PACS, **changes),))
+
+
+def test_the_defaults_make_sense() -> None:
+    assert problems(NodeSettings()) == ()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        listener(port=0),
+        listener(port=65535, host="0.0.0.0"),
+        listener(host="::", max_connections=480, max_connections_per_address=480, min_free_bytes=0),
+        listener(host="node.example", ae_title="A B~16 CHARS LON"),
+        NodeSettings(listener=ListenerSettings(host="localhost")),
+        NodeSettings(listener=ListenerSettings(host="127.0.1.1")),
+        NodeSettings(listener=ListenerSettings(host="::1")),
+        NodeSettings(peers=(PEER, PeerSettings("CATHLAB1"), PeerSettings("CATHLAB1", "fd00::1"))),
+        NodeSettings(peers=(replace(PEER, quiet_seconds=2.0), PeerSettings("B", quiet_seconds=900.0))),
+        NodeSettings(completion=CompletionSettings(quiet_seconds=5, short_seconds=5, cap_seconds=5)),
+        NodeSettings(worker=WorkerSettings(devices=("cpu", "cuda:0", "cuda:10"), engine="torch", deaths=1)),
+        NodeSettings(retry=RetrySettings(first_seconds=300.0)),
+        NodeSettings(destinations=(PACS, replace(PACS, name="PACS"), replace(PACS, name="a" * 32))),
+        sends_to(calling_ae_title="ROBOT", host="fd00::2", port=1),
+    ],
+)
+def test_these_settings_make_sense(settings: NodeSettings) -> None:
+    assert problems(settings) == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (listener(port=65536), "listener.port is 65536, want 0 to 65535"),
+        (listener(port=-1), "listener.port is -1, want 0 to 65535"),
+        (listener(host=""), "listener.host is '', want an address or a name"),
+        (listener(host="10.0.0.1/8"), "listener.host is '10.0.0.1/8', want an address or a name"),
+        (
+            NodeSettings(listener=ListenerSettings(host="0.0.0.0")),
+            "listener.host is '0.0.0.0', want a loopback address, or [[peers]] that say who may send here",
+        ),
+        (
+            NodeSettings(listener=ListenerSettings(host="node")),
+            "listener.host is 'node', want a loopback address, or [[peers]] that say who may send here",
+        ),
+        (listener(max_connections=481), "listener.max_connections is 481, want 1 to 480"),
+        (
+            listener(max_connections=10, max_connections_per_address=11),
+            "listener.max_connections_per_address is 11, want at most listener.max_connections (10)",
+        ),
+        (
+            listener(max_connections_per_address=0),
+            "listener.max_connections_per_address is 0, want at least 1",
+        ),
+        (listener(max_instance_bytes=0), "listener.max_instance_bytes is 0, want at least 1"),
+        (listener(min_free_bytes=-1), "listener.min_free_bytes is -1, want at least 0"),
+        (
+            NodeSettings(peers=(PeerSettings("A", "10.1.2.300"),)),
+            "peers#1.address is '10.1.2.300', want an IP address, or nothing for any",
+        ),
+        (
+            NodeSettings(peers=(PEER, PeerSettings("A", "fd00::1"), PeerSettings("A", "FD00:0::1"))),
+            "peers#3 is 'A' from FD00:0::1, want no sender twice: peers#2 is it too",
+        ),
+        (
+            NodeSettings(peers=(PeerSettings("A"), PeerSettings("A"))),
+            "peers#2 is 'A' from any address, want no sender twice: peers#1 is it too",
+        ),
+        (
+            NodeSettings(peers=(replace(PEER, quiet_seconds=901.0),)),
+            "peers#1.quiet_seconds is 901, want at most completion.cap_seconds (900)",
+        ),
+        (
+            NodeSettings(peers=(replace(PEER, quiet_seconds=1.0),)),
+            "peers#1.quiet_seconds is 1, want at least completion.short_seconds (2)",
+        ),
+        (
+            NodeSettings(completion=CompletionSettings(quiet_seconds=1.0)),
+            "completion.quiet_seconds is 1, want at least completion.short_seconds (2)",
+        ),
+        (
+            NodeSettings(completion=CompletionSettings(cap_seconds=29.5)),
+            "completion.quiet_seconds is 30, want at most completion.cap_seconds (29.5)",
+        ),
+        (
+            NodeSettings(worker=WorkerSettings(bundle="")),
+            "worker.bundle is '', want the name of a bundle, or a folder",
+        ),
+        (
+            NodeSettings(worker=WorkerSettings(engine="onnx")),
+            "worker.engine is 'onnx', want one of auto, torch, openvino",
+        ),
+        (NodeSettings(worker=WorkerSettings(deaths=0)), "worker.deaths is 0, want at least 1"),
+        (
+            NodeSettings(worker=WorkerSettings(devices=())),
+            "worker.devices is (), want one or more of auto, cpu, cuda and cuda:N",
+        ),
+        (
+            NodeSettings(worker=WorkerSettings(devices=("cpu", "gpu"))),
+            "worker.devices is ('cpu', 'gpu'), want one or more of auto, cpu, cuda and cuda:N",
+        ),
+        (
+            NodeSettings(worker=WorkerSettings(devices=("cuda:01",))),
+            "worker.devices is ('cuda:01',), want one or more of auto, cpu, cuda and cuda:N",
+        ),
+        (
+            NodeSettings(worker=WorkerSettings(devices=("cuda", "cuda:0"))),
+            "worker.devices is ('cuda', 'cuda:0'), want each device once (cuda is cuda:0)",
+        ),
+        (
+            NodeSettings(retry=RetrySettings(first_seconds=301.0)),
+            "retry.first_seconds is 301, want at most retry.longest_seconds (300)",
+        ),
+        (
+            NodeSettings(restart=RestartSettings(longest_seconds=0.25)),
+            "restart.first_seconds is 0.5, want at most restart.longest_seconds (0.25)",
+        ),
+        (sends_to(port=0), "destinations#1.port is 0, want 1 to 65535"),
+        (sends_to(host="a b"), "destinations#1.host is 'a b', want an address or a name"),
+        (sends_to(ae_title=""), f"destinations#1.ae_title is '', want {AE_WANTED}"),
+        (sends_to(calling_ae_title=" "), f"destinations#1.calling_ae_title is ' ', want {AE_WANTED}"),
+        (
+            sends_to(name="a/b"),
+            "destinations#1.name is 'a/b', want 1 to 32 letters, digits, dashes and underscores",
+        ),
+        (
+            sends_to(name="a" * 33),
+            f"destinations#1.name is '{'a' * 33}', want 1 to 32 letters, digits, dashes and underscores",
+        ),
+        (
+            sends_to(name="a\n"),
+            "destinations#1.name is 'a\\n', want 1 to 32 letters, digits, dashes and underscores",
+        ),
+        (
+            NodeSettings(destinations=(PACS, replace(PACS, port=105))),
+            "destinations#2.name is 'pacs', want no name twice: destinations#1.name is it too",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_told(settings: NodeSettings, problem: str) -> None:
+    assert problems(settings) == (problem,)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf"), 4e7])
+@pytest.mark.parametrize("name", ["connect_seconds", "response_seconds"])
+def test_a_time_is_positive_and_finite(name: str, seconds: float) -> None:
+    assert problems(sends_to(**{name: seconds})) == (f"destinations#1.{name} is {seconds:g}, want {YEAR}",)
+
+
+def test_every_time_has_that_rule() -> None:
+    everything = NodeSettings(
+        peers=(replace(PEER, quiet_seconds=-1.0),),
+        destinations=(replace(PACS, connect_seconds=-1.0, response_seconds=-1.0),),
+    )
+    for name in ("completion", "retry", "restart"):
+        table = getattr(everything, name)
+        never = replace(table, **dict.fromkeys(dataclasses.asdict(table), -1.0))
+        everything = replace(everything, **{name: never})
+    times = [key for key, _ in leaves(everything) if "seconds" in key]
+
+    assert len(times) >= 11
+    assert sorted(problems(everything)) == sorted(f"{key} is -1, want {YEAR}" for key in times)
+
+
+@pytest.mark.parametrize(
+    "title", ["", " ", " " * 16, "A" * 17, "A\\B", "A\n", "A\x7f", "Ä", " A", "A ", "\t", "A\x00"]
+)
+def test_no_ae_title(title: str) -> None:
+    assert problems(listener(ae_title=title)) == (f"listener.ae_title is {title!r}, want {AE_WANTED}",)
+
+
+def test_an_ae_title_is_what_pynetdicom_takes_and_no_peer_trims() -> None:
+    """The oracle is another reading of PS3.5 6.2, over every character of Latin-1 in three places."""
+    for code in range(256):
+        for title in (chr(code), f"A{chr(code)}", f"A{chr(code)}B"):
+            theirs = validate_ae(title)[0] and title == title.strip(" ")
+            assert (problems(listener(ae_title=title)) == ()) is theirs, repr(title)
+
+
+@pytest.mark.parametrize(
+    ("own", "host"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "localhost"),
+        ("localhost", "::1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("10.1.2.9", "10.1.2.9"),
+        ("fd00::1", "FD00:0::1"),
+        ("node.example", "Node.Example"),
+    ],
+)
+def test_a_destination_that_is_the_node_itself_is_refused(own: str, host: str) -> None:
+    loop = DestinationSettings("loop", host, 11112, "CASGAN")
+    settings = NodeSettings(listener=ListenerSettings(host=own), peers=(PEER,), destinations=(PACS, loop))
+
+    (told,) = problems(settings)
+
+    assert told.startswith("destinations#2 is this node's own listener")
+
+
+@pytest.mark.parametrize(
+    ("own", "changes"),
+    [
+        ("127.0.0.1", {"port": 11113}),
+        ("127.0.0.1", {"ae_title": "OTHER"}),
+        ("127.0.0.1", {"host": "10.1.2.9"}),
+        ("10.1.2.9", {"host": "127.0.0.1"}),
+    ],
+)
+def test_a_neighbour_of_the_node_is_no_loop(own: str, changes: dict[str, Any]) -> None:
+    near = replace(DestinationSettings("pacs", "127.0.0.1", 11112, "CASGAN"), **changes)
+    assert (
+        problems(NodeSettings(listener=ListenerSettings(host=own), peers=(PEER,), destinations=(near,))) == ()
+    )
+
+
+def test_all_that_makes_no_sense_is_told_at_once() -> None:
+    settings = NodeSettings(
+        listener=ListenerSettings(host="0.0.0.0", port=-1), destinations=(replace(PACS, port=0),)
+    )
+    assert [told.partition(" ")[0] for told in problems(settings)] == [
+        "listener.port",
+        "destinations#1.port",
+        "listener.host",
+    ]
+
+
+# From files and variables.
+
+
+def told_by(
+    path: Path | None, environ: dict[str, str], overrides: dict[str, object] | None = None
+) -> list[str]:
+    """The problems in the error of loading, sorted."""
+    with pytest.raises(ConfigError) as caught:
+        load_node_settings(path, environ, overrides or {})
+    assert caught.value.hint
+    return sorted(caught.value.message.split("\n  ")[1:]) or [caught.value.message]
+
+
+def test_a_typing_error_and_a_wrong_range_are_told_in_one_error_with_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text("[listener]\nprot = 104\nport = 70000\n[retry]\nfirst_seconds = 'soon'")
+
+    told = told_by(path, {"CASGAN_NODE_WORKER_ENGINE": "onnx"}, {"worker.deaths": 0})
+
+    assert told == sorted(
+        [
+            f"{path}: unknown key 'listener.prot' (did you mean 'listener.port'?)",
+            f"{path}: retry.first_seconds is 'soon', want a number",
+            f"{path}: listener.port is 70000, want 0 to 65535",
+            "CASGAN_NODE_WORKER_ENGINE: worker.engine is 'onnx', want one of auto, torch, openvino",
+            "command line: worker.deaths is 0, want at least 1",
+        ]
+    )
+
+
+def test_a_rule_is_not_applied_to_a_value_that_could_not_be_read(tmp_path: Path) -> None:
+    """The default quiet time is below this short time, but it is not what the file wants."""
+    path = tmp_path / "node.toml"
+    path.write_text("[completion]\nshort_seconds = 45\nquiet_seconds = '60'")
+
+    assert told_by(path, {}) == [f"{path}: completion.quiet_seconds is '60', want a number"]
+
+
+def test_a_table_with_a_slip_of_the_pen_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text("[listener]\nhost = '0.0.0.0'\n[[peer]]\nae_title = 'A'")
+
+    assert told_by(path, {}) == [f"{path}: unknown key 'peer' (did you mean 'peers'?)"]
+
+
+def test_a_range_that_a_variable_breaks_against_a_default_names_the_variable() -> None:
+    assert told_by(None, {"CASGAN_NODE_COMPLETION_CAP_SECONDS": "10"}) == [
+        "CASGAN_NODE_COMPLETION_CAP_SECONDS: completion.quiet_seconds is 30, "
+        "want at most completion.cap_seconds (10)"
+    ]
+
+
+def test_an_option_wins_over_a_variable_and_that_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text("[listener]\nport = 1\nae_title = 'FILE'\nhost = '127.0.0.2'")
+    environ = {"CASGAN_NODE_LISTENER_PORT": "2", "CASGAN_NODE_LISTENER_AE_TITLE": "VARIABLE"}
+
+    loaded = load_node_settings(path, environ, {"listener.port": 3}).listener
+
+    assert (loaded.port, loaded.ae_title, loaded.host) == (3, "VARIABLE", "127.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("environ", "data"),
+    [
+        ({}, user_data_path("casgan-dicom") / "node"),
+        ({"CASGAN_DATA": ""}, user_data_path("casgan-dicom") / "node"),
+        ({"CASGAN_DATA": "/srv/casgan"}, Path("/srv/casgan/node")),
+        ({"CASGAN_DATA": "/srv/casgan", "CASGAN_NODE_DATA": "/srv/node"}, Path("/srv/node")),
+    ],
+)
+def test_the_data_folder_is_named_or_below_that_of_the_program(environ: dict[str, str], data: Path) -> None:
+    assert load_node_settings(None, environ).data == data
+
+
+def test_the_data_folder_of_the_file_wins_over_that_of_the_program(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text("data = '/srv/node'")
+    loaded = load_node_settings(tmp_path / "node.toml", {"CASGAN_DATA": "/srv/casgan"})
+    assert loaded.data == Path("/srv/node")
+
+
+def test_every_key_has_a_variable_of_its_own() -> None:
+    keys = [key for key, _ in leaves(NodeSettings()) if key not in ("peers", "destinations")]
+    names = [f"{PREFIX}_{key.upper().replace('.', '_')}" for key in keys]
+    assert len(set(names)) == len(names)
+    for key, name in zip(keys, names, strict=True):
+        reading = collect(NodeSettings, None, {name: "1"}, prefix=PREFIX)
+        assert reading.origins == {key: name}

@@ -1,0 +1,92 @@
+"""deploy/node.toml says what the code says: every key, its meaning and its default."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+from casgan_dicom.node import settings as module
+from casgan_dicom.node.checks import load_node_settings
+from casgan_dicom.node.settings import DestinationSettings, NodeSettings, PeerSettings
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "node.toml"
+
+
+def uncommented() -> str:
+    """The example with all its settings in force."""
+    return re.sub(r"^#(?=\[|\w+ = )", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def comments_above_settings() -> dict[str, str]:
+    """What the example says about each key and table: the comment above it."""
+    told: dict[str, str] = {}
+    table = comment = ""
+    for line in uncommented().splitlines():
+        if header := re.fullmatch(r"\[+(\w+)\]+", line):
+            told[header[1]], table, comment = comment, f"{header[1]}.", ""
+        elif setting := re.match(r"(\w+) = ", line):
+            told[table + setting[1]], comment = comment, ""
+        else:
+            comment = f"{comment} {line.removeprefix('#').strip()}".strip() if line else ""
+    return told
+
+
+def documented_fields(cls: type, prefix: str = "") -> dict[str, str]:
+    """The docstring under each field of the tree, by key; for a table, that of its class."""
+    (definition,) = ast.parse(inspect.getsource(cls)).body
+    assert isinstance(definition, ast.ClassDef)
+    told: dict[str, str] = {}
+    for field, below in zip(definition.body[1::2], definition.body[2::2], strict=True):
+        assert isinstance(field, ast.AnnAssign)
+        assert isinstance(field.target, ast.Name)
+        assert isinstance(below, ast.Expr)
+        assert isinstance(below.value, ast.Constant)
+        told[prefix + field.target.id] = " ".join(str(below.value.value).split())
+        inner = re.search(r"\w+Settings", annotation := ast.unparse(field.annotation))
+        if inner:
+            table: type = getattr(module, inner[0])
+            told |= documented_fields(table, f"{field.target.id}.")
+            if annotation == inner[0]:
+                told[field.target.id] = " ".join((table.__doc__ or "").split())
+    return told
+
+
+def test_the_example_as_it_is_changes_nothing() -> None:
+    assert load_node_settings(EXAMPLE, {}) == NodeSettings()
+
+
+def test_the_example_shows_every_key_with_its_default() -> None:
+    shown = tomllib.loads(uncommented())
+
+    assert shown.keys() == {field.name for field in dataclasses.fields(NodeSettings)}
+    for name in shown.keys() - {"data", "peers", "destinations"}:
+        defaults = dataclasses.asdict(getattr(NodeSettings(), name))
+        assert {k: tuple(v) if isinstance(v, list) else v for k, v in shown[name].items()} == defaults
+    for name, cls in (("peers", PeerSettings), ("destinations", DestinationSettings)):
+        (table,) = shown[name]
+        defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+        assert table.keys() == defaults.keys()
+        for key, default in defaults.items():
+            assert default in (dataclasses.MISSING, None, table[key]), key
+
+
+def test_the_example_with_everything_in_force_can_start_a_node(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(uncommented())
+
+    loaded = load_node_settings(path, {})
+
+    assert (len(loaded.peers), len(loaded.destinations)) == (1, 1)
+
+
+def test_the_example_says_of_every_key_what_the_code_says() -> None:
+    shown = comments_above_settings()
+    documented = documented_fields(NodeSettings)
+
+    assert shown.keys() == documented.keys()
+    for key, text in documented.items():
+        assert shown[key].startswith(text), key
