@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from casgan_dicom.cli.output import EXIT_CODES, show_json
+from casgan_dicom.cli.output import EXIT_CODES, json_option, show_json
 from casgan_dicom.convert import (
     ConvertOptions,
     Plan,
@@ -62,14 +62,7 @@ if TYPE_CHECKING:
     "--preview", is_flag=True, show_envvar=True, help="Write a contact sheet, OUT/<series uid>.png."
 )
 @click.option("--no-banner", is_flag=True, show_envvar=True, help="Burn no warning into the frames.")
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    envvar="CASGAN_CONVERT_JSON",
-    show_envvar=True,
-    help="Print the report as JSON.",
-)
+@json_option("CONVERT", "the report")
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Say what would be converted; write nothing.")
 @click.option(
     "--force",

@@ -13,7 +13,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from casgan_dicom.cli.output import make_folder, need_extra, say
+from casgan_dicom.cli.output import json_option, make_folder, need_extra, say
 from casgan_dicom.cli.training_data import parse_data
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.infer import Generator
@@ -79,14 +79,7 @@ PICTURES = 6
     show_envvar=True,
     help="Folder for the report; made if it is not there.",
 )
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    envvar="CASGAN_EVALUATE_JSON",
-    show_envvar=True,
-    help="Print the report as JSON.",
-)
+@json_option("EVALUATE", "the report")
 def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     *,
     bundles: tuple[str, ...],

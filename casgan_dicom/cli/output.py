@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from casgan_dicom.errors import CasganError, ConfigError, OutputError
+
+Callback = TypeVar("Callback", bound=Callable[..., Any])
 
 EXIT_CODES = """\b
 Exit codes:
@@ -21,6 +24,14 @@ Exit codes:
   5  configuration or bundle
 """
 """For the help of every command that converts."""
+
+
+def json_option(command: str, what: str = "the result") -> Callable[[Callback], Callback]:
+    """Give a command ``--json``, also read from ``CASGAN_<COMMAND>_JSON``; its parameter is ``as_json``."""
+    variable = f"CASGAN_{command}_JSON"
+    return click.option(
+        "--json", "as_json", is_flag=True, envvar=variable, show_envvar=True, help=f"Print {what} as JSON."
+    )
 
 
 def say(sentence: str) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 import click
 import numpy as np
 
-from casgan_dicom.cli.output import show_json
+from casgan_dicom.cli.output import json_option, show_json
 from casgan_dicom.cli.training_data import DataSpec, simulated_data
 from casgan_dicom.deliver import write_atomically
 from casgan_dicom.model.simulator.acceptance import ACCEPTANCE, failures, measure
@@ -115,14 +115,7 @@ class _Wanted:
 @click.option(
     "--check", is_flag=True, show_envvar=True, help="Measure the cines beside real ones; best with a dozen."
 )
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    envvar="CASGAN_SIMULATE_JSON",
-    show_envvar=True,
-    help="Print the report as JSON.",
-)
+@json_option("SIMULATE", "the report")
 @click.pass_context
 def simulate(  # noqa: PLR0913  # one parameter per option is how click calls
     ctx: click.Context,

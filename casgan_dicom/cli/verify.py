@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from casgan_dicom.cli.output import show_json
+from casgan_dicom.cli.output import json_option, show_json
 from casgan_dicom.errors import OutputError
 from casgan_dicom.verify import verify_file
 
@@ -16,14 +16,7 @@ from casgan_dicom.verify import verify_file
     "verify", epilog="\b\nExit codes:\n  0  no finding\n  2  wrong usage\n  3  at least one finding\n"
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    envvar="CASGAN_VERIFY_JSON",
-    show_envvar=True,
-    help="Print the findings as JSON.",
-)
+@json_option("VERIFY", "the findings")
 @click.pass_context
 def verify(ctx: click.Context, *, files: tuple[Path, ...], as_json: bool) -> None:
     """Check derived objects for what general validators do not see.

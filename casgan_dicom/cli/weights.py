@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from casgan_dicom.cli.output import need_extra, show_json
+from casgan_dicom.cli.output import json_option, need_extra, show_json
 from casgan_dicom.model.bundle import load_bundle
 from casgan_dicom.model.shelf import ALIASES, shipped_bundles
 
@@ -19,14 +19,7 @@ def weights() -> None:
 
 @weights.command()
 @click.argument("bundle", required=False)
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    envvar="CASGAN_WEIGHTS_INFO_JSON",
-    show_envvar=True,
-    help="Print JSON.",
-)
+@json_option("WEIGHTS_INFO")
 def info(*, bundle: str | None, as_json: bool) -> None:
     """Say what BUNDLE (a name or a folder) is; without it, list the shipped ones."""
     if bundle is None:

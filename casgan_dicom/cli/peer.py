@@ -1,0 +1,36 @@
+"""The arguments and options that name a peer, the same for every command that talks to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.node.peer import Peer
+
+Command = Callable[..., Any]
+
+
+def peer_arguments(command: Command) -> Command:
+    """Add HOST, PORT, -aec/--called and -aet/--calling, named as DCMTK names them."""
+    decorators = (
+        click.argument("host"),
+        click.argument("port", type=click.IntRange(1, 65535)),
+        click.option("-aec", "--called", required=True, show_envvar=True, help="AE title of the peer."),
+        click.option(
+            "-aet", "--calling", default="CASGAN", show_default=True, show_envvar=True, help="Our AE title."
+        ),
+    )
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+def peer_of(host: str, port: int, called: str, calling: str) -> Peer:
+    """The peer that the command line names; wrong usage if that cannot be one."""
+    try:
+        return Peer(host, port, called, calling)
+    except ConfigError as error:
+        raise click.UsageError(f"{error.message}; {error.hint}") from error

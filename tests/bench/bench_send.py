@@ -1,0 +1,112 @@
+"""What one instance costs to send to a stock Orthanc, with our socket options and without, in one run.
+
+bash tests/in_namespace.sh python -m tests.bench.bench_send [--instances 40] [--size 512] [--rounds 3]
+
+Without the options each message waits for delayed acknowledgements, on this side and on the other. DCMTK's
+storescu sends the same files for comparison, where it is installed. Orthanc writes each file to the disk
+(fsync) before it answers, as it comes out of the box.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from casgan_dicom.node.scu import Peer, SocketOptions, StoreResult, store
+from tests.factories import uid, write_xa
+from tests.namespace import in_own_namespace
+from tests.orthanc import Orthanc
+
+Send = Callable[[], None]
+
+
+def make_files(folder: Path, instances: int, size: int) -> list[Path]:
+    """Instances of one 16-bit frame of noise, `size` pixels square."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 4096, (instances, 1, size, size), dtype=np.uint16)
+    return [
+        write_xa(folder / f"{k}.dcm", frame, SOPInstanceUID=uid(f"sent {k}"))
+        for k, frame in enumerate(frames)
+    ]
+
+
+def ours(peer: Peer, files: Sequence[Path], options: SocketOptions) -> Send:
+    """Our own client; it raises unless everything is stored."""
+
+    def send() -> None:
+        results: list[StoreResult] = []
+        store(peer, files, results.append, options=options)
+        if [each.outcome for each in results] != ["stored"] * len(files):
+            raise RuntimeError("not everything was stored")
+
+    return send
+
+
+def storescu(program: str, peer: Peer, files: Sequence[Path]) -> Send:
+    """DCMTK's client."""
+    command = [program, "-aec", peer.ae_title, peer.host, str(peer.port), *map(str, files)]
+
+    def send() -> None:
+        subprocess.run(command, check=True, capture_output=True)
+
+    return send
+
+
+def measure(ways: dict[str, Send], pacs: Orthanc, instances: int, rounds: int) -> dict[str, float]:
+    """Milliseconds per instance of each way, association included: the median of interleaved rounds."""
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, send in ways.items():
+            pacs.delete_all()  # what it has already, it would not write again
+            start = time.perf_counter()
+            send()
+            spent[name].append((time.perf_counter() - start) / instances * 1e3)
+            if pacs.statistics().instances != instances:
+                raise RuntimeError("Orthanc does not hold what was sent")
+    return {name: float(np.median(values)) for name, values in spent.items()}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def main() -> None:
+    """Print the time per instance of each way, and the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--instances", type=int, default=40)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    if not in_own_namespace():
+        _say("not measured: Orthanc binds every address, so it needs tests/in_namespace.sh")
+        return
+    with tempfile.TemporaryDirectory() as name:
+        files = make_files(Path(name) / "files", args.instances, args.size)
+        with Orthanc.stock(Path(name) / "orthanc") as pacs:
+            peer = Peer("127.0.0.1", pacs.dicom_port, pacs.aet)
+            ways = {
+                "with our socket options": ours(peer, files, SocketOptions()),
+                "without them": ours(peer, files, SocketOptions(no_delay=False, quick_ack=False)),
+            }
+            if program := shutil.which("storescu"):
+                ways["DCMTK storescu"] = storescu(program, peer, files)
+            found = measure(ways, pacs, args.instances, args.rounds)
+    megabytes = 2 * args.size**2 / 1e6
+    _say(
+        f"{args.instances} instances of {megabytes:.2f} MB to a stock Orthanc, median of {args.rounds} rounds"
+    )
+    for way, milliseconds in found.items():
+        _say(f"  {way:<24} {milliseconds:8.1f} ms/instance")
+    _say(f"  ratio                    {found['without them'] / found['with our socket options']:8.1f}")
+
+
+if __name__ == "__main__":
+    main()
