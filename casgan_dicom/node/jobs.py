@@ -1,0 +1,263 @@
+"""Durable workflows: everything that we use of DBOS, and nothing of it anywhere else.
+
+A workflow is a function whose finished steps are remembered in a database: killed at any point, it goes on
+behind the last step that ended. Each workflow waits on a queue, and each process of the node listens to its
+own queues under a fixed name, so that a restart takes up exactly what this process had begun:
+
+    queue                 workflow     runs in
+    series.<device>       series       coordinator    the parent: has it converted, then delivered
+    convert.<device>      convert      worker         one series at a time for each device
+    send.<destination>    deliver      sender         one attempt at a time for each destination
+
+A workflow is named by the caller and starts once, however often it is enqueued. Arguments and results are
+JSON: ids, paths and digests, never pixels. The database is SQLite in WAL with synchronous=FULL. Nothing is
+sent to anybody's service: DBOS's console ("conductor") and telemetry stay off.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
+from sqlalchemy import event
+
+from casgan_dicom.log import get_logger
+
+APPLICATION_VERSION = "node-1"
+"""DBOS resumes only workflows of its own version: this changes when the steps of a workflow do."""
+POLLING_SECONDS = 0.25
+"""How often a process looks at its queues."""
+WATCH_SECONDS = 30.0
+"""How often it looks whether what should run does."""
+FORGET_AT_ONCE = 1000
+"""Workflows that are deleted in one transaction."""
+
+log = get_logger("jobs")
+
+Json = Any
+Workflow = Callable[..., Json]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue that a process listens to."""
+
+    name: str
+    """Its name."""
+    at_once: int
+    """Workflows that run at the same time in this process."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """A workflow that has not come to an end."""
+
+    workflow_id: str
+    """Its id."""
+    queue: str
+    """Where it waits, or came from."""
+    version: str
+    """Of the program that enqueued it."""
+
+
+def series_queue(device: str) -> str:
+    """Name of the queue of the parents of what a device converts."""
+    return f"series.{device}"
+
+
+def convert_queue(device: str) -> str:
+    """Name of the queue of a device."""
+    return f"convert.{device}"
+
+
+def send_queue(destination: str) -> str:
+    """Name of the queue of a destination."""
+    return f"send.{destination}"
+
+
+@contextmanager
+def serving(
+    database: Path, role: str, workflows: Mapping[str, Workflow], queues: Sequence[Queue]
+) -> Iterator[None]:
+    """Run workflows from `queues` until the block ends, those first that `role` had begun before.
+
+    Parameters
+    ----------
+    database
+        SQLite file that all processes of the node share; made if it is not there.
+    role
+        Fixed name of this process.
+    workflows
+        The functions, by the name that enqueues them.
+    queues
+        What to listen to.
+    """
+    config = DBOSConfig(
+        name="casgan-dicom",
+        system_database_url=f"sqlite:///{database}",
+        system_database_engine=_engine(database),
+        application_version=APPLICATION_VERSION,
+        executor_id=role,
+        serializer=DBOSPortableJSONSerializer(),
+        enable_otlp=False,
+        log_level="WARNING",
+        use_listen_notify=False,
+        notification_listener_polling_interval_sec=POLLING_SECONDS,
+    )
+    DBOS(config=config)
+    running: set[str] = set()
+    for name, function in workflows.items():
+        DBOS.workflow(name=name, max_recovery_attempts=None)(_or_die(_noted(function, running)))
+    DBOS.listen_queues([queue.name for queue in queues])
+    DBOS.launch()
+    for queue in queues:
+        DBOS.register_queue(
+            queue.name,
+            worker_concurrency=queue.at_once,
+            polling_interval_sec=POLLING_SECONDS,
+            on_conflict="always_update",
+        )
+    ended = threading.Event()
+    threading.Thread(target=_watch, args=[role, running, ended], daemon=True).start()
+    yield  # an exception is for the caller, who ends the process: `destroy` would wait for workflows
+    ended.set()
+    DBOS.destroy(destroy_registry=True)
+
+
+def enqueue(queue: str, workflow: str, workflow_id: str, *arguments: Json, delay: float = 0.0) -> None:
+    """Put a workflow on a queue, after so many seconds, unless one of this id was there before."""
+    _enqueue(queue, workflow, workflow_id, *arguments, delay=delay)
+
+
+def result_of(queue: str, workflow: str, workflow_id: str, *arguments: Json) -> Json:
+    """Put a child on a queue and wait for what it returns."""
+    return _enqueue(queue, workflow, workflow_id, *arguments).get_result(polling_interval_sec=POLLING_SECONDS)
+
+
+def step(name: str, function: Callable[..., Json], *arguments: Json) -> Json:
+    """Run a step of the current workflow, or return what it returned before a crash.
+
+    `function` may run again if the process dies before its result is written down: it must not mind. It
+    enqueues nothing. It returns what went wrong; if it raises, the process ends and the step runs again.
+    """
+    return DBOS.run_step({"name": name}, _or_die(function), *arguments)
+
+
+def pause(seconds: float) -> None:
+    """Let the current workflow sleep; after a crash, for what is left."""
+    DBOS.sleep(seconds)
+
+
+def live() -> list[Live]:
+    """Every workflow that waits or runs, in any process."""
+    found = DBOS.list_workflows(
+        status=["ENQUEUED", "DELAYED", "PENDING"], load_input=False, load_output=False
+    )
+    return [Live(each.workflow_id, each.queue_name or "", each.app_version or "") for each in found]
+
+
+def cancel(workflow_ids: Sequence[str]) -> None:
+    """Let workflows never run again."""
+    if workflow_ids:
+        DBOS.cancel_workflows(list(workflow_ids))
+
+
+def forget(before: datetime) -> int:
+    """Delete the steps of workflows that ended before then, some at a time; how many those were."""
+    ended = DBOS.list_workflows(
+        status=["SUCCESS", "CANCELLED"],
+        completed_before=before.astimezone(UTC).isoformat(),
+        limit=FORGET_AT_ONCE,
+        load_input=False,
+        load_output=False,
+    )
+    if ended:
+        DBOS.delete_workflows([each.workflow_id for each in ended])
+    return len(ended)
+
+
+def _noted(workflow: Workflow, running: set[str]) -> Workflow:
+    """A workflow whose id is in `running` while it runs."""
+
+    def run(*arguments: Json) -> Json:
+        name = DBOS.workflow_id or ""
+        running.add(name)
+        try:
+            return workflow(*arguments)
+        finally:
+            running.discard(name)
+
+    return run
+
+
+def _watch(role: str, running: set[str], ended: threading.Event) -> None:
+    """End the process if a workflow of it counts as running but does not: only a start takes it up again.
+
+    That happens when DBOS cannot write an outcome, or cannot read at its start, as on a full disk.
+    """
+    suspects: set[str] = set()
+    while not ended.wait(WATCH_SECONDS):
+        try:
+            found = DBOS.list_workflows(
+                status="PENDING", executor_id=role, load_input=False, load_output=False
+            )
+        except Exception as error:  # the database, again: look later
+            log.exception("workflows cannot be listed", error=error)
+            continue
+        lost = {each.workflow_id for each in found} - running
+        if lost & suspects:
+            log.error("workflows were lost, the process starts again", workflows=sorted(lost & suspects))
+            os._exit(os.EX_SOFTWARE)
+        suspects = lost
+
+
+def _or_die(function: Callable[..., Json]) -> Callable[..., Json]:
+    """`function`, but an exception ends the process.
+
+    Steps and workflows of ours return what went wrong. An exception means that a database could not be
+    written, or a bug; DBOS would write it down as the outcome for good. So the process dies, is started
+    again, and goes on behind the last step that finished.
+    """
+
+    def run(*arguments: Json) -> Json:
+        try:
+            return function(*arguments)
+        except Exception as error:
+            log.exception("workflow interrupted, the process starts again", error=error)
+            os._exit(os.EX_SOFTWARE)
+
+    return run
+
+
+def _enqueue(queue: str, workflow: str, workflow_id: str, *arguments: Json, delay: float = 0.0) -> Any:  # noqa: ANN401  # DBOS's handle
+    options = EnqueueOptions(
+        queue_name=queue,
+        workflow_name=workflow,
+        workflow_id=workflow_id,
+        app_version=APPLICATION_VERSION,
+    )
+    if delay > 0:
+        options["delay_seconds"] = delay
+    return DBOS.enqueue_workflow_with_options(options, *arguments)
+
+
+def _engine(database: Path) -> sqlalchemy.Engine:
+    """SQLite as DBOS wants it, and so that a commit is on the disk."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{database}")
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 30000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine

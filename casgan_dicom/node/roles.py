@@ -1,0 +1,135 @@
+"""One process of the node: which roles there are, and how a process is told what to do.
+
+    python -m casgan_dicom.node ROLE        listener, coordinator, worker.<device>, sender
+
+The supervisor (``service.py``) writes an `Order` to the standard input of the process and keeps that open:
+when it ends, the supervisor is gone, and the process ends too. The process answers with one line of JSON on
+its standard output: that it is ready, or what is wrong. Its log goes to standard error.
+
+An order is a pickle: it goes from a process to its own child, through a pipe that nobody else can write to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, TextIO
+
+from casgan_dicom.errors import CasganError
+from casgan_dicom.log import configure, get_logger
+from casgan_dicom.node.settings import NodeSettings
+
+log = get_logger("roles")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a process is told."""
+
+    settings: NodeSettings
+    """Of the node."""
+    recipe: str
+    """What decides a result besides the series: weights and options, see `receipts.job_id`."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a process answers, once."""
+
+    port: int | None = None
+    """Where the listener listens; None for other roles."""
+    error: str = ""
+    """What is wrong; empty if the process is ready."""
+    hint: str = ""
+    """What to try."""
+    exit_code: int = 0
+    """Of the error."""
+
+
+def roles(settings: NodeSettings) -> tuple[str, ...]:
+    """The processes of a node, in the order in which they start."""
+    workers = tuple(f"worker.{device}" for device in settings.worker.devices)
+    return ("coordinator", *workers, "sender", "listener")
+
+
+def run_role(role: str) -> int:
+    """Be one process of the node, until told to stop; the exit code."""
+    stop = _stop_signal()
+    configure()
+    order = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_wait_for_end_of_input, args=[stop], daemon=True).start()
+    answering = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # a library that prints shall not speak into our answer
+    try:
+        _run(role, order, stop, answering)
+    except CasganError as error:
+        _answer(answering, Answer(error=error.message, hint=error.hint, exit_code=error.exit_code))
+        return error.exit_code
+    except Exception as error:
+        log.exception("process ends, to be started again", error=error, role=role)
+        return os.EX_SOFTWARE
+    return 0
+
+
+def _run(role: str, order: Order, stop: threading.Event, answering: TextIO) -> None:
+    """Import what the role needs, and no more: only a worker may load torch."""
+    kind, _, device = role.partition(".")
+
+    def ready(port: int | None = None) -> None:
+        _answer(answering, Answer(port))
+
+    if kind == "listener":
+        from casgan_dicom.node.listener import run_listener  # noqa: PLC0415
+
+        run_listener(order.settings, order.recipe, ready, stop)
+    elif kind == "coordinator":
+        from casgan_dicom.node.coordinator import run_coordinator  # noqa: PLC0415
+
+        run_coordinator(order.settings, ready, stop)
+    elif kind == "worker":
+        from casgan_dicom.node.worker import run_worker  # noqa: PLC0415
+
+        run_worker(order.settings, device, ready, stop)
+    else:
+        from casgan_dicom.node.sender import run_sender  # noqa: PLC0415
+
+        run_sender(order.settings, ready, stop)
+
+
+def _stop_signal() -> threading.Event:
+    """An event that SIGTERM sets. Ctrl-C reaches every process of a terminal: the supervisor decides then."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        # Not set here: the handler runs inside the main thread, which may hold the lock of the event.
+        threading.Thread(target=stop.set).start()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return stop
+
+
+def _wait_for_end_of_input(stop: threading.Event) -> None:
+    while os.read(sys.stdin.fileno(), 4096):  # not through sys.stdin: its lock would be held at the end
+        pass
+    stop.set()
+
+
+def _answer(answering: TextIO, answer: Answer) -> None:
+    answering.write(json.dumps(vars(answer)) + "\n")
+    answering.flush()
+
+
+def parse_answer(line: bytes) -> Answer:
+    """Read what a process answered. Raises ValueError if that is no answer."""
+    fields: Any = json.loads(line)
+    try:
+        return Answer(**fields)
+    except TypeError as error:
+        raise ValueError("no answer") from error

@@ -1,0 +1,272 @@
+"""The supervisor: starts every process of the node, starts again what dies, stops all of them together.
+
+Nothing of value is in its memory, nor in that of its children: each of them may be killed at any time, and
+goes on from the disk. A process that dies is started again after a moment, longer each time it dies young.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pickle
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from time import monotonic, sleep, time
+
+from casgan_dicom import __version__
+from casgan_dicom.errors import CasganError, ConfigError
+from casgan_dicom.log import get_logger
+from casgan_dicom.model.shelf import weights_digest
+from casgan_dicom.node.ledger import Ledger
+from casgan_dicom.node.roles import Answer, Order, parse_answer, roles
+from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.spool import Layout
+from casgan_dicom.provenance import FORM
+
+STOP_SECONDS = 10.0
+"""How long processes may take to stop before they are killed."""
+LOCK_SECONDS = 2.0
+"""How long to wait for the data folder."""
+WATCH_SECONDS = 0.1
+"""Between two looks at the processes."""
+
+log = get_logger("service")
+
+
+class StartError(CasganError):
+    """A process of the node could not start; its own message and exit code."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.error, hint=answer.hint)
+        self.exit_code = answer.exit_code  # type: ignore[misc]  # that of the process's own error
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A node that runs."""
+
+    port: int
+    """Where it listens."""
+    pids: Mapping[str, int]
+    """Its processes, by role; a process that is started again gets another."""
+
+
+class _Child:
+    """One process, and its successors."""
+
+    def __init__(self, role: str, order: Order) -> None:
+        self.role = role
+        self._order = order
+        self._deaths = 0
+        self._start_at = 0.0
+        self._started_at = 0.0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process and hand it its order; its answer is still to be read."""
+        self._started_at = monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "casgan_dicom.node", self.role],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # it died at once; `answer` or the next look says so
+            pickle.dump(self._order, self.process.stdin)
+            self.process.stdin.flush()
+
+    def answer(self, stop: threading.Event) -> Answer:
+        """Wait until the process is ready, or `stop` is set. Raises StartError if it cannot start."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        while not select.select([self.process.stdout], [], [], WATCH_SECONDS)[0]:
+            if stop.is_set():
+                return Answer()
+        line = self.process.stdout.readline()
+        try:
+            answer = parse_answer(line)
+        except ValueError:
+            code = self.process.wait()
+            answer = Answer(error=f"{self.role} ended with code {code} before it was ready", exit_code=1)
+        if answer.error:
+            raise StartError(answer)
+        return answer
+
+    def keep_alive(self, now: float, stop: threading.Event) -> None:
+        """Start the process again if it died and its time of waiting is over."""
+        assert self.process is not None
+        code = self.process.poll()
+        if code is None:
+            return
+        if self._start_at <= self._started_at:
+            restart = self._order.settings.restart
+            young = now - self._started_at < restart.longest_seconds
+            self._deaths = self._deaths + 1 if young else 1
+            wait = min(restart.first_seconds * 2.0 ** min(self._deaths - 1, 60), restart.longest_seconds)
+            self._start_at = now + wait
+            log.error("process died", role=self.role, code=code, starts_again_in=wait)
+        elif now >= self._start_at:
+            self._start_again(now, stop)
+
+    def _start_again(self, now: float, stop: threading.Event) -> None:
+        self.close()
+        try:
+            self.start()
+        except OSError as error:  # no memory or no process to be had now
+            self._started_at, self._start_at = now - 1, now + self._order.settings.restart.longest_seconds
+            log.exception("process cannot be started now", error=error, role=self.role)
+            return
+        assert self.process is not None
+        threading.Thread(target=self._read_late_answer, args=[self.process, stop], daemon=True).start()
+
+    def _read_late_answer(self, process: subprocess.Popen[bytes], stop: threading.Event) -> None:
+        """Log what a process says that was started again; it must not hold up the others."""
+        try:
+            self.answer(stop)
+        except StartError as error:
+            log.error("process cannot start", role=self.role, reason=error.message)
+        else:
+            log.info("process started again", role=self.role, process=process.pid)
+
+    def close(self) -> None:
+        """Close our ends of its pipes: the end of its input tells it to stop."""
+        if self.process is None:
+            return
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+
+def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threading.Event) -> None:
+    """Run a node until `stop` is set.
+
+    Parameters
+    ----------
+    settings
+        Of the node.
+    on_ready
+        Called once, when every process is ready and the listener listens.
+    stop
+        Ends the node: processes are told to stop, and killed after `STOP_SECONDS`.
+
+    Raises
+    ------
+    ConfigError
+        The data folder cannot be used, or another node uses it.
+    WeightsError
+        The bundle is not there.
+    StartError
+        A process cannot start, e.g. because the port is taken.
+    """
+    order = Order(settings, _recipe(settings))
+    layout = Layout(settings.data)
+    with _alone_in(layout):
+        ledger = Ledger(layout.ledger)  # made here, so that no process waits for another to make it
+        register = _Register(ledger)
+        children = [_Child(role, order) for role in roles(settings)]
+        try:
+            for child in children:
+                child.start()
+            answers = {child.role: child.answer(stop) for child in children}
+            register.note(_pids(children))
+            on_ready(Ready(answers["listener"].port or 0, _pids(children)))
+            while not stop.wait(WATCH_SECONDS):
+                for child in children:
+                    child.keep_alive(monotonic(), stop)
+                register.note(_pids(children))
+        finally:
+            _stop_all(children)
+            register.note({})
+            ledger.close()
+
+
+def _recipe(settings: NodeSettings) -> str:
+    """What decides a result besides the series. Raises WeightsError if the bundle is not there."""
+    return f"{weights_digest(settings.worker.bundle)} {__version__} {FORM}"
+
+
+@contextmanager
+def _alone_in(layout: Layout) -> Iterator[None]:
+    """Hold the data folder: two nodes in one would sweep each other's files."""
+    try:
+        layout.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"data folder {layout.data}: cannot be written ({error.strerror})",
+            hint="set `data` in the configuration, or CASGAN_NODE_DATA, to a folder that can",
+        ) from error
+    try:
+        _lock(handle, layout)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, layout: Layout) -> None:
+    """Lock the data folder; who looks whether it is locked holds it for a moment (``overview.py``)."""
+    deadline = monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if monotonic() > deadline:
+                raise ConfigError(
+                    f"data folder {layout.data}: another node runs on it",
+                    hint="stop that one, or give this one a data folder of its own",
+                ) from error
+            sleep(WATCH_SECONDS)
+
+
+def _pids(children: Sequence[_Child]) -> dict[str, int]:
+    """Processes that are alive, by role."""
+    processes = {child.role: child.process for child in children}
+    return {role: each.pid for role, each in processes.items() if each is not None and each.poll() is None}
+
+
+class _Register:
+    """The table of processes in the ledger, written when it changes."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._known: dict[str, int] = {}
+
+    def note(self, pids: dict[str, int]) -> None:
+        """Write down who runs now."""
+        if pids == self._known:
+            return
+        try:
+            with self._ledger.transaction() as db:
+                db.execute("DELETE FROM processes")
+                for role, pid in pids.items():
+                    db.execute("INSERT INTO processes VALUES (?, ?, ?)", [role, pid, time()])
+        except sqlite3.Error as error:  # a full disk: the processes are more important than the list of them
+            log.exception("list of processes cannot be written", error=error)
+            return
+        self._known = dict(pids)
+
+
+def _stop_all(children: Sequence[_Child]) -> None:
+    """Tell every process to stop, the listener first; kill what does not."""
+    alive = [child.process for child in reversed(children) if child.process is not None]
+    for process in alive:
+        process.send_signal(signal.SIGTERM)
+    deadline = monotonic() + STOP_SECONDS
+    for process in alive:
+        try:
+            process.wait(max(0.0, deadline - monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("process killed, it did not stop", process=process.pid)
+            process.kill()
+            process.wait()
+    for child in children:
+        child.close()

@@ -1,0 +1,252 @@
+"""``casgan-dicom node``: starting, stopping, looking and trying again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from casgan_dicom.cli import cli
+from casgan_dicom.node.deliveries import Attempt, Deliveries, Delivery, Derived
+from casgan_dicom.node.joblist import JobList
+from casgan_dicom.node.ledger import Ledger
+from casgan_dicom.node.receipts import Receipts
+from casgan_dicom.node.spool import Layout
+from tests.factories import uid
+from tests.model.bundles import write_bundle
+from tests.node.ledgers import received
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "casgan-dicom"
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data folder of a node that has stopped: one job done, one undelivered, one failed."""
+    folder = tmp_path / "node"
+    monkeypatch.setenv("CASGAN_NODE_DATA", str(folder))
+    folder.mkdir()
+    ledger = Ledger(Layout(folder).ledger)
+    jobs, deliveries = JobList(ledger), Deliveries(ledger)
+    for k, name in enumerate(("done", "undelivered", "failed")):
+        job = Receipts(ledger, "w").enter(received(name, series=name), float(k)).job
+        if name == "failed":
+            jobs.enter(job, "failed", 10.0 + k, ["unexpected RuntimeError, see the log"])
+            continue
+        derived = Derived(uid(f"derived {name}"), uid(f"to {name}"), Path(f"/outbox/{name}.dcm"), "0" * 64, 3)
+        deliveries.put(job, [derived], ["pacs"], 10.0 + k)
+        end = Attempt("sent", "") if name == "done" else Attempt("dead", "refused with status 0xC000")
+        deliveries.attempted(Delivery(job, "pacs", 1), end, 10.0 + k)
+    ledger.close()
+    return folder
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["node", *arguments])
+
+
+def ids() -> dict[str, str]:
+    """Job ids by state."""
+    return {row["state"]: row["job"] for row in json.loads(run("jobs", "--json").stdout)}
+
+
+def test_status_counts_what_there_is(data: Path) -> None:
+    status = json.loads(run("status", "--json").stdout)
+
+    assert status["processes"] == {}
+    assert status["jobs"] == {"done": 1, "failed": 1, "undelivered": 1}
+    assert status["deliveries"] == {"pacs": {"dead": 1, "sent": 1}}
+    assert (status["instances"], status["quarantined_instances"]) == (3, 0)
+    assert status["data"] == str(data)
+    assert status["free_bytes"] > 0
+
+
+def test_status_is_readable(data: Path) -> None:
+    text = run("status").stdout
+
+    assert "none: the node is stopped" in text
+    assert "pacs: 1 dead, 1 sent" in text
+
+
+def test_jobs_are_listed_with_their_reasons_the_latest_first(data: Path) -> None:
+    rows = json.loads(run("jobs", "--json").stdout)
+    shown = run("jobs")
+
+    assert [row["state"] for row in rows] == ["failed", "undelivered", "done"]
+    assert rows[0]["reasons"] == ["unexpected RuntimeError, see the log"]
+    assert rows[1]["deliveries"][0]["reason"] == "refused with status 0xC000"
+    assert "pacs: refused with status 0xC000" in shown.stderr
+    assert rows[1]["job"] in shown.stdout
+
+
+def test_jobs_can_be_chosen_by_state_and_number(data: Path) -> None:
+    assert len(json.loads(run("jobs", "--json", "--limit", "2").stdout)) == 2
+    assert [row["state"] for row in json.loads(run("jobs", "--json", "--state", "done").stdout)] == ["done"]
+
+
+def test_retry_takes_up_everything_that_ended_badly(data: Path) -> None:
+    before = ids()
+
+    again = json.loads(run("retry", "--json").stdout)
+
+    assert again == {
+        "conversions": [before["failed"]],
+        "deliveries": [{"job": before["undelivered"], "destination": "pacs"}],
+    }
+    assert set(ids()) == {"queued", "delivering", "done"}
+    assert "nothing to try again" in run("retry").stderr
+
+
+def test_retry_of_one_job_leaves_the_others(data: Path) -> None:
+    before = ids()
+
+    shown = run("retry", before["undelivered"])
+
+    assert shown.stdout == f"{before['undelivered']}  send to pacs\n"
+    assert set(ids()) == {"failed", "delivering", "done"}
+
+
+def test_an_unknown_job_is_said_and_nothing_is_tried_again(data: Path) -> None:
+    shown = run("retry", "0123456789abcdef", ids()["failed"])
+
+    assert shown.exit_code == 5
+    assert "no job 0123456789abcdef" in shown.stderr
+    assert set(ids()) == {"failed", "undelivered", "done"}
+
+
+@pytest.mark.parametrize("command", ["status", "jobs", "retry"])
+def test_a_folder_without_a_node_is_said_and_not_made(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASGAN_NODE_DATA", str(tmp_path / "nowhere"))
+
+    shown = run(command)
+
+    assert shown.exit_code == 5
+    assert "no node has run on this data folder" in shown.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_every_mistake_in_the_configuration_is_named_at_once(tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text('[listener]\nprot = 104\nae_title = "A TITLE THAT IS TOO LONG"\n')
+
+    shown = run("--config", str(config))
+
+    assert shown.exit_code == 5
+    assert "prot" in shown.stderr
+    assert "port" in shown.stderr
+    assert "A TITLE THAT IS TOO LONG" in shown.stderr
+
+
+@contextmanager
+def started(data: Path, bundle: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """The command, which has said that it listens or has ended."""
+    variables = {
+        "CASGAN_NODE_DATA": str(data),
+        "CASGAN_NODE_WORKER_BUNDLE": str(bundle),
+        "CASGAN_NODE_WORKER_ENGINE": "torch",
+        "CASGAN_NODE_LISTENER_PORT": "0",
+        **settings,
+    }
+    process = subprocess.Popen(
+        [str(PROGRAM), "node"], env=os.environ | variables, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        yield process
+        process.kill()
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    """What it said on stderr up to a line with `words`, or to the end."""
+    assert process.stderr is not None
+    text = ""
+    for line in process.stderr:
+        text += line
+        if words in line:
+            break
+    return text
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended; nobody may have asked yet how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_node_says_what_it_does_and_stops_when_told(number: signal.Signals, tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+
+    with started(tmp_path / "node", bundle) as node:
+        said = read_until(node, "stop:")
+        node.send_signal(number)
+        rest = read_until(node, "casgan-dicom node: stopped")
+        assert node.wait(60) == 0
+
+    assert "CASGAN listens on 127.0.0.1:" in said
+    assert str(tmp_path / "node" / "outbox") in said
+    assert "casgan-dicom node: stopped" in rest
+
+
+def test_no_process_outlives_a_supervisor_that_was_killed(tmp_path: Path) -> None:
+    with started(tmp_path / "node", write_bundle(tmp_path / "bundle")) as node:
+        read_until(node, "stop:")
+        ledger = Ledger(Layout(tmp_path / "node").ledger)
+        with ledger.reading() as db:
+            pids = [row["pid"] for row in db.execute("SELECT pid FROM processes")]
+        ledger.close()
+        node.kill()
+        read_until(node, "never said: every process that holds stderr has to end first")
+
+    assert len(pids) == 4
+    assert [pid for pid in pids if runs(pid)] == []
+
+
+def test_a_port_in_use_ends_the_node_with_its_number(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+
+        with started(
+            tmp_path / "node", write_bundle(tmp_path / "bundle"), CASGAN_NODE_LISTENER_PORT=port
+        ) as node:
+            said = read_until(node, "never said")
+            assert node.wait(60) == 5
+
+    assert "in use" in said
+    assert port in said
+    assert "Traceback" not in said
+
+
+def test_two_nodes_never_share_a_data_folder(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+
+    with started(tmp_path / "node", bundle) as first:
+        read_until(first, "stop:")
+        with started(tmp_path / "node", bundle) as second:
+            said = read_until(second, "never said")
+            assert second.wait(60) == 5
+        first.terminate()
+        assert first.wait(60) == 0
+
+    assert "another node runs on it" in said
+
+
+def test_an_unknown_bundle_ends_the_node_before_it_listens(tmp_path: Path) -> None:
+    with started(tmp_path / "node", tmp_path / "nowhere") as node:
+        said = read_until(node, "never said")
+        assert node.wait(60) == 5
+
+    assert "bundle 'nowhere'" in said

@@ -1,0 +1,114 @@
+"""R3: kill -9 of worker and sender at random moments of their work, and what the archive holds after that.
+
+Short: 6 series, 10 kills. Long (--soak): 50 series, 100 kills.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+from casgan_dicom.convert import ConvertOptions, convert_series
+from casgan_dicom.model.infer import Generator
+from casgan_dicom.node.overview import JobRow
+from casgan_dicom.node.spool import Layout
+from tests.fake_pacs import FakePacs
+from tests.faults.modality import cine, send_until_stored
+from tests.node.nodes import Node, bundle_in, destination, node_settings, running_node
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much a test does."""
+
+    series: int
+    kills: int
+
+
+SHORT, LONG = Extent(6, 10), Extent(50, 100)
+FRAMES = 24
+
+
+def test_after_kills_of_worker_and_sender_the_archive_holds_exactly_what_was_expected(
+    tmp_path: Path, soak: bool
+) -> None:
+    extent, chance = LONG if soak else SHORT, random.Random(3)
+    sources = [cine(tmp_path / "sent", f"run {k}", frames=FRAMES) for k in range(2 * extent.series)]
+    expected, pace = expected_objects(tmp_path, sources)
+
+    with FakePacs() as pacs, running_node(node_settings(tmp_path, destination("pacs", pacs))) as node:
+        killed: Counter[str] = Counter()
+        sent = extent.series
+        send_until_stored(node.port, sources[:sent])
+        while killed.total() < extent.kills:
+            role = chance.choices(["worker.cpu", "sender"], [0.7, 0.3])[0]
+            killed[role] += kill_at_work(node, pacs, role, chance.uniform(0, 2 * pace[role]))
+            if all(row.state == "done" for row in node.jobs()):  # too fast: give it more to do
+                send_until_stored(node.port, [sources[sent]])
+                sent += 1
+        rows = node.wait_until_settled(sent, seconds=600)
+        requests, stored = pacs.requests, pacs.stored
+
+    quarantined = [row.reasons for row in rows if row.state == "quarantined"]
+    expected = {uid: digest for uid, digest in expected.items() if uid in made_of(rows)}
+    assert quarantined == []
+    assert [row.state for row in rows] == ["done"] * sent
+    assert stored == expected
+    assert len(stored) == sent
+    assert max(requests.values()) <= 1 + killed["sender"]
+    repeated = sum(requests.values()) - len(requests)
+    assert repeated <= killed["sender"]
+    sys.stdout.write(
+        f"\nR3: {sent} series of {FRAMES} frames, {killed['worker.cpu']} kills of the worker and "
+        f"{killed['sender']} of the sender: {len(stored)} objects in the archive, all as expected, "
+        f"{repeated} C-STORE requests repeated\n"
+    )
+
+
+def expected_objects(folder: Path, sources: Sequence[Path]) -> tuple[dict[str, str], dict[str, float]]:
+    """What the command makes without any node, and how long a process works on a series.
+
+    Digest of Pixel Data by SOP Instance UID; seconds by role.
+    """
+    generator = Generator.load(bundle_in(folder), device="cpu", engine="torch")
+    started = monotonic()
+    report = convert_series(sources, generator, ConvertOptions(), folder / "expected")
+    assert len(report.outputs) == len(sources)
+    digests = {output.sop_instance_uid: output.pixel_sha256 for output in report.outputs}
+    return digests, {"worker.cpu": (monotonic() - started) / len(sources), "sender": 0.02}
+
+
+def made_of(rows: Sequence[JobRow]) -> set[str]:
+    """SOP Instance UIDs of derived objects: the names of their files."""
+    return {Path(path).stem for row in rows for path in row.derived}
+
+
+def kill_at_work(node: Node, pacs: FakePacs, role: str, after: float) -> int:
+    """Kill a process some time after it has begun something; 0 if it had nothing to do for a while."""
+    if not _works(node, pacs, role):
+        return 0
+    sleep(after)
+    with suppress(ProcessLookupError):
+        os.kill(node.pid(role), signal.SIGKILL)
+        return 1
+    return 0
+
+
+def _works(node: Node, pacs: FakePacs, role: str) -> bool:
+    """Wait a moment until a process has begun something."""
+    notes, before, deadline = Layout(node.settings.data).work / "cpu", pacs.associations, monotonic() + 15
+    while monotonic() < deadline and any(row.state != "done" for row in node.jobs()):
+        if role == "sender" and pacs.associations > before:
+            return True
+        if role != "sender" and notes.is_dir() and any(notes.iterdir()):
+            return True
+        sleep(0.002)
+    return False

@@ -1,0 +1,205 @@
+"""R8 and R9: senders that misbehave, and archives that do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from casgan_dicom.node.deliveries import Deliveries
+from casgan_dicom.node.settings import NodeSettings
+from tests.factories import uid
+from tests.fake_pacs import NORMAL, Behaviour, FakePacs, abort, answer, hang, ignore, reject, reset
+from tests.faults.modality import cine, send, send_until_stored, stills
+from tests.node.nodes import Node, destination, node_settings, running_node, wait_for
+
+
+@pytest.fixture
+def pacs() -> Iterator[FakePacs]:
+    with FakePacs() as running:
+        yield running
+
+
+@pytest.fixture
+def archive() -> Iterator[FakePacs]:
+    with FakePacs() as running:
+        yield running
+
+
+FAULTS: dict[str, Behaviour | None] = {
+    "refuses connections": None,
+    "does not answer the association": ignore(),
+    "rejects the called AE title": reject(1, 1, 7),
+    "is busy": reject(2, 3, 2),
+    "is out of resources": answer(0xA700),
+    "hangs": hang(),
+    "aborts": abort(),
+    "resets in mid-request": reset("request"),
+    "resets in mid-response": reset("response"),
+}
+
+
+def test_every_fault_of_an_archive_ends_with_everything_delivered_and_blocks_no_other(
+    pacs: FakePacs, archive: FakePacs, tmp_path: Path
+) -> None:
+    settings = node_settings(tmp_path, destination("pacs", pacs), destination("archive", archive))
+    with running_node(settings) as node:
+        for k, (name, fault) in enumerate(FAULTS.items(), 1):
+            _break(pacs, fault)
+            send(node.port, [cine(tmp_path / "sent", name, frames=40)])
+
+            wait_for(lambda k=k: len(archive.stored) == k, f"delivery to the other archive: {name}")  # type: ignore[misc]
+            wait_for(lambda: _tries(node) >= 2, f"a second attempt: {name}")
+            _repair(pacs, fault)
+            rows = node.wait_until_settled(k)
+            assert [row.state for row in rows] == ["done"] * k, name
+
+    assert pacs.stored == archive.stored
+    assert len(pacs.stored) == len(FAULTS)
+
+
+def _break(pacs: FakePacs, fault: Behaviour | None) -> None:
+    if fault is None:
+        pacs.close_port()
+    else:
+        pacs.behaviour = fault
+
+
+def _repair(pacs: FakePacs, fault: Behaviour | None) -> None:
+    if fault is None:
+        pacs.open_port()
+    else:
+        pacs.behaviour = NORMAL
+
+
+def _tries(node: Node) -> int:
+    """Attempts of the latest job at the archive that is broken."""
+    return next(each.attempts for each in node.jobs()[-1].deliveries if each.destination == "pacs")
+
+
+def test_a_warning_counts_as_stored(pacs: FakePacs, tmp_path: Path) -> None:
+    pacs.behaviour = answer(0xB000)
+
+    with running_node(node_settings(tmp_path, destination("pacs", pacs))) as node:
+        send(node.port, [cine(tmp_path / "sent", "a")])
+        (row,) = node.wait_until_settled(1)
+
+    assert row.state == "done"
+    assert list(pacs.requests.values()) == [1]
+
+
+def test_what_is_refused_for_good_is_a_dead_letter_until_it_is_tried_again(
+    pacs: FakePacs, tmp_path: Path
+) -> None:
+    pacs.behaviour = answer(0xC000)
+
+    with running_node(node_settings(tmp_path, destination("pacs", pacs))) as node:
+        send(node.port, [cine(tmp_path / "sent", "a")])
+        (row,) = node.wait_until_settled(1)
+        assert (row.state, row.deliveries[0].state) == ("undelivered", "dead")
+        assert "0xC000" in row.deliveries[0].reason
+        assert pacs.stored == {}
+        pacs.behaviour = NORMAL
+        Deliveries(node.ledger).retry([row.job], 0.0)
+        wait_for(lambda: node.jobs()[0].state == "done", "the delivery after the retry")
+
+    assert list(pacs.requests.values()) == [2]
+    assert len(pacs.stored) == 1
+
+
+def test_an_archive_that_stays_away_too_long_makes_a_dead_letter(pacs: FakePacs, tmp_path: Path) -> None:
+    settings = node_settings(tmp_path, destination("pacs", pacs))
+    impatient = replace(settings, retry=replace(settings.retry, give_up_seconds=1.5))
+    pacs.close_port()
+
+    with running_node(impatient) as node:
+        send(node.port, [cine(tmp_path / "sent", "a")])
+        (row,) = node.wait_until_settled(1)
+
+    assert (row.state, row.deliveries[0].state) == ("undelivered", "dead")
+    assert row.deliveries[0].attempts >= 2
+
+
+def test_waiting_deliveries_survive_a_restart_of_the_node(pacs: FakePacs, tmp_path: Path) -> None:
+    settings = node_settings(tmp_path, destination("pacs", pacs))
+    pacs.close_port()
+    with running_node(settings) as node:
+        send(node.port, [cine(tmp_path / "sent", "a")])
+        node.wait_for_attempts(1)
+
+    pacs.open_port()
+    with running_node(settings) as node:
+        (row,) = node.wait_until_settled(1)
+
+    assert row.state == "done"
+    assert list(pacs.requests.values()) == [1]
+
+
+def test_duplicates_disorder_and_four_senders_at_once_give_one_conversion_for_each_series(
+    pacs: FakePacs, tmp_path: Path
+) -> None:
+    names = ["a", "b", "c", "d"]
+    runs = {name: stills(tmp_path / "sent" / name, name, 6) for name in names}
+    settings = node_settings(tmp_path, destination("pacs", pacs))
+
+    with running_node(_patient(settings)) as node:
+        senders = [threading.Thread(target=_send_one_by_one, args=[node.port, name, runs]) for name in names]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join()
+        rows = node.wait_until_settled(len(names))
+
+    assert sorted((row.series_uid, row.instances, row.state) for row in rows) == sorted(
+        (uid(f"series {name}"), 6, "done") for name in names
+    )
+    assert list(pacs.requests.values()) == [1] * len(names)
+
+
+def _patient(settings: NodeSettings) -> NodeSettings:
+    """Quiet long enough for senders that make one association for each instance, on a busy machine."""
+    return replace(settings, completion=replace(settings.completion, quiet_seconds=6.0, short_seconds=6.0))
+
+
+def _send_one_by_one(port: int, first: str, runs: dict[str, list[Path]]) -> None:
+    """Send the instances of all series backwards, this sender's own first, each in its own association."""
+    order = sorted(runs, key=lambda name: name != first)
+    for k in reversed(range(6)):
+        for name in order:
+            send_until_stored(port, [runs[name][k]], ae_title=f"LAB{first.upper()}")
+
+
+def test_a_late_instance_makes_a_second_revision_that_names_the_first(pacs: FakePacs, tmp_path: Path) -> None:
+    run = stills(tmp_path / "sent", "a", 6)
+
+    with running_node(node_settings(tmp_path, destination("pacs", pacs))) as node:
+        send(node.port, run[:5])
+        node.wait_until_settled(1)
+        send(node.port, run[5:] + run[:2])
+        rows = node.wait_until_settled(2)
+
+    assert [(row.revision, row.instances, row.state) for row in rows] == [(1, 5, "done"), (2, 1, "done")]
+    first, second = (Path(row.derived[0]) for row in rows)
+    assert f"supersedes series {first.parent.name}".encode() in second.read_bytes()
+    assert first.parent.name != second.parent.name
+    assert len(pacs.stored) == 2
+
+
+def test_what_an_archive_does_not_take_now_holds_up_nothing_else_that_goes_there(
+    pacs: FakePacs, tmp_path: Path
+) -> None:
+    settings = node_settings(tmp_path, destination("pacs", pacs))
+    patient = replace(settings, retry=replace(settings.retry, first_seconds=3000, longest_seconds=3000))
+    pacs.behaviour = answer(0xA700, times=1)
+
+    with running_node(replace(patient, retry=replace(patient.retry, give_up_seconds=9000))) as node:
+        send(node.port, [cine(tmp_path / "sent", "a")])
+        node.wait_for_attempts(1)
+        send(node.port, [cine(tmp_path / "sent", "b")])
+        node.wait_until_settled(1)
+        states = [row.state for row in node.jobs()]
+
+    assert states == ["delivering", "done"]

@@ -1,0 +1,114 @@
+"""What a node says and to whom: patient data only in DICOM files, connections only to its destinations."""
+
+from __future__ import annotations
+
+import os
+import re
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from casgan_dicom.errors import PeerError
+from casgan_dicom.node.ledger import Ledger
+from casgan_dicom.node.overview import list_jobs
+from casgan_dicom.node.spool import Layout
+from tests.factories import uid
+from tests.fake_pacs import FakePacs, answer
+from tests.faults.modality import cine, send
+from tests.node.nodes import config, program, wait_for
+from tests.programs import find_program
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "casgan-dicom"
+PATIENT: dict[str, Any] = {
+    "PatientName": "Zyxwvut^Qwerty",
+    "PatientID": "ZYX-778899",
+    "PatientBirthDate": "19370711",
+    "OtherPatientIDs": "OTHER-445566",
+    "PatientAddress": "Nowhere Lane 17",
+    "AccessionNumber": "ACC-112233",
+    "ReferringPhysicianName": "Refer^Physician",
+    "InstitutionName": "Hospital of Nowhere",
+    "StudyDescription": "Study of Nobody",
+    "PatientComments": "comment on nobody",
+}
+"""Header fields, each with a value that occurs nowhere else."""
+THIS_MACHINE = {"127.0.0.1", "::1", "0.0.0.0", "::"}
+"""The last two occur when a name is looked up: the C library asks the kernel, and sends nothing."""
+
+
+def states(folder: Path) -> list[str]:
+    ledger = Ledger(Layout(folder / "node").ledger)
+    try:
+        return sorted(row.state for row in list_jobs(ledger))
+    finally:
+        ledger.close()
+
+
+def everything_but_dicom(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Names of all files of a node, and the content of those that are not DICOM."""
+    for path in sorted((folder / "node").rglob("*")):
+        yield f"name of {path}", os.fsencode(path)
+        if path.is_file() and path.suffix != ".dcm":
+            yield str(path), path.read_bytes()
+
+
+def test_patient_data_is_in_dicom_files_and_nowhere_else(tmp_path: Path) -> None:
+    """Whatever happens: converted, refused by the archive, not eligible, unreadable, sent by a stranger."""
+    with FakePacs() as pacs:
+        pacs.behaviour = answer(0xC000, times=1)
+        with program(config(tmp_path, pacs)) as (port, output):
+            send(port, [cine(tmp_path / "sent", "good", **PATIENT)])
+            wait_for(lambda: states(tmp_path) == ["undelivered"], "the refusal by the archive")
+            send(port, [cine(tmp_path / "sent", "with contrast", ContrastBolusAgent="Iohexol", **PATIENT)])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pydicom warns who writes such a UID
+                bad_uid = {"SeriesInstanceUID": PATIENT["PatientName"]}
+                no_series = cine(tmp_path / "sent", "no series", **PATIENT, **bad_uid)
+            refused = send(port, [no_series])
+            with pytest.raises(PeerError):
+                send(port, [no_series], ae_title="STRANGER")
+            wait_for(lambda: states(tmp_path) == ["skipped", "undelivered"], "both series to end")
+        said = [("output", output.read_bytes()), *everything_but_dicom(tmp_path)]
+
+    assert refused[0].outcome == "refused"
+    assert any((tmp_path / "node" / "quarantine").iterdir())
+    leaks = [
+        f"{keyword} in {where}"
+        for where, content in said
+        for keyword, value in PATIENT.items()
+        if any(part in content for part in {value.encode(), *value.encode().split(b"^")})
+    ]
+    assert leaks == []
+    assert uid("series good").encode() in output.read_bytes()
+
+
+def test_a_job_can_be_followed_from_its_first_instance_to_its_delivery(tmp_path: Path) -> None:
+    with FakePacs() as pacs, program(config(tmp_path, pacs)) as (port, output):
+        send(port, [cine(tmp_path / "sent", "good")])
+        wait_for(lambda: states(tmp_path) == ["done"], "the delivery")
+        ledger = Ledger(Layout(tmp_path / "node").ledger)
+        (row,) = list_jobs(ledger)
+        ledger.close()
+
+    about = [line for line in output.read_text().splitlines() if f'"job": "{row.job}"' in line]
+    loggers = [re.search(r'"logger": "(\w+)"', line)[1] for line in about]  # type: ignore[index]
+    assert list(dict.fromkeys(loggers)) == ["listener", "coordinator", "worker", "sender"]
+
+
+def test_a_node_connects_to_nobody_but_its_destinations(tmp_path: Path) -> None:
+    """Nothing phones home: every connect(2) of every process is traced, name look-ups included."""
+    trace = tmp_path / "trace.txt"
+    options = ["-D", "-f", "-e", "trace=connect", "-o", str(trace)]
+    tracer = [find_program("strace", "strace"), *options]
+    with FakePacs() as pacs, program(config(tmp_path, pacs), *tracer) as (port, _):
+        send(port, [cine(tmp_path / "sent", "good")])
+        wait_for(lambda: states(tmp_path) == ["done"], "the delivery")
+        to_pacs = pacs.port
+
+    addresses = re.findall(r'inet_(?:addr\(|pton\(AF_INET6, )"([^"]+)"', trace.read_text())
+    assert set(addresses) - THIS_MACHINE == set()
+    assert f"htons({to_pacs}), sin_addr=inet_addr" in trace.read_text()

@@ -1,0 +1,68 @@
+"""A process that runs toy workflows, for tests that kill it: ``python -m tests.node.workflow_process``.
+
+    workflow_process.py DATABASE ROLE FOLDER
+
+Every step appends its name to FOLDER/<workflow>.steps, dies in the middle of the step that FOLDER/die names,
+and raises in that which FOLDER/fail names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from casgan_dicom.node import jobs
+
+
+class Toy:
+    """Workflows of a few steps, all of which leave a trace."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def trace(self, workflow: str, step: str) -> str:
+        """Leave a trace; die if told to."""
+        with (self.folder / f"{workflow}.steps").open("a") as file:
+            file.write(f"{step} by {os.getpid()}\n")
+        fail = self.folder / "fail"
+        if fail.exists() and fail.read_text() == f"{workflow} {step}":
+            fail.unlink()
+            raise OSError("a disk that is full for a moment")
+        die = self.folder / "die"
+        if die.exists() and die.read_text() == f"{workflow} {step}":
+            die.unlink()
+            os._exit(9)
+        return step
+
+    def parent(self, name: str) -> list[str]:
+        """One step, one child, one step."""
+        first = jobs.step("first", self.trace, name, "first")
+        child = jobs.result_of("children", "child", f"{name}.child", f"{name}.child")
+        return [first, child, jobs.step("last", self.trace, name, "last")]
+
+    def child(self, name: str) -> str:
+        """Three steps and a sleep."""
+        for step in ("one", "two"):
+            jobs.step(step, self.trace, name, step)
+        jobs.pause(0.2)
+        return str(jobs.step("three", self.trace, name, "three"))
+
+
+def main(database: Path, role: str, folder: Path) -> None:
+    """Serve the queue of a role until standard input ends; "enqueue NAME" on it starts a parent."""
+    toy = Toy(folder)
+    workflows: dict[str, jobs.Workflow] = (
+        {"parent": toy.parent} if role == "parents" else {"child": toy.child}
+    )
+    with jobs.serving(database, role, workflows, [jobs.Queue(role, 2)]):
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        for line in sys.stdin:
+            _, _, name = line.strip().partition(" ")
+            jobs.enqueue("parents", "parent", name, name)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
