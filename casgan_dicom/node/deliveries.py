@@ -115,12 +115,6 @@ class Deliveries:
                 )
             _settle(db, job, now)
 
-    def made(self, job: str) -> list[Derived]:
-        """What a job made, in the order of UIDs."""
-        with self._ledger.reading() as db:
-            rows = db.execute("SELECT * FROM outbox WHERE job = ? ORDER BY sop_uid", [job]).fetchall()
-        return [_derived(row) for row in rows]
-
     def to_enqueue(self) -> list[Delivery]:
         """Deliveries that have no workflow yet."""
         return self._select("enqueued < run")

@@ -96,10 +96,11 @@ class Worker:
     def convert(self, job: str) -> str:
         """The workflow of a conversion; returns the state that it leaves the job in."""
         for attempt in range(WRITE_ATTEMPTS):
+            if attempt:
+                jobs.pause(min(WRITE_WAIT_SECONDS * 2 ** (attempt - 1), 600.0))
             outcome = jobs.step("convert", self.attempt, job)
             if outcome["state"] != "later":
                 break
-            jobs.pause(min(WRITE_WAIT_SECONDS * 2**attempt, 600.0))
         else:
             outcome = {"state": "failed", "reasons": outcome["reasons"]}
         state: str = jobs.step("record", self.record, job, outcome)
