@@ -269,6 +269,12 @@ class _Association(Association):
         finally:
             self.end()
 
+    def kill(self) -> None:
+        """End the threads; where no request has come in time, also the connection, or one could come yet."""
+        if self.requestor.primitive is None:
+            self.provider.line.hang_up()
+        super().kill()
+
     def end(self) -> None:
         """Leave nothing behind: no thread, no file number, no part of a file."""
         self.provider.line.hang_up()
@@ -327,8 +333,10 @@ class HardenedServer(AssociationServer):
         return welcome
 
     def service_actions(self) -> None:
-        """Tell of connections that were refused, but not each time."""
-        super().service_actions()
+        """Tell of connections that were refused, but not each time.
+
+        The base collects garbage here, which lets everybody wait; Python does so itself when it is worth it.
+        """
         if self._refused and monotonic() - self._told_at > _REFUSALS_TOLD_EVERY:
             log.warning("connections refused, too many are open", count=self._refused)
             self._refused, self._told_at = 0, monotonic()

@@ -163,9 +163,8 @@ class Intake:
 
     @property
     def path(self) -> Path:
-        """Where the file is now; FileNotFoundError if there is none any more."""
-        if self._path is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        """Where the file is now; there is none when it was released or discarded."""
+        assert self._path is not None
         return self._path
 
     @property
@@ -393,12 +392,9 @@ def _element(number: int, vr: bytes, value: bytes) -> bytes:
 def _delete_unlocked(path: Path) -> bool:
     """Delete a file, unless a process that runs holds it; whether it was."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
-        finally:
-            os.close(handle)
     except OSError:
         return False
     return True

@@ -76,7 +76,8 @@ class PeerSocket(AssociationSocket):
         with suppress(OSError):  # reset already
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._bell_lock = threading.Lock()
+        self._lock = threading.Lock()
+        """Held by other threads while they use file numbers, and when these are given back."""
         self._work = select.poll()
         self._work.register(line, select.POLLIN)
         self._work.register(self._bell, select.POLLIN)
@@ -98,7 +99,7 @@ class PeerSocket(AssociationSocket):
 
     def wake(self) -> None:
         """End the sleep of the thread that reads, now or the next; from any thread, at any time."""
-        with self._bell_lock:
+        with self._lock:
             if self._bell >= 0:
                 os.eventfd_write(self._bell, 1)
 
@@ -151,8 +152,8 @@ class PeerSocket(AssociationSocket):
             self.event_queue.put("Evt17")
 
     def hang_up(self) -> None:
-        """End the connection, from any thread; whoever reads finds its end."""
-        with suppress(OSError):
+        """End the connection, from any thread, at any time; whoever reads finds its end."""
+        with self._lock, suppress(OSError):
             self._line.shutdown(socket.SHUT_RDWR)
 
     def _shutdown_socket(self) -> None:
@@ -160,8 +161,8 @@ class PeerSocket(AssociationSocket):
 
     def release(self) -> None:
         """Give the file numbers back; no thread may read or write any more."""
-        self._line.close()
-        with self._bell_lock:
+        with self._lock:
+            self._line.close()
             if self._bell >= 0:
                 os.close(self._bell)
             self._bell = -1

@@ -151,6 +151,18 @@ def test_part_of_a_request_is_not_waited_for(quick: Listening, sent: int) -> Non
     assert serves(quick)
 
 
+def test_request_that_ends_after_its_time_is_not_waited_for(quick: Listening) -> None:
+    """Begun in time and ended too late: one thread has given up, the other would wait for its answer."""
+    with Wire(quick.port) as wire:
+        sleep(0.7 * IMPATIENT.request)
+        wire.send(associate_rq()[:100])
+        sleep(0.6 * IMPATIENT.request)
+        with suppress(OSError):
+            wire.send(associate_rq()[100:])
+
+        assert wire.is_over()
+
+
 @pytest.mark.parametrize("sent", [1, 6, 50])
 def test_part_of_a_pdu_is_not_waited_for(quick: Listening, sent: int) -> None:
     with Wire.associated(quick.port) as wire:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import struct
 import tracemalloc
 import zlib
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
+from pydicom.filereader import data_element_generator
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -21,11 +24,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from casgan_dicom.node.identity import WINDOW_BYTES, Identity, UnreadableError, read_identity
+from casgan_dicom.node.identity import WINDOW_BYTES, Identity, UnreadableError, read_identity, scan
 from tests.factories import uid, write_xa
 from tests.node.listening import data_set_of
 
-EXPLICIT, DEFLATED = str(ExplicitVRLittleEndian), str(DeflatedExplicitVRLittleEndian)
+EXPLICIT, IMPLICIT = str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)
+DEFLATED = str(DeflatedExplicitVRLittleEndian)
 
 
 def identity_of(folder: Path, content: bytes, syntax: str = EXPLICIT, *, before: int = 7) -> Identity:
@@ -186,6 +190,42 @@ def test_changed_bytes_give_an_identity_or_a_reason(
         said = str(error)
 
     assert "Test^Run" not in said
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+@pytest.mark.filterwarnings("ignore")
+@given(data=st.data())
+def test_short_cut_finds_what_the_parser_finds(
+    tmp_path_factory: pytest.TempPathFactory, syntax: str, data: st.DataObject
+) -> None:
+    content = bytearray(_header(tmp_path_factory.getbasetemp(), syntax))
+    for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=3)):
+        content[at] = data.draw(st.integers(0, 255))
+
+    found = scan(bytes(content), syntax)
+
+    if found is not None:
+        elements = data_element_generator(
+            io.BytesIO(content),
+            syntax == IMPLICIT,
+            True,
+            lambda tag, _vr, _length: tag > max(found, default=0),
+        )
+        parsed = {int(element.tag): element.value or b"" for element in elements if element.tag in found}
+        assert parsed == found
+
+
+@functools.cache
+def _header(folder: Path, syntax: str) -> bytes:
+    path = write_xa(folder / f"header {syntax}", syntax=syntax, ImagesInAcquisition="12")
+    return data_set_of(path)[:1500]
+
+
+def test_short_cut_is_taken_by_an_ordinary_header(tmp_path: Path) -> None:
+    found = scan(_header(tmp_path, EXPLICIT), EXPLICIT)
+
+    assert found is not None
+    assert found[0x0020000E].rstrip(b"\0").decode() == uid("series")
 
 
 @pytest.mark.filterwarnings("ignore")
