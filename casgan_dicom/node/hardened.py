@@ -269,12 +269,6 @@ class _Association(Association):
         finally:
             self.end()
 
-    def kill(self) -> None:
-        """End the threads; where no request has come in time, also the connection, or one could come yet."""
-        if self.requestor.primitive is None:
-            self.provider.line.hang_up()
-        super().kill()
-
     def end(self) -> None:
         """Leave nothing behind: no thread, no file number, no part of a file."""
         self.provider.line.hang_up()

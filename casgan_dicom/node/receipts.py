@@ -96,6 +96,9 @@ class Receipts:
 
     def again(self, sop_uid: str, sha256: str) -> Receipt | None:
         """Count a duplicate; None if the instance is not known."""
+        with self._ledger.reading() as db:
+            if _known(db, sop_uid, sha256) is None:
+                return None
         with self._ledger.transaction() as db:
             return _again(db, sop_uid, sha256)
 
@@ -146,21 +149,28 @@ class Receipts:
             return {Path(row["path"]) for row in db.execute("SELECT path FROM instances")}
 
     def quarantine(self, refused: Refused, now: float) -> None:
-        """Write down what was put aside, and why."""
+        """Write down what was put aside, and why; the same bytes again only renew it."""
         with self._ledger.transaction() as db:
             db.execute(
-                "INSERT INTO quarantine (path, sop_uid, reason, peer, address, at) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO quarantine (path, sop_uid, reason, peer, address, at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 [str(refused.path), refused.sop_uid, refused.reason, refused.peer, refused.address, now],
             )
 
 
-def _again(db: sqlite3.Connection, sop_uid: str, sha256: str) -> Receipt | None:
+def _known(db: sqlite3.Connection, sop_uid: str, sha256: str) -> Receipt | None:
     row = db.execute(
         "SELECT instances.job, jobs.revision FROM instances JOIN jobs USING (job)"
         " WHERE sop_uid = ? AND sha256 = ?",
         [sop_uid, sha256],
     ).fetchone()
-    if row is None:
-        return None
-    db.execute("UPDATE instances SET copies = copies + 1 WHERE sop_uid = ? AND sha256 = ?", [sop_uid, sha256])
-    return Receipt(row["job"], row["revision"], fresh=False)
+    return None if row is None else Receipt(row["job"], row["revision"], fresh=False)
+
+
+def _again(db: sqlite3.Connection, sop_uid: str, sha256: str) -> Receipt | None:
+    known = _known(db, sop_uid, sha256)
+    if known is not None:
+        db.execute(
+            "UPDATE instances SET copies = copies + 1 WHERE sop_uid = ? AND sha256 = ?", [sop_uid, sha256]
+        )
+    return known

@@ -13,7 +13,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from time import monotonic, time
 
@@ -118,8 +117,7 @@ class Reception:
         opening = intake.opening
         sop_uid = opening.sop_uid if is_uid(opening.sop_uid) else ""
         path = self._spool.put_aside(intake)
-        with suppress(sqlite3.IntegrityError):  # the same bytes came before
-            self._receipts.quarantine(Refused(path, sop_uid, reason, opening.peer, address), self._clock())
+        self._receipts.quarantine(Refused(path, sop_uid, reason, opening.peer, address), self._clock())
         intake.release()
         log.warning(
             "instance put into quarantine",

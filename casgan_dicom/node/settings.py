@@ -42,7 +42,7 @@ class ListenerSettings:
     ae_title: str = "CASGAN"
     """Our AE title; associations that call another are rejected."""
     max_connections: int = 100
-    """Live connections in all; below 500, which is where select ends."""
+    """Live connections in all; two threads and some open files each."""
     max_connections_per_address: int = 25
     """Live connections from one address."""
     max_instance_bytes: int = 4096 * MEBIBYTE
