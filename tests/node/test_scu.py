@@ -250,12 +250,15 @@ def test_more_than_128_presentation_contexts_are_refused(tmp_path: Path, pacs: F
 
 
 def test_no_patient_data_is_logged_or_told(
-    tmp_path: Path, pacs: FakePacs, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, pacs: FakePacs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pacs.behaviour = answer(0xC000, times=1)
     told: list[StoreResult] = []
+    monkeypatch.setattr(
+        logging.getLogger("pynetdicom"), "propagate", True
+    )  # a listener's test may cut it off
 
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="pynetdicom"):
         store(pacs.peer(), some_files(tmp_path, 2), told.append)
         echo(pacs.peer())
 
