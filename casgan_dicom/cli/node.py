@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from time import time
@@ -64,6 +64,7 @@ def node(ctx: click.Context, *, config: Path | None) -> None:
     environment: `port` of `[listener]` as CASGAN_NODE_LISTENER_PORT.
     """
     settings = load_node_settings(config, os.environ)
+    settings = replace(settings, data=settings.data.absolute())  # the ledger holds paths
     ctx.obj = _Context(settings, config)
     if ctx.invoked_subcommand is None:
         _run(settings)

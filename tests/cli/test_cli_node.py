@@ -69,6 +69,15 @@ def test_status_counts_what_there_is(data: Path) -> None:
     assert status["free_bytes"] > 0
 
 
+def test_a_relative_data_folder_is_that_of_the_working_directory(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data.parent)
+    monkeypatch.setenv("CASGAN_NODE_DATA", data.name)
+
+    assert json.loads(run("status", "--json").stdout)["data"] == str(data)
+
+
 def test_status_is_readable(data: Path) -> None:
     text = run("status").stdout
 
