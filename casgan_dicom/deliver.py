@@ -22,6 +22,7 @@ from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
 from casgan_dicom.derive import SyntheticCine
+from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.verify import verify_file
 
@@ -206,15 +207,6 @@ def _digest(path: Path) -> str:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from time import time
-from types import FrameType
 from typing import get_args
 
 import click
@@ -27,6 +25,7 @@ from casgan_dicom.node.joblist import JobList, JobState
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.overview import JobRow, Status, list_jobs
 from casgan_dicom.node.overview import status as status_of
+from casgan_dicom.node.roles import stop_on
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.spool import Layout
 
@@ -38,14 +37,6 @@ Exit codes:
 """
 _TABLE_WIDTH = 110
 """At least; a narrower terminal wraps lines rather than losing what they say."""
-
-
-@dataclass(frozen=True)
-class _Context:
-    """What the sub-commands need."""
-
-    settings: NodeSettings
-    config: Path | None
 
 
 @click.group("node", invoke_without_command=True, epilog=_EPILOG)
@@ -65,7 +56,7 @@ def node(ctx: click.Context, *, config: Path | None) -> None:
     """
     settings = load_node_settings(config, os.environ)
     settings = replace(settings, data=settings.data.absolute())  # the ledger holds paths
-    ctx.obj = _Context(settings, config)
+    ctx.obj = settings
     if ctx.invoked_subcommand is None:
         _run(settings)
 
@@ -73,11 +64,6 @@ def node(ctx: click.Context, *, config: Path | None) -> None:
 def _run(settings: NodeSettings) -> None:
     """Run the node in this process and its children."""
     from casgan_dicom.node.service import Ready, run  # noqa: PLC0415 - `status` must answer at once
-
-    stop = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        threading.Thread(target=stop.set).start()  # the main thread may hold the lock of the event
 
     def on_ready(ready: Ready) -> None:
         listener = settings.listener
@@ -87,8 +73,7 @@ def _run(settings: NodeSettings) -> None:
             say(f"  and to:  {each.name} ({each.ae_title} at {each.host}:{each.port})")
         say("  stop:    Ctrl-C, or SIGTERM; state: casgan-dicom node status")
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    stop = stop_on(signal.SIGTERM, signal.SIGINT)
     configure()
     run(settings, on_ready, stop)
     say("casgan-dicom node: stopped")
@@ -97,10 +82,10 @@ def _run(settings: NodeSettings) -> None:
 @node.command()
 @json_option("NODE_STATUS")
 @click.pass_obj
-def status(context: _Context, *, as_json: bool) -> None:
+def status(settings: NodeSettings, *, as_json: bool) -> None:
     """Say what runs, what waits, and what went wrong."""
-    with _ledger(context) as ledger:
-        found = status_of(Layout(context.settings.data), ledger)
+    with _ledger(settings) as ledger:
+        found = status_of(Layout(settings.data), ledger)
     if as_json:
         show_json(asdict(found) | {"data": str(found.data)})
     else:
@@ -118,9 +103,9 @@ def status(context: _Context, *, as_json: bool) -> None:
 @click.option("--limit", default=50, show_default=True, show_envvar=True, help="At most so many, the latest.")
 @json_option("NODE_JOBS")
 @click.pass_obj
-def jobs(context: _Context, *, state: tuple[str, ...], limit: int, as_json: bool) -> None:
+def jobs(settings: NodeSettings, *, state: tuple[str, ...], limit: int, as_json: bool) -> None:
     """List jobs, the latest first: one for each revision of a series."""
-    with _ledger(context) as ledger:
+    with _ledger(settings) as ledger:
         rows = list_jobs(ledger, states=state, limit=limit)
     if as_json:
         show_json([asdict(row) for row in rows])
@@ -132,14 +117,14 @@ def jobs(context: _Context, *, state: tuple[str, ...], limit: int, as_json: bool
 @click.argument("job", nargs=-1)
 @json_option("NODE_RETRY")
 @click.pass_obj
-def retry(context: _Context, *, job: tuple[str, ...], as_json: bool) -> None:
+def retry(settings: NodeSettings, *, job: tuple[str, ...], as_json: bool) -> None:
     """Try again what ended badly: dead letters, failed and quarantined series.
 
     JOB are ids as `jobs` shows them; without any, everything. What is done already is not done again: a dead
     letter is only sent. A series that was skipped is tried again if it is named. A node that is stopped does
     it when it starts.
     """
-    with _ledger(context) as ledger:
+    with _ledger(settings) as ledger:
         if unknown := sorted(set(job) - JobList(ledger).known(job)):
             raise ConfigError(f"no job {', '.join(unknown)}", hint="`casgan-dicom node jobs` lists the ids")
         converting = JobList(ledger).retry(job, time())
@@ -160,12 +145,12 @@ def retry(context: _Context, *, job: tuple[str, ...], as_json: bool) -> None:
 
 
 @contextmanager
-def _ledger(context: _Context) -> Iterator[Ledger]:
+def _ledger(settings: NodeSettings) -> Iterator[Ledger]:
     """The ledger of a node that has run at least once."""
-    path = Layout(context.settings.data).ledger
+    path = Layout(settings.data).ledger
     if not path.is_file():
         raise ConfigError(
-            f"{context.settings.data}: no node has run on this data folder",
+            f"{settings.data}: no node has run on this data folder",
             hint="pass the --config of the node, before the sub-command: casgan-dicom node --config F status",
         )
     ledger = Ledger(path)

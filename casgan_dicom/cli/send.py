@@ -29,7 +29,6 @@ _WORDS: dict[Outcome, str] = {
     "refused": "refused",
     "no-answer": "no answer",
 }
-_STORED: tuple[Outcome, ...] = ("stored", "warning")
 
 
 @click.command("send", epilog=EXIT_CODES)
@@ -122,7 +121,7 @@ def _tell(
     if results:
         for path in not_sent:
             say(f"casgan-dicom: not sent: {path}")
-    stored = sum(result.outcome in _STORED for result in results)
+    stored = sum(result.is_stored for result in results)
     say(f"casgan-dicom: {stored} of {len(results) + len(not_sent)} files stored by {peer}")
     if failure is not None:
         show_error(failure)

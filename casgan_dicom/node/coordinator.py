@@ -17,7 +17,7 @@ from zlib import crc32
 from casgan_dicom.log import get_logger
 from casgan_dicom.node import jobs
 from casgan_dicom.node.assembler import completion
-from casgan_dicom.node.deliveries import Deliveries, Delivery, delivery_id
+from casgan_dicom.node.deliveries import Deliveries, Delivery, delivery_id, run_id
 from casgan_dicom.node.joblist import Enqueuing, JobList, OpenJob
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.settings import NodeSettings
@@ -71,9 +71,9 @@ class Coordinator:
             if _parent_id(job) not in alive:
                 log.warning("job starts again, its workflow was lost", job=job.job)
                 self._jobs.again(job, now)
-        attempts = {workflow_id.rpartition(".")[0] for workflow_id in alive}
+        runs = {workflow_id.rpartition(".")[0] for workflow_id in alive}
         for delivery in self._deliveries.started():
-            if delivery_id(delivery, 1).rpartition(".")[0] not in attempts:
+            if run_id(delivery) not in runs:
                 self._deliveries.again(delivery)
 
     def look(self, now: float) -> None:

@@ -62,9 +62,14 @@ class Attempt:
     """Until the next attempt."""
 
 
+def run_id(delivery: Delivery) -> str:
+    """Name a run of a delivery."""
+    return f"{delivery.job}.send.{delivery.destination}.{delivery.run}"
+
+
 def delivery_id(delivery: Delivery, number: int) -> str:
     """Name an attempt of a delivery, from 1 in each run."""
-    return f"{delivery.job}.send.{delivery.destination}.{delivery.run}.{number}"
+    return f"{run_id(delivery)}.{number}"
 
 
 def retry_wait(attempts: int, elapsed: float, rules: RetrySettings, jitter: float) -> float | None:

@@ -83,12 +83,19 @@ class JobList:
 
     def receiving(self, now: float) -> list[OpenJob]:
         """Jobs that still take instances. A clock that was set back does not make them wait for it."""
+        found = self._receiving()
+        if all(job.series.last_at <= now for job in found):
+            return found
         with self._ledger.transaction() as db:
             db.execute(
                 "UPDATE jobs SET last_at = ?, first_at = min(first_at, ?)"
                 " WHERE state = 'receiving' AND last_at > ?",
                 [now, now, now],
             )
+        return self._receiving()
+
+    def _receiving(self) -> list[OpenJob]:
+        with self._ledger.reading() as db:
             rows = db.execute("SELECT * FROM jobs WHERE state = 'receiving' ORDER BY first_at").fetchall()
         return [OpenJob(row["job"], row["peer"], _open_series(row)) for row in rows]
 

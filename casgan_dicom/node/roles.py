@@ -60,7 +60,8 @@ def roles(settings: NodeSettings) -> tuple[str, ...]:
 
 def run_role(role: str) -> int:
     """Be one process of the node, until told to stop; the exit code."""
-    stop = _stop_signal()
+    stop = stop_on(signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # reaches all of a terminal: the supervisor decides then
     configure()
     order = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_wait_for_end_of_input, args=[stop], daemon=True).start()
@@ -102,16 +103,16 @@ def _run(role: str, order: Order, stop: threading.Event, answering: TextIO) -> N
         run_sender(order.settings, ready, stop)
 
 
-def _stop_signal() -> threading.Event:
-    """An event that SIGTERM sets. Ctrl-C reaches every process of a terminal: the supervisor decides then."""
+def stop_on(*numbers: signal.Signals) -> threading.Event:
+    """An event that these signals set."""
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         # Not set here: the handler runs inside the main thread, which may hold the lock of the event.
         threading.Thread(target=stop.set).start()
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in numbers:
+        signal.signal(number, on_signal)
     return stop
 
 

@@ -49,6 +49,11 @@ class StoreResult:
     reason: str
     """In words; empty where it was stored without a word."""
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the object is there now, with a warning or without."""
+        return self.outcome in ("stored", "warning")
+
 
 def classify(status: int) -> Outcome:
     """What the status of a C-STORE response means for the object (PS3.4 B.2.3, PS3.7 annex C).

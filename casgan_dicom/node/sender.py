@@ -26,9 +26,6 @@ from casgan_dicom.node.scu import Peer, StoreResult, store
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.spool import Layout
 
-STORED = ("stored", "warning")
-"""Outcomes of a C-STORE after which the object is there."""
-
 log = get_logger("sender")
 
 
@@ -80,7 +77,7 @@ class Sender:
 
         def on_result(result: StoreResult) -> None:
             results.append(result)
-            stored_at = time() if result.outcome in STORED else None
+            stored_at = time() if result.is_stored else None
             self._deliveries.answered(
                 result.sop_instance_uid, delivery.destination, result.status, stored_at=stored_at
             )
@@ -109,7 +106,7 @@ class Sender:
         refused = [result.reason for result in results if result.outcome == "refused"]
         if refused:
             return Attempt("dead", refused[0])
-        later = [result.reason for result in results if result.outcome not in STORED]
+        later = [result.reason for result in results if not result.is_stored]
         return self._again(delivery, later[0]) if later else Attempt("sent", "")
 
     def _again(self, delivery: Delivery, reason: str) -> Attempt:

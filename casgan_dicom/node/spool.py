@@ -31,6 +31,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from casgan_dicom.disk import sync_folder
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -353,15 +354,6 @@ class Spool:
 def trouble_of(error: OSError) -> str:
     """What an error of the system means for an instance."""
     return DISK_FULL if error.errno in _FULL else CANNOT_WRITE
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def file_head(opening: Opening) -> bytes:

@@ -20,7 +20,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from casgan_dicom.convert import ConvertOptions, Plan, convert_plan, plan_conversion, report_nothing
-from casgan_dicom.deliver import sync_folder
+from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import CasganError, OutputError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node import jobs
@@ -153,11 +153,7 @@ class Worker:
             place.note(f"{step.stage} {step.done}/{step.frames} of {step.source_instance_uid}")
 
         report = self._run(plan, options, out, on_step)
-        for folder in (
-            out,
-            out.parent,
-            out.parent.parent,
-        ):  # made on the way; what is in `out` is on the disk
+        for folder in (out, out.parent, out.parent.parent):  # made on the way
             sync_folder(folder)
         state = "delivering" if report.outputs else "skipped"
         reasons = [reason for skipped in report.skipped for reason in skipped.reasons]

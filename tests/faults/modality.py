@@ -59,6 +59,6 @@ def send_until_stored(port: int, files: Sequence[Path], *, ae_title: str = "CATH
         results: list[StoreResult] = []
         with suppress(PeerError):
             store(Peer("127.0.0.1", port, "CASGAN", ae_title), left, results.append)
-        stored |= {result.path for result in results if result.outcome in ("stored", "warning")}
+        stored |= {result.path for result in results if result.is_stored}
         left = [path for path in files if path not in stored]
     return attempts
