@@ -1,4 +1,4 @@
-"""What all tests share: where the real files lie, no deadlines, and a real Orthanc."""
+"""What all tests share: where the real files lie, no deadlines, a fake archive and a real Orthanc."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.fake_pacs import FakePacs
 from tests.namespace import need_namespace
 from tests.orthanc import Orthanc
 
@@ -33,6 +34,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def soak(pytestconfig: pytest.Config) -> bool:
     """Whether to run the long form."""
     return bool(pytestconfig.getoption("--soak"))
+
+
+@pytest.fixture
+def pacs() -> Iterator[FakePacs]:
+    """An archive of our own that stores everything, until a test tells it otherwise."""
+    with FakePacs() as running:
+        yield running
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless, XRayAngiographicIma
 from casgan_dicom.cli import cli
 from tests.factories import uid, write_xa
 from tests.fake_pacs import LOOPBACK, Behaviour, FakePacs, abort, answer, hang, ignore, reject
-
-
-@pytest.fixture
-def pacs() -> Iterator[FakePacs]:
-    with FakePacs() as running:
-        yield running
 
 
 def run(*arguments: str | Path | int, **environment: str) -> Result:

@@ -29,13 +29,13 @@ def on_small_disk(data: Path, size: str) -> Iterator[tuple[ListenerProcess, Layo
     The layout leads to the folder through the process: nobody else sees the file system.
     """
     data.mkdir()
-    namespace = _namespace()
+    namespace = mount_namespace()
     before = [*namespace, "sh", "-c", _MOUNT, size, str(data)]
     with ListenerProcess(data, before=before) as listener:
         yield listener, Layout(Path(f"/proc/{listener.pid}/root{data}"))
 
 
-def _namespace() -> list[str]:
+def mount_namespace() -> list[str]:
     """The command that makes a mount namespace; skips where that is not permitted."""
     unshare = find_program("unshare", "util-linux")
     for options in (["--mount"], ["--mount", "--map-root-user"]):

@@ -11,7 +11,7 @@ from casgan_dicom.errors import PeerError
 from casgan_dicom.node.spool import Layout
 from tests.fake_pacs import FakePacs
 from tests.faults.modality import cine, send, send_until_stored
-from tests.faults.test_full_disk import _namespace
+from tests.faults.test_full_disk import mount_namespace
 from tests.node.nodes import config, program, wait_for
 
 FULL_SECONDS = 12.0
@@ -47,7 +47,7 @@ def test_a_full_disk_ends_nothing_and_everything_is_delivered_when_there_is_room
             )
         text = settings.read_text().replace("[listener]\n", "[listener]\nmin_free_bytes = 0\n")
         settings.write_text(text)
-        before = [*_namespace(), "sh", "-c", _MOUNT, str(tmp_path / "node")]
+        before = [*mount_namespace(), "sh", "-c", _MOUNT, str(tmp_path / "node")]
         with program(settings, *before) as (port, output):
             data = Path(f"/proc/{node_process(port)}/root{tmp_path}/node")
             pacs.close_port()

@@ -18,12 +18,6 @@ from tests.node.nodes import Node, destination, node_settings, running_node, wai
 
 
 @pytest.fixture
-def pacs() -> Iterator[FakePacs]:
-    with FakePacs() as running:
-        yield running
-
-
-@pytest.fixture
 def archive() -> Iterator[FakePacs]:
     with FakePacs() as running:
         yield running

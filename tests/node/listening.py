@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
-from time import monotonic, sleep
 from typing import Any, cast
 
 from pydicom import dcmread
@@ -25,6 +24,7 @@ from casgan_dicom.node.listener import run_listener
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings, PeerSettings
 from casgan_dicom.node.spool import Layout
 from casgan_dicom.node.transport import DEFAULT_LIMITS, Limits
+from tests import waiting
 from tests.factories import write_xa
 
 WAIT_SECONDS = 60.0
@@ -117,11 +117,7 @@ def events(stream: io.StringIO) -> list[dict[str, Any]]:
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:
     """Look at a condition until it holds; AssertionError that says `what` did not come."""
-    deadline = monotonic() + seconds
-    while not condition():
-        if monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s for {what}")
-        sleep(0.02)
+    waiting.wait_for(condition, what, seconds)
 
 
 def open_files() -> int:

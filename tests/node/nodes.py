@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Queue
-from time import monotonic, sleep
 
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.overview import DeliveryRow, JobRow, Status, list_jobs, status
@@ -26,6 +25,7 @@ from casgan_dicom.node.settings import (
     WorkerSettings,
 )
 from casgan_dicom.node.spool import Layout
+from tests import waiting
 from tests.fake_pacs import FakePacs
 from tests.model.bundles import write_bundle
 from tests.orthanc import Orthanc
@@ -169,8 +169,4 @@ def wait_for(
     condition: Callable[[], bool], what: str | Callable[[], str], seconds: float = WAIT_SECONDS
 ) -> None:
     """Look at a condition until it holds; AssertionError that says `what` did not come."""
-    deadline = monotonic() + seconds
-    while not condition():
-        if monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s for {what if isinstance(what, str) else what()}")
-        sleep(0.05)
+    waiting.wait_for(condition, what, seconds)

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
+
+from tests import waiting
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,10 +53,7 @@ def steps(folder: Path, workflow: str) -> list[str]:
 
 def wait_for(condition: Callable[[], bool]) -> None:
     """Within a deadline that is generous on a busy machine."""
-    deadline = monotonic() + 60
-    while not condition():
-        assert monotonic() < deadline
-        sleep(0.05)
+    waiting.wait_for(condition, "the steps of the workflows", 60)
 
 
 def test_a_child_runs_in_the_process_of_its_queue(start: Start, tmp_path: Path) -> None:

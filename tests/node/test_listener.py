@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -44,21 +43,6 @@ from tests.node.wire import (
 
 PATIENT = ("Test^Run", "TEST-1", "Test bench")
 """What the header of a made instance says of its patient."""
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Listening]:
-    """A listener on a free port."""
-    with listening(tmp_path / "data") as started:
-        yield started
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where a test makes instances."""
-    made = tmp_path / "made"
-    made.mkdir()
-    return made
 
 
 def rejection(port: int, **request: str) -> int | None:

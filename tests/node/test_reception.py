@@ -6,7 +6,6 @@ import json
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,21 +42,6 @@ from tests.node.listening import (
 )
 from tests.node.wire import EXPLICIT, IMPLICIT, XA, XA_CONTEXT, Wire, p_data, store_command
 from tests.programs import find_program
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Listening]:
-    """A listener on a free port."""
-    with listening(tmp_path / "data") as started:
-        yield started
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where a test makes instances."""
-    made = tmp_path / "made"
-    made.mkdir()
-    return made
 
 
 def test_instance_is_stored_as_it_came_and_entered(running: Listening, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -40,12 +40,6 @@ SYNTAXES = [
     JPEGLSLossless,
     JPEG2000Lossless,
 ]
-
-
-@pytest.fixture
-def pacs() -> Iterator[FakePacs]:
-    with FakePacs() as running:
-        yield running
 
 
 def some_files(folder: Path, count: int) -> list[Path]:
