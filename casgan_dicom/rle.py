@@ -1,0 +1,91 @@
+"""Frames encoded as RLE Lossless (PS3.5 Annex G), by whole arrays at a time.
+
+Written here because the encoders at hand do not do: GDCM ends the process over a frame of an odd number of
+pixels, and pydicom's takes a byte at a time. Decoding is left to pydicom.
+
+A frame is cut into one segment for each byte of its values, the highest first; a row into replicate runs
+(three or more equal bytes: their number and the byte) and literal runs (other bytes as they are), each of
+at most 128 bytes (Annex G.3).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Plane = npt.NDArray[np.uint8]
+
+_HEADER_BYTES = 64
+"""Number of segments and fifteen offsets (Annex G.5)."""
+_VALUES_AT_ONCE = 2**15
+"""The arrays that place the runs take a hundred bytes for each value, and best fit into a cache."""
+_LONGEST_RUN, _SHORTEST_REPLICATE = 128, 3
+
+
+def encode_rle(frame: npt.NDArray[np.integer[Any]]) -> bytes:
+    """Encode one frame.
+
+    Parameters
+    ----------
+    frame
+        Stored values, (rows, columns), uint8 or uint16, not empty.
+
+    Returns
+    -------
+    bytes
+        Header and segments, of even length.
+    """
+    width = frame.dtype.itemsize
+    planes = np.ascontiguousarray(frame, dtype=f">u{width}").view(np.uint8).reshape(*frame.shape, width)
+    segments = [_segment(planes[..., k]) for k in range(width)]
+    offsets = [_HEADER_BYTES + sum(map(len, segments[:k])) for k in range(width)]
+    header = struct.pack(f"<{1 + width}I", width, *offsets).ljust(_HEADER_BYTES, b"\0")
+    return header + b"".join(segments)
+
+
+def _segment(plane: Plane) -> bytes:
+    """Encode one byte of the values, (rows, columns), a few rows at a time."""
+    step = max(1, _VALUES_AT_ONCE // plane.shape[1])
+    segment = b"".join(_packed(plane[at : at + step]) for at in range(0, len(plane), step))
+    return segment + b"\0" * (len(segment) % 2)
+
+
+def _packed(plane: Plane) -> bytes:
+    """Runs of some rows."""
+    values = plane.ravel()
+    new_row = np.zeros(values.size, dtype=bool)
+    new_row[:: plane.shape[1]] = True  # no run crosses rows
+
+    equal, lengths = _runs(new_row | _differs(values))
+    literal = np.repeat(lengths < _SHORTEST_REPLICATE, lengths)
+    replicates = equal[lengths >= _SHORTEST_REPLICATE]
+    counts = lengths[lengths >= _SHORTEST_REPLICATE]
+    parts, sizes = _runs(new_row | _differs(literal))
+    literals, sizes = parts[literal[parts]], sizes[literal[parts]]
+
+    taken = literal.astype(np.intp)  # bytes that each value takes in the segment
+    taken[literals] += 1
+    taken[replicates] += 2
+    end = np.cumsum(taken)
+    packed = np.empty(end[-1], dtype=np.uint8)
+    packed[end[literal] - 1] = values[literal]
+    packed[end[literals] - 2] = sizes - 1
+    packed[end[replicates] - 2] = 257 - counts
+    packed[end[replicates] - 1] = values[replicates]
+    return packed.tobytes()
+
+
+def _differs(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Whether each value is another than the one before; the first is."""
+    return np.concatenate([[True], values[1:] != values[:-1]])
+
+
+def _runs(begins: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Where runs start and how long they are, when those that begin here are cut to the longest allowed."""
+    at = np.flatnonzero(begins)
+    within = np.arange(begins.size) - np.repeat(at, np.diff(at, append=begins.size))
+    starts = np.flatnonzero(within % _LONGEST_RUN == 0)
+    return starts, np.diff(starts, append=begins.size)
