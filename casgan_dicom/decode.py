@@ -39,6 +39,7 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.errors import PixelError
+from casgan_dicom.inflate import inflated
 from casgan_dicom.jpeg import JpegDecoder, JpegError, frame_header
 from casgan_dicom.series import Cine, Instance
 
@@ -65,6 +66,8 @@ _PLUGINS = {
 """Which of several decoders; never GDCM, which some broken streams make end the process."""
 
 _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+_HEADER_BYTES = 2**28
+"""What a deflated data set may hold beside its frames."""
 _HEAD_BYTES = 4096
 """How far into a fragment its frame size is looked for."""
 
@@ -190,13 +193,33 @@ def _open_frames(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Iterat
     if not instance.has_pixels:
         raise _error(instance, "PixelData (7FE0,0010) is absent")
     if syntax == DeflatedExplicitVRLittleEndian:
-        return iter_pixels(
-            dcmread(instance.path), raw=True
-        )  # deflate has no random access: the whole file it is
+        return _inflated_frames(instance, cine)
     _check_stream(instance, cine)
     if syntax in _JPEG:
         return _frames_by_gdcm(instance, cine, decoder)
-    return iter_pixels(instance.path, raw=True, decoding_plugin=_PLUGINS.get(syntax, ""))
+    plugin = _PLUGINS.get(syntax, "")
+    correct = _at_the_bottom(cine.header)
+    return iter_pixels(instance.path, raw=True, decoding_plugin=plugin, correct_unused_bits=correct)
+
+
+def _at_the_bottom(ds: Dataset) -> bool:
+    """Whether values are in the lowest bits of their words; elsewhere pydicom would shift them out."""
+    return bool(ds.get("HighBit") == ds.BitsStored - 1)
+
+
+def _inflated_frames(instance: Instance, cine: Cine) -> Iterator[StoredFrame]:
+    """Frames of a deflated file, out of a temporary one that is as long as its header lets expect."""
+    limit = instance.frames * _frame_bytes(cine) + _HEADER_BYTES
+    with instance.path.open("rb") as packed, inflated(packed, limit, whole=True) as file:
+        length = _seek_value(file, instance)
+        _check_length(instance, cine, length, os.fstat(file.fileno()).st_size - file.tell())
+        file.seek(0)
+        yield from iter_pixels(file, raw=True, correct_unused_bits=_at_the_bottom(cine.header))
+
+
+def _frame_bytes(cine: Cine) -> int:
+    """Bytes of an uncompressed frame."""
+    return cine.rows * cine.columns * int(cine.header.BitsAllocated) // 8
 
 
 def _check_stream(instance: Instance, cine: Cine) -> None:
@@ -216,7 +239,7 @@ def _check_stream(instance: Instance, cine: Cine) -> None:
 
 def _check_length(instance: Instance, cine: Cine, length: int, present: int) -> None:
     """Raise PixelError unless so many uncompressed bytes, all present, are the frames promised."""
-    frame_bytes = cine.rows * cine.columns * int(cine.header.BitsAllocated) // 8
+    frame_bytes = _frame_bytes(cine)
     if length > present:
         raise _error(instance, f"PixelData (7FE0,0010) is cut short: {present} of {length} bytes")
     if not 0 <= length - instance.frames * frame_bytes < max(frame_bytes, 2):
@@ -313,8 +336,7 @@ def _measured_ratio(cine: Cine, syntax: str) -> float:
     """Allocated bytes over encoded bytes of all instances that are stored in this transfer syntax."""
     stored = [instance for instance in cine.instances if instance.transfer_syntax == syntax]
     encoded = sum(length for instance in stored for length, _ in _fragments(instance))
-    frame_bytes = cine.rows * cine.columns * int(cine.header.BitsAllocated) // 8
-    return round(sum(instance.frames for instance in stored) * frame_bytes / max(encoded, 1), 4)
+    return round(sum(instance.frames for instance in stored) * _frame_bytes(cine) / max(encoded, 1), 4)
 
 
 def _several(value: object) -> list[Any]:

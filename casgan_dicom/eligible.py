@@ -14,15 +14,20 @@ from dataclasses import dataclass, replace
 
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as Items
 from pydicom.uid import (
     UID,
+    EnhancedXAImageStorage,
+    EnhancedXRFImageStorage,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    RLELossless,
     SecondaryCaptureImageStorage,
     XRayAngiographicImageStorage,
     XRayRadiofluoroscopicImageStorage,
 )
 
+from casgan_dicom.header import plain_values
 from casgan_dicom.series import Cine, Series
 from casgan_dicom.timing import MIN_FRAME_TIME_MS
 
@@ -38,14 +43,26 @@ BITS_STORED = range(8, 17)
 SOP_CLASSES = (
     XRayAngiographicImageStorage,
     XRayRadiofluoroscopicImageStorage,
+    EnhancedXAImageStorage,
+    EnhancedXRFImageStorage,
+)
+"""What is read: XA and XRF, classic and Enhanced."""
+SECONDARY_CAPTURES = (
     SecondaryCaptureImageStorage,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
 )
-"""What is read: XA and XRF, and secondary captures of them (Modality tells which are)."""
+"""What is read when asked: a secondary capture may be one of XA or XRF, as its Modality tells."""
 MODALITIES = ("XA", "RF")
 _QUOTABLE_UID = re.compile(r"[0-9.]{1,100}")
 """Which wrong UIDs may be quoted: digits and dots hold no name."""
+_CODE = re.compile(r"[A-Za-z0-9.-]{1,16}")
+"""Which codes may be quoted: a name has a space or a caret."""
+CARDIAC_REGIONS = tuple(
+    [("80891009", "SCT"), ("41801008", "SCT"), ("816094009", "SCT"), ("51185008", "SCT"), ("72410000", "SCT")]
+    + [(code, scheme) for scheme in ("SRT", "SNM3") for code in ("T-32000", "T-43000", "T-D3000", "T-D3300")]
+)
+"""Codes of heart, coronary artery, chest and mediastinum."""
 CARDIAC_BODY_PARTS = ("HEART", "CHEST", "CORONARY", "CORONARYARTERY", "THORAX", "MEDIASTINUM")
 
 
@@ -102,7 +119,21 @@ def warnings(cine: Cine) -> tuple[str, ...]:
     for body_part in body_parts:
         if body_part and body_part.upper() not in CARDIAC_BODY_PARTS:
             said.append(f"BodyPartExamined (0018,0015) is '{body_part}': the model has only seen hearts")
+    if "" in body_parts:
+        said += _foreign_regions(cine)
     return tuple(said)
+
+
+def _foreign_regions(cine: Cine) -> list[str]:
+    """Anatomic regions that no body part stands for, by their codes; a heart would have one."""
+    codes: dict[str, None] = {}
+    for header in cine.headers:
+        items = header.get("AnatomicRegionSequence") if not header.get("BodyPartExamined") else None
+        for item in items if isinstance(items, Items) else ():
+            words = str(item.get("CodeValue") or ""), str(item.get("CodingSchemeDesignator") or "")
+            if all(map(_CODE.fullmatch, words)) and words not in CARDIAC_REGIONS:
+                codes.setdefault(f"({', '.join(words)})")
+    return [f"AnatomicRegionSequence (0008,2218) is {code}: the model has only seen hearts" for code in codes]
 
 
 def _each(rule: Callable[[Dataset], Reason | None]) -> Callable[[Cine], Iterator[Reason]]:
@@ -126,7 +157,11 @@ def _sop_class(ds: Dataset) -> Reason | None:
     if uid in SOP_CLASSES:
         return None
     found = f"'{uid.name}'" if uid else "absent"
-    return Reason(f"SOPClassUID (0008,0016) is {found}, need XA, XRF or Secondary Capture", forceable=False)
+    if uid in SECONDARY_CAPTURES:
+        asked = "a Secondary Capture: converted when asked with --force"
+        return Reason(f"SOPClassUID (0008,0016) is {found}, {asked}", forceable=True)
+    wanted = "XA, XRF, their Enhanced forms, or Secondary Capture"
+    return Reason(f"SOPClassUID (0008,0016) is {found}, need {wanted}", forceable=False)
 
 
 def _modality(ds: Dataset) -> Reason | None:
@@ -168,6 +203,11 @@ def _frame_count(cine: Cine) -> Iterator[Reason]:
         yield Reason("NumberOfFrames (0028,0008) is below 1, need at least 1", forceable=False)
 
 
+def _faults(cine: Cine) -> Iterator[Reason]:
+    for fault in cine.faults:
+        yield Reason(fault, forceable=False)
+
+
 def _frame_time(cine: Cine) -> Iterator[Reason]:
     if cine.frames > 1 and cine.timing.frame_time_ms < MIN_FRAME_TIME_MS:
         found = f"{cine.timing.source} means {cine.timing.frame_time_ms:g} ms from frame to frame"
@@ -178,7 +218,7 @@ def _bits(ds: Dataset) -> Reason | None:
     words = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
     allocated, stored, high, signed = (ds.get(word) for word in words)
     if allocated in (8, 16) and stored in BITS_STORED and stored <= allocated and signed in (0, 1):
-        if high == stored - 1:
+        if isinstance(high, int) and stored - 1 <= high < allocated:
             return None
         return Reason(f"HighBit (0028,0102) is {high}, need {stored - 1} for BitsStored (0028,0101)", False)
     return Reason(
@@ -186,6 +226,18 @@ def _bits(ds: Dataset) -> Reason | None:
         f"(0028,0103) {signed}: need 8 or 16, 8 to 16, and 0 or 1",
         forceable=False,
     )
+
+
+def _aligned(cine: Cine) -> Iterator[Reason]:
+    """Bits Stored at the top of a word, as before 1998; what that means in an encoded stream, nobody says."""
+    words = ((header.get("HighBit"), header.get("BitsStored")) for header in cine.headers)
+    high, stored = next(
+        ((h, s) for h, s in words if isinstance(h, int) and isinstance(s, int) and h >= s), (0, 0)
+    )
+    syntaxes = {UID(instance.transfer_syntax, IGNORE) for instance in cine.instances}
+    if high and any(uid.is_encapsulated and uid != RLELossless for uid in syntaxes if uid.is_transfer_syntax):
+        found = f"HighBit (0028,0102) is {high} in a compressed object"
+        yield Reason(f"{found}, need {stored - 1} for BitsStored (0028,0101)", forceable=False)
 
 
 def _too_small(cine: Cine) -> Iterator[Reason]:
@@ -206,18 +258,35 @@ def _too_large(cine: Cine) -> Iterator[Reason]:
 
 def _subtracted(ds: Dataset) -> Reason | None:
     """DSA: a mask operation other than NONE, or the wish to be shown subtracted (PS3.3 C.7.6.10)."""
-    items = ds.get("MaskSubtractionSequence") or ()
-    operations = {str(item.get("MaskOperation") or "NONE") for item in items}
+    items = ds.get("MaskSubtractionSequence")
+    masks = items if isinstance(items, Items) else ()
+    operations = {str(item.get("MaskOperation") or "NONE") for item in masks}
     if used := sorted(operations - {"NONE"}):
         return Reason(
             f"MaskOperation (0028,6101) is '{', '.join(used)}', need NONE: a DSA run", forceable=True
         )
     if ds.get("RecommendedViewingMode") == "SUB":
         return Reason("RecommendedViewingMode (0028,1090) is 'SUB', need NAT: a DSA run", forceable=True)
+    if "DIGITAL_SUBTR" in plain_values(ds.get("ImageProcessingApplied")):
+        found = "ImageProcessingApplied (0028,9446) is 'DIGITAL_SUBTR'"
+        return Reason(f"{found}, need frames as they were taken: a DSA run", forceable=True)
     return None
 
 
-def _contrast(ds: Dataset) -> Reason | None:
+def _contrast(cine: Cine) -> Iterator[Reason]:
+    """Contrast by the frames themselves, where they say; else by what the header declares."""
+    if not cine.frame_contrast:
+        yield from _each(_declared_contrast)(cine)
+    elif any(cine.frame_contrast):
+        found = f"YES in {sum(cine.frame_contrast)} of {cine.frames} frames"
+        yield Reason(
+            f"ContrastBolusAgentAdministered (0018,9342) or -Detected (0018,9343) is {found}, "
+            "need a run without contrast",
+            forceable=True,
+        )
+
+
+def _declared_contrast(ds: Dataset) -> Reason | None:
     if str(ds.get("ContrastBolusAgent") or "").strip():
         return Reason(
             "ContrastBolusAgent (0018,0010) is not empty, need a run without contrast", forceable=True
@@ -231,8 +300,7 @@ def _contrast(ds: Dataset) -> Reason | None:
 
 def _derived_synthetic(ds: Dataset) -> Reason | None:
     """A synthetic picture made from another picture; a simulated acquisition is ORIGINAL and passes."""
-    image_type = ds.get("ImageType") or ("",)
-    first = image_type if isinstance(image_type, str) else image_type[0]
+    first = str((*plain_values(ds.get("ImageType")), "")[0])
     if ds.get("SyntheticData") != "YES" or first == "ORIGINAL":
         return None
     return Reason(
@@ -260,11 +328,13 @@ _RULES: tuple[Callable[[Cine], Iterator[Reason]], ...] = (
     _each(_grayscale),
     _pixel_data,
     _frame_count,
+    _faults,
     _frame_time,
     _each(_bits),
+    _aligned,
     _too_small,
     _too_large,
     _each(_subtracted),
-    _each(_contrast),
+    _contrast,
     _each(_derived_synthetic),
 )

@@ -19,17 +19,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
-from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-from casgan_dicom.header import Head, Instance, integer
+from casgan_dicom.enhanced import classic_view, is_enhanced
+from casgan_dicom.header import Head, Instance, integer, plain, plain_values
+from casgan_dicom.shutters import SHUTTER_KEYWORDS, bitmap_tags
 from casgan_dicom.timing import FrameTiming, moments, timing_of_instance, timing_of_moments
 
 ALIKE = 1 / 255
@@ -49,9 +49,7 @@ _PIXEL_FORMAT = (
 )  # fmt: skip
 _DISPLAY = (
     "PixelIntensityRelationship", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",
-    "ShutterShape", "ShutterLeftVerticalEdge", "ShutterRightVerticalEdge", "ShutterUpperHorizontalEdge",
-    "ShutterLowerHorizontalEdge", "CenterOfCircularShutter", "RadiusOfCircularShutter",
-    "VerticesOfThePolygonalShutter",
+    *SHUTTER_KEYWORDS,
 )  # fmt: skip
 _COMPRESSION = ("LossyImageCompression", "LossyImageCompressionRetired", "LossyImageCompressionMethod")
 _CONSTANT = (*_PATIENT_AND_STUDY, *_KIND_AND_PLANE, *_PIXEL_FORMAT, *_DISPLAY, *_COMPRESSION)
@@ -85,6 +83,14 @@ class Cine:
     """Columns (0028,0011); 0 where absent."""
     timing: FrameTiming
     """When the frames were taken."""
+    frame_vois: tuple[Dataset, ...] = ()
+    """What decides the display values of each frame, equal ones the same object; empty: `header` for all."""
+    frame_shutters: tuple[Dataset, ...] = ()
+    """The shutters of each frame, equal ones the same object; empty: those of `header` are for all."""
+    frame_contrast: tuple[bool, ...] = ()
+    """Whether contrast had been administered by the time of each frame; empty where no header says."""
+    faults: tuple[str, ...] = ()
+    """Why its headers cannot be relied on, one sentence each; empty for a cine that may be converted."""
     notes: tuple[str, ...] = ()
     """What was odd about the headers and how it was read, one sentence each."""
 
@@ -110,8 +116,11 @@ def cines_of(series_uid: str, heads: Sequence[Head]) -> tuple[Cine, ...]:
         In the order of Instance Number (0020,0013), then SOP Instance UID, of their first instances. Every
         instance is in exactly one.
     """
-    single = [head for head in heads if head.instance.frames == 1]
-    cines = [_still(series_uid, head) for head in heads if head.instance.frames != 1]
+    enhanced = [head for head in heads if is_enhanced(head.ds)]
+    classic = [head for head in heads if not is_enhanced(head.ds)]
+    single = [head for head in classic if head.instance.frames == 1]
+    cines = [_enhanced(series_uid, head) for head in enhanced]
+    cines += [_still(series_uid, head) for head in classic if head.instance.frames != 1]
     traits = [_traits(head) for head in single]
     differing = [name for name in (traits or [{}])[0] if len({each[name] for each in traits}) > 1]
     by_traits: dict[Hashable, list[Head]] = {}
@@ -128,8 +137,10 @@ def cines_of(series_uid: str, heads: Sequence[Head]) -> tuple[Cine, ...]:
 def _traits(head: Head) -> Traits:
     """What may not vary in a run, but for the window."""
     ds = head.ds
-    traits: Traits = {f"{word} {Tag(word)}": _plain(ds.get(word)) for word in _CONSTANT}
-    traits["ImageType (0008,0008) value 3"] = _values(ds.get("ImageType"))[2:3]
+    traits: Traits = {f"{word} {Tag(word)}": plain(ds.get(word)) for word in _CONSTANT}
+    traits["ImageType (0008,0008) value 3"] = plain_values(ds.get("ImageType"))[2:3]
+    bitmap = (ds.get(tag) for tag in bitmap_tags(ds))
+    traits["OverlayData (60xx,3000) of the shutter"] = tuple(plain(each and each.value) for each in bitmap)
     traits["TransferSyntaxUID (0002,0010)"] = _syntax_kind(head.instance.transfer_syntax)
     return traits
 
@@ -154,8 +165,8 @@ def _by_window(heads: Sequence[Head]) -> list[list[Head]]:
 
 def _voi(ds: Dataset) -> tuple[Hashable, ...]:
     """What selects the values of interest: centre, width, function of the first window, and the VOI LUT."""
-    center, width = ((*_values(ds.get(word)), None)[0] for word in ("WindowCenter", "WindowWidth"))
-    return center, width, _plain(ds.get("VOILUTFunction")) or "LINEAR", _plain(ds.get("VOILUTSequence"))
+    center, width = ((*plain_values(ds.get(word)), None)[0] for word in ("WindowCenter", "WindowWidth"))
+    return center, width, plain(ds.get("VOILUTFunction")) or "LINEAR", plain(ds.get("VOILUTSequence"))
 
 
 def _linear_window(ds: Dataset) -> tuple[float, float] | None:
@@ -176,23 +187,6 @@ def _difference(a: tuple[float, float], b: tuple[float, float]) -> float:
 def _ramp(x: float, edges: tuple[float, float]) -> float:
     low, high = edges
     return min(max((x - low) / (high - low), 0.0), 1.0)
-
-
-def _plain(value: object) -> Hashable:
-    """A value of any element as something to compare: 1 and 1.0 are the same, as are absent and empty."""
-    if isinstance(value, Dataset):
-        return tuple((int(element.tag), _plain(element.value)) for element in value)
-    if isinstance(value, MultiValue | Items | list | tuple):
-        return tuple(_plain(one) for one in value) or None
-    if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) else str(value)
-    return value if isinstance(value, bytes) else str(value or "").strip() or None
-
-
-def _values(value: object) -> tuple[Hashable, ...]:
-    """The values of an element, compared like `_plain`, whether it holds none, one or many."""
-    plain = _plain(value)
-    return plain if isinstance(plain, tuple) else () if plain is None else (plain,)
 
 
 def _apart(frames: int, total: int, names: Sequence[str]) -> str:
@@ -220,6 +214,19 @@ def _run_or_stills(series_uid: str, group: Sequence[Head], notes: Sequence[str])
 def _still(series_uid: str, head: Head, notes: Sequence[str] = ()) -> Cine:
     """A cine of one instance, with the timing that it states for itself."""
     return _cine(series_uid, [head], timing_of_instance(head.ds, head.instance.frames), notes)
+
+
+def _enhanced(series_uid: str, head: Head) -> Cine:
+    """A cine of one Enhanced object, with a header as a classic one would have it."""
+    view = classic_view(head.ds, head.instance.frames)
+    cine = _cine(series_uid, [Head(head.instance, view.header, head.notes)], view.timing, view.notes)
+    return replace(
+        cine,
+        frame_vois=view.vois,
+        frame_shutters=view.shutters,
+        frame_contrast=view.contrast,
+        faults=view.faults,
+    )
 
 
 def _cine(series_uid: str, heads: Sequence[Head], timing: FrameTiming, notes: Sequence[str]) -> Cine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,12 +17,26 @@ from typing import BinaryIO
 from pydicom import dcmread
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence as Items
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
+
+from casgan_dicom.inflate import inflated, is_deflated
+from casgan_dicom.shutters import shutter_group
 
 NOT_DICOM = "no DICOM file"
 DICOMDIR = "DICOMDIR"
 DAMAGED = "damaged or incomplete DICOM file"
 UNREADABLE = "cannot be read"
+
+_HEADER_LIMIT = 2**28
+"""Most bytes of a deflated data set that are looked through for its header."""
+_BIT_POSITION = 0x0102
+"""Overlay Bit Position (60xx,0102); above 0 where the overlay sits in the pixels, PS3.3 C.9.2 of 2004."""
+_EXACT = 2**53
+"""Below it, an integer and the same float are one number."""
+_NAMED_AT_MOST = 4
+"""How many groups a note names."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,26 @@ def unreadable(path: Path, error: Exception) -> SkippedFile:
 
 def integer(value: object) -> int:
     """The value as an integer; 0 for nothing, for several values and for whatever else is none."""
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
+    if isinstance(value, int):
+        return int(value)
+    return int(value) if isinstance(value, float) and math.isfinite(value) else 0
+
+
+def plain(value: object) -> Hashable:
+    """A value of any element as something to compare: 1 and 1.0 are the same, as are absent and empty."""
+    if isinstance(value, Dataset):
+        return tuple((int(element.tag), plain(element.value)) for element in value)
+    if isinstance(value, MultiValue | Items | list | tuple):
+        return tuple(plain(one) for one in value) or None
+    if isinstance(value, int | float):
+        return float(value) if -_EXACT < value < _EXACT else repr(value)
+    return value if isinstance(value, bytes) else str(value or "").strip() or None
+
+
+def plain_values(value: object) -> tuple[Hashable, ...]:
+    """The values of an element, compared like `plain`, whether it holds none, one or many."""
+    found = plain(value)
+    return found if isinstance(found, tuple) else () if found is None else (found,)
 
 
 def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, tuple[str, ...]]:
@@ -107,34 +141,63 @@ def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, tuple[str, ...]]:
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        ds = dcmread(file, stop_before_pixels=True)
-        if ds.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            file.seek(0)  # the inflated stream is gone: whether pixels follow shows only in the whole
-            ds = dcmread(file)
-            has_pixels = "PixelData" in ds
-            if has_pixels:
-                del ds.PixelData
+        if is_deflated(file):
+            with inflated(file, _HEADER_LIMIT, whole=False) as plain:
+                ds, has_pixels = _before_pixels(plain)
+            ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
         else:
-            has_pixels = file.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
-        notes += _convert_values(ds.file_meta) + _convert_values(ds)
+            ds, has_pixels = _before_pixels(file)
+        notes += dict.fromkeys(_convert_values(ds.file_meta) + _convert_values(ds))
+        notes += _without_drawings(ds)
     if caught:
         notes.append(f"{len(caught)} header values break the standard's rules and were read as they stand")
     return ds, has_pixels, tuple(notes)
 
 
+def _before_pixels(file: BinaryIO) -> tuple[Dataset, bool]:
+    """Data set up to its pixels, and whether these follow."""
+    ds = dcmread(file, stop_before_pixels=True)
+    return ds, file.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+
+
 def _convert_values(ds: Dataset) -> list[str]:
-    """Convert every value of a data set from its bytes; drop and name the elements that cannot be."""
+    """Convert every value of a data set from its bytes; drop and name the elements that cannot be.
+
+    Inside a sequence only the elements that cannot be read are dropped, not the whole of it: the items of an
+    Enhanced object hold all that is known of its frames.
+    """
     dropped = []
     for tag in list(ds.keys()):
         try:
             element = ds[tag]
             for item in element.value if element.VR == "SQ" else ():
-                for _ in item.iterall():
-                    continue
+                dropped += _convert_values(item)
         except Exception as error:  # one bad element must not hide the run; what it held is not repeated
             dropped.append(f"{keyword_for_tag(tag) or 'private'} {tag} ignored: {type(error).__name__}")
             del ds[tag]
     return dropped
+
+
+def _without_drawings(ds: Dataset) -> list[str]:
+    """Remove overlays, curves and icon, which nothing here draws, and say so: they may be large.
+
+    The overlay that is a bitmap shutter stays.
+    """
+    shutter = shutter_group(ds)
+    notes = []
+    for kind, first in (("overlays", 0x6000), ("curves", 0x5000)):
+        tags = [tag for tag in ds.keys() if first <= tag.group <= first + 0xFF and tag.group != shutter]  # noqa: SIM118
+        groups = sorted({tag.group for tag in tags})
+        inside = any(tag.element == _BIT_POSITION and ds[tag].value for tag in tags if first == 0x6000)
+        for tag in tags:
+            del ds[tag]
+        if groups:
+            named = ", ".join(f"{group:04X}" for group in groups[:_NAMED_AT_MOST])
+            where = ", in part in the bits above BitsStored (0028,0101)" if inside else ""
+            notes.append(f"{len(groups)} {kind} not drawn (group {named}{where})")
+    if "IconImageSequence" in ds:
+        del ds.IconImageSequence
+    return notes
 
 
 def _frame_count(ds: Dataset) -> int:

@@ -13,20 +13,31 @@ MONOCHROME2. Arrays are (rows, columns), row 0 at the top, as in Pixel Data (7FE
 from __future__ import annotations
 
 import math
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from casgan_dicom.errors import PixelError
+from casgan_dicom.series import Cine
+from casgan_dicom.shutters import bitmap_frames, shutter_mask
+
+__all__ = ["KNOWN_RELATIONSHIPS", "NOT_FOR_DISPLAY", "Display", "DisplayMapping", "shutter_mask", "to_stored"]
 
 NOT_FOR_DISPLAY = ("LOG", "DISP")
 """Pixel Intensity Relationships whose rescale leads back to X-ray intensity, not to display."""
 KNOWN_RELATIONSHIPS = ("LIN", *NOT_FOR_DISPLAY)
 
+_KEPT = 8
+"""Tables and masks of a cine that are kept, of each: a mask of 4096 × 4096 has 16 MiB."""
+
 Float = npt.NDArray[np.float64]
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +54,8 @@ class DisplayMapping:
     """Bits Stored (0028,0101), 1 to 16."""
     recipe: tuple[str, ...]
     """The choices that were made, in the order of the chain; coded values and numbers only."""
+    lowest_bit: int = 0
+    """Where Bits Stored begin; above 0 where an old device put them at the top (High Bit (0028,0102))."""
 
     @classmethod
     def from_dataset(cls, ds: Dataset) -> DisplayMapping:
@@ -67,6 +80,9 @@ class DisplayMapping:
         """
         bits, signed = _pixel_format(ds)
         recipe = [f"{bits} bit {'signed' if signed else 'unsigned'} {ds.PhotometricInterpretation}"]
+        lowest = _lowest_bit(ds, bits)
+        if lowest:
+            recipe.append(f"stored in bits {lowest} to {lowest + bits - 1}")
         stored = np.arange(2**bits, dtype=np.int64)
         if signed:
             stored = np.where(stored >= 2 ** (bits - 1), stored - 2**bits, stored)
@@ -79,9 +95,11 @@ class DisplayMapping:
             )
         if ds.PhotometricInterpretation == "MONOCHROME1":
             display = 1.0 - display
+        elif ds.get("PresentationLUTShape") == "INVERSE":  # a contradiction, PS3.3 C.8.11.3.1.2
+            recipe.append("Presentation LUT INVERSE not applied")
         table = np.clip(display, 0.0, 1.0).astype(np.float32)
         table.setflags(write=False)
-        return cls(table, bits, tuple(recipe))
+        return cls(table, bits, tuple(recipe), lowest)
 
     def describe(self) -> str:
         """The choices that were made, one line for Derivation Description (0008,2111)."""
@@ -101,8 +119,90 @@ class DisplayMapping:
             In [0, 1], 0 black.
         """
         # Two's complement of any width and byte order ends up in the low bits, where the table counts.
-        pattern = stored.astype(np.uint16, copy=False) & np.uint16(2**self.bits_stored - 1)
+        words = stored.astype(np.uint16, copy=False) >> np.uint16(self.lowest_bit)
+        pattern = words & np.uint16(2**self.bits_stored - 1)
         return np.asarray(self.table[pattern])
+
+
+class Display:
+    """How every frame of a cine is shown: its mapping, and what its shutters leave visible.
+
+    Frames of an Enhanced object may each have a window and a shutter of their own; all frames of another cine
+    share those of its header. Equal ones are worked out once, and only a few tables and masks are kept, so
+    memory does not grow with the run. Not for several threads.
+    """
+
+    def __init__(self, cine: Cine) -> None:
+        """Read the display of a cine from its headers; raises PixelError as `DisplayMapping.from_dataset`."""
+        self._cine = cine
+        self._vois, self._voi_of = _distinct(cine.frame_vois or (cine.header,))
+        self._shutters, self._shutter_of = _distinct(cine.frame_shutters or (cine.header,))
+        self._mappings: OrderedDict[int, DisplayMapping] = OrderedDict()
+        self._masks: OrderedDict[tuple[int, int], npt.NDArray[np.bool_]] = OrderedDict()
+        self._recipes = [self._mapping(voi).recipe for voi in range(len(self._vois))]
+
+    @classmethod
+    def of(cls, cine: Cine) -> Display:
+        """Read the display of a cine from its headers.
+
+        Raises
+        ------
+        PixelError
+            The mapping of a frame cannot be read, see `DisplayMapping.from_dataset`.
+        """
+        return cls(cine)
+
+    def apply(self, k: int, stored: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+        """Turn the stored values of frame `k`, from 0 over the whole cine, into display values in [0, 1]."""
+        return self._mapping(_at(self._voi_of, k)).apply(stored)
+
+    def visible(self, k: int) -> npt.NDArray[np.bool_]:
+        """Say where frame `k`, from 0 over the whole cine, is visible: bool (rows, columns), read-only."""
+        shutter = _at(self._shutter_of, k)
+        ds = self._shutters[shutter]
+        key = shutter, k if bitmap_frames(ds) > 1 else 0
+        if key not in self._masks:
+            mask = shutter_mask(ds, self._cine.rows, self._cine.columns, key[1])
+            mask.setflags(write=False)
+            _keep(self._masks, key, mask)
+        return self._masks[key]
+
+    def describe(self) -> str:
+        """The choices that were made, one line for Derivation Description (0008,2111).
+
+        Where frames differ, the choices that most of them share, and how many have others.
+        """
+        counts = Counter(self._recipes[voi] for voi in self._voi_of)
+        (most, share), *others = counts.most_common()
+        text = "; ".join(most)
+        if others:
+            rest = len(self._voi_of) - share
+            text += f" (frame by frame: {rest} of {len(self._voi_of)} frames in {len(others)} other ways)"
+        return text
+
+    def _mapping(self, voi: int) -> DisplayMapping:
+        if voi not in self._mappings:
+            _keep(self._mappings, voi, DisplayMapping.from_dataset(self._vois[voi]))
+        return self._mappings[voi]
+
+
+def _distinct(looks: Sequence[Dataset]) -> tuple[list[Dataset], list[int]]:
+    """The different objects among headers, and for each header which of them it is."""
+    numbers: dict[int, int] = {}
+    of = [numbers.setdefault(id(look), len(numbers)) for look in looks]
+    return list({id(look): look for look in looks}.values()), of
+
+
+def _at(of: Sequence[int], k: int) -> int:
+    """What applies to frame `k`, where one entry stands for all frames."""
+    return of[0] if len(of) == 1 else of[k]
+
+
+def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    """Add to what is kept, and let the oldest go."""
+    kept[key] = value
+    if len(kept) > _KEPT:
+        kept.popitem(last=False)
 
 
 def to_stored(display: npt.NDArray[np.floating[Any]], bits: int = 8) -> npt.NDArray[np.unsignedinteger[Any]]:
@@ -132,43 +232,6 @@ def to_stored(display: npt.NDArray[np.floating[Any]], bits: int = 8) -> npt.NDAr
     return np.asarray(levels, dtype=np.uint8 if bits == 8 else np.uint16)
 
 
-def shutter_mask(ds: Dataset, rows: int, columns: int) -> npt.NDArray[np.bool_]:
-    """Say where the picture is visible between its shutters.
-
-    Parameters
-    ----------
-    ds
-        Header with a Display Shutter Module; Shutter Shape (0018,1600) may name several shapes.
-    rows, columns
-        Size of the picture.
-
-    Returns
-    -------
-    bool (rows, columns)
-        True where no shutter covers the picture; True everywhere without shutters. A shape without its
-        geometry covers nothing.
-
-    Notes
-    -----
-    PS3.3 C.7.6.11: rows and columns count from 1, edges and rims belong to what is visible.
-    """
-    visible = np.ones((rows, columns), dtype=np.bool_)
-    row = np.arange(1, rows + 1, dtype=np.float64)[:, None]
-    column = np.arange(1, columns + 1, dtype=np.float64)[None, :]
-    shapes = _several(ds.get("ShutterShape"))
-    if "RECTANGULAR" in shapes:
-        visible &= _in_rectangle(ds, row, column)
-    if "CIRCULAR" in shapes:
-        centre, radius = _numbers(ds, "CenterOfCircularShutter"), _numbers(ds, "RadiusOfCircularShutter")
-        if len(centre) == 2 and len(radius) == 1:
-            visible &= (row - centre[0]) ** 2 + (column - centre[1]) ** 2 <= radius[0] ** 2
-    if "POLYGONAL" in shapes:
-        vertices = _numbers(ds, "VerticesOfThePolygonalShutter")
-        if len(vertices) >= 6 and len(vertices) % 2 == 0:
-            visible &= _in_polygon(np.reshape(vertices, (-1, 2)), row, column)
-    return visible
-
-
 def _pixel_format(ds: Dataset) -> tuple[int, bool]:
     """Bits Stored, and whether the values are signed."""
     bits, signed = ds.get("BitsStored"), ds.get("PixelRepresentation", 0)
@@ -182,6 +245,12 @@ def _pixel_format(ds: Dataset) -> tuple[int, bool]:
             f"PhotometricInterpretation (0028,0004) is '{photometric}', need MONOCHROME1 or MONOCHROME2"
         )
     return bits, bool(signed)
+
+
+def _lowest_bit(ds: Dataset, bits: int) -> int:
+    """Which bit of a word is the lowest of the stored value."""
+    high = ds.get("HighBit")
+    return high + 1 - bits if isinstance(high, int) and bits <= high < 16 else 0
 
 
 def _rescaled(values: Float, ds: Dataset, recipe: list[str]) -> Float:
@@ -269,25 +338,6 @@ def _lut_data(item: Dataset, entries: int, ds: Dataset) -> Float | None:
     else:
         lut = np.asarray(_several(data), dtype=np.float64)
     return lut[:entries].astype(np.float64) if len(lut) >= entries else None
-
-
-def _in_rectangle(ds: Dataset, row: Float, column: Float) -> npt.NDArray[np.bool_]:
-    """Between the edges of the rectangular shutter; an edge that is missing lies outside the picture."""
-    left = (_numbers(ds, "ShutterLeftVerticalEdge") or [-math.inf])[0]
-    right = (_numbers(ds, "ShutterRightVerticalEdge") or [math.inf])[0]
-    upper = (_numbers(ds, "ShutterUpperHorizontalEdge") or [-math.inf])[0]
-    lower = (_numbers(ds, "ShutterLowerHorizontalEdge") or [math.inf])[0]
-    return np.asarray((column >= left) & (column <= right) & (row >= upper) & (row <= lower))
-
-
-def _in_polygon(vertices: Float, row: Float, column: Float) -> npt.NDArray[np.bool_]:
-    """Inside the polygon of (row, column) vertices by the even-odd rule, its lower and right rim excepted."""
-    inside = np.zeros(np.broadcast_shapes(row.shape, column.shape), dtype=np.bool_)
-    for (r0, c0), (r1, c1) in zip(vertices, np.roll(vertices, -1, axis=0), strict=True):
-        if r0 != r1:
-            crosses = (row < r0) != (row < r1)
-            inside ^= crosses & (column < c0 + (row - r0) * (c1 - c0) / (r1 - r0))
-    return inside
 
 
 def _several(value: object) -> list[Any]:

@@ -10,12 +10,13 @@ import math
 import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 
 DEFAULT_RATE_HZ = 15.0
@@ -30,6 +31,7 @@ _RATES = (
     ("CineRate", "CineRate (0018,0040)"),
     ("RecommendedDisplayFrameRate", "RecommendedDisplayFrameRate (0008,2144)"),
 )
+_FLOAT_RATE = "RecommendedDisplayFrameRateInFloat"
 _MOMENTS = (
     ("", "AcquisitionDateTime", "AcquisitionDateTime (0008,002A)"),
     ("AcquisitionDate", "AcquisitionTime", "AcquisitionTime (0008,0032)"),
@@ -59,6 +61,40 @@ class FrameTiming:
         """Frames per second."""
         return 1000.0 / self.frame_time_ms
 
+    def subset(self, indices: Sequence[int]) -> FrameTiming:
+        """Give the timing of some of the frames, with the time that really passed between them.
+
+        Parameters
+        ----------
+        indices
+            At least one frame, from 0, each after the one before.
+
+        Returns
+        -------
+        FrameTiming
+            Of constant rate where the frames that are left are; a vector otherwise, so that a gap plays as
+            long as it was.
+
+        Raises
+        ------
+        ValueError
+            `indices` is empty, does not increase, or leaves the run.
+        """
+        last = None if self.vector_ms is None else len(self.vector_ms) - 1
+        rising = all(a < b for a, b in pairwise(indices))
+        if not indices or not rising or indices[0] < 0 or (last is not None and indices[-1] > last):
+            raise ValueError(f"{len(indices)} frame numbers do not rise within the run")
+        steps = [self._passed_ms(a, b) for a, b in pairwise(indices)]
+        if not steps:
+            return replace(self, vector_ms=None)
+        median = statistics.median(steps)
+        vector = None if all(step == steps[0] for step in steps) else (0.0, *steps)
+        return replace(self, frame_time_ms=median, vector_ms=vector)
+
+    def _passed_ms(self, a: int, b: int) -> float:
+        """Time from frame `a` to frame `b`."""
+        return (b - a) * self.frame_time_ms if self.vector_ms is None else sum(self.vector_ms[a + 1 : b + 1])
+
 
 def timing_of_instance(ds: Dataset, frames: int) -> FrameTiming:
     """Read the timing of one instance from its header.
@@ -75,7 +111,7 @@ def timing_of_instance(ds: Dataset, frames: int) -> FrameTiming:
     FrameTiming
         From Frame Time Vector (0018,1065) or Frame Time (0018,1063), whichever Frame Increment Pointer
         (0028,0009) names first, else from Cine Rate (0018,0040), else from Recommended Display Frame Rate
-        (0008,2144), else 15 frames per second with a note.
+        (0008,2144) or its form In Float (0008,9459), else 15 frames per second with a note.
 
     Notes
     -----
@@ -92,6 +128,8 @@ def timing_of_instance(ds: Dataset, frames: int) -> FrameTiming:
     for keyword, name in _RATES:
         if rate := _positive(ds.get(keyword)):
             return FrameTiming(1000.0 / rate, None, name, tuple(notes))
+    if rate := _presented_rate(ds):
+        return FrameTiming(1000.0 / rate, None, f"{_FLOAT_RATE} {Tag(_FLOAT_RATE)}", tuple(notes))
     if frames > 1:
         notes.append(f"no timing in the header, {DEFAULT_RATE_HZ:g} frames per second assumed")
     return FrameTiming(1000.0 / DEFAULT_RATE_HZ, None, "default", tuple(notes))
@@ -118,6 +156,28 @@ def moments(headers: Sequence[Dataset]) -> tuple[tuple[int, ...], str]:
         if len(times) == len(headers) and max(times) > min(times):
             return times, name
     return (), ""
+
+
+def timing_of_frame_times(texts: Sequence[str], source: str) -> FrameTiming | None:
+    """Work out the timing of a multi-frame instance that gives a date and time (DT) for each frame.
+
+    Parameters
+    ----------
+    texts
+        One for each frame, in the order of the frames.
+    source
+        Where they were read.
+
+    Returns
+    -------
+    FrameTiming or None
+        As `timing_of_moments`; None where a time is missing, goes back, or is the same for all frames.
+    """
+    times = [_passed(text[:8], text[8:]) for text in texts]
+    known = [time for time in times if time is not None]
+    if len(known) < max(2, len(times)) or known[0] == known[-1] or any(a > b for a, b in pairwise(known)):
+        return None
+    return timing_of_moments(known, source)
 
 
 def timing_of_moments(times: Sequence[int], source: str) -> FrameTiming:
@@ -154,6 +214,13 @@ def timing_of_moments(times: Sequence[int], source: str) -> FrameTiming:
     regular = all(abs(step - step_ms) <= 1.0 for step in steps)
     vector = None if regular else (0.0, *steps)
     return FrameTiming(step_ms, vector, source, tuple(notes))
+
+
+def _presented_rate(ds: Dataset) -> float | None:
+    """The rate of the first frames that have one in Frame Display Sequence (0008,9458), PS3.3 C.8.19.7."""
+    items = ds.get("FrameDisplaySequence")
+    rates = [_positive(item.get(_FLOAT_RATE)) for item in items] if isinstance(items, Items) else []
+    return next((rate for rate in rates if rate), None)
 
 
 def _points_at_vector(ds: Dataset) -> bool:
@@ -195,8 +262,11 @@ def _microseconds(ds: Dataset, date_keyword: str, time_keyword: str) -> int | No
     """
     time = str(ds.get(time_keyword) or "")
     day = str(ds.get(date_keyword) or "") if date_keyword else time[:8]
-    if not date_keyword:
-        time = time[8:]
+    return _passed(day, time if date_keyword else time[8:])
+
+
+def _passed(day: str, time: str) -> int | None:
+    """Microseconds since a fixed day of a DA and a TM; None if the time is unreadable."""
     match = _TIME.match(time)
     if match is None:
         return None

@@ -224,7 +224,7 @@ def test_an_instance_without_pixel_data_is_a_pixel_error(tmp_path: Path) -> None
         decoded(path)
 
 
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, DeflatedExplicitVRLittleEndian])
 def test_memory_does_not_grow_with_the_run(tmp_path: Path, syntax: UID) -> None:
     def peak(frames: int) -> int:
         folder = tmp_path / str(frames)

@@ -11,7 +11,11 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import (
     CTImageStorage,
-    EnhancedXAImageStorage,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    RLELossless,
     SecondaryCaptureImageStorage,
     UltrasoundMultiFrameImageStorage,
     XRayRadiofluoroscopicImageStorage,
@@ -24,7 +28,7 @@ from tests.factories import moving_frames, write_header, write_xa
 
 def cine_of(folder: Path, **header: object) -> Cine:
     """The only cine of a folder that holds one run with this header."""
-    write_xa(folder / "run", None, **header)
+    write_xa(folder / "run", **header)  # type: ignore[arg-type]
     return find_series([folder]).cines[0]
 
 
@@ -44,7 +48,6 @@ def only(reasons: tuple[Reason, ...]) -> Reason:
     [
         {},
         {"SOPClassUID": XRayRadiofluoroscopicImageStorage, "Modality": "RF"},
-        {"SOPClassUID": SecondaryCaptureImageStorage},
         {"PhotometricInterpretation": "MONOCHROME1"},
         {"ImageType": ["DERIVED", "PRIMARY", "SINGLE PLANE"]},
         {"MaskSubtractionSequence": [mask_item("NONE")], "RecommendedViewingMode": "NAT"},
@@ -66,7 +69,10 @@ def test_an_ordinary_run_may_be_converted(tmp_path: Path, header: dict[str, obje
         ({"RecommendedViewingMode": "SUB"}, "(0028,1090)", True),
         ({"SyntheticData": "YES", "ImageType": ["DERIVED", "SECONDARY"]}, "(0008,001C)", False),
         ({"SyntheticData": "YES", "ImageType": None}, "(0008,001C)", False),
-        ({"SOPClassUID": EnhancedXAImageStorage}, "(0008,0016)", False),
+        ({"SOPClassUID": CTImageStorage}, "(0008,0016)", False),
+        ({"SOPClassUID": SecondaryCaptureImageStorage}, "(0008,0016)", True),
+        ({"SOPClassUID": MultiFrameGrayscaleByteSecondaryCaptureImageStorage}, "(0008,0016)", True),
+        ({"SOPClassUID": MultiFrameGrayscaleWordSecondaryCaptureImageStorage}, "(0008,0016)", True),
         ({"Modality": "OT"}, "(0008,0060)", False),
         ({"Modality": None}, "(0008,0060)", False),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "(0028,0004)", False),
@@ -85,6 +91,53 @@ def test_each_reason_names_its_tag_and_whether_one_may_insist(
 
     assert tag in reason.text
     assert reason.forceable is forceable
+
+
+def test_a_secondary_capture_says_how_to_insist(tmp_path: Path) -> None:
+    reason = only(reasons_against(cine_of(tmp_path, SOPClassUID=SecondaryCaptureImageStorage)))
+
+    assert reason.text == (
+        "SOPClassUID (0008,0016) is 'Secondary Capture Image Storage', "
+        "a Secondary Capture: converted when asked with --force"
+    )
+
+
+def test_a_secondary_capture_of_another_modality_is_no_matter_of_insisting(tmp_path: Path) -> None:
+    reasons = reasons_against(cine_of(tmp_path, SOPClassUID=SecondaryCaptureImageStorage, Modality="CT"))
+
+    assert [reason.forceable for reason in reasons] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"BitsAllocated": 16, "BitsStored": 7, "HighBit": 6},
+        {"BitsAllocated": 32, "BitsStored": 32, "HighBit": 31},
+        {"BitsAllocated": 32, "BitsStored": 12, "HighBit": 11},
+        {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0},
+    ],
+)
+def test_pixels_of_other_sizes_are_refused_with_the_sizes_that_are_read(
+    tmp_path: Path, header: dict[str, object]
+) -> None:
+    reason = only(reasons_against(cine_of(tmp_path, **header)))
+
+    assert reason.text.endswith("need 8 or 16, 8 to 16, and 0 or 1")
+    assert not reason.forceable
+
+
+@pytest.mark.parametrize(
+    ("syntax", "refused"),
+    [(ExplicitVRLittleEndian, False), (RLELossless, False), (JPEG2000Lossless, True)],
+)
+def test_values_at_the_top_of_their_words_are_read_unless_compressed(
+    tmp_path: Path, syntax: str, refused: bool
+) -> None:
+    reasons = reasons_against(
+        cine_of(tmp_path, frames=moving_frames(2, bits=16), syntax=syntax, BitsStored=12, HighBit=15)
+    )
+
+    assert ["HighBit (0028,0102) is 15" in reason.text for reason in reasons] == ([True] if refused else [])
 
 
 def test_ct_is_refused_for_its_class_and_its_modality(tmp_path: Path) -> None:
@@ -283,5 +336,10 @@ def test_the_notes_of_the_headers_are_among_the_warnings(tmp_path: Path) -> None
     assert warnings(cine) == cine.notes
 
 
-def test_the_real_run_and_stills_may_be_converted(real_xa: Path) -> None:
-    assert [reasons_against(cine) for cine in find_series([real_xa]).cines] == [()] * 5
+def test_the_real_run_may_be_converted_and_the_real_stills_when_asked(real_xa: Path) -> None:
+    cines = find_series([real_xa]).cines
+
+    assert [reasons_against(cine) for cine in cines if cine.frames > 1] == [()]
+    stills = [reasons_against(cine) for cine in cines if cine.frames == 1]
+    assert len(stills) == 4
+    assert all(only(reasons).forceable and "Secondary Capture" in reasons[0].text for reasons in stills)

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_rescale, apply_voi, apply_windowing
 
 from casgan_dicom.errors import PixelError
-from casgan_dicom.pixels import DisplayMapping, shutter_mask, to_stored
+from casgan_dicom.pixels import DisplayMapping, to_stored
 from tests.factories import moving_frames, write_xa, xa_dataset
 from tests.programs import find_program
 
@@ -299,78 +299,3 @@ def test_eight_bit_output_agrees_with_dcmtk(
         theirs = theirs >> 8
     # DCMTK truncates where we round, so a level may differ by one.
     assert np.abs(theirs - ours).max() <= 1
-
-
-def test_a_rectangular_shutter_shows_what_lies_between_its_edges() -> None:
-    ds = Dataset()
-    ds.ShutterShape = "RECTANGULAR"
-    ds.ShutterLeftVerticalEdge, ds.ShutterRightVerticalEdge = 3, 10
-    ds.ShutterUpperHorizontalEdge, ds.ShutterLowerHorizontalEdge = 2, 5
-
-    mask = shutter_mask(ds, 8, 12)
-
-    expected = np.zeros((8, 12), dtype=bool)
-    expected[1:5, 2:10] = True  # counted from 1, edges visible
-    np.testing.assert_array_equal(mask, expected)
-
-
-def test_a_missing_edge_hides_nothing() -> None:
-    ds = Dataset()
-    ds.ShutterShape = "RECTANGULAR"
-    ds.ShutterLeftVerticalEdge = 5
-
-    mask = shutter_mask(ds, 4, 8)
-
-    assert mask.any(axis=0).tolist() == [False] * 4 + [True] * 4
-
-
-def test_a_circular_shutter_is_a_disc() -> None:
-    ds = Dataset()
-    ds.ShutterShape = "CIRCULAR"
-    ds.CenterOfCircularShutter, ds.RadiusOfCircularShutter = [50, 60], 30
-
-    mask = shutter_mask(ds, 100, 120)
-
-    assert mask[49, 59]
-    assert mask[49, 89]
-    assert not mask[49, 90]
-    assert mask.sum() == pytest.approx(np.pi * 30**2, rel=0.01)  # Gauss's circle
-
-
-def test_a_polygonal_shutter_is_the_inside_of_its_corners() -> None:
-    ds = Dataset()
-    ds.ShutterShape = "POLYGONAL"
-    corners = [(10, 10), (10, 40), (30, 50), (50, 20)]  # row, column: convex, clockwise
-    ds.VerticesOfThePolygonalShutter = [value for corner in corners for value in corner]
-
-    mask = shutter_mask(ds, 64, 64)
-
-    for row in range(1, 65):
-        for column in range(1, 65):
-            sides = [
-                (c1 - c0) * (row - r0) - (r1 - r0) * (column - c0)
-                for (r0, c0), (r1, c1) in zip(corners, corners[1:] + corners[:1], strict=True)
-            ]
-            if min(sides) != 0:  # the rim belongs to either side
-                assert mask[row - 1, column - 1] == (min(sides) > 0)
-
-
-def test_several_shutters_all_hide() -> None:
-    ds = Dataset()
-    ds.ShutterShape = ["RECTANGULAR", "CIRCULAR"]
-    ds.ShutterLeftVerticalEdge = 33
-    ds.CenterOfCircularShutter, ds.RadiusOfCircularShutter = [32, 32], 20
-
-    mask = shutter_mask(ds, 64, 64)
-
-    assert not mask[:, :32].any()
-    assert 0 < mask.sum() < np.pi * 20**2 / 2 + 64
-
-
-@pytest.mark.parametrize("shape", [None, "CIRCULAR", "POLYGONAL", "BITMAP"])
-def test_without_a_geometry_everything_is_visible(shape: str | None) -> None:
-    ds = Dataset()
-    if shape:
-        ds.ShutterShape = shape
-
-    assert shutter_mask(ds, 5, 7).all()

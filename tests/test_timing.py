@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.tag import Tag
 
 from casgan_dicom.series import find_series
-from casgan_dicom.timing import moments, timing_of_instance, timing_of_moments
+from casgan_dicom.timing import FrameTiming, moments, timing_of_instance, timing_of_moments
 from tests.factories import moving_frames, write_xa, xa_dataset
 
 
@@ -128,3 +131,67 @@ def test_a_clock_of_whole_seconds_gives_the_mean_rate() -> None:
     assert timing.frame_time_ms == pytest.approx(100.0)
     assert timing.vector_ms is None
     assert timing.notes[0].startswith("27 of 31 frames")
+
+
+REGULAR = FrameTiming(66.7, None, "FrameTime (0018,1063)", ("a note",))
+UNEVEN = FrameTiming(50.0, (0.0, 50.0, 40.0, 120.0, 50.0), "FrameTimeVector (0018,1065)")
+
+
+@pytest.mark.parametrize("indices", [range(5), range(3, 9), [2, 3]])
+def test_adjacent_frames_of_a_regular_run_keep_its_rate(indices: Sequence[int]) -> None:
+    assert REGULAR.subset(indices) == REGULAR
+
+
+def test_every_other_frame_of_a_regular_run_has_twice_the_frame_time() -> None:
+    timing = REGULAR.subset([1, 3, 5, 7])
+
+    assert timing.frame_time_ms == pytest.approx(133.4)
+    assert timing.vector_ms is None
+
+
+def test_a_gap_in_a_selection_lasts_as_long_as_it_did() -> None:
+    timing = REGULAR.subset([0, 1, 2, 10, 11])
+
+    assert timing.vector_ms == pytest.approx((0.0, 66.7, 66.7, 8 * 66.7, 66.7))
+    assert timing.frame_time_ms == pytest.approx(66.7)
+    assert (timing.source, timing.notes) == (REGULAR.source, REGULAR.notes)
+
+
+def test_a_selection_of_an_uneven_run_has_the_times_between_its_frames() -> None:
+    timing = UNEVEN.subset([1, 3, 4])
+
+    assert timing.vector_ms == (0.0, 160.0, 50.0)
+    assert timing.frame_time_ms == 105.0
+
+
+def test_an_even_part_of_an_uneven_run_has_a_rate() -> None:
+    uneven = FrameTiming(40.0, (0.0, 40.0, 40.0, 90.0), "FrameTimeVector (0018,1065)")
+
+    assert uneven.subset([0, 1, 2]).vector_ms is None
+    assert uneven.subset([0, 1, 2]).frame_time_ms == 40.0
+    assert uneven.subset(range(4)) == uneven
+
+
+def test_one_frame_has_the_frame_time_of_its_run() -> None:
+    assert UNEVEN.subset([3]) == FrameTiming(50.0, None, UNEVEN.source)
+
+
+@pytest.mark.parametrize("indices", [[], [1, 1], [2, 1], [-1, 0], [3, 5]])
+def test_what_is_no_selection_is_refused(indices: list[int]) -> None:
+    with pytest.raises(ValueError, match="do not rise within the run"):
+        UNEVEN.subset(indices)
+
+
+@given(
+    steps=st.lists(st.floats(1, 500), min_size=1, max_size=30),
+    data=st.data(),
+)
+def test_a_selection_lasts_from_its_first_frame_to_its_last(steps: list[float], data: st.DataObject) -> None:
+    whole = FrameTiming(40.0, (0.0, *steps), "FrameTimeVector (0018,1065)")
+    numbers = st.sets(st.integers(0, len(steps)), min_size=2)
+    chosen = sorted(data.draw(numbers))
+
+    part = whole.subset(chosen)
+
+    lasts = sum(part.vector_ms) if part.vector_ms else part.frame_time_ms * (len(chosen) - 1)
+    assert lasts == pytest.approx(sum(steps[chosen[0] : chosen[-1]]))

@@ -26,7 +26,7 @@ from casgan_dicom.model.simulated_data import SimulatedData, simulated_domains
 from casgan_dicom.model.simulator.background import BackgroundSource
 from casgan_dicom.model.simulator.ct import CtBackgrounds
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
-from casgan_dicom.pixels import DisplayMapping
+from casgan_dicom.pixels import Display
 from casgan_dicom.series import find_series
 
 Frames = npt.NDArray[np.float32]
@@ -140,5 +140,5 @@ def _read_folder(folder: Path) -> Iterator[Frames]:
     if found.damaged:
         say(f"{len(found.damaged)} damaged files of '{folder.name}' passed over")
     for cine in found.cines:
-        mapping = DisplayMapping.from_dataset(cine.header)
-        yield np.stack([mapping.apply(stored) for stored in iter_frames(cine)])
+        display = Display.of(cine)
+        yield np.stack([display.apply(k, stored) for k, stored in enumerate(iter_frames(cine))])

@@ -1,0 +1,102 @@
+"""Deflated files (Deflated Explicit VR Little Endian, PS3.5 A.5) as plain ones, in bounded memory.
+
+Deflate has no random access, so the data set is inflated into a temporary file, which is gone as soon as it
+is closed. How much is inflated is limited: a few kilobytes may hold gigabytes of zeros.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_file_meta_info
+from pydicom.tag import BaseTag
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+
+_CHUNK = 2**16
+_FIRST = 4096
+
+
+class InflateError(Exception):
+    """The stream is cut short or inflates to more than it may."""
+
+
+@contextmanager
+def inflated(file: BinaryIO, limit: int, *, whole: bool) -> Iterator[BinaryIO]:
+    """Give a deflated file as one in Explicit VR Little Endian, from its preamble on.
+
+    Parameters
+    ----------
+    file
+        The file, open for reading.
+    limit
+        Most bytes of the data set that are inflated.
+    whole
+        Whether a data set of more than `limit` bytes is an error; otherwise the result ends there.
+
+    Yields
+    ------
+    BinaryIO
+        A temporary file at position 0.
+
+    Raises
+    ------
+    InflateError
+        The stream ends before its end marker, or is longer than it may be.
+    zlib.error
+        It is no deflated stream.
+    """
+    meta = _file_meta(file)
+    with tempfile.TemporaryFile() as plain:
+        plain.write(bytes(128) + b"DICM")
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        write_file_meta_info(DicomIO(plain), meta, enforce_standard=False)
+        complete = _inflate(file, plain, limit)
+        if not complete and whole:
+            raise InflateError(f"inflates to more than {limit} bytes")
+        plain.seek(0)
+        yield plain
+
+
+def is_deflated(file: BinaryIO) -> bool:
+    """Whether a file is in Deflated Explicit VR Little Endian; leaves it at its beginning."""
+    file.seek(0)
+    hint = DeflatedExplicitVRLittleEndian.encode() in file.read(_FIRST)  # saves the others a second parsing
+    deflated = hint and _file_meta(file).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+    file.seek(0)
+    return deflated
+
+
+def _file_meta(file: BinaryIO) -> FileMetaDataset:
+    """File Meta Information (PS3.10 7.1); leaves the file where the data set begins."""
+    file.seek(132)
+    meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_after_meta)
+    return FileMetaDataset(meta)
+
+
+def _after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    """Whether File Meta Information is over."""
+    return tag.group != 2
+
+
+def _inflate(file: BinaryIO, plain: BinaryIO, limit: int) -> bool:
+    """Inflate what follows; False where it was stopped at `limit` bytes. Raises InflateError if cut short."""
+    decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+    left = limit
+    while not decoder.eof:
+        data = decoder.unconsumed_tail or file.read(_CHUNK)
+        if not data:
+            raise InflateError("the deflated stream is cut short")
+        part = decoder.decompress(data, min(_CHUNK, left + 1))
+        if len(part) > left:
+            plain.write(part[:left])
+            return False
+        plain.write(part)
+        left -= len(part)
+    return True

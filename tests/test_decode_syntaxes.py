@@ -1,0 +1,210 @@
+"""Every transfer syntax that is read, encoded by another implementation than the one that decodes it here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from casgan_dicom.decode import iter_frames, lossy_history
+from casgan_dicom.pixels import Display
+from casgan_dicom.series import Cine, find_series
+from tests.factories import Frames, moving_frames, write_xa
+from tests.htj2k_streams import LOSSLESS_8, LOSSLESS_12, LOSSLESS_16, LOSSY_12
+from tests.programs import find_program
+
+BY_DCMTK = {
+    ImplicitVRLittleEndian: ("dcmconv", "+ti"),
+    ExplicitVRLittleEndian: ("dcmconv", "+te"),
+    ExplicitVRBigEndian: ("dcmconv", "+tb"),
+    DeflatedExplicitVRLittleEndian: ("dcmconv", "+td"),
+    RLELossless: ("dcmcrle",),
+    JPEGLossless: ("dcmcjpeg", "+el"),
+    JPEGLosslessSV1: ("dcmcjpeg", "+e1"),
+    JPEGLSLossless: ("dcmcjpls", "+el"),
+}
+"""Programs of DCMTK that encode without loss."""
+
+GDCM_ENCODER = """
+import sys, gdcm
+source, target, syntax = sys.argv[1:]
+reader = gdcm.ImageReader()
+reader.SetFileName(source)
+assert reader.Read()
+change = gdcm.ImageChangeTransferSyntax()
+change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(syntax)))
+change.SetInput(reader.GetImage())
+assert change.Change()
+writer = gdcm.ImageWriter()
+writer.SetFileName(target)
+writer.SetFile(reader.GetFile())
+writer.SetImage(change.GetOutput())
+assert writer.Write()
+"""
+
+
+def cine_of(path: Path) -> Cine:
+    (cine,) = find_series([path]).cines
+    return cine
+
+
+def decoded(path: Path) -> Frames:
+    return np.stack(list(iter_frames(cine_of(path))))
+
+
+def dcmtk(program: str, *arguments: object) -> None:
+    """Run a program of DCMTK."""
+    subprocess.run([find_program(program, "dcmtk"), *map(str, arguments)], check=True, capture_output=True)
+
+
+def by_gdcm(source: Path, target: Path, syntax: UID) -> None:
+    """Encode by GDCM, in a process of its own as always."""
+    command = [sys.executable, "-W", "ignore", "-c", GDCM_ENCODER, str(source), str(target), syntax]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def with_streams(path: Path, run: Frames, streams: list[bytes], syntax: UID, bits: int) -> Path:
+    """A file that holds these codestreams, one for each frame of `run`."""
+    write_xa(path, run, BitsStored=bits)
+    ds = dcmread(path)
+    ds.PixelData = encapsulate(streams)
+    ds["PixelData"].VR = "OB"
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("syntax", BY_DCMTK, ids=lambda uid: uid.keyword)
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_what_dcmtk_encoded_without_loss_comes_out_as_it_went_in(
+    tmp_path: Path, syntax: UID, bits: int
+) -> None:
+    run = moving_frames(3, 65, 80, bits)
+    raw = write_xa(tmp_path / "raw", run, BitsStored=bits)
+    dcmtk(*BY_DCMTK[syntax], raw, tmp_path / "encoded")
+
+    assert cine_of(tmp_path / "encoded").instances[0].transfer_syntax == syntax
+    np.testing.assert_array_equal(decoded(tmp_path / "encoded"), run)
+
+
+@pytest.mark.parametrize("syntax", BY_DCMTK, ids=lambda uid: uid.keyword)
+def test_signed_frames_that_dcmtk_encoded_are_displayed_alike(tmp_path: Path, syntax: UID) -> None:
+    """Some codecs hand out signed values without their sign: what counts is what is displayed."""
+    run = moving_frames(2, 64, 80, 12).astype(np.int16) - 2048
+    raw = write_xa(tmp_path / "raw", run, BitsStored=12, WindowCenter=-100, WindowWidth=900)
+    dcmtk(*BY_DCMTK[syntax], raw, tmp_path / "encoded")
+
+    cine = cine_of(tmp_path / "encoded")
+    display = Display.of(cine)
+    ours = [display.apply(k, frame) for k, frame in enumerate(iter_frames(cine))]
+
+    wanted = np.clip((run + 100.5) / 899 + 0.5, 0, 1)  # PS3.3 C.11.2.1.2.1
+    np.testing.assert_allclose(ours, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_what_gdcm_encoded_as_jpeg_2000_comes_out_as_it_went_in(tmp_path: Path, bits: int) -> None:
+    run = moving_frames(2, 66, 80, bits)
+    raw = write_xa(tmp_path / "raw", run, BitsStored=bits)
+    by_gdcm(raw, tmp_path / "encoded", JPEG2000Lossless)
+
+    np.testing.assert_array_equal(decoded(tmp_path / "encoded"), run)
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+def test_lossy_jpeg_2000_is_decoded_and_known_as_lossy(tmp_path: Path, bits: int) -> None:
+    run = moving_frames(2, 66, 80, bits)
+    raw = write_xa(tmp_path / "raw", run, BitsStored=bits)
+    by_gdcm(raw, tmp_path / "encoded", JPEG2000)
+
+    error = np.abs(decoded(tmp_path / "encoded").astype(int) - run)
+
+    assert error.max() <= 2**bits * 0.25  # a bar one pixel wide loses most of its edge
+    assert error.mean() <= 2**bits * 0.02
+    assert lossy_history(cine_of(tmp_path / "encoded")).methods == ("ISO_15444_1",)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "option", "bits"),
+    [(JPEGBaseline8Bit, "+eb", 8), (JPEGExtended12Bit, "+ee", 8), (JPEGExtended12Bit, "+ee", 12)],
+)
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_lossy_jpeg_comes_out_as_dcmtk_decodes_it(
+    tmp_path: Path, syntax: UID, option: str, bits: int, photometric: str
+) -> None:
+    run = moving_frames(3, 64, 80, bits)
+    raw = write_xa(tmp_path / "raw", run, BitsStored=bits, PhotometricInterpretation=photometric)
+    dcmtk("dcmcjpeg", option, raw, tmp_path / "encoded")
+    dcmtk("dcmdjpeg", tmp_path / "encoded", tmp_path / "back")
+
+    ours = decoded(tmp_path / "encoded").astype(int)
+
+    assert cine_of(tmp_path / "encoded").instances[0].transfer_syntax == syntax
+    theirs = dcmread(tmp_path / "back").pixel_array.astype(int)
+    assert np.abs(ours - theirs).max() <= 1  # two inverse cosine transforms round differently
+    assert lossy_history(cine_of(tmp_path / "encoded")).methods == ("ISO_10918_1",)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("deviation", [1, 5])
+def test_near_lossless_jpeg_ls_stays_within_its_error_bound(
+    tmp_path: Path, bits: int, deviation: int
+) -> None:
+    noise = np.random.default_rng(bits).integers(0, 40, (2, 64, 80))
+    run = np.clip(moving_frames(2, 64, 80, bits) + noise, 0, 2**bits - 1).astype(
+        np.uint8 if bits == 8 else np.uint16
+    )
+    raw = write_xa(tmp_path / "raw", run, BitsStored=bits)
+    dcmtk("dcmcjpls", "+en", "+md", deviation, raw, tmp_path / "encoded")
+
+    error = np.abs(decoded(tmp_path / "encoded").astype(int) - run)
+
+    assert 0 < error.max() <= deviation
+    assert cine_of(tmp_path / "encoded").instances[0].transfer_syntax == JPEGLSNearLossless
+    assert lossy_history(cine_of(tmp_path / "encoded")).methods == ("ISO_14495_1",)
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K], ids=lambda uid: uid.keyword)
+@pytest.mark.parametrize(("streams", "bits"), [(LOSSLESS_8, 8), (LOSSLESS_12, 12), (LOSSLESS_16, 16)])
+def test_htj2k_that_openjph_encoded_without_loss_comes_out_as_it_went_in(
+    tmp_path: Path, syntax: UID, streams: list[bytes], bits: int
+) -> None:
+    run = moving_frames(len(streams), bits=bits)
+
+    path = with_streams(tmp_path / "run", run, streams, syntax, bits)
+
+    np.testing.assert_array_equal(decoded(path), run)
+
+
+def test_lossy_htj2k_is_decoded_and_known_as_lossy(tmp_path: Path) -> None:
+    run = moving_frames(1, bits=12)
+
+    path = with_streams(tmp_path / "run", run, LOSSY_12, HTJ2K, 12)
+
+    # OpenJPH itself is off by at most 9 of 4096 levels when it decodes what it encoded.
+    assert np.abs(decoded(path).astype(int) - run).max() <= 10
+    assert lossy_history(cine_of(path)).methods == ("ISO_15444_15",)
