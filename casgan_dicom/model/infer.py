@@ -5,14 +5,16 @@ composed with the full-size input in float32 display values, so the background k
 
     y = x · (1 - A) + C · A        with A = 0 wherever the attention is below 1/512
 
-A method without attention adds its upsampled residual y - x instead.
+A method without attention adds its upsampled residual y - x instead. The bundle's segmentor sees frames in
+the same way; its map is brought back to full size.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -27,11 +29,15 @@ from casgan_dicom.model.bundle import Bundle, BundleInfo, load_bundle
 from casgan_dicom.model.devices import choose_device
 from casgan_dicom.model.engines.torch_engine import Maps, TorchEngine
 from casgan_dicom.model.methods.casgan import predict_maps
+from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.normalisation import Levels, measure_levels, to_display, to_network
 from casgan_dicom.model.shelf import DEFAULT_BUNDLE
 
 UNTOUCHED = 1 / 512
 """Attention below this is none: half a step of an 8-bit display, so the stored value cannot change."""
+
+ROUNDING = 1e-6
+"""How far beyond [0, 1] a composed value may lie for no other reason than float32."""
 
 EngineName = Literal["auto", "torch", "openvino"]
 Frames = npt.NDArray[np.float32]
@@ -59,6 +65,8 @@ class Synthesis:
     """Synthetic angiogram, display values in [0, 1], (T, H, W)."""
     attention: Frames | None
     """Where it drew, in [0, 1], (T, H, W), exactly 0 where the input was kept; None without attention."""
+    out_of_range: npt.NDArray[np.float32] | None = None
+    """Share of pixels of each frame, (T,), that lay outside [0, 1] and were clipped; None if unknown."""
 
 
 class TranslationNet(nn.Module):
@@ -74,17 +82,45 @@ class TranslationNet(nn.Module):
         return predict_maps(self.nets, self.cas, x)
 
 
+class VesselNet(nn.Module):
+    """The segmentor of a bundle in the form of the networks: x (B, 1, S, S) → (vessel probability, None)."""
+
+    def __init__(self, segmentor: UNet) -> None:
+        super().__init__()
+        self.segmentor = segmentor
+        self.step = 2 ** len(segmentor.up)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        """Predict the probability; rows and columns are continued to what the U-Net can halve."""
+        height, width = x.shape[2:]
+        padded = F.pad(x, (0, -width % self.step, 0, -height % self.step), mode="replicate")
+        return self.segmentor.soft_mask(padded)[:, :, :height, :width], None
+
+
+MakeEngine = Callable[[nn.Module], Engine]
+
+
 class Generator:
     """A bundle on an engine.
 
-    Use `load`; the constructor takes the parts, for tests and for other engines.
+    Use `load`; the constructor takes the parts, for tests and for other engines. `make_engine` puts the
+    segmentor on an engine when it is first asked for; without it that is torch on the CPU.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine, *, batch: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        engine: Engine,
+        *,
+        make_engine: MakeEngine | None = None,
+        batch: int | None = None,
+    ) -> None:
         self.info: BundleInfo = bundle.info
         self.batch = batch or engine.batch
         self._engine = engine
         self._normalisation = bundle.settings.normalisation
+        self._make_engine = make_engine or partial(TorchEngine, device="cpu")
+        self._segmentor = bundle.segmentor
 
     @classmethod
     def load(
@@ -111,12 +147,8 @@ class Generator:
         chosen_device = choose_device(device)
         chosen_engine = _choose_engine(engine, chosen_device)
         loaded = load_bundle(bundle)
-        net = TranslationNet(loaded).eval()
-        if chosen_engine == "torch":
-            return cls(loaded, TorchEngine(net, chosen_device))
-        from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - an optional extra
-
-        return cls(loaded, OpenVinoEngine(net, loaded.info.size))
+        make = _engine_maker(chosen_engine, chosen_device, loaded.info.size)
+        return cls(loaded, make(TranslationNet(loaded).eval()), make_engine=make)
 
     @property
     def engine(self) -> str:
@@ -152,8 +184,45 @@ class Generator:
         parts = [self._batch(frames[i : i + self.batch], levels) for i in range(0, len(frames), self.batch)]
         attention = [part.attention for part in parts if part.attention is not None]
         return Synthesis(
-            np.concatenate([part.frames for part in parts]), np.concatenate(attention) if attention else None
+            np.concatenate([part.frames for part in parts]),
+            np.concatenate(attention) if attention else None,
+            np.concatenate([part.out_of_range for part in parts if part.out_of_range is not None]),
         )
+
+    def vessels(self, frames: Frames, levels: Levels | None = None) -> Frames:
+        """Say where vessels that hold contrast are seen, by the bundle's segmentor.
+
+        Parameters
+        ----------
+        frames
+            float32 (T, H, W), display values in [0, 1]; real or synthetic.
+        levels
+            Of the whole series, from `measure`; None measures them on `frames`.
+
+        Returns
+        -------
+        float32 (T, H, W)
+            Probability in [0, 1]. It was trained on the simulator's vessels only: catheters, wires and clips
+            may be taken for vessels.
+
+        Raises
+        ------
+        ValueError
+            `frames` has another shape or holds values outside [0, 1].
+        """
+        _check(frames)
+        levels = levels or self.measure(frames)
+        found = np.empty(frames.shape, dtype=np.float32)
+        step = self._vessel_engine.batch
+        for i in range(0, len(frames), step):
+            x = to_network(_shrink(frames[i : i + step], self.info.size), levels, self._normalisation)
+            maps, _ = self._vessel_engine(x[:, None])
+            found[i : i + step] = np.clip(_grow(maps[:, 0], (frames.shape[1], frames.shape[2])), 0, 1)
+        return found
+
+    @cached_property
+    def _vessel_engine(self) -> Engine:
+        return self._make_engine(VesselNet(self._segmentor).eval())
 
     def _batch(self, frames: Frames, levels: Levels) -> Synthesis:
         size = self.info.size
@@ -164,11 +233,24 @@ class Generator:
         shape = (frames.shape[1], frames.shape[2])
         if attention is None:
             seen = to_display(x, levels, self._normalisation)  # not `small`: the network's range clips it
-            return Synthesis(np.clip(frames + _grow(context - seen, shape), 0, 1), None)
+            return _clipped(frames + _grow(context - seen, shape), None)
         A = _grow(attention[:, 0], shape)
         A[A < UNTOUCHED] = 0
         y = frames * (1 - A) + _grow(context, shape) * A
-        return Synthesis(np.clip(y, 0, 1), A)
+        return _clipped(y, A)
+
+
+def _clipped(y: Frames, attention: Frames | None) -> Synthesis:
+    beyond = (y < -ROUNDING) | (y > 1 + ROUNDING)
+    return Synthesis(np.clip(y, 0, 1), attention, beyond.mean(axis=(1, 2), dtype=np.float32))
+
+
+def _engine_maker(engine: str, device: str, size: int) -> MakeEngine:
+    if engine == "torch":
+        return partial(TorchEngine, device=device)
+    from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - an optional extra
+
+    return partial(OpenVinoEngine, size=size)
 
 
 def _choose_engine(engine: str, device: str) -> str:

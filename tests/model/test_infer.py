@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.bundle import Bundle, load_bundle
-from casgan_dicom.model.infer import UNTOUCHED, Generator
+from casgan_dicom.model.infer import UNTOUCHED, Generator, VesselNet
 from casgan_dicom.model.normalisation import Levels, to_display, to_network
 from tests.model.bundles import write_bundle
 
@@ -24,11 +25,11 @@ DRAWN_VALUE = -0.9
 
 
 class Stencil:
-    """An engine that draws one dark value with an attention given for the network's size."""
+    """An engine that draws one dark value, or a map, with an attention given for the network's size."""
 
     name, device, batch = "stencil", "cpu", 3
 
-    def __init__(self, attention: Frames | None, drawn: float | None = DRAWN_VALUE) -> None:
+    def __init__(self, attention: Frames | None, drawn: float | Frames | None = DRAWN_VALUE) -> None:
         self.attention, self.drawn = attention, drawn
         self.seen: list[tuple[int, ...]] = []
 
@@ -202,6 +203,82 @@ def test_frames_that_cannot_be_written_to_are_accepted(generator: Generator) -> 
     assert generator(frames).frames.shape == frames.shape
 
 
+def test_at_the_network_size_the_vessel_map_is_that_of_the_segmentor(
+    bundle: Bundle, generator: Generator
+) -> None:
+    frames, levels = frames_of(2, 256, 256), Levels(0.2, 0.7)
+
+    found = generator.vessels(frames, levels)
+
+    x = torch.from_numpy(to_network(frames, levels, bundle.settings.normalisation))[:, None]
+    np.testing.assert_allclose(found, bundle.segmentor.soft_mask(x)[:, 0].numpy(), atol=1e-6)
+    assert found.std() > 1e-4  # a hundred times the tolerance: it is a map, not a constant
+
+
+@pytest.mark.parametrize("shape", [(1024, 1024), (512, 512), (300, 512), (257, 129), (1, 7)])
+def test_the_vessel_map_has_the_size_of_the_frame(generator: Generator, shape: tuple[int, int]) -> None:
+    found = generator.vessels(frames_of(1, *shape))
+
+    assert found.shape == (1, *shape)
+    assert found.dtype == np.float32
+    assert 0 <= found.min() <= found.max() <= 1
+
+
+def test_a_vessel_lands_where_it_was_found_in_a_wide_frame(bundle: Bundle) -> None:
+    """Half the height of a 2:1 frame is a quarter of the square that the segmentor sees."""
+    vessel = np.zeros((256, 256), np.float32)
+    vessel[64:128, 128:192] = 1
+    generator = Generator(bundle, Stencil(None), make_engine=lambda _net: Stencil(None, drawn=vessel))
+
+    found = generator.vessels(frames_of(1, 256, 512))
+
+    wanted = np.zeros((256, 512), bool)
+    wanted[128:256, 256:384] = True
+    assert np.mean((found[0] > 0.5) != wanted) < 0.005  # the interpolated border
+
+
+def test_the_segmentor_is_made_once_and_only_when_it_is_asked_for(bundle: Bundle) -> None:
+    made: list[Stencil] = []
+
+    def make(net: nn.Module) -> Stencil:
+        assert isinstance(net, VesselNet)
+        assert not net.training
+        made.append(Stencil(None, drawn=0.5))
+        return made[-1]
+
+    generator = Generator(bundle, Stencil(None), make_engine=make)
+    generator(frames_of(2, 32, 32))
+    assert made == []
+
+    generator.vessels(frames_of(7, 32, 32))
+    generator.vessels(frames_of(1, 32, 32))
+    assert [[shape[0] for shape in engine.seen] for engine in made] == [[3, 3, 1, 1]]
+
+
+def test_batches_of_vessel_maps_share_the_levels_of_the_series(generator: Generator) -> None:
+    frames = frames_of(3, 96, 96) * np.linspace(0.4, 1, 3, dtype=np.float32)[:, None, None]
+
+    at_once = generator.vessels(frames)
+    one_by_one = np.concatenate([generator.vessels(f[None], generator.measure(frames)) for f in frames])
+
+    np.testing.assert_allclose(one_by_one, at_once, atol=1e-6)
+
+
+def test_a_size_that_a_unet_cannot_halve_is_continued_for_it(tmp_path: Path) -> None:
+    """Bundles come in steps of 4 rows, a U-Net of four levels wants steps of 16."""
+    folder = write_bundle(tmp_path / "odd", ["data.frame_size=100", "data.crop=64"])
+    generator = Generator.load(folder, device="cpu", engine="torch")
+    frames, levels = frames_of(1, 100, 100), Levels(0.2, 0.7)
+
+    found = generator.vessels(frames, levels)
+
+    loaded = load_bundle(folder)
+    x = np.pad(to_network(frames, levels, loaded.settings.normalisation), ((0, 0), (0, 12), (0, 12)), "edge")
+    wanted = loaded.segmentor.soft_mask(torch.from_numpy(x)[:, None])[:, 0, :100, :100]
+    assert generator.info.size == 100
+    np.testing.assert_allclose(found, wanted.numpy(), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
@@ -215,6 +292,31 @@ def test_frames_that_cannot_be_written_to_are_accepted(generator: Generator) -> 
 def test_what_is_no_display_frame_is_refused(generator: Generator, frames: Frames, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         generator(frames)
+    with pytest.raises(ValueError, match=message):
+        generator.vessels(frames)
+
+
+def test_values_that_had_to_be_clipped_are_counted_per_frame(bundle: Bundle) -> None:
+    """Drawn at full attention over a quarter of the frame, far below black; a frame of white is kept."""
+    attention = np.zeros((2, 1, 256, 256), np.float32)
+    attention[0, :, :128, :128] = 1
+
+    made = Generator(bundle, Stencil(attention, drawn=-20), batch=2)(frames_of(2, 256, 256))
+
+    assert made.out_of_range is not None
+    assert made.out_of_range.tolist() == [0.25, 0]
+
+
+def test_a_rounding_error_of_white_is_no_value_that_had_to_be_clipped(bundle: Bundle) -> None:
+    """With these levels the display value 1 comes back from network values as 1.0000001."""
+    white, levels = np.ones((1, 256, 256), np.float32), Levels(0.01, 0.64)
+    drawn = -0.4 + (1 - 0.01) * 0.8 / (0.64 - 0.01)  # display 1 in network values
+    attention = np.ones((256, 256), np.float32)
+
+    made = Generator(bundle, Stencil(attention, drawn=drawn))(white, levels)
+
+    assert made.out_of_range is not None
+    assert made.out_of_range.tolist() == [0]
 
 
 @pytest.mark.parametrize("device", ["tpu", "cud", "CPU"])
@@ -265,3 +367,4 @@ def test_cuda_draws_what_the_cpu_draws(folder: Path, generator: Generator) -> No
     assert (on_gpu.engine, on_gpu.device) == ("torch-bf16", "cuda")
     # bf16 keeps 8 bits of mantissa: 0.4 % of a value.
     assert np.abs(made.frames - generator(frames).frames).mean() < 0.01
+    assert np.abs(on_gpu.vessels(frames) - generator.vessels(frames)).mean() < 0.01

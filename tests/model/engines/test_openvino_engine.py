@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +64,9 @@ def real(real_xa: Path) -> Frames:
 def both(folder: str | Path, precision: Precision) -> tuple[Generator, Generator]:
     """The bundle on OpenVINO and on torch in float32."""
     bundle = load_bundle(folder)
-    engine = OpenVinoEngine(TranslationNet(bundle).eval(), bundle.info.size, precision=precision)
-    return Generator(bundle, engine), Generator.load(folder, device="cpu", engine="torch")
+    make = partial(OpenVinoEngine, size=bundle.info.size, precision=precision)
+    ours = Generator(bundle, make(TranslationNet(bundle).eval()), make_engine=make)
+    return ours, Generator.load(folder, device="cpu", engine="torch")
 
 
 def deviation(folder: str | Path, precision: Precision, frames: Frames) -> float:
@@ -107,6 +109,26 @@ def test_the_attention_agrees_with_torch(tmp_path: Path, simulated: Frames) -> N
     assert wanted is not None
     assert wanted.std() > 0.001  # it is a map, not a constant
     assert np.abs(attention - wanted).mean() < LIMITS["f32"]
+
+
+@pytest.mark.parametrize("name", shipped_bundles())
+def test_the_vessel_map_agrees_with_torch(name: str, precision: Precision, simulated: Frames) -> None:
+    ours, reference = both(name, precision)
+
+    found, wanted = ours.vessels(simulated), reference.vessels(simulated)
+
+    assert (wanted > 0.5).any()  # a catheter, at least
+    assert np.abs(found - wanted).mean() < LIMITS[precision]
+    assert (
+        np.mean((found > 0.5) != (wanted > 0.5)) < 0.0005
+    )  # a fifth of what the contrast check takes note of
+
+
+def test_vessel_maps_run_on_the_engine_that_was_asked_for(tmp_path: Path) -> None:
+    generator = Generator.load(write_bundle(tmp_path / "b"), device="cpu", engine="openvino")
+
+    assert isinstance(generator._vessel_engine, OpenVinoEngine)
+    assert generator._vessel_engine.name == generator.engine
 
 
 @pytest.mark.parametrize("drl", ["true", "false"])
