@@ -38,7 +38,7 @@ class Banner:
     ink: npt.NDArray[np.bool_]
     """(rows, columns) of the box: True where the text is."""
 
-    def burn(self, frame: npt.NDArray[np.uint8], white: int = 255) -> None:
+    def burn(self, frame: npt.NDArray[np.unsignedinteger], white: int = 255) -> None:
         """Write the box into `frame` (H, W) in place: `white` where the text is, 0 around it."""
         frame[self.rows, self.columns] = np.where(self.ink, white, 0)
 

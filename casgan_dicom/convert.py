@@ -12,13 +12,13 @@ import io
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from casgan_dicom import __version__
 from casgan_dicom.banner import banner_for
@@ -32,37 +32,24 @@ from casgan_dicom.deliver import (
     spool_in,
     write_atomically,
 )
-from casgan_dicom.derive import SyntheticCine
-from casgan_dicom.eligible import reasons_against, reasons_against_series
+from casgan_dicom.eligible import MAX_BYTES, reasons_against, reasons_against_series
 from casgan_dicom.eligible import warnings as warnings_about
 from casgan_dicom.errors import OutputError, SeriesError
-from casgan_dicom.pixels import DisplayMapping
+from casgan_dicom.forms import objects_of
+from casgan_dicom.framefile import stored_dtype
+from casgan_dicom.marks import Derivation
+from casgan_dicom.options import ConvertOptions, numbers_text
+from casgan_dicom.pixels import Display
 from casgan_dicom.preview import ContactSheet
 from casgan_dicom.provenance import Provenance
 from casgan_dicom.report import ConvertReport, ModelIdentity, Output, Seconds, Skipped
 from casgan_dicom.series import Cine, find_series
-from casgan_dicom.synthesize import Progress, Step, Synthesized, Task, synthesize
+from casgan_dicom.synthesize import Progress, Spools, Step, Synthesized, Task, synthesize
 
 if TYPE_CHECKING:
     from casgan_dicom.model.infer import Generator
 
 Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True)
-class ConvertOptions:
-    """What the caller decides."""
-
-    banner: bool = True
-    """Burn "AI SYNTHETIC - NOT FOR DIAGNOSIS" into every frame."""
-    preview: bool = False
-    """Write a contact sheet beside each derived series."""
-    force: bool = False
-    """Convert in spite of declared contrast or subtraction, and replace another object of the same source."""
-    revision: int = 1
-    """Which conversion of the series this is, where its frames changed after an earlier one."""
-    supersedes: str = ""
-    """Series Instance UID (0020,000E) of the derived series of the revision before; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -236,75 +223,118 @@ class _Run:
 def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
     """One cine from its files to its place."""
     started = perf_counter()
-    cine, mapping = run.cine, DisplayMapping.from_dataset(run.cine.header)
-    task = Task(
-        cine=cine,
-        mapping=mapping,
-        banner=banner_for(cine.rows, cine.columns) if run.options.banner else None,
-        sheet=ContactSheet(cine.frames) if run.options.preview else None,
-    )
-    provenance = _provenance(run.generator, mapping, run.options)
-    with spool_in(run.out_dir) as spool:
-        made = synthesize(task, run.generator, spool, progress)
+    options = run.options
+    task = _task(run)
+    with ExitStack() as open_files:
+
+        def new_spool() -> BinaryIO:
+            return open_files.enter_context(spool_in(run.out_dir))
+
+        spools = Spools(
+            frames=new_spool(),
+            attention=new_spool() if options.maps else None,
+            vessels=new_spool() if options.maps or options.seg else None,
+        )
+        made = synthesize(task, run.generator, spools, progress)
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore"
             )  # pydicom quotes malformed values, which may be those of a patient
-            ds = SyntheticCine(cine, made.pixels, provenance, lossy_history(cine), clock())
-        delivery = deliver(ds, run.out_dir, force=run.options.force)
-    preview = None
-    if task.sheet is not None:
-        preview = _sheet_path(run, delivery.path)
-        picture = io.BytesIO()
-        task.sheet.save(picture)
-        write_atomically(preview, picture.getvalue())
-    return _output(task, made, (ds, delivery), preview, perf_counter() - started)
+            derivation = Derivation(
+                cine=run.cine,
+                provenance=_provenance(run.generator, task, made, options),
+                lossy=lossy_history(run.cine),
+                created=clock(),
+                chosen=made.chosen,
+            )
+            objects = objects_of(derivation, made, options, new_spool)
+            delivered = deliver(objects, run.out_dir, force=options.force)
+    preview = None if made.sheet is None else _save_sheet(made.sheet, run, delivered)
+    return _output(run, task, (made, derivation, delivered), preview, perf_counter() - started)
+
+
+def _task(run: _Run) -> Task:
+    """How one cine is to be treated."""
+    cine, options = run.cine, run.options
+    bits = 8 if cine.header.BitsStored <= 8 else options.bits
+    nbytes = cine.frames * cine.rows * cine.columns * stored_dtype(bits).itemsize
+    if nbytes > MAX_BYTES and options.compression.name == "none" and not options.single_frames:
+        raise SeriesError(
+            f"{cine.frames} frames of {cine.rows} × {cine.columns} in {bits} bits are {nbytes} bytes, "
+            f"one object holds {MAX_BYTES} uncompressed",
+            hint="--compress jpegls or --single-frame writes them",
+        )
+    return Task(
+        cine=cine,
+        display=Display.of(cine),
+        banner=banner_for(cine.rows, cine.columns) if options.banner else None,
+        choice=options.frames,
+        bits=bits,
+        sheet=options.preview,
+    )
 
 
 def _output(
+    run: _Run,
     task: Task,
-    made: Synthesized,
-    result: tuple[SyntheticCine, Delivery],
+    result: tuple[Synthesized, Derivation, tuple[Delivery, ...]],
     preview: Path | None,
     seconds: float,
 ) -> Output:
-    """What the report says about one derived object."""
-    cine, (ds, delivery) = task.cine, result
+    """What the report says about one cine."""
+    cine, (made, derivation, delivered) = run.cine, result
+    shows = made.opacification.opacified
     return Output(
-        path=delivery.path,
-        status=delivery.status,
-        sop_instance_uid=str(ds.SOPInstanceUID),
-        series_uid=str(ds.SeriesInstanceUID),
+        objects=delivered,
         source_series_uid=cine.series_uid,
         source_instances=_instances(cine),
-        sha256=delivery.sha256,
-        pixel_sha256=made.pixels.sha256,
-        frames=made.pixels.frames,
-        rows=made.pixels.rows,
-        columns=made.pixels.columns,
-        frame_time_ms=cine.timing.frame_time_ms,
-        display=task.mapping.describe(),
-        lossy=ds.LossyImageCompression == "01",
+        source_frames=cine.frames,
+        opacified=numbers_text([k for k, yes in enumerate(shows) if yes]),
+        pixel_sha256=made.frames.sha256,
+        frames=made.frames.frames,
+        rows=made.frames.rows,
+        columns=made.frames.columns,
+        bits=made.frames.bits,
+        frame_time_ms=derivation.timing.frame_time_ms,
+        display=task.display.describe(),
+        lossy=derivation.lossy.lossy or run.options.compression.lossy_method is not None,
         mean_attention=made.mean_attention,
         untouched_share=made.untouched_share,
-        seconds=Seconds(made.measure_seconds, made.generate_seconds, seconds),
-        warnings=notes_on(cine),
+        quality=made.quality,
+        seconds=Seconds(made.seconds.measure, made.seconds.check, made.seconds.generate, seconds),
+        warnings=(*notes_on(cine), *_notes_on_output(run.options, made)),
         preview=preview,
     )
 
 
-def _provenance(generator: Generator, mapping: DisplayMapping, options: ConvertOptions) -> Provenance:
+def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str]:
+    """What differs from what was asked for, and what only the pixels tell."""
+    if made.frames.bits != options.bits:
+        yield f"the source has 8 bits, so the output has 8 and not {options.bits}"
+    if options.maps and made.attention is None:
+        yield "the method has no attention, so there is no attention map"
+    shows = sum(made.opacification.opacified)
+    if shows:
+        frames = len(made.opacification.opacified)
+        yield f"{shows} of {frames} frames already show opacified vessels, see --frames non-contrast"
+
+
+def _provenance(generator: Generator, task: Task, made: Synthesized, options: ConvertOptions) -> Provenance:
     """Who makes the frames, in the words of the header."""
-    info = generator.info
+    info, compression = generator.info, options.compression
     return Provenance(
         model=info.name,
         method=info.method,
         version=info.version,
         weights_sha256=info.weights_sha256,
         recipe=info.recipe,
-        display=mapping.describe(),
+        display=task.display.describe(),
         engine=generator.engine,
         banner=options.banner,
+        bits=made.frames.bits,
+        single_frames=options.single_frames,
+        compression="" if compression.name == "none" else f"{compression.name}{compression.quality or ''}",
+        frames="" if len(made.chosen) == task.cine.frames else numbers_text(made.chosen),
         revision=options.revision,
         supersedes=options.supersedes,
     )
@@ -331,19 +361,25 @@ def _crowded_series(cines: Sequence[Cine]) -> set[str]:
     return {uid for uid, count in counts.items() if count > 1}
 
 
-def _sheet_path(run: _Run, derived: Path) -> Path:
-    """``OUT/<series uid>.png``; with the SOP UID behind it where the derived series holds other objects."""
-    alone = not run.crowded and all(path == derived for path in derived.parent.glob("*.dcm"))
-    return run.out_dir / f"{derived.parent.name}{'' if alone else f'-{derived.stem}'}.png"
+def _save_sheet(sheet: ContactSheet, run: _Run, delivered: Sequence[Delivery]) -> Path:
+    """Write ``OUT/<series uid>.png``; with the SOP UID behind it where the series holds other objects."""
+    first = delivered[0].path
+    alone = not run.crowded and set(first.parent.glob("*.dcm")) <= {one.path for one in delivered}
+    path = run.out_dir / f"{first.parent.name}{'' if alone else f'-{first.stem}'}.png"
+    picture = io.BytesIO()
+    sheet.save(picture)
+    write_atomically(path, picture.getvalue())
+    return path
 
 
 def _from_earlier_run(cine: Cine, out_dir: Path) -> bool:
     """Whether a cine is what an earlier run wrote to this output folder, by its content and by its place."""
-    places = {instance.path.resolve() for instance in cine.instances}
-    name = f"{cine.instances[0].sop_instance_uid}.dcm"
-    return cine.header.get("SyntheticData") == "YES" and (
-        places == {out_dir.resolve() / cine.series_uid / name}
-        or all(_left_by_a_kill(place, out_dir) for place in places)
+    if cine.header.get("SyntheticData") != "YES":
+        return False
+    folder = out_dir.resolve() / cine.series_uid
+    places = [(instance.path.resolve(), f"{instance.sop_instance_uid}.dcm") for instance in cine.instances]
+    return all(place == folder / name for place, name in places) or all(
+        _left_by_a_kill(place, out_dir) for place, _ in places
     )
 
 

@@ -1,6 +1,6 @@
-"""Derived objects into the output folder: whole or not at all, never over something else.
+"""Derived objects into the output folder: all of a conversion or none, never over something else.
 
-A file is written under a temporary name beside its place, flushed to the disk, checked by the rules of
+Each file is written under a temporary name beside its place, flushed to the disk, checked by the rules of
 ``verify.py`` and only then renamed. What stands there already is kept if it is the same object: time stamps
 of creation aside, the same source, weights and options always give the same one.
 """
@@ -12,22 +12,37 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from highdicom.base import SOPClass
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
+from pydicom.uid import (
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 
-from casgan_dicom.derive import SyntheticCine
 from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.verify import verify_file
 
 STAMPS = ("ContentDate", "ContentTime", "InstanceCreationDate", "InstanceCreationTime")
 """What differs between two runs that made the same object."""
+
+
+DERIVED_SOP_CLASSES = (
+    SecondaryCaptureImageStorage,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+"""SOP classes of what is derived from a run."""
 
 
 class OtherObjectError(OutputError):
@@ -38,12 +53,22 @@ class OtherObjectError(OutputError):
 class Delivery:
     """An object in its place."""
 
+    kind: str
+    """``angiogram``, ``frame``, ``attention``, ``vessels``, ``segmentation`` or ``quality-record``."""
     path: Path
     """Where it is."""
-    sha256: str
-    """Hex digest of the file."""
     status: Literal["written", "kept"]
     """``kept``: the same object was there already."""
+    sop_class_uid: str
+    """Its SOP Class UID (0008,0016)."""
+    sop_instance_uid: str
+    """Its SOP Instance UID (0008,0018)."""
+    series_uid: str
+    """Its Series Instance UID (0020,000E)."""
+    frames: int
+    """Number of frames."""
+    sha256: str
+    """Hex digest of the file."""
 
 
 def refuse_input_folder(out_dir: Path, paths: Sequence[Path], files: Sequence[Path]) -> None:
@@ -74,45 +99,41 @@ def spool_in(out_dir: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def deliver(ds: SyntheticCine, out_dir: Path, *, force: bool) -> Delivery:
-    """Put `ds` at ``OUT/<series uid>/<sop uid>.dcm``.
+def deliver(objects: Iterable[tuple[str, SOPClass]], out_dir: Path, *, force: bool) -> tuple[Delivery, ...]:
+    """Put objects at ``OUT/<series uid>/<sop uid>.dcm``: all of them or none.
+
+    `objects` gives the kind of each and the object, which is written before the next is asked for.
 
     Raises
     ------
     OtherObjectError
-        Another object stands there, or another object of the same source in the same series, as another
-        processor or engine would make it; `force` replaces it.
+        Another object stands where one belongs, or another object of the same source in the same series, as
+        another processor or engine would make it; `force` replaces it.
     SeriesError
-        The object breaks one of our own rules.
+        An object breaks one of our own rules.
     OutputError
         The folder cannot be written.
     """
-    folder = out_dir / str(ds.SeriesInstanceUID)
-    path = folder / f"{ds.SOPInstanceUID}.dcm"
-    part = _part_of(path)
-    with _os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    staged: list[_Staged] = []
+    with _os_errors(out_dir):
         try:
-            _write(ds, part)
-            if path.exists() and same_object(path, part):
-                return Delivery(path, _digest(path), "kept")
-            others = [path] if path.exists() else list(_others_of_source(ds, folder))
+            staged.extend(_stage(kind, ds, out_dir) for kind, ds in objects)
+            others = _in_the_way(staged)
             if others and not force:
                 raise OtherObjectError(
                     f"{others[0]}: another object of the same source is there",
                     hint="--force replaces it; --out names another folder",
                 )
-            digest = _digest(part)
-            part.replace(path)
-            for other in others:
-                if other != path:
-                    other.unlink()
-            sync_folder(folder)
+            delivered = tuple(one.settle() for one in staged)
+            for other in set(others) - {one.path for one in staged}:
+                other.unlink()
+            for folder in {one.path.parent for one in staged}:
+                sync_folder(folder)
+            return delivered
         finally:
-            part.unlink(missing_ok=True)
-            if not any(folder.iterdir()):
-                folder.rmdir()
-    return Delivery(path, digest, "written")
+            for one in staged:
+                one.part.unlink(missing_ok=True)
+            _remove_empty({one.path.parent for one in staged})
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -139,6 +160,115 @@ def _part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
+@dataclass(frozen=True)
+class _Staged:
+    """An object under its temporary name, beside its place."""
+
+    delivery: Delivery
+    """What will be said of it."""
+    part: Path
+    """The temporary file."""
+    key: _Key
+    """What it was made of, and which object of that."""
+
+    @property
+    def path(self) -> Path:
+        """Its place."""
+        return self.delivery.path
+
+    @property
+    def same_is_there(self) -> bool:
+        """Whether the same object is in its place already."""
+        return self.delivery.status == "kept"
+
+    def settle(self) -> Delivery:
+        """Move it to its place, unless the same is there."""
+        if not self.same_is_there:
+            self.part.replace(self.path)
+        return self.delivery
+
+
+def _stage(kind: str, ds: SOPClass, out_dir: Path) -> _Staged:
+    """Write an object under its temporary name, flush it to the disk, and check it by our own rules."""
+    path = out_dir / str(ds.SeriesInstanceUID) / f"{ds.SOPInstanceUID}.dcm"
+    part = _part_of(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with part.open("wb") as file, warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # pydicom quotes malformed values, which may be those of a patient
+            dcmwrite(file, ds, enforce_file_format=True)
+            _sync(file)
+        if findings := verify_file(part):
+            raise SeriesError("the derived object breaks our own rules: " + "; ".join(map(str, findings)))
+        kept = path.exists() and same_object(path, part)
+        delivery = Delivery(
+            kind=kind,
+            path=path,
+            status="kept" if kept else "written",
+            sop_class_uid=str(ds.SOPClassUID),
+            sop_instance_uid=str(ds.SOPInstanceUID),
+            series_uid=str(ds.SeriesInstanceUID),
+            frames=int(ds.get("NumberOfFrames") or 1),
+            sha256=_digest(path if kept else part),
+        )
+        return _Staged(delivery, part, _key(ds))
+    except BaseException:
+        part.unlink(missing_ok=True)
+        _remove_empty({path.parent})
+        raise
+
+
+def _in_the_way(staged: Sequence[_Staged]) -> list[Path]:
+    """Objects that stand in a place, or were made of the same source as another in the same series."""
+    found = [one.path for one in staged if one.path.exists() and not one.same_is_there]
+    places = {one.path for one in staged}
+    new = [one for one in staged if not one.same_is_there]
+    for folder in {one.path.parent for one in new}:
+        keys = {one.key for one in new if one.path.parent == folder}
+        found += [path for path, key in _keys_in(folder) if key in keys and path not in places]
+    return found
+
+
+_Key = tuple[frozenset[tuple[str, str]], int]
+
+
+def _keys_in(folder: Path) -> Iterator[tuple[Path, _Key]]:
+    """Every readable object in a folder; what cannot be read was not made here."""
+    for path in sorted(folder.glob("*.dcm")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom quotes malformed values
+            try:
+                key = _key(dcmread(path, stop_before_pixels=True))
+            except Exception:  # a parser fed with garbage raises anything
+                continue
+        yield path, key
+
+
+def _key(ds: Dataset) -> _Key:
+    """The source frames an object was made of, and its number among those that were made of them."""
+    items = list(ds.get("SourceImageSequence") or [])
+    for study in ds.get("CurrentRequestedProcedureEvidenceSequence") or []:  # a report has no source images
+        for series in study.ReferencedSeriesSequence:
+            items += [item for item in series.ReferencedSOPSequence if _is_source(item)]
+    used = (
+        (str(item.ReferencedSOPInstanceUID), str(item.get("ReferencedFrameNumber") or "")) for item in items
+    )
+    return frozenset(used), int(ds.get("InstanceNumber") or 0)
+
+
+def _is_source(item: Dataset) -> bool:
+    """Whether evidence is the X-ray run, not what was made of it."""
+    return item.ReferencedSOPClassUID not in DERIVED_SOP_CLASSES
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
 def same_object(one: Path, other: Path) -> bool:
     """Whether two files hold the same object, creation stamps aside. An unreadable file is never the same."""
     with warnings.catch_warnings():
@@ -148,36 +278,6 @@ def same_object(one: Path, other: Path) -> bool:
         except Exception:  # a parser fed with garbage raises anything, and garbage is another object
             return False
         return first == second and _pixel_digest(one) == _pixel_digest(other)
-
-
-def _write(ds: SyntheticCine, part: Path) -> None:
-    """Write, flush to the disk, and check by our own rules."""
-    with part.open("wb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom quotes malformed values, which may be those of a patient
-        dcmwrite(file, ds, enforce_file_format=True)
-        _sync(file)
-    if findings := verify_file(part):
-        raise SeriesError("the derived object breaks our own rules: " + "; ".join(map(str, findings)))
-
-
-def _others_of_source(ds: SyntheticCine, folder: Path) -> Iterator[Path]:
-    """Objects in `folder` that were made of the same source instances."""
-    wanted = _sources(ds)
-    for path in sorted(folder.glob("*.dcm")):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom quotes malformed values
-            try:
-                sources = _sources(dcmread(path, stop_before_pixels=True))
-            except (
-                Exception
-            ):  # a parser fed with garbage raises anything; what cannot be read was not made here
-                continue
-        if sources == wanted:
-            yield path
-
-
-def _sources(ds: Dataset) -> set[str]:
-    return {str(item.ReferencedSOPInstanceUID) for item in ds.get("SourceImageSequence") or []}
 
 
 def _without_stamps(ds: Dataset) -> Dataset:

@@ -1,45 +1,55 @@
-"""The derived object: one multi-frame Grayscale Byte Secondary Capture per cine, with an honest header.
+"""Derived pictures: Secondary Capture objects with an honest header.
 
 What the frames show was generated, not imaged, and every part of the header that can say so does: Synthetic
-Data (0008,001C), Image Type, Conversion Type, derivation, contributing equipment, descriptions. Patient and
-study are those of the source. Nothing private, no dose, no geometry of the gantry, no mask, no shutter, no
-window of the source comes along: those describe the acquisition, and this is none. ``verify.py`` holds the
-same rules as checks.
+Data (0008,001C), Image Type, Conversion Type, derivation, contributing equipment, descriptions. Nothing
+private, no dose, no geometry of the gantry, no mask, no shutter, no window of the source comes along: those
+describe the acquisition, and this is none. ``marks.py`` holds what other kinds of object say as well,
+``rules.py`` the same as checks.
 
-The object is a Secondary Capture (PS3.3 A.8.3) because that is what viewers play as a cine at its own rate.
-Own text is ASCII, so that any character set of the source stays valid for the whole.
+A cine is one multi-frame object (PS3.3 A.8.3, A.8.4), because that is what viewers play at its own rate, or
+a series of single frames (A.8.1) for archives that know no other.
 """
 
 from __future__ import annotations
 
-import copy
-import re
+import hashlib
+import io
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from highdicom.base import SOPClass
-from highdicom.base_content import ContributingEquipment
 from highdicom.sr import CodedConcept
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRLittleEndian, MultiFrameGrayscaleByteSecondaryCaptureImageStorage
-from pydicom.valuerep import DA, DT, IS, TM
+from pydicom.uid import (
+    UID,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
 
-from casgan_dicom import __version__
+from casgan_dicom.compress import Compression, encode
 from casgan_dicom.decode import LossyHistory
 from casgan_dicom.errors import SeriesError
-from casgan_dicom.provenance import WARNING, Provenance, ascii_only, derivation_text, series_description
-from casgan_dicom.series import Cine
+from casgan_dicom.framefile import FrameFile, FrameWriter
+from casgan_dicom.marks import (
+    ANGIOGRAM,
+    MAPS,
+    Derivation,
+    Kind,
+    copy_filled,
+    decimal,
+    identity,
+    mark,
+    reference,
+    source_number,
+    strip_private,
+)
+from casgan_dicom.provenance import MAP_TEXTS, WARNING, derivation_text
 from casgan_dicom.timing import MIN_FRAME_TIME_MS, FrameTiming
-from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, model_uid, series_uid, sop_uid
 
-MANUFACTURER = "casgan-dicom"
-"""Manufacturer (0008,0070) of every object written here."""
-SERIES_NUMBER_BASE = 9000
-"""Series Number (0020,0011) of the source plus this: behind what the scanner made, and always the same."""
 _UNPAIRED = (
     "ABDOMEN", "ABDOMENPELVIS", "AORTA", "BRAIN", "CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "CORONARYARTERY",
     "CSPINE", "HEAD", "HEADNECK", "HEART", "LIVER", "LSPINE", "MEDIASTINUM", "NECK", "PANCREAS", "PELVIS",
@@ -49,107 +59,109 @@ _UNPAIRED = (
 
 
 @dataclass(frozen=True)
-class FramePixels:
-    """The frames to store, spooled to a file so that memory does not grow with their number."""
+class StoredPixels:
+    """A value of Pixel Data (7FE0,0010) and what it means."""
 
-    file: BinaryIO
-    """8-bit frames one after another, rows × columns bytes each, padded to an even length, at position 0."""
+    value: BinaryIO
+    """The value, from its present position; must stay open until the object is written."""
+    vr: Literal["OB", "OW"]
+    """Value representation."""
+    syntax: UID
+    """Transfer syntax that it is in."""
     frames: int
-    """How many."""
+    """Number of frames."""
     rows: int
     """Height of each."""
     columns: int
     """Width of each."""
+    bits: int
+    """Bits Stored (0028,0101): 8, or 12 or 16 in words."""
     sha256: str
-    """Hex digest of all frames, without the padding."""
+    """Hex digest of what a reader decodes; of the encoded stream where encoding loses."""
+    lossy: tuple[str, float] | None = None
+    """Method (0028,2114) and ratio (0028,2112) if this encoding loses."""
 
 
-def derived_series_uid(cine: Cine, provenance: Provenance) -> str:
-    """Series Instance UID (0020,000E) of everything that `provenance` makes of the series of `cine`."""
-    made_by = (provenance.weights_sha256, __version__, provenance.recipe, provenance.form)
-    return str(series_uid(cine.series_uid, *made_by))
+def stored_pixels(frames: FrameFile, compression: Compression, spool: BinaryIO) -> StoredPixels:
+    """Frames as a value of Pixel Data (7FE0,0010), compressed into `spool` if at all.
+
+    The file of `frames`, or `spool`, must stay open until the object is written. Raises ConfigError where
+    frames of so many bits cannot be compressed like this.
+    """
+    made = encode(frames, compression, spool)
+    lossy, digest = None, frames.sha256
+    if compression.lossy_method is not None:
+        lossy = (compression.lossy_method, round(made.ratio, 4))
+        start = made.file.tell()
+        digest = hashlib.file_digest(made.file, "sha256").hexdigest()  # type: ignore[arg-type]
+        made.file.seek(start)
+    size = frames.frames, frames.rows, frames.columns, frames.bits
+    return StoredPixels(made.file, made.vr, made.syntax, *size, digest, lossy)
 
 
-class SyntheticCine(SOPClass):
-    """A synthetic angiogram of one cine: Multi-frame Grayscale Byte Secondary Capture (PS3.3 A.8.3).
+class DerivedPicture(SOPClass):
+    """What all derived pictures have in common; use the classes below.
 
     Parameters
     ----------
-    cine
-        The source; its header says patient, study and what else is carried over.
+    derivation
+        What was converted, and how.
     pixels
         The frames. Their file must stay open until the object is written.
-    provenance
-        Who made them.
-    lossy
-        Lossy compressions of the source.
-    created
-        Now, with a time zone.
+    sop_class
+        SOP Class UID (0008,0016).
+    which
+        Kind, Instance Number (0020,0013), and a name that tells it from others of its kind.
+    chosen
+        The source frames it shows, from 0; None for all that were converted.
 
     Raises
     ------
     SeriesError
-        The source has no Study Instance UID (0020,000D), or its frame time is no time.
+        The source has no Study Instance UID (0020,000D).
     """
 
     def __init__(
-        self, cine: Cine, pixels: FramePixels, provenance: Provenance, lossy: LossyHistory, created: datetime
+        self,
+        derivation: Derivation,
+        pixels: StoredPixels,
+        sop_class: UID,
+        which: tuple[Kind, int, str],
+        chosen: tuple[int, ...] | None = None,
     ) -> None:
-        source = cine.header
-        if not source.get("StudyInstanceUID"):
-            raise SeriesError(f"series {cine.series_uid}: StudyInstanceUID (0020,000D) is absent, need one")
-        series = derived_series_uid(cine, provenance)
-        source_uids = "\\".join(instance.sop_instance_uid for instance in cine.instances)
+        kind, number, name = which
         super().__init__(
-            study_instance_uid=source.StudyInstanceUID,
-            series_instance_uid=series,
-            series_number=_series_number(source),
-            sop_instance_uid=sop_uid(series, source_uids, pixels.sha256),
-            sop_class_uid=MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-            instance_number=max(1, _integer(source, "InstanceNumber") or 1),
-            modality="OT",
-            manufacturer=MANUFACTURER,
-            transfer_syntax_uid=ExplicitVRLittleEndian,
-            content_qualification="RESEARCH",
-            series_description=series_description(source),
-            manufacturer_model_name=ascii_only(provenance.model)[:64],
-            device_serial_number=provenance.weights_sha256[:64],
+            sop_class_uid=sop_class,
+            transfer_syntax_uid=pixels.syntax,
+            **identity(derivation, kind, number, name, pixels.sha256),  # type: ignore[arg-type]
         )
-        moment = _in_zone_of(source, created)
-        self._copy_from(source)
-        self._mark_synthetic(source, provenance)
-        self._refer_to(cine)
-        self._name_equipment(source, provenance, moment)
-        self._stamp(moment)
-        self._add_timing(cine.timing, pixels.frames)
-        self._add_lossy(lossy)
+        mark(self, derivation)
+        self._carry_over(derivation.cine.header)
+        self._mark_picture(derivation)
+        self._refer_to(derivation, chosen)
+        self._add_lossy(derivation.lossy, pixels)
         self._add_pixels(pixels)
 
-    def _copy_from(self, source: Dataset) -> None:
-        """Patient, study, body part, orientation, calibrated spacing; no more."""
-        for keyword in ("SpecificCharacterSet", "TimezoneOffsetFromUTC"):
-            self._copy_filled(source, keyword)
-        self.copy_patient_and_study_information(source)
+    def _carry_over(self, source: Dataset) -> None:
+        """Acquisition time, body part, orientation, calibrated spacing; no more."""
         for keyword in (
             "AcquisitionDate",
             "AcquisitionTime",
             "AcquisitionDateTime",
             "AnatomicRegionSequence",
         ):
-            self._copy_filled(source, keyword)
+            copy_filled(self, source, keyword)
         self._copy_laterality(source)
         self.PatientOrientation = None  # type 2C: empty unless the source knows
-        self._copy_filled(source, "PatientOrientation")
+        copy_filled(self, source, "PatientOrientation")
         if is_calibrated(source):
             for keyword in (
                 "PixelSpacing",
                 "PixelSpacingCalibrationType",
                 "PixelSpacingCalibrationDescription",
             ):
-                self._copy_filled(source, keyword)
-        for element in list(self):
-            if element.VR == "SQ":  # items may hold private elements; the source itself stays as it is
-                self[element.tag] = _without_private(element)
+                copy_filled(self, source, keyword)
+        strip_private(self)
 
     def _copy_laterality(self, source: Dataset) -> None:
         """Body part and side as the source says.
@@ -158,122 +170,144 @@ class SyntheticCine(SOPClass):
         side, it must be present, and is empty where the source does not know it.
         """
         for keyword in ("BodyPartExamined", "Laterality", "ImageLaterality"):
-            self._copy_filled(source, keyword)
+            copy_filled(self, source, keyword)
         sided = "Laterality" in self or "ImageLaterality" in self
         if not sided and self.get("BodyPartExamined") not in _UNPAIRED:
             self.Laterality = None
 
-    def _copy_filled(self, source: Dataset, keyword: str) -> None:
-        """Copy an element that has a value."""
-        if keyword in source and not source[keyword].is_empty:
-            self.add(source[keyword])
-
-    def _mark_synthetic(self, source: Dataset, provenance: Provenance) -> None:
+    def _mark_picture(self, derivation: Derivation) -> None:
         """Say in every way there is that this was generated."""
-        self.SyntheticData = "YES"
         self.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
         self.ConversionType = "SYN"
-        self.DerivationDescription = derivation_text(provenance)
+        self.DerivationDescription = derivation_text(derivation.provenance)
         self.DerivationCodeSequence = [CodedConcept.from_code(codes.DCM.ArtificialIntelligence)]
         self.ImageComments = WARNING
         # It means identity in the pixels: our banner is none, but what the source has burned in stays there.
-        self.BurnedInAnnotation = "YES" if source.get("BurnedInAnnotation") == "YES" else "NO"
+        burned = derivation.cine.header.get("BurnedInAnnotation") == "YES"
+        self.BurnedInAnnotation = "YES" if burned else "NO"
 
-    def _refer_to(self, cine: Cine) -> None:
+    def _refer_to(self, derivation: Derivation, chosen: tuple[int, ...] | None) -> None:
         """Source Image Sequence (0008,2112) and Referenced Series Sequence (0008,1115)."""
-        sop_class = cine.header.SOPClassUID
+        sop_class = derivation.cine.header.SOPClassUID
         purpose = codes.DCM.SourceImageForImageProcessingOperation
         self.SourceImageSequence = []
         series = Dataset()
-        series.SeriesInstanceUID = cine.series_uid
+        series.SeriesInstanceUID = derivation.cine.series_uid
         series.ReferencedInstanceSequence = []
-        for instance in cine.instances:
-            reference = _reference(sop_class, instance.sop_instance_uid)
-            series.ReferencedInstanceSequence.append(reference)
-            item = _reference(sop_class, instance.sop_instance_uid)
+        for instance, numbers in derivation.sources(chosen):
+            series.ReferencedInstanceSequence.append(reference(sop_class, instance.sop_instance_uid))
+            item = reference(sop_class, instance.sop_instance_uid, numbers)
             item.SpatialLocationsPreserved = "YES"
             item.PurposeOfReferenceCodeSequence = [CodedConcept.from_code(purpose)]
             self.SourceImageSequence.append(item)
         self.ReferencedSeriesSequence = [series]
 
-    def _name_equipment(self, source: Dataset, provenance: Provenance, moment: datetime) -> None:
-        """Software Versions (0018,1020), the writer, and Contributing Equipment Sequence (0018,A001).
+    def _add_lossy(self, before: LossyHistory, pixels: StoredPixels) -> None:
+        """Once lossy, always lossy: the chain of the source is carried on, and what this object adds."""
+        self.LossyImageCompression = "01" if before.lossy or pixels.lossy else "00"
+        methods, ratios = list(before.methods), list(before.ratios)
+        if pixels.lossy:
+            methods.append(pixels.lossy[0])
+            ratios.append(pixels.lossy[1])
+        if ratios and methods:
+            self.LossyImageCompressionRatio = [decimal(ratio) for ratio in ratios]
+            self.LossyImageCompressionMethod = methods
 
-        The items are the scanner, this software, and highdicom.
-        """
-        versions = [__version__, ascii_only(provenance.version)[:64]]
-        self.add_new("SoftwareVersions", "LO", versions)
-        self.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-        self.file_meta.ImplementationVersionName = f"CASGAN_{__version__}"[:16]
-        model = ascii_only(provenance.model)[:64]
-        ours = ContributingEquipment(
-            manufacturer=MANUFACTURER,
-            purpose_of_reference=codes.DCM.SynthesizingEquipment,
-            manufacturer_model_name=model,
-            software_versions=versions,
-            contribution_datetime=_datetime_text(moment),
-            contribution_description=ascii_only(
-                f"Generated the frames: model {provenance.model}, method {provenance.method}, "
-                f"engine {provenance.engine}, weights sha256 {provenance.weights_sha256}"
-            )[:1024],
+    def _add_pixels(self, pixels: StoredPixels) -> None:
+        """Image Pixel and presentation: stored values, from 0 to the largest, are what a viewer shows."""
+        words = pixels.bits > 8
+        self.SamplesPerPixel = 1
+        self.PhotometricInterpretation = "MONOCHROME2"
+        self.Rows = pixels.rows
+        self.Columns = pixels.columns
+        self.BitsAllocated = 16 if words else 8
+        self.BitsStored = pixels.bits
+        self.HighBit = pixels.bits - 1
+        self.PixelRepresentation = 0
+        self.RescaleIntercept = "0"
+        self.RescaleSlope = "1"
+        self.RescaleType = "US"
+        self.PresentationLUTShape = "IDENTITY"
+        self.WindowCenter = str(2 ** (pixels.bits - 1))
+        self.WindowWidth = str(2**pixels.bits)
+        element = DataElement(Tag("PixelData"), pixels.vr, pixels.value)
+        element.is_undefined_length = pixels.syntax.is_encapsulated
+        self.add(element)
+
+
+class DerivedCine(DerivedPicture):
+    """Frames in one multi-frame object, which viewers play at the rate of the source.
+
+    Multi-frame Grayscale Byte Secondary Capture for 8 bits (PS3.3 A.8.3), Word above (A.8.4). Parameters are
+    those of `DerivedPicture`. Raises SeriesError if the frame time of the source is no time, too.
+    """
+
+    def __init__(self, derivation: Derivation, pixels: StoredPixels, which: tuple[Kind, int, str]) -> None:
+        sop_class = (
+            MultiFrameGrayscaleByteSecondaryCaptureImageStorage
+            if pixels.bits == 8
+            else MultiFrameGrayscaleWordSecondaryCaptureImageStorage
         )
-        ours.DeviceUID = model_uid(provenance.weights_sha256, provenance.recipe)
-        self._add_contributing_equipment([ours], source_image=source)
-        self.ContributingEquipmentSequence[-1].ContributionDateTime = DT(_datetime_text(moment))
-        scanner = self.ContributingEquipmentSequence[0]
-        taken = _acquired(source)
-        if scanner is not ours and taken and "ContributionDateTime" not in scanner:
-            scanner.ContributionDateTime = DT(taken)
+        super().__init__(derivation, pixels, sop_class, which)
+        self.NumberOfFrames = pixels.frames
+        if pixels.frames > 1:
+            self._add_timing(derivation.timing)
 
-    def _stamp(self, moment: datetime) -> None:
-        """Content and instance creation: when the object was made, in the time zone of the source."""
-        self.ContentDate = self.InstanceCreationDate = DA(moment.strftime("%Y%m%d"))
-        self.ContentTime = self.InstanceCreationTime = TM(moment.strftime("%H%M%S.%f"))
-
-    def _add_timing(self, timing: FrameTiming, frames: int) -> None:
+    def _add_timing(self, timing: FrameTiming) -> None:
         """Frame times in the four places where different viewers look."""
-        if frames == 1:
-            return
         if timing.frame_time_ms < MIN_FRAME_TIME_MS:
             raise SeriesError(
                 f"{timing.source} means {timing.frame_time_ms:g} ms from frame to frame, need at least "
                 f"{MIN_FRAME_TIME_MS:g}"
             )
         if timing.vector_ms is None:
-            self.FrameTime = _decimal(timing.frame_time_ms)
+            self.FrameTime = decimal(timing.frame_time_ms)
             self.FrameIncrementPointer = Tag("FrameTime")
         else:
-            self.FrameTimeVector = [_decimal(step) for step in timing.vector_ms]
+            self.FrameTimeVector = [decimal(step) for step in timing.vector_ms]
             self.FrameIncrementPointer = Tag("FrameTimeVector")
         rate = max(1, round(timing.cine_rate))
         self.CineRate = rate
         self.RecommendedDisplayFrameRate = rate
 
-    def _add_lossy(self, lossy: LossyHistory) -> None:
-        """Once lossy, always lossy: the chain of the source is carried on; this object adds nothing to it."""
-        self.LossyImageCompression = "01" if lossy.lossy else "00"
-        if lossy.ratios and lossy.methods:
-            self.LossyImageCompressionRatio = [_decimal(ratio) for ratio in lossy.ratios]
-            self.LossyImageCompressionMethod = list(lossy.methods)
 
-    def _add_pixels(self, pixels: FramePixels) -> None:
-        """Image Pixel, Multi-frame and presentation: values 0..255 are what a viewer shows."""
-        self.SamplesPerPixel = 1
-        self.PhotometricInterpretation = "MONOCHROME2"
-        self.NumberOfFrames = pixels.frames
-        self.Rows = pixels.rows
-        self.Columns = pixels.columns
-        self.BitsAllocated = 8
-        self.BitsStored = 8
-        self.HighBit = 7
-        self.PixelRepresentation = 0
-        self.RescaleIntercept = "0"
-        self.RescaleSlope = "1"
-        self.RescaleType = "US"
-        self.PresentationLUTShape = "IDENTITY"
-        self.WindowCenter = "128"
-        self.WindowWidth = "256"
-        self.add(DataElement(Tag("PixelData"), "OB", pixels.file))
+class SyntheticCine(DerivedCine):
+    """A synthetic angiogram as one multi-frame object."""
+
+    def __init__(self, derivation: Derivation, pixels: StoredPixels) -> None:
+        super().__init__(derivation, pixels, (ANGIOGRAM, source_number(derivation), ""))
+
+
+class SyntheticFrame(DerivedPicture):
+    """One frame of a synthetic angiogram as an object of its own: Secondary Capture (PS3.3 A.8.1).
+
+    `k` is its place among the converted frames, from 0. Parameters and errors are those of `DerivedPicture`.
+    """
+
+    def __init__(self, derivation: Derivation, pixels: StoredPixels, k: int) -> None:
+        chosen = (derivation.chosen[k],)
+        which = (ANGIOGRAM, k + 1, f"\\frame {chosen[0] + 1}")
+        super().__init__(derivation, pixels, SecondaryCaptureImageStorage, which, chosen)
+
+
+class MapCine(DerivedCine):
+    """What the networks made of each frame, as a cine beside the angiogram: `attention` or `vessels`.
+
+    Attention: 0 (the input was kept) to 255 (drawn over). Vessels: 255 where the segmentor sees a vessel in
+    the synthetic frame, else 0. Both are synthetic, and say so.
+    """
+
+    def __init__(self, derivation: Derivation, pixels: StoredPixels, name: str) -> None:
+        number = 2 * source_number(derivation) - (name == "attention")
+        super().__init__(derivation, pixels, (MAPS, number, f"\\{name}"))
+        self.ImageComments = MAP_TEXTS[name]
+
+
+def single_frame(frames: FrameFile, k: int, compression: Compression) -> StoredPixels:
+    """Frame `k`, from 0, as a value of its own, in memory."""
+    writer = FrameWriter(io.BytesIO(), frames.rows, frames.columns, frames.bits)
+    writer.write(frames.read(k))
+    return stored_pixels(writer.finish(), compression, io.BytesIO())
 
 
 def is_calibrated(source: Dataset) -> bool:
@@ -286,56 +320,3 @@ def is_calibrated(source: Dataset) -> bool:
         "FIDUCIAL",
         "GEOMETRY",
     )
-
-
-def _series_number(source: Dataset) -> int:
-    """9000 plus the Series Number (0020,0011) of the source; 9000 where it has none or a negative one."""
-    number = SERIES_NUMBER_BASE + max(0, _integer(source, "SeriesNumber") or 0)
-    return number if number < 2**31 else SERIES_NUMBER_BASE
-
-
-def _integer(source: Dataset, keyword: str) -> int | None:
-    value = source.get(keyword)
-    return int(value) if isinstance(value, (int, IS)) else None
-
-
-def _reference(sop_class: str, sop_instance: str) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = sop_class
-    item.ReferencedSOPInstanceUID = sop_instance
-    return item
-
-
-def _in_zone_of(source: Dataset, moment: datetime) -> datetime:
-    """`moment` in Timezone Offset From UTC (0008,0201) of the source, else as it is."""
-    match = re.fullmatch(r"([+-])(\d\d)(\d\d)", str(source.get("TimezoneOffsetFromUTC") or ""))
-    if match is None:
-        return moment
-    delta = timedelta(hours=int(match[2]), minutes=int(match[3]))
-    if delta > timedelta(hours=14):  # no zone is further from UTC: the value is nonsense
-        return moment
-    return moment.astimezone(timezone(-delta if match[1] == "-" else delta))
-
-
-def _datetime_text(moment: datetime) -> str:
-    """DT with its offset from UTC."""
-    return moment.strftime("%Y%m%d%H%M%S.%f%z")
-
-
-def _acquired(source: Dataset) -> str:
-    """When the source was acquired, as DT; empty if the header does not say."""
-    date, time = str(source.get("AcquisitionDate") or ""), str(source.get("AcquisitionTime") or "")
-    return date + time if len(date) == 8 and date.isdigit() and time.replace(".", "").isdigit() else ""
-
-
-def _decimal(value: float) -> str:
-    """DS: at most 16 characters."""
-    return f"{value:.10g}"
-
-
-def _without_private(element: DataElement) -> DataElement:
-    """A copy of a sequence, free of private elements at every depth."""
-    clean = copy.deepcopy(element)
-    for item in clean.value:
-        item.remove_private_tags()  # this one walks down by itself
-    return clean

@@ -32,15 +32,15 @@ Frame = npt.NDArray[np.uint8]
 class ContactSheet:
     """Collects tiles while the frames of a cine stream by."""
 
-    frames: int
-    """How many frames the cine has."""
+    numbers: tuple[int, ...]
+    """Number of each frame of the output in its source, from 1."""
     _tiles: dict[int, list[Frame]] = field(default_factory=dict)
 
     @property
     def picks(self) -> tuple[int, ...]:
-        """Indices of the frames that are shown, from 0: evenly spread, first and last included."""
-        count = min(COLUMNS, self.frames)
-        return tuple(int(k) for k in np.unique(np.rint(np.linspace(0, self.frames - 1, count))))
+        """Which frames of the output are shown, from 0: evenly spread, first and last included."""
+        frames = len(self.numbers)
+        return tuple(int(k) for k in np.unique(np.rint(np.linspace(0, frames - 1, min(COLUMNS, frames)))))
 
     def offer(
         self, index: int, shown: Frame, output: Frame, attention: npt.NDArray[np.float32] | None
@@ -76,7 +76,7 @@ class ContactSheet:
         _write(paper, TEXTS[0], row=6, column=left, scale=2 if width * len(self.picks) > 400 else 1)
         for j, index in enumerate(self.picks):
             x = left + j * (width + _GAP)
-            _write(paper, f"frame {index + 1}", row=top - _HEADING + 4, column=x)
+            _write(paper, f"frame {self.numbers[index]}", row=top - _HEADING + 4, column=x)
             for i, tile in enumerate(self._tiles[index]):
                 y = top + i * (height + _GAP)
                 paper[y : y + height, x : x + width] = tile

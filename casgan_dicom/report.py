@@ -9,7 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-SCHEMA = 1
+from casgan_dicom.deliver import Delivery
+from casgan_dicom.quality import FrameQuality
+
+SCHEMA = 2
 """Version of the JSON form."""
 
 
@@ -19,54 +22,76 @@ class Seconds:
 
     measure: float
     """First pass: decoding, and the levels of the whole run."""
+    check: float
+    """Second pass: decoding, and the search for frames that already show contrast."""
     generate: float
-    """The generator alone, in the second pass."""
+    """The generator alone, in the third pass."""
     total: float
-    """Everything, from the first byte read to the object in its place."""
+    """Everything, from the first byte read to the objects in their places."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """One derived object."""
+    """What one cine became."""
 
-    path: Path
-    """Where it is."""
-    status: Literal["written", "kept"]
-    """``kept``: the same object was there already."""
-    sop_instance_uid: str
-    """Its SOP Instance UID (0008,0018)."""
-    series_uid: str
-    """Its Series Instance UID (0020,000E)."""
+    objects: tuple[Delivery, ...]
+    """Every object that was made of it; the angiogram, or its first frame, comes first."""
     source_series_uid: str
     """Series Instance UID of the source."""
     source_instances: tuple[str, ...]
     """SOP Instance UIDs of the source."""
-    sha256: str
-    """Hex digest of the file."""
+    source_frames: int
+    """Number of frames of the source."""
+    opacified: str
+    """Numbers of the source frames that already show opacified vessels, from 1, e.g. ``15-62``."""
     pixel_sha256: str
-    """Hex digest of the stored frames."""
+    """Hex digest of the stored frames, before compression."""
     frames: int
-    """Number of frames."""
+    """Number of frames that were converted."""
     rows: int
     """Height in pixels."""
     columns: int
     """Width in pixels."""
+    bits: int
+    """Bits Stored (0028,0101) of the output."""
     frame_time_ms: float
     """Time from one frame to the next; the median where it varies."""
     display: str
     """How stored values of the source became display values."""
     lossy: bool
-    """Whether the source was ever compressed with loss."""
+    """Whether source or output were ever compressed with loss."""
     mean_attention: float | None
     """Mean of the attention map over all pixels of all frames; None for a method without one."""
     untouched_share: float
     """Share of pixels outside the banner that equal the displayed input."""
+    quality: tuple[FrameQuality, ...]
+    """What was measured on each frame."""
     seconds: Seconds
     """Where the time went."""
     warnings: tuple[str, ...] = ()
     """What was unusual about the source."""
     preview: Path | None = None
     """The contact sheet, where one was asked for."""
+
+    @property
+    def path(self) -> Path:
+        """Where the angiogram is, or its first frame."""
+        return self.objects[0].path
+
+    @property
+    def status(self) -> Literal["written", "kept"]:
+        """``kept``: all objects were there already."""
+        return "kept" if all(one.status == "kept" for one in self.objects) else "written"
+
+    @property
+    def series_uid(self) -> str:
+        """Series Instance UID (0020,000E) of the angiogram."""
+        return self.objects[0].series_uid
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """SOP Instance UID (0008,0018) of the angiogram, or of its first frame."""
+        return self.objects[0].sop_instance_uid
 
 
 @dataclass(frozen=True)

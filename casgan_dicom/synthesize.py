@@ -1,7 +1,8 @@
-"""Frames in, synthetic frames out: two streamed passes over a cine, in memory that does not grow with it.
+"""Frames in, synthetic frames out: three streamed passes over a cine, in memory that does not grow with it.
 
 The first pass measures the levels of the whole run, so that the first frame is scaled like the last. The
-second runs the generator on batches and spools what it makes to a file.
+second looks for frames that already show contrast, in the whole run, since one frame alone does not tell. The
+third runs the generator on the chosen frames and spools what it makes to files.
 
 Three promises about the output are kept here, in stored values: where attention is below 1/512 and where a
 shutter covers the picture, the output is the displayed input; the banner is the last thing written.
@@ -9,33 +10,39 @@ shutter covers the picture, the output is the displayed input; the banner is the
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.banner import Banner
 from casgan_dicom.decode import iter_frames
-from casgan_dicom.derive import FramePixels
 from casgan_dicom.errors import PixelError
-from casgan_dicom.pixels import DisplayMapping, shutter_mask, to_stored
+from casgan_dicom.framefile import FrameFile, FrameWriter
+from casgan_dicom.model.opacification import ContrastCheck, Opacification, look_every
+from casgan_dicom.options import FrameChoice
+from casgan_dicom.pixels import Display, to_stored
 from casgan_dicom.preview import ContactSheet
+from casgan_dicom.quality import FrameQuality
 from casgan_dicom.series import Cine
 
 if TYPE_CHECKING:
     from casgan_dicom.model.infer import Generator, Synthesis
+    from casgan_dicom.model.normalisation import Levels
 
 UNTOUCHED_BELOW = 1 / 512
 """Attention below which the output is the input: half a level of 8 bits, which no display can show."""
+VESSEL_ABOVE = 0.5
+"""Probability from which a pixel counts as vessel."""
 
 Float = npt.NDArray[np.float32]
-Byte = npt.NDArray[np.uint8]
+Stored = npt.NDArray[np.unsignedinteger[Any]]
 Mask = npt.NDArray[np.bool_]
+Stage = Literal["measure", "check", "generate"]
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,12 @@ class Step:
 
     source_instance_uid: str
     """SOP Instance UID (0008,0018) of the source, the first where there are several."""
-    stage: Literal["measure", "generate"]
-    """Which of the two passes."""
+    stage: Stage
+    """Which of the three passes."""
     done: int
     """Frames behind us in this pass."""
     frames: int
-    """Frames of the cine."""
+    """Frames of this pass."""
 
 
 Progress = Callable[[Step], None]
@@ -61,42 +68,139 @@ class Task:
 
     cine: Cine
     """The source."""
-    mapping: DisplayMapping
-    """Its stored values to display values."""
+    display: Display
+    """Its stored values to display values, and its shutters."""
     banner: Banner | None
     """What is burned in; None for nothing."""
-    sheet: ContactSheet | None
-    """Who wants to see tiles; None for nobody."""
+    choice: FrameChoice = field(default_factory=FrameChoice)
+    """Which frames are converted."""
+    bits: int = 8
+    """Bits Stored (0028,0101) of the output."""
+    sheet: bool = False
+    """Whether a contact sheet is wanted."""
+
+
+@dataclass(frozen=True)
+class Spools:
+    """Empty files, open for reading and writing, for what is made frame by frame."""
+
+    frames: BinaryIO
+    """For the synthetic frames."""
+    attention: BinaryIO | None = None
+    """For the attention maps; None if they are not wanted."""
+    vessels: BinaryIO | None = None
+    """For the vessel masks; None if they are not wanted."""
+
+
+@dataclass(frozen=True)
+class PassSeconds:
+    """Where the time went."""
+
+    measure: float
+    """First pass: decoding, and the levels of the whole run."""
+    check: float
+    """Second pass: decoding, and the search for contrast."""
+    generate: float
+    """The generator alone, in the third pass."""
 
 
 @dataclass(frozen=True)
 class Synthesized:
-    """What the two passes brought."""
+    """What the passes brought."""
 
-    pixels: FramePixels
+    frames: FrameFile
     """The stored frames, in the spool that was passed in."""
-    mean_attention: float | None
-    """Mean of the attention map over all pixels of all frames; None for a method without one."""
+    attention: FrameFile | None
+    """Attention of each, 0 to 255; None if not wanted, or for a method without one."""
+    vessels: FrameFile | None
+    """Vessels of each synthetic frame, 0 or 255; None if not wanted."""
+    chosen: tuple[int, ...]
+    """The source frames they were made of, from 0."""
+    quality: tuple[FrameQuality, ...]
+    """What was measured on each."""
+    opacification: Opacification
+    """Which frames of the whole source already show opacified vessels."""
     untouched_share: float
     """Share of pixels outside the banner that equal the displayed input."""
-    measure_seconds: float
-    """Time of the first pass."""
-    generate_seconds: float
-    """Time in the generator."""
+    seconds: PassSeconds
+    """Where the time went."""
+    sheet: ContactSheet | None = None
+    """Tiles, if they were wanted."""
+
+    @property
+    def mean_attention(self) -> float | None:
+        """Mean of the attention map over all pixels of all frames; None for a method without one."""
+        known = [each.mean_attention for each in self.quality if each.mean_attention is not None]
+        return sum(known) / len(known) if known else None
 
 
-@dataclass
-class _Tally:
-    """Sums over the frames of a run."""
+@dataclass(frozen=True)
+class _Frame:
+    """One frame on its way out."""
 
-    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    frames: int = 0
-    attention: float | None = None
-    untouched: float = 0.0
-    seconds: float = 0.0
+    k: int
+    """Its place in the source, from 0."""
+    before: Stored
+    """The displayed input, in stored values."""
+    after: Stored
+    """The output, composed but not marked."""
+    attention: Float | None
+    """Where the generator drew."""
+    vessels: Float
+    """Probability of vessel in the output."""
+    out_of_range: float
+    """Share of pixels that were clipped to what can be displayed."""
 
 
-def synthesize(task: Task, generator: Generator, spool: BinaryIO, progress: Progress) -> Synthesized:
+class _Making:
+    """The third pass: composes frames, marks them, measures them, and spools them."""
+
+    def __init__(
+        self, task: Task, spools: Spools, chosen: tuple[int, ...], opacified: tuple[bool, ...]
+    ) -> None:
+        cine = task.cine
+        self.task = task
+        self._opacified = opacified
+        self.frames = FrameWriter(spools.frames, cine.rows, cine.columns, task.bits)
+        self.attention = _writer(spools.attention, cine)
+        self.vessels = _writer(spools.vessels, cine)
+        self.quality: list[FrameQuality] = []
+        self.untouched = 0.0
+        self.with_attention = False
+        self.sheet = ContactSheet(tuple(k + 1 for k in chosen)) if task.sheet else None
+        self._bare = np.ones((cine.rows, cine.columns), dtype=np.bool_)
+        if task.banner is not None:
+            self._bare &= ~task.banner.mask(self._bare.shape)
+
+    def take(self, frame: _Frame) -> None:
+        """Measure a frame, mark it, and spool it with its maps."""
+        visible = self.task.display.visible(frame.k)
+        vessels = (frame.vessels >= VESSEL_ABOVE) & visible
+        attention = frame.attention
+        self.quality.append(
+            FrameQuality(
+                frame=frame.k + 1,
+                mean_attention=None if attention is None else float(attention.mean(dtype=np.float64)),
+                vessel_cover=float(vessels.sum() / max(1, visible.sum())),
+                out_of_range=frame.out_of_range,
+                opacified=self._opacified[frame.k],
+            )
+        )
+        self.untouched += float(np.mean(frame.before[self._bare] == frame.after[self._bare]))
+        if self.task.banner is not None:
+            self.task.banner.burn(frame.after, 2**self.task.bits - 1)
+        if self.sheet is not None:
+            before, after = _byte(frame.before, self.task.bits), _byte(frame.after, self.task.bits)
+            self.sheet.offer(len(self.quality) - 1, before, after, attention)
+        self.frames.write(frame.after)
+        if self.attention is not None and attention is not None:
+            self.with_attention = True
+            self.attention.write(to_stored(attention))
+        if self.vessels is not None:
+            self.vessels.write(np.where(vessels, np.uint8(255), np.uint8(0)))
+
+
+def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progress) -> Synthesized:
     """Make the synthetic frames of one cine.
 
     Parameters
@@ -105,89 +209,115 @@ def synthesize(task: Task, generator: Generator, spool: BinaryIO, progress: Prog
         The cine and how it is to be treated.
     generator
         Who makes the frames.
-    spool
-        An empty file, open for reading and writing; the frames are in it afterwards, at position 0.
+    spools
+        Where they go; the frames are in there afterwards, at position 0.
     progress
-        Called after each frame measured and each batch generated.
+        Called after each frame measured and each batch checked or generated.
 
     Raises
     ------
     PixelError
-        A frame cannot be decoded, the two passes differ in their number, or the generator returned NaN or
-        another size. The spool then holds rubbish.
+        A frame cannot be decoded, the passes differ in their number, or the generator returned NaN or another
+        size. The spools then hold rubbish.
+    SeriesError
+        No frame is left of the choice, or the cine has fewer frames.
     """
-    cine = task.cine
     started = perf_counter()
     levels = generator.measure(_displayed(task, progress))
-    measured = perf_counter() - started
-    visible = shutter_mask(cine.header, cine.rows, cine.columns)
-    tally = _Tally()
-    for shown in _batches(_displayed(task, None), max(1, generator.batch)):
-        started = perf_counter()
-        made = generator(shown, levels)
-        tally.seconds += perf_counter() - started
-        _spool(task, shown, made, visible, (spool, tally))
-        progress(Step(cine.instances[0].sop_instance_uid, "generate", tally.frames, cine.frames))
-    if tally.frames * cine.rows * cine.columns % 2:
-        spool.write(b"\0")  # a value has an even length (PS3.5 7.1.1)
-    spool.seek(0)
-    pixels = FramePixels(spool, tally.frames, cine.rows, cine.columns, tally.digest.hexdigest())
-    mean = None if tally.attention is None else tally.attention / tally.frames
-    return Synthesized(pixels, mean, tally.untouched / tally.frames, measured, tally.seconds)
+    measured = perf_counter()
+    found = _look_for_contrast(task, generator, levels, progress)
+    checked = perf_counter()
+    chosen = task.choice.pick(found.opacified)
+    making = _Making(task, spools, chosen, found.opacified)
+    generating = _generate(making, generator, chosen, levels, progress)
+    return Synthesized(
+        frames=making.frames.finish(),
+        attention=making.attention.finish() if making.attention and making.with_attention else None,
+        vessels=making.vessels.finish() if making.vessels else None,
+        chosen=chosen,
+        quality=tuple(making.quality),
+        opacification=found,
+        untouched_share=making.untouched / len(chosen),
+        seconds=PassSeconds(measured - started, checked - measured, generating),
+        sheet=making.sheet,
+    )
 
 
-def keep_input(inputs: Byte, made: Synthesis, visible: Mask) -> Byte:
-    """Stored output, uint8 (T, H, W): what was made, but the input where nothing was meant to be drawn.
+def keep_input(inputs: Stored, made: Synthesis, visible: Mask, bits: int = 8) -> Stored:
+    """Stored output (T, H, W): what was made, but the input where nothing was meant to be drawn.
 
-    `inputs` is the displayed input in stored values, uint8 (T, H, W); `visible`, bool (H, W), is False behind
-    a shutter. Raises PixelError if the generator made another size, or NaN.
+    `inputs` is the displayed input in stored values of so many bits, (T, H, W); `visible`, bool (T, H, W) or
+    (H, W), is False behind a shutter. Raises PixelError if the generator made another size, or NaN.
     """
     if made.frames.shape != inputs.shape:
         raise PixelError(f"the generator made frames of shape {made.frames.shape} from {inputs.shape}")
-    untouched = np.broadcast_to(~visible, inputs.shape)
+    untouched = ~visible
     if made.attention is not None:
         untouched = untouched | (made.attention < UNTOUCHED_BELOW)
-    return np.where(untouched, inputs, _bytes(made.frames))
+    return np.where(untouched, inputs, to_stored(made.frames, bits))
 
 
-def _spool(task: Task, shown: Float, made: Synthesis, visible: Mask, to: tuple[BinaryIO, _Tally]) -> None:
-    """Compose a batch, mark it, count what it is, and write it."""
-    spool, tally = to
-    inputs = _bytes(shown)
-    outputs = keep_input(inputs, made, visible)
-    bare = np.ones(visible.shape, dtype=np.bool_)
-    if task.banner is not None:
-        bare &= ~task.banner.mask(visible.shape)
-    for k, (before, after) in enumerate(zip(inputs, outputs, strict=True)):
-        tally.untouched += float(np.mean(before[bare] == after[bare]))
-        attention = None if made.attention is None else made.attention[k]
-        if attention is not None:
-            tally.attention = (tally.attention or 0.0) + float(attention.mean(dtype=np.float64))
-        if task.banner is not None:
-            task.banner.burn(after)
-        if task.sheet is not None:
-            task.sheet.offer(tally.frames, before, after, attention)
-        tally.digest.update(after.tobytes())
-        spool.write(after.tobytes())
-        tally.frames += 1
+def _look_for_contrast(task: Task, generator: Generator, levels: Levels, progress: Progress) -> Opacification:
+    """The second pass, over as many frames as tell when contrast comes and goes."""
+    frames = task.cine.frames
+    check = ContrastCheck(look_every(task.cine.timing.cine_rate if frames > 1 else None))
+    looked_at = ((k, shown) for k, shown in enumerate(_displayed(task, None)) if k % check.every == 0)
+    for numbers, shown in _batches(looked_at, generator.batch):
+        check.add(generator.vessels(shown, levels), _visible(task, numbers))
+        progress(_step(task, "check", numbers[-1] + 1, frames))
+    return check.result(frames)
 
 
-def _bytes(display: Float) -> Byte:
-    """Display values as stored values of 8 bits."""
-    return to_stored(display).astype(np.uint8, copy=False)
+def _generate(
+    making: _Making, generator: Generator, chosen: tuple[int, ...], levels: Levels, progress: Progress
+) -> float:
+    """The third pass; returns the seconds in the generator."""
+    task, seconds = making.task, 0.0
+    wanted, top = frozenset(chosen), np.float32(2**task.bits - 1)
+    frames = islice(enumerate(_displayed(task, None)), chosen[-1] + 1)
+    for numbers, shown in _batches(((k, frame) for k, frame in frames if k in wanted), generator.batch):
+        started = perf_counter()
+        made = generator(shown, levels)
+        seconds += perf_counter() - started
+        inputs = to_stored(shown, task.bits)
+        outputs = keep_input(inputs, made, _visible(task, numbers), task.bits)
+        vessels = generator.vessels(outputs.astype(np.float32) / top, levels)
+        for i, k in enumerate(numbers):
+            attention = None if made.attention is None else made.attention[i]
+            clipped = 0.0 if made.out_of_range is None else float(made.out_of_range[i])
+            making.take(_Frame(k, inputs[i], outputs[i], attention, vessels[i], clipped))
+        progress(_step(task, "generate", len(making.quality), len(chosen)))
+    return seconds
+
+
+def _step(task: Task, stage: Stage, done: int, frames: int) -> Step:
+    return Step(task.cine.instances[0].sop_instance_uid, stage, done, frames)
 
 
 def _displayed(task: Task, progress: Progress | None) -> Iterator[Float]:
     """Display values of every frame, float32 (H, W)."""
-    cine = task.cine
-    for k, stored in enumerate(iter_frames(cine), 1):
-        yield task.mapping.apply(stored)
+    for k, stored in enumerate(iter_frames(task.cine)):
+        yield task.display.apply(k, stored)
         if progress is not None:
-            progress(Step(cine.instances[0].sop_instance_uid, "measure", k, cine.frames))
+            progress(_step(task, "measure", k + 1, task.cine.frames))
 
 
-def _batches(frames: Iterable[Float], size: int) -> Iterator[Float]:
-    """Frames stacked by `size`, the last batch as long as what is left."""
+def _visible(task: Task, numbers: Sequence[int]) -> Mask:
+    """Where frames are visible between their shutters, bool (T, H, W)."""
+    return np.stack([task.display.visible(k) for k in numbers])
+
+
+def _batches(frames: Iterable[tuple[int, Float]], size: int) -> Iterator[tuple[list[int], Float]]:
+    """Numbers and frames, stacked by `size`; the last batch is as long as what is left."""
     stream = iter(frames)
-    while batch := list(islice(stream, size)):
-        yield np.stack(batch)
+    while batch := list(islice(stream, max(1, size))):
+        yield [k for k, _ in batch], np.stack([frame for _, frame in batch])
+
+
+def _byte(stored: Stored, bits: int) -> npt.NDArray[np.uint8]:
+    """Stored values as those of 8 bits."""
+    return (stored >> (bits - 8)).astype(np.uint8)
+
+
+def _writer(spool: BinaryIO | None, cine: Cine) -> FrameWriter | None:
+    return None if spool is None else FrameWriter(spool, cine.rows, cine.columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +10,12 @@ import numpy as np
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
+from casgan_dicom.banner import banner_for
+from casgan_dicom.compress import Compression
 from casgan_dicom.decode import LossyHistory
-from casgan_dicom.derive import FramePixels, SyntheticCine
+from casgan_dicom.derive import SyntheticCine, stored_pixels
+from casgan_dicom.framefile import FrameFile, FrameWriter
+from casgan_dicom.marks import Derivation
 from casgan_dicom.provenance import Provenance
 from casgan_dicom.series import Cine, find_series
 from tests.factories import write_xa
@@ -28,6 +31,7 @@ PROVENANCE = Provenance(
     engine="torch-fp32",
     banner=True,
 )
+RAW = Compression()
 NOT_LOSSY = LossyHistory(lossy=False, ratios=(), methods=())
 
 
@@ -36,12 +40,28 @@ def cine_of(folder: Path, **overrides: object) -> Cine:
     return find_series([write_xa(folder / "source", None, **overrides)]).cines[0]
 
 
-def pixels_for(cine: Cine, value: int = 7) -> FramePixels:
-    """Frames of one value."""
-    content = np.full((cine.frames, cine.rows, cine.columns), value, dtype=np.uint8).tobytes()
-    digest = hashlib.sha256(content).hexdigest()
-    padded = io.BytesIO(content + b"\0" * (len(content) % 2))
-    return FramePixels(padded, cine.frames, cine.rows, cine.columns, digest)
+def derivation_of(
+    cine: Cine,
+    *,
+    provenance: Provenance = PROVENANCE,
+    lossy: LossyHistory = NOT_LOSSY,
+    created: datetime = CREATED,
+    chosen: tuple[int, ...] | None = None,
+) -> Derivation:
+    """The conversion of a cine, of all its frames unless told otherwise."""
+    return Derivation(cine, provenance, lossy, created, chosen or tuple(range(cine.frames)))
+
+
+def frames_for(derivation: Derivation, value: int = 7, bits: int = 8) -> FrameFile:
+    """Frames of one value, as many as were converted, with the banner where the header will claim it."""
+    cine = derivation.cine
+    writer = FrameWriter(io.BytesIO(), cine.rows, cine.columns, bits)
+    frame = np.full((cine.rows, cine.columns), value, np.uint8 if bits == 8 else np.uint16)
+    if derivation.provenance.banner:
+        banner_for(cine.rows, cine.columns).burn(frame, 2**bits - 1)
+    for _ in derivation.chosen:
+        writer.write(frame)
+    return writer.finish()
 
 
 def derived(
@@ -53,7 +73,8 @@ def derived(
     value: int = 7,
 ) -> SyntheticCine:
     """The derived object of a cine."""
-    return SyntheticCine(cine, pixels_for(cine, value), provenance, lossy, created)
+    derivation = derivation_of(cine, provenance=provenance, lossy=lossy, created=created)
+    return SyntheticCine(derivation, stored_pixels(frames_for(derivation, value), RAW, io.BytesIO()))
 
 
 def written(cine: Cine, path: Path, **options: LossyHistory | Provenance) -> Dataset:

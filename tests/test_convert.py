@@ -19,10 +19,11 @@ from pydicom.uid import JPEGBaseline8Bit, RLELossless
 from pydicom.valuerep import DSfloat
 
 from casgan_dicom.banner import banner_for
-from casgan_dicom.convert import ConvertOptions, convert_plan, convert_series, plan_conversion
+from casgan_dicom.convert import convert_plan, convert_series, plan_conversion
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.model.infer import Synthesis
 from casgan_dicom.model.normalisation import Levels
+from casgan_dicom.options import ConvertOptions
 from casgan_dicom.report import ConvertReport
 from casgan_dicom.synthesize import Step
 from casgan_dicom.verify import verify_file
@@ -287,7 +288,8 @@ def test_report_tells_who_what_and_how(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "out" / "report.json").read_text())
     assert told == report.as_json()
     (output,) = told["outputs"]
-    assert output["sha256"] == hashlib.sha256(Path(output["path"]).read_bytes()).hexdigest()
+    (made,) = output["objects"]
+    assert made["sha256"] == hashlib.sha256(Path(made["path"]).read_bytes()).hexdigest()
     assert output["pixel_sha256"] == hashlib.sha256(frames_of(report).tobytes()).hexdigest()
     assert (output["frames"], output["rows"], output["columns"]) == (4, 64, 80)
     assert output["frame_time_ms"] == 40
@@ -371,7 +373,7 @@ def test_the_report_of_what_is_done_survives_what_stops_the_rest(tmp_path: Path)
 
     (output,) = json.loads((tmp_path / "out" / "report.json").read_text())["outputs"]
     assert output["source_series_uid"] == first
-    assert Path(output["path"]).is_file()
+    assert Path(output["objects"][0]["path"]).is_file()
 
 
 @pytest.mark.parametrize(
@@ -453,7 +455,7 @@ def test_second_run_keeps_what_the_first_one_wrote(tmp_path: Path) -> None:
     second = convert(source, tmp_path / "out", clock_at=datetime(2027, 1, 1, tzinfo=UTC))
 
     assert (first.outputs[0].status, second.outputs[0].status) == ("written", "kept")
-    assert second.outputs[0].sha256 == first.outputs[0].sha256
+    assert second.outputs[0].objects[0].sha256 == first.outputs[0].objects[0].sha256
     assert second.exit_code == 0
     assert snapshot(tmp_path / "out" / first.outputs[0].series_uid) == before
 

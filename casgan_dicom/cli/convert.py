@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from casgan_dicom.cli.output import EXIT_CODES, json_option, show_json
+from casgan_dicom.compress import Compression, CompressionName
 from casgan_dicom.convert import (
-    ConvertOptions,
     Plan,
     convert_plan,
     notes_on,
@@ -22,8 +22,10 @@ from casgan_dicom.convert import (
     report_nothing,
     silent,
 )
+from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.shelf import DEFAULT_BUNDLE
-from casgan_dicom.report import ConvertReport, Skipped
+from casgan_dicom.options import ConvertOptions, FrameChoice
+from casgan_dicom.report import ConvertReport, Output, Skipped
 from casgan_dicom.synthesize import Progress as OnStep
 from casgan_dicom.synthesize import Step
 
@@ -59,6 +61,42 @@ if TYPE_CHECKING:
     help="What runs the networks.",
 )
 @click.option(
+    "--frames",
+    default="all",
+    show_default=True,
+    show_envvar=True,
+    metavar="all|non-contrast|A-B",
+    help="Which frames of each cine, counted from 1; non-contrast: those without opacified vessels.",
+)
+@click.option(
+    "--bits",
+    type=click.Choice(["8", "12", "16"]),
+    default="8",
+    show_default=True,
+    show_envvar=True,
+    help="Bits stored; sources of 8 bits give 8.",
+)
+@click.option(
+    "--single-frame", is_flag=True, show_envvar=True, help="Write each frame as an object of its own."
+)
+@click.option(
+    "--compress",
+    type=click.Choice(["none", "rle", "jpegls", "j2k"]),
+    default="none",
+    show_default=True,
+    show_envvar=True,
+    help="Lossless compression.",
+)
+@click.option(
+    "--lossy", type=click.Choice(["jpeg"]), show_envvar=True, help="Compression with loss; needs --quality."
+)
+@click.option("--quality", type=click.IntRange(1, 100), show_envvar=True, help="Of --lossy jpeg.")
+@click.option(
+    "--maps", is_flag=True, show_envvar=True, help="Write attention map and vessel mask as a second series."
+)
+@click.option("--seg", is_flag=True, show_envvar=True, help="Write the vessel mask as DICOM Segmentation.")
+@click.option("--sr", is_flag=True, show_envvar=True, help="Write the quality record as a structured report.")
+@click.option(
     "--preview", is_flag=True, show_envvar=True, help="Write a contact sheet, OUT/<series uid>.png."
 )
 @click.option("--no-banner", is_flag=True, show_envvar=True, help="Burn no warning into the frames.")
@@ -68,7 +106,7 @@ if TYPE_CHECKING:
     "--force",
     is_flag=True,
     show_envvar=True,
-    help="Convert in spite of declared contrast or DSA; replace a different derived object.",
+    help="Convert declared contrast, DSA and secondary captures too; replace a different derived object.",
 )
 @click.pass_context
 def convert(  # noqa: PLR0913  # one parameter per option is how click calls
@@ -79,6 +117,15 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
     bundle: str | None,
     device: str,
     engine: EngineName,
+    frames: str,
+    bits: str,
+    single_frame: bool,
+    compress: CompressionName,
+    lossy: CompressionName | None,
+    quality: int | None,
+    maps: bool,
+    seg: bool,
+    sr: bool,
     preview: bool,
     no_banner: bool,
     as_json: bool,
@@ -87,10 +134,24 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
 ) -> None:
     """Make synthetic angiograms of the X-ray cine series in SERIES (files or folders).
 
-    Writes one multi-frame object for each cine, OUT/<series uid>/<sop uid>.dcm, and OUT/report.json. The
-    input is only read.
+    Writes one multi-frame object for each cine, OUT/<series uid>/<sop uid>.dcm, and OUT/report.json; maps,
+    segmentation and report are series of their own. The input is only read.
     """
-    options = ConvertOptions(banner=not no_banner, preview=preview, force=force)
+    try:
+        options = ConvertOptions(
+            banner=not no_banner,
+            preview=preview,
+            force=force,
+            frames=FrameChoice(frames),
+            bits=int(bits),  # type: ignore[arg-type]  # one of the three choices
+            single_frames=single_frame,
+            compression=_compression(compress, lossy, quality),
+            maps=maps,
+            seg=seg,
+            sr=sr,
+        )
+    except ConfigError as error:
+        raise click.UsageError(error.message) from error
     plan = plan_conversion(series, options, out)
     if dry_run:
         _show_plan(plan, as_json=as_json)
@@ -109,6 +170,19 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
     else:
         _show_report(report)
     ctx.exit(report.exit_code)
+
+
+def _compression(
+    lossless: CompressionName, lossy: CompressionName | None, quality: int | None
+) -> Compression:
+    """The compression that was asked for. Raises UsageError where the options do not go together."""
+    if lossy and lossless != "none":
+        raise click.UsageError(f"--compress {lossless} and --lossy {lossy} exclude each other")
+    if lossy and quality is None:
+        raise click.UsageError(f"--lossy {lossy} needs --quality, from 1 to 100")
+    if quality is not None and not lossy:
+        raise click.UsageError("--quality is of --lossy jpeg")
+    return Compression(lossy or lossless, quality)
 
 
 @contextmanager
@@ -137,7 +211,7 @@ def _show_report(report: ConvertReport) -> None:
     """What was done: a table and the paths on stdout, reasons and warnings on stderr."""
     if report.outputs:
         table = Table(box=None, pad_edge=False)
-        for name in ("result", "frames", "size", "ms/frame", "attention", "untouched", "seconds"):
+        for name in ("result", "frames", "size", "bits", "ms/frame", "attention", "untouched", "seconds"):
             table.add_column(name, justify="left" if name == "result" else "right")
         for output in report.outputs:
             attention = "-" if output.mean_attention is None else f"{output.mean_attention:.4f}"
@@ -145,6 +219,7 @@ def _show_report(report: ConvertReport) -> None:
                 output.status,
                 str(output.frames),
                 f"{output.columns}×{output.rows}",
+                str(output.bits),
                 f"{output.frame_time_ms:g}" if output.frames > 1 else "-",
                 attention,
                 f"{100 * output.untouched_share:.1f} %",
@@ -152,7 +227,7 @@ def _show_report(report: ConvertReport) -> None:
             )
         Console().print(table)
     for output in report.outputs:
-        click.echo(str(output.path))
+        _show_paths(output)
         if output.preview is not None:
             click.echo(str(output.preview))
     about = [(output.source_series_uid, said) for output in report.outputs for said in output.warnings]
@@ -165,6 +240,15 @@ def _show_report(report: ConvertReport) -> None:
             f"{len(report.outputs)} converted, {len(report.skipped)} skipped",
             err=True,
         )
+
+
+def _show_paths(output: Output) -> None:
+    """Where the objects are: one path each, but for single frames only their folder."""
+    for folder in dict.fromkeys(one.path.parent for one in output.objects if one.kind == "frame"):
+        click.echo(str(folder))
+    for one in output.objects:
+        if one.kind != "frame":
+            click.echo(str(one.path))
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> None:

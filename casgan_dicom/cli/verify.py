@@ -9,22 +9,30 @@ import click
 
 from casgan_dicom.cli.output import json_option, show_json
 from casgan_dicom.errors import OutputError
-from casgan_dicom.verify import verify_file
+from casgan_dicom.verify import source_headers, verify_file
 
 
 @click.command(
     "verify", epilog="\b\nExit codes:\n  0  no finding\n  2  wrong usage\n  3  at least one finding\n"
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--source",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    show_envvar=True,
+    help="File or folder of what they were made of: patient, study and references are compared. Repeatable.",
+)
 @json_option("VERIFY", "the findings")
 @click.pass_context
-def verify(ctx: click.Context, *, files: tuple[Path, ...], as_json: bool) -> None:
+def verify(ctx: click.Context, *, files: tuple[Path, ...], source: tuple[Path, ...], as_json: bool) -> None:
     """Check derived objects for what general validators do not see.
 
     FILES may be folders: then every file in them that ends in .dcm is checked. One line is printed for each
     finding, with the name of its rule.
     """
-    checked = {path: verify_file(path) for path in _expand(files)}
+    sources = source_headers(source) if source else None
+    checked = {path: verify_file(path, sources) for path in _expand(files)}
     if not checked:
         raise OutputError("no file to check", hint="pass files, or a folder with files that end in .dcm")
     if as_json:

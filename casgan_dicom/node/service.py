@@ -28,7 +28,6 @@ from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.roles import Answer, Order, parse_answer, roles
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.spool import Layout
-from casgan_dicom.provenance import FORM
 
 STOP_SECONDS = 10.0
 """How long processes may take to stop before they are killed."""
@@ -188,9 +187,13 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
             ledger.close()
 
 
+_FORM = "mf-gray8"
+"""What the node writes: multi-frame objects of 8 bits. A node that writes others makes other jobs."""
+
+
 def _recipe(settings: NodeSettings) -> str:
     """What decides a result besides the series. Raises WeightsError if the bundle is not there."""
-    return f"{weights_digest(settings.worker.bundle)} {__version__} {FORM}"
+    return f"{weights_digest(settings.worker.bundle)} {__version__} {_FORM}"
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from casgan_dicom.convert import ConvertOptions, Plan, convert_plan, plan_conversion, report_nothing
+from casgan_dicom.convert import Plan, convert_plan, plan_conversion, report_nothing
 from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import CasganError, OutputError
 from casgan_dicom.log import get_logger
@@ -29,6 +29,7 @@ from casgan_dicom.node.joblist import JobList
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.spool import Layout
+from casgan_dicom.options import ConvertOptions
 from casgan_dicom.report import ConvertReport
 from casgan_dicom.synthesize import Step
 
@@ -192,13 +193,14 @@ def _derived(report: ConvertReport) -> list[dict[str, Any]]:
     """What a report says about derived objects, as JSON."""
     return [
         {
-            "sop_uid": output.sop_instance_uid,
-            "series_uid": output.series_uid,
-            "path": str(output.path),
-            "sha256": output.sha256,
-            "frames": output.frames,
+            "sop_uid": derived.sop_instance_uid,
+            "series_uid": derived.series_uid,
+            "path": str(derived.path),
+            "sha256": derived.sha256,
+            "frames": derived.frames,
         }
         for output in report.outputs
+        for derived in output.objects
     ]
 
 

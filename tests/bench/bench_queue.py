@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter, sleep
 
-from casgan_dicom.convert import ConvertOptions, convert_series
+from casgan_dicom.convert import convert_series
 from casgan_dicom.model.infer import Generator
+from casgan_dicom.options import ConvertOptions
 from tests.fake_pacs import FakePacs
 from tests.faults.modality import cine, send
 from tests.node.nodes import Node, bundle_in, destination, node_settings, running_node

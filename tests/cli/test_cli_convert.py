@@ -24,7 +24,7 @@ from pydicom.uid import (
 
 from casgan_dicom import __version__
 from casgan_dicom.cli import cli
-from casgan_dicom.convert import ConvertOptions, convert_series
+from casgan_dicom.convert import convert_series
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.model import infer
 from casgan_dicom.model.bundle import save_bundle
@@ -32,6 +32,7 @@ from casgan_dicom.model.methods.casgan import build_generators
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import load_settings
 from casgan_dicom.model.shelf import DEFAULT_BUNDLE
+from casgan_dicom.options import ConvertOptions
 from casgan_dicom.pixels import DisplayMapping, to_stored
 from casgan_dicom.series import find_series
 from casgan_dicom.verify import verify_file
@@ -148,7 +149,7 @@ def test_banner_can_be_left_out_and_the_object_says_so(
 ) -> None:
     result = run("convert", source, "-o", tmp_path / "out", "--no-banner", "--json")
 
-    path = Path(json.loads(result.stdout)["outputs"][0]["path"])
+    path = Path(json.loads(result.stdout)["outputs"][0]["objects"][0]["path"])
     assert "no banner burned in" in dcmread(path).DerivationDescription
 
 
@@ -502,7 +503,7 @@ def test_networks_convert_a_run_through_every_check(tmp_path: Path, untrained: P
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
     (output,) = told["outputs"]
-    path = Path(output["path"])
+    path = Path(output["objects"][0]["path"])
     assert dciodvfy(path) == []
     assert dcentvfy(source, path) == []
     assert verify_file(path) == []
@@ -556,7 +557,7 @@ def test_shipped_bundle_converts_the_sample_series(tmp_path: Path, form: str, en
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
     (output,) = told["outputs"]
-    path = Path(output["path"])
+    path = Path(output["objects"][0]["path"])
     assert dciodvfy(path) == []
     assert dcentvfy(*(file for file in source.rglob("*") if file.is_file()), path) == []
     assert verify_file(path) == []
@@ -599,9 +600,9 @@ def test_real_folder_is_converted_or_skipped_with_reasons(tmp_path: Path, real_x
     told = json.loads(result.stdout)
     found = [output for output in told["outputs"] if output["frames"] == 96]
     assert len(found) == 1
-    ds = dcmread(found[0]["path"])
+    ds = dcmread(found[0]["objects"][0]["path"])
     assert ds.SOPClassUID != XRayAngiographicImageStorage
     assert (ds.NumberOfFrames, ds.FrameTime, ds.LossyImageCompression) == (96, 33, "01")
     for output in told["outputs"]:
-        assert of_our_making(dciodvfy(Path(output["path"]))) == []
+        assert of_our_making(dciodvfy(Path(output["objects"][0]["path"]))) == []
     assert all(skipped["reasons"] for skipped in told["skipped"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from click.testing import CliRunner, Result
 from pydicom import dcmread
 
 from casgan_dicom.cli import cli
-from tests.derived import cine_of, written
+from tests.derived import cine_of
 from tests.factories import write_xa
+from tests.honest import put, rewrite, write_cine
 
 
 def run(*arguments: str | Path) -> Result:
@@ -23,8 +25,7 @@ def run(*arguments: str | Path) -> Result:
 def honest(tmp_path: Path) -> Path:
     path = tmp_path / "derived" / "honest.dcm"
     path.parent.mkdir()
-    written(cine_of(tmp_path / "in"), path)
-    return path
+    return write_cine(cine_of(tmp_path / "in"), path)
 
 
 @pytest.fixture
@@ -90,3 +91,36 @@ def test_acquisition_and_rubbish_are_found_out(tmp_path: Path) -> None:
 
 def test_missing_file_is_wrong_usage(tmp_path: Path) -> None:
     assert run(tmp_path / "nowhere").exit_code == 2
+
+
+def test_source_is_compared_on_request(honest: Path, tmp_path: Path) -> None:
+    rewrite(honest, put(PatientID="TEST-2"))
+
+    alone, compared = run(honest), run("--source", tmp_path / "in", honest)
+
+    assert (alone.exit_code, compared.exit_code) == (0, 3)
+    assert compared.stdout == (
+        f"{honest}: source-identity: PatientID (0010,0020) is not that of the source\n"
+    )
+
+
+def test_several_sources_may_be_given_by_the_environment(
+    honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = write_xa(tmp_path / "other" / "xa", SOPInstanceUID="1.2.3", SeriesInstanceUID="1.2.4")
+    monkeypatch.setenv("CASGAN_VERIFY_SOURCE", os.pathsep.join([str(other), str(tmp_path / "in")]))
+
+    assert run(honest).exit_code == 0
+
+    monkeypatch.setenv("CASGAN_VERIFY_SOURCE", str(other))
+
+    assert "source-reference" in run(honest).stdout
+
+
+def test_source_that_is_no_dicom_is_an_error(honest: Path, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no DICOM")
+
+    result = run("--source", tmp_path / "text", honest)
+
+    assert result.exit_code == 3
+    assert "no DICOM files" in result.stderr

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-from casgan_dicom.convert import ConvertOptions, convert_series
+from casgan_dicom.convert import convert_series
 from casgan_dicom.model.infer import Generator
 from casgan_dicom.node.overview import JobRow
 from casgan_dicom.node.spool import Layout
+from casgan_dicom.options import ConvertOptions
 from tests.fake_pacs import FakePacs
 from tests.faults.modality import cine, send_until_stored
 from tests.node.nodes import Node, bundle_in, destination, node_settings, running_node

@@ -1,0 +1,21 @@
+"""What is measured on each synthetic frame, for whoever has to judge the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FrameQuality:
+    """One converted frame."""
+
+    frame: int
+    """Its number in the source cine, from 1."""
+    mean_attention: float | None
+    """Mean of the attention map over the frame, 0 to 1; None for a method without one."""
+    vessel_cover: float
+    """Share of the visible pixels in which the segmentor sees a vessel of the synthetic frame."""
+    out_of_range: float
+    """Share of pixels whose generated value lay outside what can be displayed and was clipped."""
+    opacified: bool
+    """Whether the source frame already showed opacified vessels."""

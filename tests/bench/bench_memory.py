@@ -1,0 +1,99 @@
+"""Peak memory of `convert` on a short and a long cine, engine included, each in a process of its own.
+
+python -m tests.bench.bench_memory [--bundle NAME_OR_FOLDER] [--engine auto] [--size 1024] [--bits 12]
+                                   [--frames 100 1000] [--form default|everything]
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from casgan_dicom.compress import Compression
+from casgan_dicom.convert import convert_series
+from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.shelf import DEFAULT_BUNDLE
+from casgan_dicom.options import Bits, ConvertOptions
+from tests.factories import moving_frames, write_xa
+
+FORMS = {
+    "default": ConvertOptions(preview=True),
+    "everything": ConvertOptions(
+        preview=True, bits=12, compression=Compression("j2k"), maps=True, seg=True, sr=True
+    ),
+}
+
+
+def convert_and_say_peak(args: argparse.Namespace) -> None:
+    """Write a run frame by frame, convert it, print peak resident memory in MiB and the seconds it took."""
+    (frames,) = args.frames
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = _long_run(folder / "run", frames, args.size, args.bits)
+        generator = Generator.load(args.bundle, engine=args.engine)
+        started = time.perf_counter()
+        report = convert_series([source], generator, FORMS[args.form], folder / "out")
+        spent = time.perf_counter() - started
+        if report.exit_code:
+            raise SystemExit(f"not converted: {report.skipped}")
+    # Not ru_maxrss: that starts at the peak of the process which started this one.
+    status = Path("/proc/self/status").read_text()
+    (kib,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    sys.stdout.write(f"{int(kib) / 1024:.1f} {spent:.1f} {generator.engine}\n")
+
+
+def _long_run(path: Path, frames: int, size: int, bits: Bits) -> Path:
+    """A run of many frames, made of eight that repeat, appended to the file: no memory is needed."""
+    few = moving_frames(8, size, size, bits=bits)
+    write_xa(path, few, BitsStored=bits, NumberOfFrames=frames)
+    content = path.read_bytes()
+    pixels = few.astype("<u2" if bits > 8 else "u1").tobytes()
+    head = content[: -len(pixels)]
+    assert content.endswith(pixels)
+    assert head.endswith(len(pixels).to_bytes(4, "little"))  # explicit VR, one element at the end
+    one = len(pixels) // len(few)
+    with path.open("wb") as file:
+        file.write(head[:-4] + (frames * one).to_bytes(4, "little"))
+        for k in range(frames):
+            file.write(pixels[k % len(few) * one : (k % len(few) + 1) * one])
+    return path
+
+
+def main() -> None:
+    """Print the peak of each length and what the longer one adds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--bits", type=int, default=12)
+    parser.add_argument("--frames", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument("--form", choices=[*FORMS], default="default")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.here:
+        convert_and_say_peak(args)
+        return
+    peaks = []
+    for frames in args.frames:
+        command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--here", "--frames", str(frames)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        peak, spent, engine = done.stdout.split()
+        peaks.append(float(peak))
+        sys.stdout.write(
+            f"{frames:5d} frames of {args.size}², {args.bits} bits, {args.form}, {engine}: "
+            f"peak {peaks[-1]:7.1f} MiB, {float(spent):.0f} s\n"
+        )
+        sys.stdout.flush()
+    sys.stdout.write(
+        f"  the longest adds {peaks[-1] - peaks[0]:.1f} MiB, ratio {np.divide(peaks[-1], peaks[0]):.3f}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
