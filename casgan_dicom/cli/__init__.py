@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("casgan_dicom.cli.evaluate", "Measure bundles on simulated runs with known truth."),
     "weights": ("casgan_dicom.cli.weights", "Look at bundles of trained weights."),
     "verify": ("casgan_dicom.cli.verify", "Check derived objects against the rules of an honest header."),
+    "inspect": ("casgan_dicom.cli.inspect", "Explain what convert would do with files, and why."),
     "send": ("casgan_dicom.cli.send", "Send DICOM files to an archive, as they are."),
     "echo": ("casgan_dicom.cli.echo", "Ask a DICOM node whether it is there and talks to us."),
 }
