@@ -1,7 +1,8 @@
 """The documents that follow from the code, and the links between all of them.
 
-python -m docs.build            write docs/cli.md from the commands' own help, then check every link
-python -m docs.build --check    write nothing; complain if docs/cli.md is out of date
+python -m docs.build            write docs/cli.md from the commands' own help and the tables of
+                                docs/conformance.md from the code, then check every link
+python -m docs.build --check    write nothing; complain if one of them is out of date
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from casgan_dicom.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 CLI_PAGE = ROOT / "docs" / "cli.md"
+CONFORMANCE_PAGE = ROOT / "docs" / "conformance.md"
 
 _DOCUMENTS = ("*.md", "docs/**/*.md", "sample_series/**/*.md", "casgan_dicom/**/*.md")
 _WIDTH = 100
@@ -80,12 +82,17 @@ def _anchors(page: Path) -> set[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Write or check; 1 if something is wrong."""
-    page = cli_page()
+    from docs.conformance import page as conformance_page  # noqa: PLC0415  # torch, for one page of all
+
     wrong = []
-    if "--check" not in arguments:
-        CLI_PAGE.write_text(page, encoding="utf-8")
-    elif not CLI_PAGE.is_file() or CLI_PAGE.read_text(encoding="utf-8") != page:
-        wrong.append("docs/cli.md is not what the commands say now: run make docs")
+    for path, page in (
+        (CLI_PAGE, cli_page()),
+        (CONFORMANCE_PAGE, conformance_page(CONFORMANCE_PAGE.read_text(encoding="utf-8"))),
+    ):
+        if "--check" not in arguments:
+            path.write_text(page, encoding="utf-8")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != page:
+            wrong.append(f"{path.relative_to(ROOT)} is not what the code says now: run make docs")
     wrong += [f"link leads nowhere: {link}" for link in broken_links(ROOT)]
     if not wrong:
         sys.stdout.write(f"docs: {sum(1 for _ in _pages(ROOT))} pages, every link leads somewhere\n")

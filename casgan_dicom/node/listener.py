@@ -37,7 +37,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
 
-from casgan_dicom.eligible import SOP_CLASSES
+from casgan_dicom.eligible import SECONDARY_CAPTURES, SOP_CLASSES
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.connections import Connections, is_loopback, same_address
@@ -49,6 +49,8 @@ from casgan_dicom.node.settings import ListenerSettings, NodeSettings
 from casgan_dicom.node.spool import Layout, Spool
 from casgan_dicom.node.transport import DEFAULT_LIMITS, Limits
 
+STORAGE_CLASSES = (*SOP_CLASSES, *SECONDARY_CAPTURES)
+"""What is taken; what of it is converted, ``eligible.py`` decides."""
 TRANSFER_SYNTAXES = (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -82,9 +84,9 @@ log = get_logger("listener")
 
 
 def contexts() -> list[PresentationContext]:
-    """What can be sent here: C-ECHO, and everything that can be converted."""
+    """What can be sent here: C-ECHO, and everything that may be converted."""
     syntaxes: list[str | UID] = list(TRANSFER_SYNTAXES)
-    return [build_context(Verification), *(build_context(uid, syntaxes) for uid in SOP_CLASSES)]
+    return [build_context(Verification), *(build_context(uid, syntaxes) for uid in STORAGE_CLASSES)]
 
 
 def admission(settings: NodeSettings, calling: str, called: str, address: str) -> int:

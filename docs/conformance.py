@@ -1,0 +1,156 @@
+"""The tables of the conformance statement, written by the code that they are about.
+
+``docs/conformance.md`` holds the prose. Between ``<!-- table: name -->`` and ``<!-- end -->`` stands what
+this module makes: names of SOP classes and transfer syntaxes, status codes, attributes of created instances.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydicom.uid import UID
+from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
+
+from casgan_dicom.compress import Compression
+from casgan_dicom.node import reception
+from casgan_dicom.node.listener import STORAGE_CLASSES, TRANSFER_SYNTAXES
+from casgan_dicom.node.scu import Outcome, classify
+from docs.iods import Described, common_table, described, own_table
+
+_BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_VERIFICATION = UID("1.2.840.10008.1.1")
+_COMPRESSIONS = (
+    Compression(),
+    Compression("rle"),
+    Compression("jpegls"),
+    Compression("j2k"),
+    Compression("jpeg", 90),
+)
+_MEANINGS: Mapping[int, str] = {
+    reception.SUCCESS: "the instance, or one with the same UID and the same bytes, is on the disk and in the "
+    "ledger",
+    reception.NO_ROOM: "no space, or less than `min_free_bytes`, or longer than `max_instance_bytes` (then "
+    "the association is aborted as well): send it again later",
+    reception.MISMATCH: "SOP class or SOP Instance UID of the data set are not those of the request; the "
+    "bytes are in quarantine",
+    reception.NOT_UNDERSTOOD: "the data set cannot be read, or has no Study, Series or SOP Instance UID that "
+    "is one; the bytes are in quarantine",
+}
+_ACTIONS: Mapping[Outcome, str] = {
+    "stored": "stored",
+    "warning": "stored",
+    "refused-now": "again, with a wait that doubles up to `longest_seconds`; a dead letter after "
+    "`give_up_seconds`",
+    "refused": "a dead letter at once",
+}
+
+
+def page(present: str) -> str:
+    """The page with all its tables as they are now; ValueError if it has no place for one of them."""
+    kinds = described()
+    made = {
+        "services": _services(kinds),
+        "accepted-classes": _table("SOP class | UID", map(_named, (_VERIFICATION, *STORAGE_CLASSES))),
+        "accepted-syntaxes": _table("transfer syntax | UID", map(_named, TRANSFER_SYNTAXES)),
+        "store-responses": _store_responses(),
+        "created-classes": _created_classes(kinds),
+        "created-syntaxes": _created_syntaxes(),
+        "responses": _responses(),
+        "codes": _codes(kinds),
+        "common": common_table(kinds),
+        "iods": "\n\n".join(f"#### {kind.title}\n\n{own_table(kind)}" for kind in kinds),
+    }
+    places = [name for _, name, _ in _BLOCK.findall(present)]
+    if sorted(places) != sorted(made):
+        raise ValueError(f"conformance statement has places for {places}, tables are {list(made)}")
+    return _BLOCK.sub(lambda block: f"{block[1]}\n{made[block[2]]}\n\n{block[3]}", present)
+
+
+def _table(head: str, lines: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown; `head` holds the titles, with bars between."""
+    rule = "|".join("---" for _ in head.split("|"))
+    return "\n".join([f"| {head} |", f"|{rule}|", *(f"| {' | '.join(line)} |" for line in lines)])
+
+
+def _named(uid: UID) -> tuple[str, str]:
+    """Name and UID."""
+    return uid.name, str(uid)
+
+
+def _services(kinds: Sequence[Described]) -> str:
+    """Network services, PS3.2 A.1: who is user and who is provider."""
+    sent = [_VERIFICATION, *(kind.sop_class for kind in kinds)]
+    taken = [_VERIFICATION, *STORAGE_CLASSES]
+    return _table(
+        "SOP class | UID | user (SCU) | provider (SCP)",
+        (
+            (*_named(uid), "yes" if uid in sent else "no", "yes" if uid in taken else "no")
+            for uid in dict.fromkeys([*taken, *sent])
+        ),
+    )
+
+
+def _store_responses() -> str:
+    """What the listener answers, PS3.4 B.2.3."""
+    return _table(
+        "status | meaning in PS3.4 | when",
+        ((f"{code:04X}", _of_standard(code), when) for code, when in _MEANINGS.items()),
+    )
+
+
+def _of_standard(code: int) -> str:
+    """Kind and name of a status."""
+    kind, name = STORAGE_SERVICE_CLASS_STATUS[code]
+    return f"{kind}: {name}" if name else kind
+
+
+def _created_classes(kinds: Sequence[Described]) -> str:
+    return _table("object | SOP class | UID", ((kind.title, *_named(kind.sop_class)) for kind in kinds))
+
+
+def _created_syntaxes() -> str:
+    def option(each: Compression) -> str:
+        if each.name == "none":
+            return "always, unless another is asked for"
+        return f"`--{'lossy' if each.lossy_method else 'compress'} {each.name}`"
+
+    return _table(
+        "transfer syntax | UID | when", ((*_named(each.syntax), option(each)) for each in _COMPRESSIONS)
+    )
+
+
+def _responses() -> str:
+    """What the sender does with each status that the standard names, and with those that it does not."""
+    codes: dict[Outcome, list[int]] = {}
+    for code in range(0x10000):
+        codes.setdefault(classify(code), []).append(code)
+    named: tuple[Outcome, ...] = ("stored", "warning", "refused-now")
+    return _table(
+        "response | what the node does",
+        [
+            *((_ranges(codes[outcome]), _ACTIONS[outcome]) for outcome in named),
+            ("no response, an abort, a rejection, no connection", _ACTIONS["refused-now"]),
+            ("every other status", _ACTIONS["refused"]),
+        ],
+    )
+
+
+def _ranges(codes: Sequence[int]) -> str:
+    """Numbers as ranges, e.g. ``0001, B000-BFFF``."""
+    runs: list[list[int]] = []
+    for code in codes:
+        if runs and code == runs[-1][1] + 1:
+            runs[-1][1] = code
+        else:
+            runs.append([code, code])
+    return ", ".join(f"{low:04X}" if low == high else f"{low:04X}-{high:04X}" for low, high in runs)
+
+
+def _codes(kinds: Sequence[Described]) -> str:
+    """Every code that is written by us, and where."""
+    places: dict[str, set[str]] = {}
+    for kind in kinds:
+        for code, place in kind.codes:
+            places.setdefault(code, set()).add(place)
+    return _table("code | in", ((f"`{code}`", "; ".join(sorted(places[code]))) for code in sorted(places)))
