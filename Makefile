@@ -3,14 +3,14 @@
 #   make setup   .venv with the pinned packages     make lint    ruff, mypy --strict, import rules
 #   make demo    convert sample_series/ to demo/    make bench   every tests/bench/bench_*.py
 #   make test    the tests                          make soak    the long form of tests/faults
-#   make docs    docs/cli.md from --help, links checked
+#   make docs    docs/cli.md and docs/conformance.md from the code, links checked
 #
 # `make test` and `make soak` hand ARGS to pytest: make test ARGS="tests/test_orthanc.py -x"
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test lint bench soak docs
+.PHONY: help setup programs viewer demo test lint bench soak docs
 
 # Debian keeps Orthanc and ip where only root looks.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -44,18 +44,24 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[openvino,metrics,dev]'
 	touch $@
 
-# What the tests run besides Python, as program:package. Where these cannot be installed, the tests that need them
-# skip and say so. Debian would start Orthanc at once and at every boot, open to all: it comes without its service.
-PROGRAMS := dcmdump:dcmtk ip:iproute2 Orthanc:orthanc strace:strace
+# What the tests run besides Python, as program:package or file:package. Where these cannot be installed, the tests
+# that need them skip and say so. Debian would start Orthanc at once and at every boot, open to all: it comes
+# without its service.
+DICOMWEB := /usr/share/orthanc/plugins/libOrthancDicomWeb.so
+PROGRAMS := chromium:chromium dcmdump:dcmtk ip:iproute2 Orthanc:orthanc strace:strace $(DICOMWEB):orthanc-dicomweb
 NO_SERVICE := $(foreach file,/etc/init.d/orthanc */orthanc.service,-o Dpkg::Options::='--path-exclude=$(file)')
 
 programs:
 	@packages=; \
 	for program in $(PROGRAMS); do \
-		command -v $${program%:*} >/dev/null || packages="$$packages $${program#*:}"; done; \
+		command -v $${program%:*} >/dev/null || [ -f $${program%:*} ] || packages="$$packages $${program#*:}"; done; \
 	if [ -z "$$packages" ]; then exit 0; fi; \
 	if $(AS_ROOT); then $(APT_INSTALL) $(NO_SERVICE) $$packages; \
 	else echo "not installed:$$packages; the tests that need them skip" >&2; fi
+
+# OHIF, a viewer, from npm. Fetched now: the tests that show it what we wrote run where there is only loopback.
+viewer: $(READY)
+	@$(BIN)/python -m tests.viewer.ohif || true
 
 demo: $(READY)
 	$(BIN)/casgan-dicom convert sample_series -o demo --preview
@@ -65,7 +71,7 @@ IN_NAMESPACE := bash tests/in_namespace.sh --if-permitted
 ARGS :=
 
 # Two runs, both to their ends. Status 5 is "no test selected": if ARGS says which, one of the two may have none.
-test: $(READY) programs
+test: $(READY) programs viewer
 	@trap 'exit 130' INT; plain=0; inside=0; \
 	$(BIN)/python -m pytest -m 'not orthanc' $(ARGS) || plain=$$?; \
 	$(IN_NAMESPACE) $(BIN)/python -m pytest -m orthanc $(ARGS) || inside=$$?; \

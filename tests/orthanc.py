@@ -25,10 +25,13 @@ from types import TracebackType
 from typing import Any
 
 from tests.namespace import in_own_namespace
-from tests.programs import find_program
+from tests.programs import absent, find_program
 
 START_SECONDS, STOP_SECONDS = 60.0, 30.0
 """Deadlines; on an idle machine it starts in 0.2 s and stops in 4 s."""
+
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+"""Where Debian puts the plug-in."""
 
 _PORTS = range(10_000, 32_000)
 """Below those that outgoing connections take: a retry to a stopped Orthanc must not sit down on its port."""
@@ -145,6 +148,10 @@ class Orthanc:
         found = self._json(f"/series/{series}/instances")
         return {instance["MainDicomTags"]["SOPInstanceUID"]: instance["ID"] for instance in found}
 
+    def add(self, path: Path) -> None:
+        """Put an instance into it over HTTP, for what is not about the network."""
+        self.request("POST", "/instances", path.read_bytes())
+
     def find(self, level: str, uid: str) -> str | None:
         """Orthanc's identifier of the "Study", "Series" or "Instance" with this UID, or None."""
         found = json.loads(self.request("POST", "/tools/lookup", uid.encode()))
@@ -202,6 +209,13 @@ class Orthanc:
             time.sleep(0.05)
         tail = self.log.read_text(errors="replace").splitlines()[-8:]
         raise RuntimeError("\n".join([f"Orthanc did not start (status {process.poll()}):", *tail]))
+
+
+def dicomweb() -> dict[str, object]:
+    """Settings that add DICOMweb at /dicom-web/; where the plug-in is not installed the test skips."""
+    if not DICOMWEB.is_file():
+        absent(f"{DICOMWEB} is not there; it comes with orthanc-dicomweb")
+    return {"Plugins": [str(DICOMWEB)]}
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -59,8 +59,20 @@ def test_what_may_need_orthanc_brings_the_programs_and_runs_in_a_namespace(targe
     assert re.search(r"bash tests/in_namespace\.sh --if-permitted \S+python -m (pytest|tests\.bench)", plan)
 
 
+def test_the_tests_bring_a_viewer_an_archive_that_serves_it_and_a_browser() -> None:
+    plan = planned("test")
+
+    assert plan.index("-m tests.viewer.ohif") < plan.index("-m pytest")
+    for wanted in ("chromium:chromium", "libOrthancDicomWeb.so:orthanc-dicomweb"):
+        assert wanted in plan
+
+
 def test_programs_that_are_there_are_left_alone(tmp_path: Path) -> None:
-    done = make("programs", "PROGRAMS=ls:coreutils bash:bash", path=with_debian(tmp_path, user=0))
+    done = make(
+        "programs",
+        f"PROGRAMS=ls:coreutils bash:bash {ROOT / 'README.md'}:some-files",
+        path=with_debian(tmp_path, user=0),
+    )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -122,9 +134,9 @@ def test_make_test_runs_both_kinds_and_fails_with_either(
 
 
 def make_test(*settings: str) -> subprocess.CompletedProcess[str]:
-    """`make test` in this environment, which is not made again."""
-    here = (f"BIN={sysconfig.get_path('scripts')}", "PROGRAMS=ls:coreutils", "-o", ".venv/.ready")
-    return make(*here, "test", *settings)
+    """`make test` in this environment, which is not made again, without the viewer."""
+    here = (f"BIN={sysconfig.get_path('scripts')}", "PROGRAMS=ls:coreutils")
+    return make(*here, "-o", ".venv/.ready", "-o", "viewer", "test", *settings)
 
 
 def test_the_script_of_continuous_integration_is_executable_and_stops_at_the_first_failure() -> None:

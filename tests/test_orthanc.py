@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from pydicom import dcmread
 
 from tests.factories import moving_frames, uid, write_xa, write_xa_single_frames
 from tests.namespace import VARIABLE
-from tests.orthanc import Orthanc, Statistics, free_ports
+from tests.orthanc import Orthanc, Statistics, dicomweb, free_ports
 from tests.programs import find_program
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -214,6 +215,16 @@ def test_it_still_listens_on_every_address_which_is_why_all_this_exists(pacs: Or
     listening = {row[1] for row in rows if row[3] == "0A"}
 
     assert {f"00000000:{pacs.dicom_port:04X}", f"00000000:{pacs.http_port:04X}"} <= listening
+
+
+@pytest.mark.orthanc
+def test_with_its_plug_in_it_answers_dicomweb(tmp_path: Path) -> None:
+    with Orthanc.stock(tmp_path / "orthanc", extra=dicomweb()) as pacs:
+        pacs.add(write_xa(tmp_path / "a"))
+        found = json.loads(pacs.request("GET", f"/dicom-web/studies/{uid('study')}/series"))
+
+    (series,) = found
+    assert series["0020000E"]["Value"] == [uid("series")]
 
 
 def test_outside_a_namespace_none_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
