@@ -27,41 +27,27 @@ from casgan_dicom.deliver import (
     Delivery,
     OtherObjectError,
     deliver,
-    is_part,
-    refuse_input_folder,
     spool_in,
     write_atomically,
 )
-from casgan_dicom.eligible import MAX_BYTES, reasons_against, reasons_against_series
-from casgan_dicom.eligible import warnings as warnings_about
+from casgan_dicom.eligible import MAX_BYTES
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.forms import objects_of
 from casgan_dicom.framefile import stored_dtype
 from casgan_dicom.marks import Derivation
 from casgan_dicom.options import ConvertOptions, numbers_text
 from casgan_dicom.pixels import Display
+from casgan_dicom.plan import Plan, instances_of, notes_on, plan_conversion, skip
 from casgan_dicom.preview import ContactSheet
 from casgan_dicom.provenance import Provenance
 from casgan_dicom.report import ConvertReport, ModelIdentity, Output, Seconds, Skipped
-from casgan_dicom.series import Cine, find_series
+from casgan_dicom.series import Cine
 from casgan_dicom.synthesize import Progress, Spools, Step, Synthesized, Task, synthesize
 
 if TYPE_CHECKING:
     from casgan_dicom.model.infer import Generator
 
 Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What would be converted, decided from the headers alone."""
-
-    cines: tuple[Cine, ...]
-    """Those that will be converted."""
-    skipped: tuple[Skipped, ...]
-    """Those that will not, with every reason."""
-    warnings: tuple[str, ...]
-    """What concerns no single cine."""
 
 
 def silent(step: Step) -> None:
@@ -71,38 +57,6 @@ def silent(step: Step) -> None:
 def now() -> datetime:
     """The time, in the zone of this machine."""
     return datetime.now(UTC).astimezone()
-
-
-def plan_conversion(paths: Sequence[Path], options: ConvertOptions, out_dir: Path) -> Plan:
-    """Find the cines in `paths` and decide which of them may be converted.
-
-    What an earlier run wrote to `out_dir` is no input, should `out_dir` lie inside a folder that was passed.
-
-    Raises SeriesError if there is no DICOM file at all, OutputError if `out_dir` could touch the input.
-    """
-    found = find_series(paths)
-    cines = [cine for cine in found.cines if not _from_earlier_run(cine, out_dir)]
-    damaged = [file for file in found.damaged if not _left_by_a_kill(file.path, out_dir)]
-    said = [f"{count} files passed over: {reason}" for reason, count in found.skipped_counts.items()]
-    if earlier := len(found.cines) - len(cines):
-        said.append(f"{earlier} objects of an earlier run in the output folder passed over")
-    files = [instance.path for cine in cines for instance in cine.instances]
-    refuse_input_folder(out_dir, paths, files)
-    accepted, skipped = [], [Skipped("", (), (file.reason,), path=file.path) for file in damaged]
-    against = {series.uid: reasons_against_series(series) for series in found.series}
-    for cine in cines:
-        reasons = (*against[cine.series_uid], *reasons_against(cine))
-        forceable = all(reason.forceable for reason in reasons)
-        if reasons and not (forceable and options.force):
-            skipped.append(_skip(cine, [reason.text for reason in reasons], forceable=forceable))
-        else:
-            accepted.append(cine)
-    return Plan(tuple(accepted), tuple(skipped), tuple(said))
-
-
-def notes_on(cine: Cine) -> tuple[str, ...]:
-    """What is odd about a cine that is converted: reasons against it that were overruled, then the rest."""
-    return (*(reason.text for reason in reasons_against(cine)), *warnings_about(cine))
 
 
 def convert_series(
@@ -168,7 +122,7 @@ def convert_plan(
                 outputs.append(_convert_cine(run, progress, clock))
             except (SeriesError, OtherObjectError) as error:
                 reasons = [error.message] + ([error.hint] if error.hint else [])
-                skipped.append(_skip(cine, reasons, forceable=isinstance(error, OtherObjectError)))
+                skipped.append(skip(cine, reasons, forceable=isinstance(error, OtherObjectError)))
     except BaseException:  # a full disk, Ctrl-C: what is done is done, and its report must not be lost
         if outputs:
             with suppress(OutputError):
@@ -287,7 +241,7 @@ def _output(
     return Output(
         objects=delivered,
         source_series_uid=cine.series_uid,
-        source_instances=_instances(cine),
+        source_instances=instances_of(cine),
         source_frames=cine.frames,
         opacified=numbers_text([k for k, yes in enumerate(shows) if yes]),
         pixel_sha256=made.frames.sha256,
@@ -370,28 +324,3 @@ def _save_sheet(sheet: ContactSheet, run: _Run, delivered: Sequence[Delivery]) -
     sheet.save(picture)
     write_atomically(path, picture.getvalue())
     return path
-
-
-def _from_earlier_run(cine: Cine, out_dir: Path) -> bool:
-    """Whether a cine is what an earlier run wrote to this output folder, by its content and by its place."""
-    if cine.header.get("SyntheticData") != "YES":
-        return False
-    folder = out_dir.resolve() / cine.series_uid
-    places = [(instance.path.resolve(), f"{instance.sop_instance_uid}.dcm") for instance in cine.instances]
-    return all(place == folder / name for place, name in places) or all(
-        _left_by_a_kill(place, out_dir) for place, _ in places
-    )
-
-
-def _left_by_a_kill(path: Path, out_dir: Path) -> bool:
-    """Whether a file is the temporary one of an earlier run that was killed while it wrote."""
-    place = path.resolve()
-    return place.parent.parent == out_dir.resolve() and is_part(place)
-
-
-def _instances(cine: Cine) -> tuple[str, ...]:
-    return tuple(instance.sop_instance_uid for instance in cine.instances)
-
-
-def _skip(cine: Cine, reasons: Sequence[str], *, forceable: bool) -> Skipped:
-    return Skipped(cine.series_uid, _instances(cine), tuple(reasons), forceable)

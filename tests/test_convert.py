@@ -19,11 +19,12 @@ from pydicom.uid import JPEGBaseline8Bit, RLELossless
 from pydicom.valuerep import DSfloat
 
 from casgan_dicom.banner import banner_for
-from casgan_dicom.convert import convert_plan, convert_series, plan_conversion
+from casgan_dicom.convert import convert_plan, convert_series
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.model.infer import Synthesis
 from casgan_dicom.model.normalisation import Levels
 from casgan_dicom.options import ConvertOptions
+from casgan_dicom.plan import plan_conversion
 from casgan_dicom.report import ConvertReport
 from casgan_dicom.synthesize import Step
 from casgan_dicom.verify import verify_file

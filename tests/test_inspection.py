@@ -28,10 +28,10 @@ from pydicom.uid import (
 )
 
 from casgan_dicom import decode
-from casgan_dicom.convert import plan_conversion
 from casgan_dicom.eligible import MAX_BYTES
 from casgan_dicom.inspection import DECODERS, InspectedCine, Inspection, inspect_paths
 from casgan_dicom.options import ConvertOptions
+from casgan_dicom.plan import plan_conversion
 from casgan_dicom.series import find_series
 from tests.factories import moving_frames, uid, write_header, write_xa, write_xa_single_frames
 

@@ -14,17 +14,11 @@ from rich.table import Table
 
 from casgan_dicom.cli.output import EXIT_CODES, json_option, show_json
 from casgan_dicom.compress import Compression, CompressionName
-from casgan_dicom.convert import (
-    Plan,
-    convert_plan,
-    notes_on,
-    plan_conversion,
-    report_nothing,
-    silent,
-)
+from casgan_dicom.convert import convert_plan, report_nothing, silent
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.shelf import DEFAULT_BUNDLE
 from casgan_dicom.options import ConvertOptions, FrameChoice
+from casgan_dicom.plan import Plan, notes_on, plan_conversion
 from casgan_dicom.report import ConvertReport, Output, Skipped
 from casgan_dicom.synthesize import Progress as OnStep
 from casgan_dicom.synthesize import Step

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from casgan_dicom.convert import Plan, convert_plan, plan_conversion, report_nothing
+from casgan_dicom.convert import convert_plan, report_nothing
 from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import CasganError, OutputError
 from casgan_dicom.log import get_logger
@@ -30,6 +30,7 @@ from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.spool import Layout
 from casgan_dicom.options import ConvertOptions
+from casgan_dicom.plan import Plan, plan_conversion
 from casgan_dicom.report import ConvertReport
 from casgan_dicom.synthesize import Step
 
