@@ -59,7 +59,7 @@ DECODERS: Mapping[str, str] = MappingProxyType(
         ImplicitVRLittleEndian: "pydicom, frame by frame",
         ExplicitVRLittleEndian: "pydicom, frame by frame",
         ExplicitVRBigEndian: "pydicom, frame by frame",
-        DeflatedExplicitVRLittleEndian: "pydicom, the whole file in memory",
+        DeflatedExplicitVRLittleEndian: "zlib, into a temporary file, then pydicom",
         RLELossless: "pydicom, frame by frame",
         JPEGBaseline8Bit: _GDCM,
         JPEGExtended12Bit: _GDCM,

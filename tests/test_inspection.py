@@ -100,7 +100,7 @@ def test_reasons_of_a_whole_series_are_told_too(tmp_path: Path) -> None:
         (ImplicitVRLittleEndian, "pydicom, frame by frame"),
         (ExplicitVRLittleEndian, "pydicom, frame by frame"),
         (ExplicitVRBigEndian, "pydicom, frame by frame"),
-        (DeflatedExplicitVRLittleEndian, "pydicom, the whole file in memory"),
+        (DeflatedExplicitVRLittleEndian, "zlib, into a temporary file, then pydicom"),
         (RLELossless, "pydicom, frame by frame"),
         (JPEGBaseline8Bit, "GDCM, in a process of its own"),
         (JPEGLSLossless, "CharLS (pyjpegls)"),
