@@ -142,7 +142,7 @@ def lossy_history(cine: Cine) -> LossyHistory:
         lossy = lossy or stored is not None or declared == "01"
         known = [method for method, _ in steps]
         methods = [str(method) for method in _several(ds.get("LossyImageCompressionMethod"))]
-        ratios = [float(ratio) for ratio in _several(ds.get("LossyImageCompressionRatio"))]
+        ratios = _ratios(ds)
         steps += [step for step in zip(methods, ratios, strict=False) if step[0] not in known]
         if stored is not None and stored not in (*known, *methods):
             spare = ratios[len(methods)] if len(ratios) > len(methods) else None
@@ -319,6 +319,15 @@ def _extended_offsets(instance: Instance, cine: Cine) -> tuple[bytes, bytes] | N
     ds = cine.headers[cine.instances.index(instance)]
     offsets, lengths = ds.get("ExtendedOffsetTable"), ds.get("ExtendedOffsetTableLengths")
     return (offsets, lengths) if offsets and lengths else None
+
+
+def _ratios(ds: Dataset) -> list[float]:
+    """Lossy Image Compression Ratio (0028,2112); none where a value is no number."""
+    try:
+        ratios = [float(ratio) for ratio in _several(ds.get("LossyImageCompressionRatio"))]
+    except (TypeError, ValueError):
+        return []
+    return ratios if all(0 < ratio < float("inf") for ratio in ratios) else []
 
 
 def _declared_lossy(ds: Dataset) -> str:

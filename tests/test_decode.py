@@ -323,6 +323,21 @@ def test_jpeg_2000_is_believed_when_it_declares_itself_lossless(
     assert lossy_history(cine_of(changed(path, relabel))).lossy is lossy
 
 
+@pytest.mark.parametrize("ratio", ["nonsense", "nan", "-3"])
+def test_a_ratio_that_is_none_is_measured_instead(tmp_path: Path, ratio: str) -> None:
+    path = write_xa(tmp_path / "a", syntax=JPEGBaseline8Bit, LossyImageCompression="01")
+    content = path.read_bytes()
+    value = ratio.encode().ljust(8)
+    method = b"\x28\x00\x12\x21DS" + len(value).to_bytes(2, "little") + value
+    lossy = content.index(b"\x28\x00\x10\x21CS")
+    path.write_bytes(content[: lossy + 10] + method + content[lossy + 10 :])
+
+    history = lossy_history(cine_of(path))
+
+    assert history.methods == ("ISO_10918_1",)
+    assert history.ratios[0] > 1
+
+
 def test_one_lossy_file_makes_a_run_lossy(tmp_path: Path) -> None:
     paths = write_xa_single_frames(tmp_path, moving_frames(4))
     changed(paths[2], lambda ds: setattr(ds, "LossyImageCompression", "01"))
