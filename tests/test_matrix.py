@@ -45,11 +45,11 @@ from casgan_dicom.node.listener import TRANSFER_SYNTAXES
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.report import ConvertReport
 from casgan_dicom.verify import verify_file
+from tests.encoders import BY_DCMTK, dcmtk, with_streams
 from tests.enhanced_factory import write_enhanced
 from tests.factories import Frames, moving_frames, write_xa, write_xa_single_frames
 from tests.htj2k_streams import LOSSLESS_8, LOSSLESS_12, LOSSLESS_16
 from tests.painter import DiscPainter
-from tests.test_decode_syntaxes import dcmtk, with_streams
 
 Case = Mapping[str, Any]
 Float = npt.NDArray[np.float64]
@@ -265,21 +265,18 @@ def _part(header: dict[str, object], keywords: Sequence[str]) -> dict[str, objec
 
 _STREAMS = {8: LOSSLESS_8, 12: LOSSLESS_12, 16: LOSSLESS_16}
 _DCMTK = {
-    "JPEGLossless": ("dcmcjpeg", "+el"), "JPEGLosslessSV1": ("dcmcjpeg", "+e1"),
-    "JPEGBaseline8Bit": ("dcmcjpeg", "+eb"),
-    "JPEGExtended12Bit": ("dcmcjpeg", "+ee"), "JPEGLSNearLossless": ("dcmcjpls", "+en", "+md", "1"),
-    "JPEGLSLossless": ("dcmcjpls", "+el"), "RLELossless": ("dcmcrle",),
-    "DeflatedExplicitVRLittleEndian": ("dcmconv", "+td"),
-    "ExplicitVRBigEndian": ("dcmconv", "+tb"), "ImplicitVRLittleEndian": ("dcmconv", "+ti"),
-    "ExplicitVRLittleEndian": ("dcmconv", "+te"),
-}  # fmt: skip
+    **BY_DCMTK,
+    JPEGBaseline8Bit: ("dcmcjpeg", "+eb"),
+    JPEGExtended12Bit: ("dcmcjpeg", "+ee"),
+    JPEGLSNearLossless: ("dcmcjpls", "+en", "+md", "1"),
+}
 
 
 def encode(raw: Path, target: Path, case: Case, run: Frames) -> Path:
     """The same object in the transfer syntax of the case."""
     syntax = cast(UID, case["syntax"])
-    if syntax.keyword in _DCMTK:
-        dcmtk(*_DCMTK[syntax.keyword], raw, target)
+    if syntax in _DCMTK:
+        dcmtk(*_DCMTK[syntax], raw, target)
     elif syntax in _HTJ2K:
         ds = dcmread(raw)
         pixels = dcmread(
