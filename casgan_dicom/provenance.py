@@ -5,7 +5,6 @@ All of it is ASCII, so that it reads the same under any character set that the p
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from dataclasses import dataclass
 
@@ -112,7 +111,7 @@ def view_name(source: Dataset) -> str:
         ("PositionerSecondaryAngle", "CRA", "", "CAU"),
     ):
         angle = source.get(keyword)
-        if isinstance(angle, int | float) and math.isfinite(angle):
+        if isinstance(angle, int | float) and -180 <= angle <= 180:
             degrees = round(angle)
             words.append(zero if degrees == 0 else f"{positive if degrees > 0 else negative}{abs(degrees)}")
     return " ".join(word for word in words if word)

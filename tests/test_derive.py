@@ -335,6 +335,7 @@ def test_series_number_is_9000_and_that_of_the_source(
         (0, 0, "AP"),
         (None, 10, "CRA10"),
         (None, None, ""),
+        (99999999999999999999, 181, ""),  # no angle, and too long for a description
     ],
 )
 def test_view_is_named_as_cardiologists_do(primary: float | None, secondary: float | None, name: str) -> None:

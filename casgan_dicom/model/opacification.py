@@ -138,7 +138,7 @@ def look_every(frame_rate: float | None) -> int:
     """
     if frame_rate is None or not LOOKS_PER_SECOND <= frame_rate <= MOST_FRAMES_PER_SECOND:
         return 1
-    return int(frame_rate / LOOKS_PER_SECOND + 1e-9)
+    return int(frame_rate / LOOKS_PER_SECOND + 0.01)  # a frame time of 66.667 ms means 15 frames a second
 
 
 def judge(cover: Sequence[float]) -> tuple[bool, ...]:

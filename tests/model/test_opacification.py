@@ -158,6 +158,7 @@ def test_a_check_that_looks_at_no_frame_is_refused() -> None:
 @pytest.mark.parametrize(
     ("frame_rate", "every"),
     [
+        (1000 / 66.667, 2),
         *[(4.0, 1), (7.5, 1), (12.5, 1), (15.0, 2), (25.0, 3), (30.0, 4), (1000 / 33, 4)],
         *[(None, 1), (0.0, 1), (float("nan"), 1), (float("inf"), 1), (1e9, 1)],
     ],
