@@ -246,9 +246,14 @@ def _datetime_text(moment: datetime) -> str:
 
 
 def _acquired(source: Dataset) -> str:
-    """When the source was acquired, as DT; empty if the header does not say."""
-    date, time = str(source.get("AcquisitionDate") or ""), str(source.get("AcquisitionTime") or "")
-    return date + time if len(date) == 8 and date.isdigit() and time.replace(".", "").isdigit() else ""
+    """When the source was acquired, as DT; empty if the header does not say, or says what is no time."""
+    moment = f"{source.get('AcquisitionDate') or ''}{source.get('AcquisitionTime') or ''}"
+    if not re.fullmatch(r"\d{8}\d[\d.]*", moment):
+        return ""
+    try:
+        return str(DT(moment))
+    except ValueError:  # a 99th hour
+        return ""
 
 
 def _without_private(element: DataElement) -> DataElement:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
@@ -144,6 +146,17 @@ def test_equipment_is_scanner_this_software_and_highdicom(tmp_path: Path) -> Non
     assert PROVENANCE.weights_sha256 in ours.ContributionDescription
     assert library.ManufacturerModelName == "highdicom"
     assert ds.DeviceSerialNumber != "S1"
+
+
+@pytest.mark.parametrize("time", ["999999999999", "", "noon"])
+@pytest.mark.filterwarnings("ignore")  # pydicom says what it thinks of such a time
+def test_scanner_without_a_time_that_is_one_has_no_moment(tmp_path: Path, time: str) -> None:
+    cine = cine_of(tmp_path)
+    cine.header["AcquisitionTime"] = DataElement(Tag("AcquisitionTime"), "TM", time, validation_mode=IGNORE)
+
+    scanner = derived(cine).ContributingEquipmentSequence[0]
+
+    assert not scanner.get("ContributionDateTime")
 
 
 def test_model_has_a_uid_of_its_own_that_follows_weights_and_recipe(tmp_path: Path) -> None:
