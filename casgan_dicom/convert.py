@@ -211,10 +211,11 @@ def _task(run: _Run) -> Task:
     """How one cine is to be treated."""
     cine, options = run.cine, run.options
     bits = 8 if cine.header.BitsStored <= 8 else options.bits
-    nbytes = cine.frames * cine.rows * cine.columns * stored_dtype(bits).itemsize
+    frames = options.frames.at_most(cine.frames)
+    nbytes = frames * cine.rows * cine.columns * stored_dtype(bits).itemsize
     if nbytes > MAX_BYTES and options.compression.name == "none" and not options.single_frames:
         raise SeriesError(
-            f"{cine.frames} frames of {cine.rows} × {cine.columns} in {bits} bits are {nbytes} bytes, "
+            f"{frames} frames of {cine.rows} × {cine.columns} in {bits} bits are {nbytes} bytes, "
             f"one object holds {MAX_BYTES} uncompressed",
             hint="--compress jpegls or --single-frame writes them",
         )
@@ -267,9 +268,8 @@ def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str
         yield f"the source has 8 bits, so the output has 8 and not {options.bits}"
     if options.maps and made.attention is None:
         yield "the method has no attention, so there is no attention map"
-    shows = sum(made.opacification.opacified)
-    if shows:
-        frames = len(made.opacification.opacified)
+    if shows := sum(each.opacified for each in made.quality):
+        frames = len(made.quality)
         yield f"{shows} of {frames} frames already show opacified vessels, see --frames non-contrast"
 
 

@@ -21,12 +21,6 @@ from typing import BinaryIO, Literal
 from highdicom.base import SOPClass
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-    SecondaryCaptureImageStorage,
-    SegmentationStorage,
-)
 
 from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import OutputError, SeriesError
@@ -34,15 +28,6 @@ from casgan_dicom.verify import verify_file
 
 STAMPS = ("ContentDate", "ContentTime", "InstanceCreationDate", "InstanceCreationTime")
 """What differs between two runs that made the same object."""
-
-
-DERIVED_SOP_CLASSES = (
-    SecondaryCaptureImageStorage,
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-    SegmentationStorage,
-)
-"""SOP classes of what is derived from a run."""
 
 
 class OtherObjectError(OutputError):
@@ -124,9 +109,8 @@ def deliver(objects: Iterable[tuple[str, SOPClass]], out_dir: Path, *, force: bo
                     f"{others[0]}: another object of the same source is there",
                     hint="--force replaces it; --out names another folder",
                 )
-            delivered = tuple(one.settle() for one in staged)
-            for other in set(others) - {one.path for one in staged}:
-                other.unlink()
+            delivered = _settle(staged)
+            _remove(set(others) - {one.path for one in staged}, out_dir)
             for folder in {one.path.parent for one in staged}:
                 sync_folder(folder)
             return delivered
@@ -168,8 +152,10 @@ class _Staged:
     """What will be said of it."""
     part: Path
     """The temporary file."""
-    key: _Key
-    """What it was made of, and which object of that."""
+    references: _References
+    """Series and instances that it refers to."""
+    number: int
+    """Instance Number (0020,0013)."""
 
     @property
     def path(self) -> Path:
@@ -181,11 +167,33 @@ class _Staged:
         """Whether the same object is in its place already."""
         return self.delivery.status == "kept"
 
-    def settle(self) -> Delivery:
-        """Move it to its place, unless the same is there."""
-        if not self.same_is_there:
-            self.part.replace(self.path)
-        return self.delivery
+
+def _settle(staged: Sequence[_Staged]) -> tuple[Delivery, ...]:
+    """Move all to their places, unless the same are there. Where one cannot be moved, none of them stays."""
+    moved: list[Path] = []
+    try:
+        for one in staged:
+            if not one.same_is_there:
+                one.part.replace(one.path)
+                moved.append(one.path)
+    except OSError:
+        for path in moved:
+            path.unlink(missing_ok=True)
+        raise
+    return tuple(one.delivery for one in staged)
+
+
+def _remove(others: set[Path], out_dir: Path) -> None:
+    """Remove what was replaced, and what was made of it: a mask or report of frames that are gone."""
+    gone = {path.stem for path in others}
+    for path in others:
+        path.unlink()
+    for folder in out_dir.iterdir() if gone else ():
+        for path, ds in _readable_in(folder):
+            if gone & {sop for _, sop in _references(ds)}:
+                path.unlink()
+        if folder.is_dir():
+            _remove_empty({folder})
 
 
 def _stage(kind: str, ds: SOPClass, out_dir: Path) -> _Staged:
@@ -213,7 +221,7 @@ def _stage(kind: str, ds: SOPClass, out_dir: Path) -> _Staged:
             frames=int(ds.get("NumberOfFrames") or 1),
             sha256=_digest(path if kept else part),
         )
-        return _Staged(delivery, part, _key(ds))
+        return _Staged(delivery, part, _references(ds), _number(ds))
     except BaseException:
         part.unlink(missing_ok=True)
         _remove_empty({path.parent})
@@ -224,43 +232,52 @@ def _in_the_way(staged: Sequence[_Staged]) -> list[Path]:
     """Objects that stand in a place, or were made of the same source as another in the same series."""
     found = [one.path for one in staged if one.path.exists() and not one.same_is_there]
     places = {one.path for one in staged}
+    ours = {one.delivery.series_uid for one in staged}
     new = [one for one in staged if not one.same_is_there]
     for folder in {one.path.parent for one in new}:
-        keys = {one.key for one in new if one.path.parent == folder}
-        found += [path for path, key in _keys_in(folder) if key in keys and path not in places]
+        made = [(_sources(one.references, ours), one.number) for one in new if one.path.parent == folder]
+        for path, ds in _readable_in(folder):
+            sources = _sources(_references(ds), ours)
+            if sources and (sources, _number(ds)) in made and path not in places:
+                found.append(path)
     return found
 
 
-_Key = tuple[frozenset[tuple[str, str]], int]
+_References = frozenset[tuple[str, str]]
+"""Series Instance UID and SOP Instance UID of what an object refers to."""
 
 
-def _keys_in(folder: Path) -> Iterator[tuple[Path, _Key]]:
-    """Every readable object in a folder; what cannot be read was not made here."""
+def _readable_in(folder: Path) -> Iterator[tuple[Path, Dataset]]:
+    """The header of every object in a folder; what cannot be read was not made here."""
     for path in sorted(folder.glob("*.dcm")):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom quotes malformed values
             try:
-                key = _key(dcmread(path, stop_before_pixels=True))
+                ds = dcmread(path, stop_before_pixels=True)
             except Exception:  # a parser fed with garbage raises anything
                 continue
-        yield path, key
+        yield path, ds
 
 
-def _key(ds: Dataset) -> _Key:
-    """The source frames an object was made of, and its number among those that were made of them."""
-    items = list(ds.get("SourceImageSequence") or [])
-    for study in ds.get("CurrentRequestedProcedureEvidenceSequence") or []:  # a report has no source images
-        for series in study.ReferencedSeriesSequence:
-            items += [item for item in series.ReferencedSOPSequence if _is_source(item)]
-    used = (
-        (str(item.ReferencedSOPInstanceUID), str(item.get("ReferencedFrameNumber") or "")) for item in items
+def _references(ds: Dataset) -> _References:
+    """What an object refers to: its Referenced Series Sequence (0008,1115), or the evidence of a report."""
+    series = list(ds.get("ReferencedSeriesSequence") or [])
+    for study in ds.get("CurrentRequestedProcedureEvidenceSequence") or []:
+        series += study.get("ReferencedSeriesSequence") or []
+    return frozenset(
+        (str(one.SeriesInstanceUID), str(item.ReferencedSOPInstanceUID))
+        for one in series
+        for item in one.get("ReferencedInstanceSequence") or one.get("ReferencedSOPSequence") or []
     )
-    return frozenset(used), int(ds.get("InstanceNumber") or 0)
 
 
-def _is_source(item: Dataset) -> bool:
-    """Whether evidence is the X-ray run, not what was made of it."""
-    return item.ReferencedSOPClassUID not in DERIVED_SOP_CLASSES
+def _sources(references: _References, ours: set[str]) -> frozenset[str]:
+    """The instances among `references` that are in none of our own series."""
+    return frozenset(sop for series, sop in references if series not in ours)
+
+
+def _number(ds: Dataset) -> int:
+    return int(ds.get("InstanceNumber") or 0)
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:

@@ -50,6 +50,8 @@ from casgan_dicom.marks import (
 from casgan_dicom.provenance import MAP_TEXTS, WARNING, derivation_text
 from casgan_dicom.timing import MIN_FRAME_TIME_MS, FrameTiming
 
+MAX_NUMBER = 2**31 - 1
+"""Largest integer string (IS), PS3.5 6.2."""
 _UNPAIRED = (
     "ABDOMEN", "ABDOMENPELVIS", "AORTA", "BRAIN", "CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "CORONARYARTERY",
     "CSPINE", "HEAD", "HEADNECK", "HEART", "LIVER", "LSPINE", "MEDIASTINUM", "NECK", "PANCREAS", "PELVIS",
@@ -298,9 +300,13 @@ class MapCine(DerivedCine):
     """
 
     def __init__(self, derivation: Derivation, pixels: StoredPixels, name: str) -> None:
-        number = 2 * source_number(derivation) - (name == "attention")
+        number = 2 * min(source_number(derivation), MAX_NUMBER // 2) - (name == "attention")
         super().__init__(derivation, pixels, (MAPS, number, f"\\{name}"))
         self.ImageComments = MAP_TEXTS[name]
+        what = "Attention map" if name == "attention" else "Vessel mask"
+        self.DerivationDescription = derivation_text(
+            derivation.provenance, f"{what} of a synthetic angiogram"
+        )
 
 
 def single_frame(frames: FrameFile, k: int, compression: Compression) -> StoredPixels:

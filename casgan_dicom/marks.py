@@ -79,6 +79,8 @@ class Derivation:
         """Series Instance UID (0020,000E) of the objects of one kind."""
         p = self.provenance
         form = p.form if kind is ANGIOGRAM else f"{p.form}-{kind.of}"
+        if kind is ANGIOGRAM and p.single_frames:  # one cine, one series: viewers sort by Instance Number
+            form += f" {self.cine.instances[0].sop_instance_uid}"
         return series_uid(self.cine.series_uid, p.weights_sha256, __version__, p.recipe, form)
 
     def sop_uid(self, kind: Kind, name: str, digest: str) -> UID:

@@ -37,6 +37,11 @@ class FrameChoice:
             hint="frames count from 1, as viewers show them",
         )
 
+    def at_most(self, frames: int) -> int:
+        """How many of so many frames may be chosen."""
+        match = _RANGE.fullmatch(self.text)
+        return min(frames, int(match[2] or match[1]) - int(match[1]) + 1) if match else frames
+
     def pick(self, opacified: Sequence[bool]) -> tuple[int, ...]:
         """The chosen frames of a cine, from 0 and rising.
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -103,7 +103,7 @@ class VesselSegmentation(DerivedPicture):
             counts = f"{masks.frames} masks, {len(derivation.chosen)} converted, {synthetic} synthetic"
             raise ValueError(f"need as many frames of each kind, found {counts}")
         which = (SEGMENTATION, source_number(derivation), "")
-        super().__init__(derivation, _packed(masks, spool), SegmentationStorage, which)
+        super().__init__(derivation, _packed(masks, cine, spool), SegmentationStorage, which)
         self._add_segment(derivation)
         self._add_dimensions()
 
@@ -120,7 +120,8 @@ class VesselSegmentation(DerivedPicture):
     def _mark_picture(self, derivation: Derivation) -> None:
         """Say that it was generated; PRIMARY is what the standard wants of every segmentation (C.8.20.2)."""
         self.ImageType = ["DERIVED", "PRIMARY"]
-        self.DerivationDescription = derivation_text(derivation.provenance)
+        provenance = replace(derivation.provenance, banner=False)  # a mask of one bit has no room for it
+        self.DerivationDescription = derivation_text(provenance, "Vessel mask of a synthetic angiogram")
         self.ImageComments = MAP_TEXTS["vessels"]
         self.ContentLabel = "AI_SYNTHETIC"
         self.ContentDescription = "AI SYNTHETIC vessel mask, not for diagnosis"
@@ -204,12 +205,13 @@ class VesselSegmentation(DerivedPicture):
         ]
 
 
-def _packed(masks: FrameFile, spool: BinaryIO) -> StoredPixels:
+def _packed(masks: FrameFile, cine: Sequence[Reference], spool: BinaryIO) -> StoredPixels:
     """Masks as single bits, the first pixel lowest, a frame right behind the last bit of the one before.
 
     PS3.5 8.1.1: frames do not start at a byte. At most one frame is in memory.
     """
-    digest = hashlib.sha256(f"{masks.frames}x{masks.rows}x{masks.columns}".encode())
+    made_of = " ".join(one.sop_instance_uid for one in cine)  # other references make another object
+    digest = hashlib.sha256(f"{masks.frames}x{masks.rows}x{masks.columns} {made_of}".encode())
     start, length = spool.tell(), 0
     left = np.empty(0, bool)
     for k in range(masks.frames):

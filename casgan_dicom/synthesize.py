@@ -280,10 +280,13 @@ def _generate(
         made = generator(shown, levels)
         seconds += perf_counter() - started
         inputs = to_stored(shown, task.bits)
-        outputs = keep_input(inputs, made, _visible(task, numbers), task.bits)
+        visible = _visible(task, numbers)
+        outputs = keep_input(inputs, made, visible, task.bits)
         vessels = generator.vessels(outputs.astype(np.float32) / top, levels)
         for i, k in enumerate(numbers):
-            attention = None if made.attention is None else made.attention[i]
+            attention = None
+            if made.attention is not None:  # behind a shutter the input was kept
+                attention = np.where(visible[i], made.attention[i], np.float32(0))
             clipped = 0.0 if made.out_of_range is None else float(made.out_of_range[i])
             making.take(_Frame(k, inputs[i], outputs[i], attention, vessels[i], clipped))
         progress(_step(task, "generate", len(making.quality), len(chosen)))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
@@ -25,6 +26,7 @@ from pydicom.uid import (
 from casgan_dicom.compress import Compression
 from casgan_dicom.convert import convert_series
 from casgan_dicom.errors import OutputError
+from casgan_dicom.model.infer import Synthesis
 from casgan_dicom.options import Bits, ConvertOptions, FrameChoice
 from casgan_dicom.report import ConvertReport, Output
 from casgan_dicom.verify import verify_file
@@ -157,7 +159,9 @@ def injected(frames: int, from_frame: int) -> Frames:
 
 
 def test_frames_with_contrast_are_marked_and_can_be_left_out(tmp_path: Path) -> None:
-    source = write_xa(tmp_path / "in" / "run", injected(12, 8))
+    source = write_xa(
+        tmp_path / "in" / "run", injected(12, 8), FrameTime=200
+    )  # slow: each frame is looked at
 
     everything = converted(source, tmp_path / "all", PLAIN)
     early = converted(source, tmp_path / "early", replace(PLAIN, frames=FrameChoice("non-contrast")))
@@ -274,6 +278,116 @@ def test_every_option_that_changes_the_output_gives_it_another_uid(tmp_path: Pat
     assert len({output.sop_instance_uid for output in outputs}) == len(options)
 
 
+def two_cines(folder: Path, **same: object) -> Path:
+    """Two multi-frame cines of one series with the same Instance Number, as biplane systems write them."""
+    for name in ("a", "b"):
+        run = moving_frames(3, 64, 80)
+        write_xa(folder / name, run if name == "a" else run[::-1], SOPInstanceUID=uid(name), **same)
+    return folder
+
+
+@pytest.mark.parametrize("captures", [False, True])
+def test_two_cines_of_a_series_keep_all_their_objects(tmp_path: Path, captures: bool) -> None:
+    same = {"SOPClassUID": MultiFrameGrayscaleByteSecondaryCaptureImageStorage} if captures else {}
+    source = two_cines(tmp_path / "in", **same)
+
+    report = convert(source, tmp_path / "out", replace(EVERYTHING, force=captures))
+
+    assert report.skipped == ()
+    paths = [one.path for output in report.outputs for one in output.objects]
+    assert len(set(paths)) == 10
+    assert all(path.is_file() for path in paths)
+
+
+def test_single_frames_of_two_cines_are_two_series(tmp_path: Path) -> None:
+    report = convert(two_cines(tmp_path / "in"), tmp_path / "out", replace(PLAIN, single_frames=True))
+
+    assert len({output.series_uid for output in report.outputs}) == 2
+
+
+class Other(DiscPainter):
+    """Another processor: its frames differ by a little, its masks do not."""
+
+    def __call__(self, frames: npt.NDArray[np.float32], levels: object = None) -> Synthesis:
+        made = super().__call__(frames)
+        return replace(made, frames=made.frames * np.float32(0.98))
+
+
+def test_what_was_made_of_a_replaced_angiogram_goes_with_it(tmp_path: Path) -> None:
+    source, out = twelve_bits(tmp_path), tmp_path / "out"
+    before = converted(source, out, replace(PLAIN, seg=True, sr=True))
+
+    report = convert_series([source], Other().as_generator(), replace(PLAIN, force=True), out)
+
+    left = set(out.rglob("*.dcm"))
+    assert left == {report.outputs[0].path}
+    assert not any(one.path.exists() for one in before.objects)
+
+
+def test_a_mask_of_another_angiogram_is_another_object(tmp_path: Path) -> None:
+    source, options = twelve_bits(tmp_path), replace(PLAIN, seg=True)
+    one = converted(source, tmp_path / "one", options)
+
+    (other,) = convert_series([source], Other().as_generator(), options, tmp_path / "other").outputs
+
+    assert one.objects[0].sop_instance_uid != other.objects[0].sop_instance_uid
+    assert one.objects[1].sop_instance_uid != other.objects[1].sop_instance_uid
+
+
+def test_each_kind_says_what_it_is_and_whether_it_holds_the_banner(tmp_path: Path) -> None:
+    output = converted(twelve_bits(tmp_path), tmp_path / "out", replace(EVERYTHING, sr=False))
+
+    said = {one.kind: dcmread(one.path).DerivationDescription for one in output.objects}
+    assert {kind: text.split(":")[0] for kind, text in said.items()} == {
+        "angiogram": "Synthetic angiogram",
+        "attention": "Attention map of a synthetic angiogram",
+        "vessels": "Vessel mask of a synthetic angiogram",
+        "segmentation": "Vessel mask of a synthetic angiogram",
+    }
+    assert "no banner burned in" in said["segmentation"]
+    assert all("banner burned into" in said[kind] for kind in ("angiogram", "attention", "vessels"))
+
+
+def test_nothing_is_said_to_be_drawn_behind_a_shutter(tmp_path: Path) -> None:
+    shutter = {"ShutterShape": "RECTANGULAR", "ShutterLeftVerticalEdge": 40}
+    source = write_xa(tmp_path / "in" / "run", moving_frames(3, 64, 80), **shutter)
+
+    output = converted(source, tmp_path / "out", replace(PLAIN, maps=True))
+
+    drawn = pixels(output.objects[1].path)
+    assert drawn[:, :, :39].max() == 0
+    assert drawn[:, :, 39:].max() == 128
+    assert output.mean_attention == pytest.approx(disc_attention(64, 80)[:, 39:].sum() / (64 * 80), rel=1e-5)
+
+
+def test_the_largest_instance_number_leaves_room_for_the_maps(tmp_path: Path) -> None:
+    source = write_xa(tmp_path / "in" / "run", InstanceNumber=2**31 - 1)
+
+    output = converted(source, tmp_path / "out", replace(PLAIN, maps=True))
+
+    assert max(dcmread(one.path).InstanceNumber for one in output.objects) < 2**31
+
+
+def test_an_object_that_cannot_be_moved_takes_the_others_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_xa(tmp_path / "in" / "run", moving_frames(4, 64, 80))
+    replace_file, moved = Path.replace, []
+
+    def third_fails(self: Path, target: Path) -> Path:
+        moved.append(target)
+        if len(moved) == 3:
+            raise OSError(5, "Input/output error")
+        return replace_file(self, target)
+
+    monkeypatch.setattr(Path, "replace", third_fails)
+
+    with pytest.raises(OutputError, match="Input/output error"):
+        convert(source, tmp_path / "out", replace(PLAIN, single_frames=True))
+
+    assert list((tmp_path / "out").rglob("*")) == []
+
+
 def test_an_output_of_single_frames_is_no_input_of_the_next_run(tmp_path: Path) -> None:
     write_xa(tmp_path / "in" / "run", moving_frames(3, 64, 80))
     options = replace(EVERYTHING, single_frames=True)
@@ -296,6 +410,7 @@ def test_more_than_one_object_can_hold_is_refused_before_any_work(
 
     assert "one object holds" in skipped.reasons[0]
     assert convert(source, tmp_path / "eight", PLAIN).outputs
+    assert convert(source, tmp_path / "part", replace(PLAIN, bits=12, frames=FrameChoice("2-4"))).outputs
     assert convert(
         source, tmp_path / "packed", replace(PLAIN, bits=12, compression=Compression("rle"))
     ).outputs
