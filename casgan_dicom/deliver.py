@@ -190,7 +190,8 @@ def _remove(others: set[Path], out_dir: Path) -> None:
         path.unlink()
     for folder in out_dir.iterdir() if gone else ():
         for path, ds in _readable_in(folder):
-            if gone & {sop for _, sop in _references(ds)}:
+            ours = ds.get("SyntheticData") == "YES"
+            if ours and gone & {sop for _, sop in _references(ds)}:
                 path.unlink()
         if folder.is_dir():
             _remove_empty({folder})
@@ -203,9 +204,7 @@ def _stage(kind: str, ds: SOPClass, out_dir: Path) -> _Staged:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with part.open("wb") as file, warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # pydicom quotes malformed values, which may be those of a patient
+            warnings.simplefilter("ignore")  # pydicom quotes malformed values, perhaps a patient's
             dcmwrite(file, ds, enforce_file_format=True)
             _sync(file)
         if findings := verify_file(part):
