@@ -42,6 +42,7 @@ from casgan_dicom.errors import PixelError
 from casgan_dicom.inflate import inflated
 from casgan_dicom.jpeg import JpegDecoder, JpegError, frame_header
 from casgan_dicom.series import Cine, Instance
+from casgan_dicom.values import numbers, several
 
 StoredFrame = npt.NDArray[np.integer[Any]]
 
@@ -141,7 +142,7 @@ def lossy_history(cine: Cine) -> LossyHistory:
         stored = _lossy_method(instance, declared)
         lossy = lossy or stored is not None or declared == "01"
         known = [method for method, _ in steps]
-        methods = [str(method) for method in _several(ds.get("LossyImageCompressionMethod"))]
+        methods = [str(method) for method in several(ds.get("LossyImageCompressionMethod"))]
         ratios = _ratios(ds)
         steps += [step for step in zip(methods, ratios, strict=False) if step[0] not in known]
         if stored is not None and stored not in (*known, *methods):
@@ -322,12 +323,9 @@ def _extended_offsets(instance: Instance, cine: Cine) -> tuple[bytes, bytes] | N
 
 
 def _ratios(ds: Dataset) -> list[float]:
-    """Lossy Image Compression Ratio (0028,2112); none where a value is no number."""
-    try:
-        ratios = [float(ratio) for ratio in _several(ds.get("LossyImageCompressionRatio"))]
-    except (TypeError, ValueError):
-        return []
-    return ratios if all(0 < ratio < float("inf") for ratio in ratios) else []
+    """Lossy Image Compression Ratio (0028,2112); none where a value is no number above 0."""
+    ratios = numbers(ds, "LossyImageCompressionRatio")
+    return ratios if all(ratio > 0 for ratio in ratios) else []
 
 
 def _declared_lossy(ds: Dataset) -> str:
@@ -346,13 +344,6 @@ def _measured_ratio(cine: Cine, syntax: str) -> float:
     stored = [instance for instance in cine.instances if instance.transfer_syntax == syntax]
     encoded = sum(length for instance in stored for length, _ in _fragments(instance))
     return round(sum(instance.frames for instance in stored) * _frame_bytes(cine) / max(encoded, 1), 4)
-
-
-def _several(value: object) -> list[Any]:
-    """The values of an element as a list, whether it holds none, one or many."""
-    if value is None or value == "":
-        return []
-    return [value] if isinstance(value, str | float | int) else list(value)  # type: ignore[call-overload]
 
 
 def _error(instance: Instance, text: str) -> PixelError:

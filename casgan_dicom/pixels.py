@@ -12,7 +12,6 @@ MONOCHROME2. Arrays are (rows, columns), row 0 at the top, as in Pixel Data (7FE
 
 from __future__ import annotations
 
-import math
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from pydicom.dataset import Dataset
 from casgan_dicom.errors import PixelError
 from casgan_dicom.series import Cine
 from casgan_dicom.shutters import bitmap_frames, shutter_mask
+from casgan_dicom.values import numbers, several
 
 __all__ = ["KNOWN_RELATIONSHIPS", "NOT_FOR_DISPLAY", "Display", "DisplayMapping", "shutter_mask", "to_stored"]
 
@@ -261,7 +261,7 @@ def _rescaled(values: Float, ds: Dataset, recipe: list[str]) -> Float:
         recipe.append(f"intensity {relationship}{known}")
     if ds.get("ModalityLUTSequence"):
         recipe.append("Modality LUT not applied")
-    slope, intercept = _numbers(ds, "RescaleSlope"), _numbers(ds, "RescaleIntercept")
+    slope, intercept = numbers(ds, "RescaleSlope"), numbers(ds, "RescaleIntercept")
     if len(slope) != 1 or len(intercept) != 1 or (slope[0], intercept[0]) == (1.0, 0.0):
         return values
     if relationship in NOT_FOR_DISPLAY or slope[0] == 0:
@@ -277,7 +277,7 @@ def _voi(values: Float, ds: Dataset, recipe: list[str]) -> Float:
         looked_up = _looked_up(values, items[0], ds, recipe)
         if looked_up is not None:
             return looked_up
-    centers, widths = _numbers(ds, "WindowCenter"), _numbers(ds, "WindowWidth")
+    centers, widths = numbers(ds, "WindowCenter"), numbers(ds, "WindowWidth")
     if centers and widths:
         windowed = _windowed(values, (centers[0], widths[0]), ds, recipe)
         if windowed is not None:
@@ -311,7 +311,7 @@ def _windowed(values: Float, window: tuple[float, float], ds: Dataset, recipe: l
 
 def _looked_up(values: Float, item: Dataset, ds: Dataset, recipe: list[str]) -> Float | None:
     """Values through a VOI LUT, PS3.3 C.11.2.1.1; None with a word where the LUT is not complete."""
-    descriptor = _numbers(item, "LUTDescriptor")
+    descriptor = numbers(item, "LUTDescriptor")
     if len(descriptor) != 3 or not 8 <= descriptor[2] <= 16:
         recipe.append("VOI LUT not applied (descriptor)")
         return None
@@ -336,21 +336,5 @@ def _lut_data(item: Dataset, entries: int, ds: Dataset) -> Float | None:
         dtype = np.dtype("u1" if len(data) < 2 * entries else "<u2" if little else ">u2")
         lut = np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype=dtype)
     else:
-        lut = np.asarray(_several(data), dtype=np.float64)
+        lut = np.asarray(several(data), dtype=np.float64)
     return lut[:entries].astype(np.float64) if len(lut) >= entries else None
-
-
-def _several(value: object) -> list[Any]:
-    """The values of an element as a list, whether it holds none, one or many."""
-    if value is None or value == "":
-        return []
-    return list(value) if hasattr(value, "__iter__") and not isinstance(value, str | bytes) else [value]
-
-
-def _numbers(ds: Dataset, keyword: str) -> list[float]:
-    """The values of an element as finite numbers; empty where one of them is none."""
-    try:
-        numbers = [float(value) for value in _several(ds.get(keyword))]
-    except (TypeError, ValueError):
-        return []
-    return numbers if all(math.isfinite(number) for number in numbers) else []

@@ -8,12 +8,13 @@ sense covers nothing. Rows and columns count from 1 in the header, from 0 in an 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
+
+from casgan_dicom.values import numbers, several
 
 SHUTTER_KEYWORDS = (
     "ShutterShape", "ShutterLeftVerticalEdge", "ShutterRightVerticalEdge", "ShutterUpperHorizontalEdge",
@@ -75,7 +76,7 @@ def shutter_mask(ds: Dataset, rows: int, columns: int, frame: int = 0) -> Mask:
 
 def shutter_shapes(ds: Dataset) -> tuple[str, ...]:
     """Shutter Shape (0018,1600): none, one or several."""
-    return tuple(str(shape).strip().upper() for shape in _several(ds.get("ShutterShape")))
+    return tuple(str(shape).strip().upper() for shape in several(ds.get("ShutterShape")))
 
 
 def shutter_group(ds: Dataset) -> int | None:
@@ -139,7 +140,7 @@ def _overlay_bits(ds: Dataset, group: int, start: int, count: int) -> Mask | Non
 def _overlay_numbers(ds: Dataset, group: int, what: str) -> tuple[int, ...]:
     """The whole numbers of an element of an overlay group; empty where one of them is none."""
     element = ds.get(Tag(group, _BITMAP[what]))
-    values = _several(element.value) if element is not None else []
+    values = several(element.value) if element is not None else []
     return tuple(int(value) for value in values) if all(isinstance(value, int) for value in values) else ()
 
 
@@ -162,18 +163,6 @@ def _in_polygon(vertices: Float, row: Float, column: Float) -> Mask:
     return inside
 
 
-def _several(value: object) -> list[Any]:
-    """The values of an element as a list, whether it holds none, one or many."""
-    if value is None or value == "":
-        return []
-    return list(value) if hasattr(value, "__iter__") and not isinstance(value, str | bytes) else [value]
-
-
 def _numbers(ds: Dataset, keyword: str) -> list[float]:
     """The values of an element as numbers that can be counted with; empty where one of them is none."""
-    try:
-        numbers = [float(value) for value in _several(ds.get(keyword))]
-    except (TypeError, ValueError):
-        return []
-    finite = all(math.isfinite(number) for number in numbers)
-    return [min(max(number, -_FAR), _FAR) for number in numbers] if finite else []
+    return [min(max(number, -_FAR), _FAR) for number in numbers(ds, keyword)]
