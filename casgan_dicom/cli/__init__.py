@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("casgan_dicom.cli.train", "Train a generator on simulated data or on folders of frames."),
     "simulate": ("casgan_dicom.cli.simulate", "Simulate X-ray cine of coronary arteries as XA DICOM."),
     "evaluate": ("casgan_dicom.cli.evaluate", "Measure bundles on simulated runs with known truth."),
+    "benchmark": ("casgan_dicom.cli.benchmark", "Train every method on the same data, and compare them."),
     "weights": ("casgan_dicom.cli.weights", "Look at bundles of trained weights."),
     "verify": ("casgan_dicom.cli.verify", "Check derived objects against the rules of an honest header."),
     "inspect": ("casgan_dicom.cli.inspect", "Explain what convert would do with files, and why."),

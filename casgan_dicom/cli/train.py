@@ -9,7 +9,8 @@ import click
 from casgan_dicom.cli.output import make_folder, say
 from casgan_dicom.cli.training_data import DataSpec, load_domains, parse_data
 from casgan_dicom.model.data import CropSampler
-from casgan_dicom.model.devices import choose_device
+from casgan_dicom.model.distributed import World, join_world
+from casgan_dicom.model.methods.registry import method_class, method_names
 from casgan_dicom.model.run_folder import check_run_folder
 from casgan_dicom.model.settings import TrainSettings, load_settings, presets
 from casgan_dicom.model.trainer import Trainer, check_weights
@@ -45,7 +46,7 @@ from casgan_dicom.model.trainer import Trainer, check_weights
     is_flag=True,
     envvar="CASGAN_TRAIN_LIST",
     show_envvar=True,
-    help="List the presets by method, and stop.",
+    help="List methods and their presets, and stop.",
 )
 def train(  # noqa: PLR0913  # one parameter per option is how click calls
     *,
@@ -68,29 +69,42 @@ def train(  # noqa: PLR0913  # one parameter per option is how click calls
     save and stop; the same command with --resume continues.
     """
     if list_presets:
-        for name in presets():
-            click.echo(name.replace("-", "  ", 1))
+        _list_methods()
         return
     if data is None or out is None:
         raise click.UsageError("--data and --out are needed")
     settings = load_settings(method, preset, overrides)
-    run_training(settings, parse_data(data), out, device=device, resume=resume)
+    with join_world(device) as world:
+        run_training(settings, parse_data(data), out, world=world, resume=resume)
 
 
-def run_training(settings: TrainSettings, data: DataSpec, out: Path, *, device: str, resume: bool) -> None:
-    """Load the data, train, and export the bundle when the run is complete."""
+def _list_methods() -> None:
+    """One line for each method: its name, its presets, what it is."""
+    for method in method_names():
+        cls = method_class(method)
+        names = ", ".join(name for owner, name in presets() if owner == method)
+        ours = " (beyond the paper)" if cls.beyond_paper else ""
+        click.echo(f"{method:20}{cls.title}{ours}")
+        click.echo(f"{'':20}presets: {names}")
+
+
+def run_training(settings: TrainSettings, data: DataSpec, out: Path, *, world: World, resume: bool) -> bool:
+    """Load the data, train, and export the bundle when the run is complete; tells whether it is."""
     check_weights(settings)
-    check_run_folder(out, settings, data.description, resume=resume)
-    choose_device(device)
-    make_folder(out)
-    say(f"reading {data.description}")
+    if world.main:
+        check_run_folder(out, settings, data.description, resume=resume)
+        make_folder(out)
+        say(f"reading {data.description}")
+    world.wait()
     x, y = load_domains(data, settings)
-    say(f"{len(x)} frames without contrast, {len(y)} with")
+    if world.main:
+        say(f"{len(x)} frames without contrast, {len(y)} with")
     sampler = CropSampler(x, y, settings.data, settings.normalisation)
-    trainer = Trainer(settings, sampler, out, data=data.description, device=device, log=say)
+    trainer = Trainer(settings, sampler, out, data=data.description, log=say, world=world)
     progress = trainer.run(resume=resume)
-    if progress.finished:
-        folder = trainer.export()
-        click.echo(f"bundle: {folder}")
-    else:
-        click.echo(f"stopped at step {progress.step} of {progress.steps}; --resume continues")
+    if world.main:
+        if progress.finished:
+            click.echo(f"bundle: {trainer.export()}")
+        else:
+            click.echo(f"stopped at step {progress.step} of {progress.steps}; --resume continues")
+    return progress.finished

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError, WeightsError
-from casgan_dicom.model.methods.casgan import CasGan, build_generators
+from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import TrainSettings, settings_from_dict, settings_to_dict
 from casgan_dicom.model.shelf import SCHEMA, SIZE_STEP, bundle_folder, read_config
@@ -85,8 +85,9 @@ def load_bundle(bundle: str | Path) -> Bundle:
         settings = settings_from_dict(config["settings"])
     except ConfigError as error:
         raise WeightsError(f"bundle '{folder.name}': {error.message}", hint=error.hint) from error
-    nets = build_generators(settings.net, settings.cas)  # their sizes are in range: settings are checked
-    deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in CasGan.deployed})
+    method = method_class(settings.method)
+    nets = method.build_generators(settings)  # their sizes are in range: settings are checked
+    deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in method.deployed})
     segmentor = UNet(settings.segmentor.base)
     _fill(deployed, folder / "model.safetensors")
     _fill(segmentor, folder / "segmentor.safetensors")
@@ -127,7 +128,8 @@ def save_bundle(
         Version of the bundle.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    deployed = {key: value for key, value in weights.items() if key.split(".")[0] in CasGan.deployed}
+    wanted = method_class(settings.method).deployed
+    deployed = {key: value for key, value in weights.items() if key.split(".")[0] in wanted}
     for name, state in zip(WEIGHT_FILES, (deployed, segmentor), strict=True):
         save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, folder / name)
     config = {

@@ -25,12 +25,11 @@ class History:
         self._sums = {name: self._sums.get(name, 0.0) + value for name, value in figures.items()}
         self._steps += 1
 
-    def write(self, step: int, lr_factor: float) -> None:
-        """Write the means since the last row; `step` counts the steps done."""
+    def write(self, step: int, lr_factor: float) -> dict[str, float]:
+        """Write the means since the last row and return them; `step` counts the steps done."""
         means = {name: value / self._steps for name, value in self._sums.items()}
-        row = {"step": str(step)} | {
-            name: f"{value:.6g}" for name, value in {"lr_factor": lr_factor, **means}.items()
-        }
+        figures = {"lr_factor": lr_factor, **means}
+        row = {"step": str(step)} | {name: f"{value:.6g}" for name, value in figures.items()}
         new = not self._path.exists()
         with self._path.open("a", newline="") as file:
             writer = csv.DictWriter(file, list(row))
@@ -38,6 +37,7 @@ class History:
                 writer.writeheader()
             writer.writerow(row)
         self._sums, self._steps = {}, 0
+        return figures
 
     def state(self) -> dict[str, Any]:
         """Return the figures that no row holds yet."""

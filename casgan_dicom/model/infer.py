@@ -28,7 +28,7 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle import Bundle, BundleInfo, load_bundle
 from casgan_dicom.model.devices import choose_device
 from casgan_dicom.model.engines.torch_engine import Maps, TorchEngine
-from casgan_dicom.model.methods.casgan import predict_maps
+from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.normalisation import Levels, measure_levels, to_display, to_network
 from casgan_dicom.model.shelf import DEFAULT_BUNDLE
@@ -75,11 +75,12 @@ class TranslationNet(nn.Module):
     def __init__(self, bundle: Bundle) -> None:
         super().__init__()
         self.nets = bundle.generators
-        self.cas = bundle.settings.cas
+        self.settings = bundle.settings
+        self.method = method_class(bundle.settings.method)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Predict the maps."""
-        return predict_maps(self.nets, self.cas, x)
+        return self.method.predict_maps(self.nets, self.settings, x)
 
 
 class VesselNet(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -11,23 +12,18 @@ from torch.nn import functional as F
 GanKind = Literal["lsgan", "vanilla"]
 
 
-def adversarial(score: Tensor, *, real: bool, kind: GanKind = "lsgan") -> Tensor:
-    """Distance of a discriminator's score map from its target, a scalar.
+def adversarial(score: Tensor | Sequence[Tensor], *, real: bool, kind: GanKind = "lsgan") -> Tensor:
+    """Distance of a discriminator's score map from its target, a scalar; summed over a sequence of scales.
 
     "lsgan": mean (score - target)² (Mao et al. 2017). "vanilla": binary cross-entropy of the score as a
     logit, so minimising it with ``real=True`` is the non-saturating generator loss (Goodfellow et al. 2014).
     """
+    if not isinstance(score, Tensor):
+        return torch.stack([adversarial(scale, real=real, kind=kind) for scale in score]).sum()
     target = torch.full_like(score, 1.0 if real else 0.0)
     if kind == "lsgan":
         return F.mse_loss(score, target)
     return F.binary_cross_entropy_with_logits(score, target)
-
-
-def discriminator_loss(real_score: Tensor, fake_score: Tensor, kind: GanKind = "lsgan") -> Tensor:
-    """0.5 · (real + fake), as CycleGAN scales it."""
-    real = adversarial(real_score, real=True, kind=kind)
-    fake = adversarial(fake_score, real=False, kind=kind)
-    return 0.5 * (real + fake)
 
 
 def soft_dice_loss(probability: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:

@@ -16,9 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from casgan_dicom.errors import WeightsError
+from casgan_dicom.model.data import CropSampler
 from casgan_dicom.model.devices import computes_bf16
 from casgan_dicom.model.losses import soft_dice_loss
 from casgan_dicom.model.networks.unet import UNet
+from casgan_dicom.model.settings import TrainSettings
 
 Labelled = tuple[Tensor, Tensor]
 """Images in network values and masks, both (B, 1, H, W)."""
@@ -70,6 +72,20 @@ def train_unet(
         if step % 50 == 0:
             log(step, float(loss.detach()))
     return net.requires_grad_(False).eval()
+
+
+def train_segmentor(
+    settings: TrainSettings, sampler: CropSampler, device: torch.device, log: Callable[[str], None]
+) -> UNet:
+    """Train the segmentor of a run on its labelled frames; raises ConfigError where it has none."""
+    s, draws = settings.segmentor, torch.Generator().manual_seed(settings.seed + 2)
+    return train_unet(
+        UNet(s.base).to(device),
+        lambda: sampler.labelled(s.batch, draws),
+        steps=s.steps,
+        lr=s.lr,
+        log=lambda step, loss: log(f"segmentor step {step}: loss {loss:.4f}"),
+    )
 
 
 def load_unet(net: UNet, path: Path) -> None:

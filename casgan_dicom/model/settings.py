@@ -12,13 +12,18 @@ import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any, Literal
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.losses import GanKind
-from casgan_dicom.model.networks.predictor import PredictorKind
+from casgan_dicom.model.methods.base import Options
+from casgan_dicom.model.methods.registry import method_class, method_names, preset_folders
+from casgan_dicom.model.networks.init import InitKind
 from casgan_dicom.model.networks.resnet import Upsampling
+
+Schedule = Literal["linear", "step", "constant"]
+TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 
 
 @dataclass(frozen=True)
@@ -30,36 +35,15 @@ class NetSettings:
     ndf: int = 64
     """Filters of a discriminator's first layer."""
     n_blocks: int = 4
-    """Residual blocks of each encoder and each decoder."""
+    """Residual blocks of each encoder and each decoder; of the whole generator where it is one ResNet."""
     upsampling: Upsampling = "transpose"
     """"transpose" (CycleGAN) or "resize" (no checkerboard in short runs)."""
+    init: InitKind = "normal"
+    """How the first weights are drawn: "normal" (CycleGAN), "xavier" (CUT) or "kaiming" (UNIT)."""
     init_gain: float = 0.02
-    """Standard deviation of the initial weights."""
-
-
-@dataclass(frozen=True)
-class CasSettings:
-    """What belongs to CAS-GAN alone: the three ablation switches and the choices the paper leaves open."""
-
-    drl: bool = True
-    """Disentanglement representation learning: E_BG, E_Vess and the predictor M."""
-    vsgg: bool = True
-    """Vessel semantic-guided generator: attention and context instead of a plain decoder."""
-    vsgl: bool = True
-    """Vessel semantic-guided loss: an adversary on the segmentor's maps."""
-    pred_stopgrad: bool = False
-    """Do not let the prediction loss move its target E_Vess(y)."""
-    cycle_noise: float = 0.01
-    """Standard deviation of the noise on x_g before it is encoded again (against steganography)."""
-    sem_temperature: float = 1.0
-    """The segmentor's logits are divided by this before D_Sem sees them. Above 1 the map keeps a slope where
-    nothing is drawn; at 1 a generator that once stops drawing gets no gradient back."""
-    reject_input: bool = False
-    """D_Y and D_Sem also learn that x itself is no angiogram, so drawing nothing is never a way out."""
-    predictor: PredictorKind = "conv"
-    """Form of M."""
-    share_vess_trunk: bool = False
-    """Attention and context decoder share their residual blocks."""
+    """Standard deviation of the first weights ("normal") or a factor on it ("xavier")."""
+    channels_last: bool = False
+    """Keep images with their channels last in memory: faster on GPUs, slower on processors without bf16."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +81,10 @@ class DataSettings:
     """Mirror left and right with probability one half."""
     cue: float = 1.0
     """Trace of the arteries in non-contrast frames, as a multiple of the physical one (sim: only)."""
+    held_out: float = 0.0
+    """Share of a folder's series or patients that training never sees, kept for evaluation."""
+    split_by: Literal["series", "patient"] = "patient"
+    """What `held_out` counts, and what never stands on both sides."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +93,27 @@ class OptimSettings:
 
     lr: float = 2e-4
     """Learning rate."""
+    weight_decay: float = 0.0
+    """Weight decay of both sides' Adam, added to the gradient (UNIT and MUNIT: 1e-4)."""
+    schedule: Schedule = "linear"
+    """"linear": flat, then a line to 0 over `decay_steps`. "step": times `step_gamma` every `step_every`
+    steps. "constant"."""
+    step_every: int = 100_000
+    """Steps between two falls of the rate (schedule "step" only)."""
+    step_gamma: float = 0.5
+    """Factor of each fall (schedule "step" only)."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's betas."""
     steps: int = 200_000
     """Optimiser steps altogether."""
     decay_steps: int = 100_000
-    """Of these, the last ones during which the rate falls linearly to 0."""
+    """Of these, the last ones during which the rate falls linearly to 0 (schedule "linear" only)."""
     batch: int = 1
-    """Crops per step and domain."""
+    """Crops per step and domain, over all processes."""
+    accumulate: int = 1
+    """Parts that a step's batch is computed in, one after the other, to save memory."""
+    compile: bool = False
+    """Compile the networks with torch.compile: needs a C++ compiler, starts slowly, rounds differently."""
     amp: bool = True
     """bf16 autocast on the GPUs and processors that compute in it; float32 elsewhere."""
     ema: float = 0.0
@@ -155,8 +156,9 @@ class TrainSettings:
     """Steps between sample pictures."""
     log_steps: int = 10
     """Steps between rows of metrics.csv; a row holds means over them."""
+    trackers: tuple[TrackerName, ...] = ()
+    """Where the rows of metrics.csv go besides: "tensorboard", "wandb", "mlflow"."""
     net: NetSettings = field(default_factory=NetSettings)
-    cas: CasSettings = field(default_factory=CasSettings)
     segmentor: SegmentorSettings = field(default_factory=SegmentorSettings)
     data: DataSettings = field(default_factory=DataSettings)
     optim: OptimSettings = field(default_factory=OptimSettings)
@@ -166,40 +168,95 @@ class TrainSettings:
 
     The method knows the names. A term that its switches leave out is not computed, whatever its weight.
     """
+    own: Options = field(default_factory=Options)
+    """What the method has for itself; its table is named by the method: [cas], [nce] …"""
 
 
-def presets() -> list[str]:
-    """Names of the shipped presets, sorted."""
-    folder = resources.files("casgan_dicom.model") / "presets"
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+def presets() -> list[tuple[str, str]]:
+    """(method, preset) of every preset, by the order of the methods, then sorted."""
+    found = {name: folder for folder in preset_folders() for name in _toml_names(folder)}
+    # The longest name that fits: "qs-attn-desk" is no preset "attn-desk" of a method "qs".
+    methods = sorted(method_names(), key=len, reverse=True)
+    pairs = [(m, n.removeprefix(f"{m}-")) for n in found for m in methods if n.startswith(f"{m}-")]
+    longest = {f"{m}-{p}": (m, p) for m, p in reversed(pairs)}
+    order = method_names()
+    return sorted(longest.values(), key=lambda pair: (order.index(pair[0]), pair[1]))
 
 
-def load_settings(method: str, preset: str, overrides: Sequence[str] = ()) -> TrainSettings:
+def load_settings(
+    method: str, preset: str, overrides: Sequence[str] = (), *, scale: str | None = None
+) -> TrainSettings:
     """Read the preset ``METHOD-PRESET`` and apply ``key=value`` overrides (dotted keys, TOML values).
+
+    A preset may extend others, ``extends = ["cyclegan-paper", "scale-desk"]``: the later one wins, its own
+    keys win over all. `scale` lays one more over the preset, ``scale-SCALE``.
 
     Raises
     ------
     ConfigError
-        No such preset; an override that is no ``key=value``; every unknown key and wrong value at once.
+        No such method or preset; an override that is no ``key=value``; every unknown key and wrong value at
+        once.
     """
-    name = f"{method}-{preset}"
-    if name not in presets():
+    method_class(method)
+    if (method, preset) not in presets():
+        known = [name for owner, name in presets() if owner == method]
         raise ConfigError(
-            f"no preset '{preset}' for method '{method}'", hint=f"known presets: {', '.join(presets())}"
+            f"no preset '{preset}' for method '{method}'", hint=f"known presets: {', '.join(known)}"
         )
-    text = (resources.files("casgan_dicom.model") / "presets" / f"{name}.toml").read_text()
-    table = tomllib.loads(text) | {"method": method, "preset": preset}
+    table = _read_preset(f"{method}-{preset}")
+    if scale is not None:
+        table = _merged(table, _read_preset(f"scale-{scale}"))
+    table |= {"method": method, "preset": preset}
     for override in overrides:
         _set(table, override)
     return settings_from_dict(table)
 
 
+def _toml_names(folder: Traversable) -> list[str]:
+    return [file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")]
+
+
+def _read_preset(name: str, below: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read a preset with all it extends; raises ConfigError for one that is missing or extends itself."""
+    if name in below:
+        raise ConfigError(f"preset '{below[0]}' extends itself: {' → '.join([*below, name])}")
+    file = next((f for folder in preset_folders() if (f := folder / f"{name}.toml").is_file()), None)
+    if file is None:
+        raise ConfigError(
+            f"no preset file '{name}.toml'", hint="`casgan-dicom train --list` names the presets"
+        )
+    own = tomllib.loads(file.read_text(encoding="utf-8"))
+    table: dict[str, Any] = {}
+    for parent in own.pop("extends", []):
+        table = _merged(table, _read_preset(parent, (*below, name)))
+    return _merged(table, own)
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one nested table over another."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
 def settings_from_dict(table: Mapping[str, Any]) -> TrainSettings:
     """Build settings from nested mappings; raises ConfigError that lists every fault."""
     faults: list[str] = []
-    settings = typing.cast(TrainSettings, _build(TrainSettings, table, "", faults))
+    rest = dict(table)
+    cls = method_class(str(rest.get("method", TrainSettings.method)))
+    own = rest.pop(cls.table, {}) if cls.table else {}
+    if isinstance(own, Mapping):
+        options = typing.cast(Options, _build(cls.options_type, own, f"{cls.table}.", faults))
+    else:
+        faults.append(f"{cls.table} is {own!r}, want a table")
+        options = cls.options_type()
+    tables = [cls.table] if cls.table else []
+    settings = typing.cast(TrainSettings, _build(TrainSettings, rest, "", faults, tables))
     if not faults:
-        faults += _out_of_range(settings)
+        settings = dataclasses.replace(settings, own=options)
+        faults += _out_of_range(settings) + [f"{cls.table}.{fault}" for fault in options.faults()]
     if faults:
         raise ConfigError("; ".join(faults), hint="`casgan-dicom train --list` names the presets")
     return settings
@@ -207,7 +264,10 @@ def settings_from_dict(table: Mapping[str, Any]) -> TrainSettings:
 
 def settings_to_dict(settings: TrainSettings) -> dict[str, Any]:
     """Give the nested mapping that `settings_from_dict` reads; JSON-compatible."""
-    return dataclasses.asdict(settings)
+    table = dataclasses.asdict(settings)
+    own = table.pop("own")
+    name = method_class(settings.method).table
+    return table | ({name: own} if name else {})
 
 
 _AT_LEAST: Mapping[str, float] = {
@@ -215,10 +275,11 @@ _AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(("segmentor.batch", "data.runs", "data.frames_per_run", "optim.steps", "optim.batch"), 1),
     **dict.fromkeys(("segmentor.steps", "data.frame_size", "data.whole_steps", "data.cue"), 0),
     "checkpoint_minutes": 0,
-    **dict.fromkeys(("optim.decay_steps", "optim.pool", "cas.cycle_noise", "seed", "optim.lr"), 0),
+    **dict.fromkeys(("optim.decay_steps", "optim.pool", "seed", "optim.lr", "optim.weight_decay"), 0),
+    **dict.fromkeys(("optim.step_every", "optim.accumulate"), 1),
 }
 """Smallest value that means anything."""
-_ABOVE_ZERO = ("segmentor.lr", "net.init_gain", "cas.sem_temperature")
+_ABOVE_ZERO = ("segmentor.lr", "net.init_gain", "optim.step_gamma")
 
 
 def _out_of_range(settings: TrainSettings) -> list[str]:
@@ -231,8 +292,14 @@ def _out_of_range(settings: TrainSettings) -> list[str]:
         if not (value := _get(settings, key)) > 0:
             faults.append(f"{key} is {value:g}, want more than 0")
     optim, levels = settings.optim, settings.normalisation
-    if optim.decay_steps > optim.steps:
+    if optim.schedule == "linear" and optim.decay_steps > optim.steps:
         faults.append(f"optim.decay_steps is {optim.decay_steps}, want 0 to optim.steps ({optim.steps})")
+    if optim.batch % optim.accumulate:
+        faults.append(
+            f"optim.accumulate is {optim.accumulate}, want a divisor of optim.batch ({optim.batch})"
+        )
+    if not 0 <= settings.data.held_out < 1:
+        faults.append(f"data.held_out is {settings.data.held_out:g}, want 0 to 1, 1 excluded")
     for name, decays in (("betas", optim.betas), ("ema", (optim.ema,))):
         if not all(0 <= decay < 1 for decay in decays):
             faults.append(f"optim.{name} is {', '.join(map(str, decays))}, want 0 to 1, 1 excluded")
@@ -275,13 +342,17 @@ def _set(table: dict[str, Any], override: str) -> None:
     table[last] = value
 
 
-def _build(cls: type, table: Mapping[str, Any], prefix: str, faults: list[str]) -> object:
-    hints = typing.get_type_hints(cls)
+def _build(
+    cls: type, table: Mapping[str, Any], prefix: str, faults: list[str], others: Sequence[str] = ()
+) -> object:
+    """Fill a dataclass; `others` are keys that belong here too, for the hint of an unknown one."""
+    hints = {key: hint for key, hint in typing.get_type_hints(cls).items() if hint is not Options}
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in hints:
-            close = difflib.get_close_matches(key, hints, n=1)
-            known = f"did you mean '{prefix}{close[0]}'?" if close else f"known: {', '.join(hints)}"
+            names = [*hints, *others]
+            close = difflib.get_close_matches(key, names, n=1)
+            known = f"did you mean '{prefix}{close[0]}'?" if close else f"known: {', '.join(names)}"
             faults.append(f"unknown key '{prefix}{key}' ({known})")
         elif dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping):
             values[key] = _build(typing.cast(type, hints[key]), value, f"{prefix}{key}.", faults)
@@ -297,6 +368,13 @@ def _checked(hint: Any, value: Any, key: str, faults: list[str]) -> Any:  # noqa
     if origin is Literal:
         if value not in wanted:
             faults.append(f"{key} is {value!r}, want one of {', '.join(map(repr, wanted))}")
+    elif origin is tuple and Ellipsis in wanted:
+        choices = typing.get_args(wanted[0])
+        if isinstance(value, list | tuple) and all(
+            v in choices if choices else isinstance(v, str) for v in value
+        ):
+            return tuple(value)
+        faults.append(f"{key} is {value!r}, want a list of {' | '.join(choices) or 'names'}")
     elif origin is tuple:
         if isinstance(value, list | tuple) and len(value) == len(wanted) and all(map(_is_number, value)):
             return tuple(float(v) for v in value)

@@ -25,7 +25,8 @@ from casgan_dicom.model.bundle import Bundle, BundleInfo
 from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine, Precision
 from casgan_dicom.model.engines.torch_engine import TorchEngine
 from casgan_dicom.model.infer import Engine, Generator, TranslationNet
-from casgan_dicom.model.methods.casgan import CasGan, build_generators
+from casgan_dicom.model.methods.casgan import CasGan
+from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import load_settings
 
@@ -111,7 +112,7 @@ def make_bundle(ngf: int, size: int) -> Bundle:
     """Networks of the shipped shape with random weights and a mostly closed attention."""
     settings = load_settings("casgan", "smoke", [f"net.ngf={ngf}", "net.n_blocks=4"])
     torch.manual_seed(1)
-    nets = build_generators(settings.net, settings.cas)
+    nets = method_class(settings.method).build_generators(settings)
     attention = [p for name, p in nets["vessel"].named_parameters() if name.startswith("attention")]
     nn.init.constant_(attention[-1], -3.0)
     deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in CasGan.deployed})

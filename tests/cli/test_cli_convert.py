@@ -28,7 +28,7 @@ from casgan_dicom.convert import convert_series
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.model import infer
 from casgan_dicom.model.bundle import save_bundle
-from casgan_dicom.model.methods.casgan import build_generators
+from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import load_settings
 from casgan_dicom.model.shelf import DEFAULT_BUNDLE
@@ -481,7 +481,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("untrained")
     settings = load_settings("casgan", "smoke", ())
     torch.manual_seed(7)
-    nets = build_generators(settings.net, settings.cas)
+    nets = method_class(settings.method).build_generators(settings)
     save_bundle(
         folder,
         settings,

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from casgan_dicom.cli import cli
 from casgan_dicom.model.checkpoint import load_checkpoint
 from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.methods.registry import method_names
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import presets
 
@@ -49,8 +50,15 @@ def segmentor(tmp_path: Path) -> str:
 def test_list_names_every_preset_and_stops() -> None:
     result = run("--list")
     assert result.exit_code == 0
-    listed = [line.split() for line in result.stdout.splitlines()]
-    assert listed == [name.split("-", 1) for name in presets()]
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines[::2]] == method_names()
+    listed = {
+        (m, p)
+        for m, line in zip(method_names(), lines[1::2], strict=True)
+        for p in line.split(": ")[1].split(", ")
+    }
+    assert listed == set(presets())
+    assert "(beyond the paper)" in result.stdout
 
 
 @pytest.mark.parametrize("given", [("--data", "sim:1"), ("--out", "run"), ()])
@@ -64,7 +72,7 @@ def test_data_and_out_are_needed(given: tuple[str, ...]) -> None:
     ("arguments", "told"),
     [
         (("--preset", "desc"), "no preset 'desc'"),
-        (("--method", "pix2pix"), "no preset 'desk' for method 'pix2pix'"),
+        (("--method", "pix2pix"), "no method 'pix2pix'"),
         (("--set", "optim.step=3"), "did you mean 'optim.steps'"),
         (("--data", "sim:one"), "want sim:SEED"),
         (("--device", "tpu"), "device 'tpu' is unknown"),

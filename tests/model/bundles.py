@@ -10,20 +10,22 @@ import torch
 from torch import nn
 
 from casgan_dicom.model.bundle import save_bundle
-from casgan_dicom.model.methods.casgan import build_generators
+from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import load_settings
 
 
-def write_bundle(folder: Path, overrides: Sequence[str] = (), *, attention_bias: float = 0.0) -> Path:
+def write_bundle(
+    folder: Path, overrides: Sequence[str] = (), *, method: str = "casgan", attention_bias: float = 0.0
+) -> Path:
     """Write a bundle of the smallest preset, for frames of 256 px, with weights drawn from a fixed seed.
 
     `attention_bias` below 0 closes the attention, as training does: at -3 its mean is about 0.05.
     """
-    settings = load_settings("casgan", "smoke", ["data.frame_size=256", *overrides])
+    settings = load_settings(method, "smoke", ["data.frame_size=256", *overrides])
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        nets = build_generators(settings.net, settings.cas)
+        nets = method_class(settings.method).build_generators(settings)
         segmentor = UNet(settings.segmentor.base)
     if attention_bias:
         biases = [

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model import segment, trainer
+from casgan_dicom.model import segment, trainer, training_step
 from casgan_dicom.model.devices import choose_device, computes_bf16
 from casgan_dicom.model.methods.base import Batch, Losses
 from casgan_dicom.model.methods.casgan import CasGan
@@ -57,7 +57,7 @@ def test_training_takes_bf16_where_wanted_and_there(
         return before(self, batch, weights)
 
     monkeypatch.setattr(CasGan, "generator_losses", watched)
-    monkeypatch.setattr(trainer, "computes_bf16", lambda _device: processor_has_it)
+    monkeypatch.setattr(training_step, "computes_bf16", lambda _device: processor_has_it)
     said: list[str] = []
     settings = tiny_settings({"optim": {"amp": amp}})
 

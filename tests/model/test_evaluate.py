@@ -18,7 +18,7 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle import save_bundle
 from casgan_dicom.model.card import judge, write_card
 from casgan_dicom.model.evaluate import find_vessels, mean_scores, recall_margin
-from casgan_dicom.model.methods.casgan import build_generators
+from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import load_settings
 from casgan_dicom.model.vessel_metrics import VesselScores
@@ -30,7 +30,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     settings = load_settings("casgan", "smoke")
     folder = tmp_path_factory.mktemp("bundle") / "casgan-smoke"
-    nets = build_generators(settings.net, settings.cas)
+    nets = method_class(settings.method).build_generators(settings)
     save_bundle(folder, settings, nets.state_dict(), UNet(settings.segmentor.base).state_dict(), data="none")
     return folder
 

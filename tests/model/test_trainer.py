@@ -7,7 +7,6 @@ import itertools
 import json
 import shutil
 import signal
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,26 +19,11 @@ from casgan_dicom.model.checkpoint import load_checkpoint
 from casgan_dicom.model.data import CropSampler, FrameSet
 from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.casgan import CasGan
-from casgan_dicom.model.settings import OptimSettings, TrainSettings
-from casgan_dicom.model.trainer import Progress, Trainer, learning_rate_factor
-from tests.model.toys import made_up_frames, tiny_sampler, tiny_settings
+from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.trainer import Progress, Trainer
+from tests.model.toys import StopsAt, made_up_frames, same, tiny_sampler, tiny_settings
 
 EIGHT_STEPS = {"optim": {"steps": 8, "decay_steps": 4, "ema": 0.9}}
-
-
-class StopsAt(CropSampler):
-    """Sends this process a SIGTERM while it draws the batch of one step."""
-
-    def __init__(self, settings: TrainSettings, step: int, number: int = signal.SIGTERM) -> None:
-        ours = tiny_sampler(settings)
-        super().__init__(ours.x, ours.y, ours.data, ours.normalisation)
-        self.left, self.number = step, number
-
-    def batch(self, size: int, generator: torch.Generator, *, whole: bool = False) -> Batch:
-        self.left -= 1
-        if self.left == 0:
-            signal.raise_signal(self.number)
-        return super().batch(size, generator, whole=whole)
 
 
 def trained(out: Path, settings: TrainSettings, *, resume: bool = False) -> Progress:
@@ -51,17 +35,6 @@ def rows(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def same(a: object, b: object) -> bool:
-    """Whether two checkpoints are equal, bit for bit."""
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
-    if isinstance(a, Mapping):
-        return isinstance(b, Mapping) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(same, a, b))
-    return a == b
-
-
 def assert_same_run(first: Path, second: Path) -> None:
     one, other = (load_checkpoint(out / "checkpoint.pt") for out in (first, second))
     assert one.keys() == other.keys()
@@ -70,19 +43,12 @@ def assert_same_run(first: Path, second: Path) -> None:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
-def test_learning_rate_is_flat_then_a_straight_line_to_zero() -> None:
-    optim = OptimSettings(steps=10, decay_steps=4)
-    factors = [learning_rate_factor(step, optim) for step in range(11)]
-    assert factors == pytest.approx([1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0])
-    assert all(learning_rate_factor(s, OptimSettings(steps=3, decay_steps=0)) == 1 for s in range(3))
-
-
 @pytest.mark.train
 @pytest.mark.parametrize("row", list(itertools.product([False, True], repeat=3)), ids=str)
 def test_two_steps_move_every_network_of_every_row(tmp_path: Path, row: tuple[bool, bool, bool]) -> None:
     settings = tiny_settings({"cas": dict(zip(("drl", "vsgg", "vsgl"), row, strict=True))})
     still = Trainer(
-        tiny_settings({"optim": {"lr": 0}, "cas": vars(settings.cas)}),
+        tiny_settings({"optim": {"lr": 0}, "cas": vars(settings.own)}),
         tiny_sampler(settings),
         tmp_path / "still",
     )
@@ -114,7 +80,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(
 
     With `amp` in bf16 on every processor: so small a run can bear the emulation.
     """
-    monkeypatch.setattr("casgan_dicom.model.trainer.computes_bf16", lambda _device: True)
+    monkeypatch.setattr("casgan_dicom.model.training_step.computes_bf16", lambda _device: True)
     optim = {**EIGHT_STEPS["optim"], "amp": amp}
     settings = tiny_settings({"optim": optim, "cas": {"cycle_noise": 0.02}}, log_steps=4)
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]

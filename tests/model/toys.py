@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from casgan_dicom.model.data import CropSampler, FrameSet
+from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.settings import TrainSettings, settings_from_dict
 
 WEIGHTS: Mapping[str, float] = {
@@ -53,3 +56,29 @@ def tiny_sampler(settings: TrainSettings) -> CropSampler:
     """Crops of made-up frames, always the same ones."""
     x, y = (made_up_frames(seed, contrast=contrast) for seed, contrast in ((1, False), (2, True)))
     return CropSampler(x, y, settings.data, settings.normalisation)
+
+
+class StopsAt(CropSampler):
+    """Sends this process a SIGTERM while it draws the batch of one step."""
+
+    def __init__(self, settings: TrainSettings, step: int, number: int = signal.SIGTERM) -> None:
+        ours = tiny_sampler(settings)
+        super().__init__(ours.x, ours.y, ours.data, ours.normalisation)
+        self.left, self.number = step, number
+
+    def batch(self, size: int, generator: torch.Generator, *, whole: bool = False) -> Batch:
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(self.number)
+        return super().batch(size, generator, whole=whole)
+
+
+def same(a: object, b: object) -> bool:
+    """Whether two checkpoints are equal, bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, Mapping):
+        return isinstance(b, Mapping) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(same, a, b))
+    return a == b

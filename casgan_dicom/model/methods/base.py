@@ -1,15 +1,29 @@
-"""What the trainer asks of a method."""
+"""What the trainer asks of a method.
+
+A method is one file: a subclass of `Method`, its own settings as a subclass of `Options`, and presets
+``METHOD-PRESET.toml``. The trainer owns optimisers, image pools, weights of the terms and the loop.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
+from casgan_dicom.model.networks.attention import compose
+from casgan_dicom.model.networks.init import init_weights
+from casgan_dicom.model.networks.unet import UNet
+
+if TYPE_CHECKING:
+    from casgan_dicom.model.settings import TrainSettings
+
 Losses = dict[str, Tensor]
+Samples = dict[str, tuple[Tensor, Tensor]]
+"""Name of a discriminator → (real, fake), detached."""
 
 
 @dataclass(frozen=True)
@@ -26,30 +40,105 @@ class Batch:
     """Vessels in `twin`, 0 or 1."""
 
 
+@dataclass(frozen=True)
+class Options:
+    """Settings that one method has for itself, its own table in a preset."""
+
+    def faults(self) -> list[str]:
+        """Say what is wrong with values of the right type that mean nothing: "key is V, want …" each."""
+        return []
+
+
 class Method(nn.Module, ABC):
-    """Networks and losses of one paper; the trainer owns optimisers, pools, weights and the loop."""
+    """Networks and losses of one paper.
+
+    `order` says how a step goes. "GD": `paint`, `generator_losses`, the generators' optimiser, then the
+    discriminators on what was painted. "DG": `paint`, the discriminators, then `generator_losses` with the
+    discriminators just updated. Discriminators need no gradient while `generator_losses` runs.
+    """
+
+    title: ClassVar[str]
+    """One line for lists and cards: name, authors, venue."""
+    table: ClassVar[str] = ""
+    """Name of the method's own table of settings; empty where it has none."""
+    options_type: ClassVar[type[Options]] = Options
+    """Type of that table."""
+    deployed: ClassVar[tuple[str, ...]]
+    """Names in `generators` that translation needs; a bundle holds these only."""
+    terms: ClassVar[tuple[str, ...]]
+    """Names of all loss terms of the generators, the keys of ``[weights]``."""
+    order: ClassVar[Literal["GD", "DG"]] = "GD"
+    """Which side steps first."""
+    generator_steps: ClassVar[int] = 1
+    """Optimiser steps of the generators on the same gradients."""
+    discriminator_scale: ClassVar[float] = 0.5
+    """A discriminator's loss is this times (real + fake)."""
+    needs_pairs: ClassVar[bool] = False
+    """Every batch must hold `twin` and `mask`."""
+    beyond_paper: ClassVar[bool] = False
+    """Not among the paper's eight methods: an addition of this project."""
 
     generators: nn.ModuleDict
     """Networks on the generator's side, by name."""
     discriminators: nn.ModuleDict
-    """Networks on the discriminator's side, by name."""
-    deployed: ClassVar[tuple[str, ...]]
-    """Names in `generators` that `translate` needs; a bundle holds these only."""
-    terms: ClassVar[tuple[str, ...]]
-    """Names of all loss terms of the generator, for checking weights."""
+    """Networks on the discriminator's side, by name; may be empty."""
+
+    def __init__(self, settings: TrainSettings, segmentor: UNet) -> None:  # noqa: ARG002 - CAS-GAN takes it
+        super().__init__()
+        self.settings = settings
+        self.gan = settings.optim.gan
+        self.generators = self.build_generators(settings)
+        self.discriminators = self.build_discriminators(settings)
+
+    @classmethod
+    @abstractmethod
+    def build_generators(cls, settings: TrainSettings) -> nn.ModuleDict:
+        """Everything on the generator's side, untrained."""
+
+    @classmethod
+    @abstractmethod
+    def build_discriminators(cls, settings: TrainSettings) -> nn.ModuleDict:
+        """Everything on the discriminator's side, untrained; empty without an adversary."""
+
+    @classmethod
+    @abstractmethod
+    def predict_maps(
+        cls, nets: nn.ModuleDict, settings: TrainSettings, x: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """What inference needs of the deployed networks for x (B, 1, H, W), H and W multiples of 4.
+
+        Deterministic and traceable.
+
+        Returns
+        -------
+        drawn
+            The context C; without attention the whole image y_g.
+        attention
+            A in [0, 1]: the image is x ⊙ (1 - A) + C ⊙ A. None for a method without.
+        """
+
+    @abstractmethod
+    def paint(self, batch: Batch) -> None:
+        """Compute and keep every fake of this step, with gradients."""
 
     @abstractmethod
     def generator_losses(self, batch: Batch, weights: Mapping[str, float]) -> Losses:
-        """Return the unweighted scalar of every term whose weight is not 0, and keep the fakes."""
+        """Return the unweighted scalar of every term whose weight is not 0; the others are not computed."""
 
     @abstractmethod
-    def discriminator_samples(self, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        """Name of each discriminator → (real, fake) of the last `generator_losses` call, detached."""
+    def discriminator_samples(self, batch: Batch) -> Samples:
+        """Give real and fake of the last `paint` for every discriminator."""
 
-    @abstractmethod
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw the first weights of both sides, as ``net.init`` says."""
+        for side in (self.generators, self.discriminators):
+            init_weights(side, self.settings.net.init, self.settings.net.init_gain, generator)
+
     def translate(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Map x (B, 1, H, W) to (y_g, attention or None), H and W multiples of 4."""
+        """y_g and the attention (None for a method without) of x."""
+        drawn, attention = self.predict_maps(self.generators, self.settings, x)
+        return (drawn if attention is None else compose(x, drawn, attention)), attention
 
     def diagnostics(self) -> dict[str, float]:
-        """Figures to log beside the losses, of the last `generator_losses` call."""
+        """Figures to log beside the losses, of the last step."""
         return {}

@@ -35,16 +35,50 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from casgan_dicom.model.losses import adversarial, soft_dice_loss, weighted_l1
-from casgan_dicom.model.methods.base import Batch, Losses, Method
+from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples
 from casgan_dicom.model.networks.attention import VesselDecoder, compose
 from casgan_dicom.model.networks.patchgan import PatchGAN
-from casgan_dicom.model.networks.predictor import Predictor
+from casgan_dicom.model.networks.predictor import Predictor, PredictorKind
 from casgan_dicom.model.networks.resnet import Decoder, Encoder
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import CasSettings, NetSettings, TrainSettings
+from casgan_dicom.model.settings import NetSettings, TrainSettings
 
 BACKGROUND_WEIGHT = 0.03
 """Weight of a background pixel in the paired L1 term; a vessel pixel has 1."""
+
+
+@dataclass(frozen=True)
+class CasOptions(Options):
+    """What belongs to CAS-GAN alone: the three ablation switches and the choices the paper leaves open."""
+
+    drl: bool = True
+    """Disentanglement representation learning: E_BG, E_Vess and the predictor M."""
+    vsgg: bool = True
+    """Vessel semantic-guided generator: attention and context instead of a plain decoder."""
+    vsgl: bool = True
+    """Vessel semantic-guided loss: an adversary on the segmentor's maps."""
+    pred_stopgrad: bool = False
+    """Do not let the prediction loss move its target E_Vess(y)."""
+    cycle_noise: float = 0.01
+    """Standard deviation of the noise on x_g before it is encoded again (against steganography)."""
+    sem_temperature: float = 1.0
+    """The segmentor's logits are divided by this before D_Sem sees them. Above 1 the map keeps a slope where
+    nothing is drawn; at 1 a generator that once stops drawing gets no gradient back."""
+    reject_input: bool = False
+    """D_Y and D_Sem also learn that x itself is no angiogram, so drawing nothing is never a way out."""
+    predictor: PredictorKind = "conv"
+    """Form of M."""
+    share_vess_trunk: bool = False
+    """Attention and context decoder share their residual blocks."""
+
+    def faults(self) -> list[str]:
+        """Values that mean nothing."""
+        faults: list[str] = []
+        if not self.cycle_noise >= 0:
+            faults.append(f"cycle_noise is {self.cycle_noise:g}, want at least 0")
+        if not self.sem_temperature > 0:
+            faults.append(f"sem_temperature is {self.sem_temperature:g}, want more than 0")
+        return faults
 
 
 @dataclass(frozen=True)
@@ -76,6 +110,9 @@ class Cycle:
 class CasGan(Method):
     """CAS-GAN and its eight ablation rows."""
 
+    title: ClassVar[str] = "CAS-GAN (Huang et al., SSCI 2025), this project's reading"
+    table: ClassVar[str] = "cas"
+    options_type: ClassVar[type[Options]] = CasOptions
     deployed: ClassVar[tuple[str, ...]] = ("enc_bg", "predictor", "vessel", "dec_y", "fuse")
     terms: ClassVar[tuple[str, ...]] = (
         *("pred", "gan_x", "gan_y", "gan_sem", "cyc_img", "cyc_lat", "rec", "idt", "sparsity"),
@@ -83,14 +120,29 @@ class CasGan(Method):
     )
 
     def __init__(self, settings: TrainSettings, segmentor: UNet) -> None:
-        super().__init__()
-        net, self.cas, self.gan = settings.net, settings.cas, settings.optim.gan
-        self.generators = build_generators(net, self.cas)
-        names = ["d_x", "d_y"] + (["d_sem"] if self.cas.vsgl else [])
-        self.discriminators = nn.ModuleDict({name: PatchGAN(net.ndf) for name in names})
+        super().__init__(settings, segmentor)
+        self.cas = options(settings)
         self.segmentor = segmentor.requires_grad_(False).eval()
         self._cycle: Cycle | None = None
         self._logits: Tensor | None = None
+
+    @classmethod
+    def build_generators(cls, settings: TrainSettings) -> nn.ModuleDict:
+        """The generator's side for the switches, untrained."""
+        return build_generators(settings.net, options(settings))
+
+    @classmethod
+    def build_discriminators(cls, settings: TrainSettings) -> nn.ModuleDict:
+        """D_X, D_Y and, with VSGL, D_Sem."""
+        names = ["d_x", "d_y"] + (["d_sem"] if options(settings).vsgl else [])
+        return nn.ModuleDict({name: PatchGAN(settings.net.ndf) for name in names})
+
+    @classmethod
+    def predict_maps(
+        cls, nets: nn.ModuleDict, settings: TrainSettings, x: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """C_g and A_g; without VSGG the whole image y_g and None."""
+        return predict_maps(nets, options(settings), x)
 
     def train(self, mode: bool = True) -> CasGan:
         """Switch every network but the frozen segmentor, whose batch statistics never change."""
@@ -98,14 +150,14 @@ class CasGan(Method):
         self.segmentor.eval()
         return self
 
-    def translate(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """y_g and A_g (None without VSGG) of x."""
-        drawn, attention = predict_maps(self.generators, self.cas, x)
-        return (drawn if attention is None else compose(x, drawn, attention)), attention
+    def paint(self, batch: Batch) -> None:
+        """Both directions, the cycles and the reconstructions (or identities)."""
+        self._cycle = self._cycle_drl(batch) if self.cas.drl else self._cycle_plain(batch)
+        self._logits = None
 
     def generator_losses(self, batch: Batch, weights: Mapping[str, float]) -> Losses:
         """Every term whose weight is not 0."""
-        c = self._cycle = self._cycle_drl(batch) if self.cas.drl else self._cycle_plain(batch)
+        c = self._painted()
         y_g = c.y_g.image
         self._logits = self.segmentor(y_g) if self.cas.vsgl or weights.get("pair_dice") else None
         d = self.discriminators
@@ -129,13 +181,12 @@ class CasGan(Method):
         terms |= self._paired_terms(batch, c)
         return {name: term() for name, term in terms.items() if weights.get(name)}
 
-    def discriminator_samples(self, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+    def discriminator_samples(self, batch: Batch) -> Samples:
         """(x, x_g), (y, y_g) and (s, s_g) of the last generator step."""
-        if self._cycle is None:
-            raise RuntimeError("generator_losses comes before discriminator_samples")
-        y_g, reject = self._cycle.y_g.image, self.cas.reject_input
+        c = self._painted()
+        y_g, reject = c.y_g.image, self.cas.reject_input
         samples = {
-            "d_x": (batch.x, self._cycle.x_g),
+            "d_x": (batch.x, c.x_g),
             "d_y": (batch.y, torch.cat([y_g, batch.x]) if reject else y_g),
         }
         if self.cas.vsgl and self._logits is not None:
@@ -156,6 +207,11 @@ class CasGan(Method):
             m, z_vess = (t.detach().float() for t in self._cycle.prediction)
             figures["pred_relative"] = float(F.l1_loss(m, z_vess) / z_vess.abs().mean().clamp_min(1e-8))
         return figures
+
+    def _painted(self) -> Cycle:
+        if self._cycle is None:
+            raise RuntimeError("paint comes first")
+        return self._cycle
 
     def _cycle_drl(self, batch: Batch) -> Cycle:
         g, x, y = self.generators, batch.x, batch.y
@@ -227,7 +283,14 @@ class CasGan(Method):
         return terms
 
 
-def build_generators(net: NetSettings, cas: CasSettings) -> nn.ModuleDict:
+def options(settings: TrainSettings) -> CasOptions:
+    """The method's own table; raises TypeError for settings of another method."""
+    if not isinstance(settings.own, CasOptions):
+        raise TypeError(f"settings of method '{settings.method}' hold no [cas]")
+    return settings.own
+
+
+def build_generators(net: NetSettings, cas: CasOptions) -> nn.ModuleDict:
     """The generator's side for the given switches, untrained."""
     ngf, n_blocks, upsampling = net.ngf, net.n_blocks, net.upsampling
     nets: dict[str, nn.Module] = {
@@ -248,7 +311,7 @@ def build_generators(net: NetSettings, cas: CasSettings) -> nn.ModuleDict:
     return nn.ModuleDict(nets)
 
 
-def predict_maps(nets: nn.ModuleDict, cas: CasSettings, x: Tensor) -> tuple[Tensor, Tensor | None]:
+def predict_maps(nets: nn.ModuleDict, cas: CasOptions, x: Tensor) -> tuple[Tensor, Tensor | None]:
     """What inference needs of the deployed networks for x (B, 1, H, W).
 
     Returns

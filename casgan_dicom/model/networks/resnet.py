@@ -60,22 +60,27 @@ def residual_trunk(channels: int, n_blocks: int) -> nn.Sequential:
     return nn.Sequential(*(ResnetBlock(channels) for _ in range(n_blocks)))
 
 
+def downsampling_stem(ngf: int, in_channels: int) -> nn.Sequential:
+    """c7s1-64, c3s2-128, c3s2-256: (B, in_channels, H, W) → (B, 4·ngf, H/4, W/4)."""
+    return nn.Sequential(
+        ReflectConv2d(in_channels, ngf, 7),
+        nn.InstanceNorm2d(ngf),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(ngf, 2 * ngf, 3, stride=2, padding=1),
+        nn.InstanceNorm2d(2 * ngf),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(2 * ngf, 4 * ngf, 3, stride=2, padding=1),
+        nn.InstanceNorm2d(4 * ngf),
+        nn.ReLU(inplace=True),
+    )
+
+
 class Encoder(nn.Module):
     """Image to latent, (B, in_channels, H, W) → (B, 4·ngf, H/4, W/4)."""
 
     def __init__(self, ngf: int = 64, n_blocks: int = 4, in_channels: int = 1) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            ReflectConv2d(in_channels, ngf, 7),
-            nn.InstanceNorm2d(ngf),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(ngf, 2 * ngf, 3, stride=2, padding=1),
-            nn.InstanceNorm2d(2 * ngf),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(2 * ngf, 4 * ngf, 3, stride=2, padding=1),
-            nn.InstanceNorm2d(4 * ngf),
-            nn.ReLU(inplace=True),
-        )
+        self.stem = downsampling_stem(ngf, in_channels)
         self.trunk = residual_trunk(4 * ngf, n_blocks)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -101,17 +106,27 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.trunk = residual_trunk(4 * ngf, n_blocks)
-        self.head = nn.Sequential(
-            *_double(4 * ngf, 2 * ngf, upsampling),
-            *_double(2 * ngf, ngf, upsampling),
-            ReflectConv2d(ngf, 1, 7),
-        )
+        self.head = upsampling_head(ngf, 1, upsampling)
         self.activation = activation
 
     def forward(self, z: Tensor) -> Tensor:
         """Decode `z`."""
         image: Tensor = self.head(self.trunk(z))
         return torch.sigmoid(image) if self.activation == "sigmoid" else torch.tanh(image)
+
+
+def upsampling_head(
+    ngf: int, out_channels: int, upsampling: Upsampling, kernel_size: int = 7
+) -> nn.Sequential:
+    """Features (B, 4·ngf, H/4, W/4) to unbounded values (B, out_channels, H, W).
+
+    Twice the size two times, then one same-size convolution of `kernel_size`.
+    """
+    return nn.Sequential(
+        *_double(4 * ngf, 2 * ngf, upsampling),
+        *_double(2 * ngf, ngf, upsampling),
+        ReflectConv2d(ngf, out_channels, kernel_size),
+    )
 
 
 def _double(in_channels: int, out_channels: int, upsampling: Upsampling) -> list[nn.Module]:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from casgan_dicom.model.simulator.background import BackgroundSource
 from casgan_dicom.model.simulator.detector import Calibration, Detector
 from casgan_dicom.model.simulator.geometry import Array, View
-from casgan_dicom.model.simulator.render import FloatImage
+from casgan_dicom.model.simulator.heart import Heart
+from casgan_dicom.model.simulator.render import FloatImage, make_tubes
 from casgan_dicom.model.simulator.run import CineSettings, Run, draw_run, draw_view, stream
 from casgan_dicom.model.simulator.studio import Frame, Mask, Studio
 from casgan_dicom.model.simulator.tree import System
@@ -49,6 +50,8 @@ class SimulatedCine:
     """(T,) which frames of the run these are."""
     run: Run
     """The patient, the injection and the machine."""
+    heart: Heart
+    """What the arteries lie on and move with."""
     detector: Detector
     """The imaging chain: relationship, bits, inverted or not."""
     calibration: Calibration
@@ -67,6 +70,23 @@ class SimulatedCine:
     def injected(self) -> System:
         """The injected artery, LCA or RCA."""
         return self.run.tree.system
+
+    def vessel_tracks(self) -> Array:
+        """Where points of the injected tree are in each frame: the vessels' known motion.
+
+        Returns
+        -------
+        float64 (T, N, 2)
+            Column and row in pixels of N points, at most about half a pixel apart along every branch,
+            filled or not; some lie outside the picture.
+        """
+        motion, times = self.run.motion, [self.settings.time_s(i) for i in self.indices]
+        tubes = make_tubes([(s.points, s.radius, s.arc) for s in self.run.tree.segments], self.view)
+        moved = [
+            motion.move(self.heart, tubes.points, float(phase), motion.breath_mm(time))
+            for phase, time in zip(self.phase, times, strict=True)
+        ]
+        return self.view.project(np.stack(moved))[0]
 
     def display(self, stored: npt.NDArray[np.unsignedinteger]) -> FloatImage:
         """Stored values as display values in [0, 1], float32, MONOCHROME1 inverted back."""
@@ -123,6 +143,7 @@ def simulate_cine(
         phase=run.motion.phase([settings.time_s(i) for i in chosen]),
         indices=chosen,
         run=run,
+        heart=background.heart,
         detector=studio.detector,
         calibration=studio.calibration,
         seed=seed,

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.methods.base import Batch
-from casgan_dicom.model.methods.casgan import CasGan, build_generators, predict_maps
+from casgan_dicom.model.methods.base import Batch, Losses
+from casgan_dicom.model.methods.casgan import CasGan, CasOptions, build_generators, predict_maps
 from casgan_dicom.model.networks.attention import compose
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import CasSettings, NetSettings
+from casgan_dicom.model.settings import NetSettings
 from tests.model.toys import tiny_settings
 
 ROWS = list(itertools.product([False, True], repeat=3))
@@ -36,6 +36,12 @@ def method_of(cas: Mapping[str, object], gan: str = "lsgan") -> CasGan:
         elif name.endswith("var"):
             buffer.uniform_(0.1, 0.3)  # about what its layers see, so that no ReLU is dead
     return CasGan(tiny_settings({"cas": cas, "optim": {"gan": gan}}), segmentor).train()
+
+
+def losses_of(method: CasGan, batch: Batch, weights: Mapping[str, float]) -> Losses:
+    """What the trainer does for the generator's side."""
+    method.paint(batch)
+    return method.generator_losses(batch, weights)
 
 
 def made_up_batch(n: int = 2) -> Batch:
@@ -137,7 +143,7 @@ def test_every_term_equals_its_equation(row: tuple[bool, bool, bool], gan: str) 
     expected = naive_terms(method, batch, gan)
 
     torch.manual_seed(NOISE_SEED)
-    found = method.generator_losses(batch, ALL_TERMS)
+    found = losses_of(method, batch, ALL_TERMS)
 
     assert found.keys() == expected.keys()
     for name, value in found.items():
@@ -151,7 +157,7 @@ def test_discriminators_see_the_fakes_of_the_generator_step(row: tuple[bool, boo
     naive = Naive(method, "lsgan")
     naive.sample(batch.x, batch.y, torch.zeros_like(batch.x))
 
-    method.generator_losses(batch, ALL_TERMS)
+    losses_of(method, batch, ALL_TERMS)
     samples = method.discriminator_samples(batch)
 
     expected = {"d_x": (batch.x, naive.x_g), "d_y": (batch.y, naive.y_g)}
@@ -168,7 +174,7 @@ def test_discriminators_see_the_fakes_of_the_generator_step(row: tuple[bool, boo
 def test_a_temperature_softens_the_map_that_the_semantic_discriminator_sees() -> None:
     soft, batch = method_of(switches(True, True, True, sem_temperature=3.0)), made_up_batch(1)
 
-    gan_sem = soft.generator_losses(batch, {"gan_sem": 1})["gan_sem"]
+    gan_sem = losses_of(soft, batch, {"gan_sem": 1})["gan_sem"]
     real, fake = soft.discriminator_samples(batch)["d_sem"]
 
     torch.testing.assert_close(real, 1 / (1 + torch.exp(-soft.segmentor(batch.y) / 3)))
@@ -191,7 +197,7 @@ def test_where_nothing_is_drawn_a_temperature_leaves_a_gradient() -> None:
 def test_discriminators_of_angiograms_also_reject_the_input_where_asked() -> None:
     method, batch = method_of(switches(True, True, True, reject_input=True)), made_up_batch(1)
 
-    method.generator_losses(batch, ALL_TERMS)
+    losses_of(method, batch, ALL_TERMS)
     samples = method.discriminator_samples(batch)
 
     half = len(batch.x)
@@ -204,8 +210,8 @@ def test_discriminators_of_angiograms_also_reject_the_input_where_asked() -> Non
     }
 
 
-def test_samples_before_losses_are_a_mistake_of_the_caller() -> None:
-    with pytest.raises(RuntimeError, match="generator_losses comes before"):
+def test_samples_before_painting_are_a_mistake_of_the_caller() -> None:
+    with pytest.raises(RuntimeError, match="paint comes first"):
         method_of(switches(True, True, True)).discriminator_samples(made_up_batch())
 
 
@@ -217,7 +223,7 @@ def test_the_segmentor_is_frozen_yet_its_gradient_reaches_the_generator() -> Non
     method = method_of(switches(True, True, True))
     before = {name: value.clone() for name, value in method.segmentor.state_dict().items()}
 
-    method.generator_losses(made_up_batch(), {"gan_sem": 1})["gan_sem"].backward()  # type: ignore[no-untyped-call]
+    losses_of(method, made_up_batch(), {"gan_sem": 1})["gan_sem"].backward()  # type: ignore[no-untyped-call]
 
     assert method.training
     assert not method.segmentor.training
@@ -231,7 +237,7 @@ def test_the_segmentor_is_frozen_yet_its_gradient_reaches_the_generator() -> Non
 @pytest.mark.parametrize("stopped", [False, True])
 def test_stop_gradient_keeps_the_prediction_loss_away_from_its_target(stopped: bool) -> None:
     method = method_of(switches(True, True, True, pred_stopgrad=stopped))
-    method.generator_losses(made_up_batch(), {"pred": 1})["pred"].backward()  # type: ignore[no-untyped-call]
+    losses_of(method, made_up_batch(), {"pred": 1})["pred"].backward()  # type: ignore[no-untyped-call]
     assert (grads(method.generators["enc_vess"]) == 0) is stopped
     assert grads(method.generators["predictor"]) > 0
 
@@ -244,23 +250,23 @@ class Untouchable(nn.Module):
 def test_terms_of_weight_zero_are_not_computed() -> None:
     method = method_of(switches(True, True, True))
     method.discriminators["d_y"] = Untouchable()
-    losses = method.generator_losses(made_up_batch(), {"gan_x": 1, "gan_y": 0, "rec": 2})
+    losses = losses_of(method, made_up_batch(), {"gan_x": 1, "gan_y": 0, "rec": 2})
     assert losses.keys() == {"gan_x", "rec"}
     with pytest.raises(AssertionError, match="weight 0"):
-        method.generator_losses(made_up_batch(), {"gan_y": 1})
+        losses_of(method, made_up_batch(), {"gan_y": 1})
 
 
 def test_the_segmentor_is_not_run_where_no_term_needs_it() -> None:
     method = method_of(switches(True, True, False))
     method.segmentor.forward = Untouchable().forward  # type: ignore[method-assign]
-    method.generator_losses(made_up_batch(), {"rec": 1})
+    losses_of(method, made_up_batch(), {"rec": 1})
     with pytest.raises(AssertionError):
-        method.generator_losses(made_up_batch(), {"rec": 1, "pair_dice": 1})
+        losses_of(method, made_up_batch(), {"rec": 1, "pair_dice": 1})
 
 
 def test_unpaired_batches_have_no_paired_terms() -> None:
     batch = made_up_batch()
-    losses = method_of(switches(True, True, True)).generator_losses(Batch(batch.x, batch.y), ALL_TERMS)
+    losses = losses_of(method_of(switches(True, True, True)), Batch(batch.x, batch.y), ALL_TERMS)
     assert not [name for name in losses if name.startswith("pair_")]
 
 
@@ -272,7 +278,7 @@ def test_truth_never_reaches_an_unpaired_term() -> None:
     for given in (batch, Batch(batch.x, batch.y)):
         method.zero_grad()
         torch.manual_seed(NOISE_SEED)
-        torch.stack(list(method.generator_losses(given, weights).values())).sum().backward()  # type: ignore[no-untyped-call]
+        torch.stack(list(losses_of(method, given, weights).values())).sum().backward()  # type: ignore[no-untyped-call]
         seen.append([p.grad.clone() for p in method.generators.parameters() if p.grad is not None])
     assert len(seen[0]) == len(list(method.generators.parameters()))
     assert all(torch.equal(a, b) for a, b in zip(*seen, strict=True))
@@ -300,7 +306,7 @@ def test_translation_uses_the_deployed_networks_only(row: tuple[bool, bool, bool
 
 def test_deployed_path_has_16_and_a_half_million_parameters() -> None:
     with torch.device("meta"):
-        nets = build_generators(NetSettings(), CasSettings())
+        nets = build_generators(NetSettings(), CasOptions())
     sizes = {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()}
     assert sum(sizes[name] for name in CasGan.deployed if name in sizes) == 16_524_034
     assert sum(sizes.values()) == 16_524_034 + 5_092_864 + 5_092_609  # with E_Vess and G_BG: 26.7 million
@@ -309,7 +315,7 @@ def test_deployed_path_has_16_and_a_half_million_parameters() -> None:
 def test_diagnostics_are_the_means_they_say_they_are() -> None:
     method, batch = method_of(switches(True, True, True)), made_up_batch()
     assert method.diagnostics() == {}
-    method.generator_losses(batch, {"rec": 1})
+    losses_of(method, batch, {"rec": 1})
     figures = method.diagnostics()
     _, attention = method.translate(batch.x)
     assert attention is not None

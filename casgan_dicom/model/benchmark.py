@@ -1,0 +1,95 @@
+"""A benchmark: which runs are trained on the same data, as a file says it before any score is known.
+
+A plan is a TOML file::
+
+    description = "…"
+    scale = "desk"                  # optional: laid over every preset, scale-desk.toml
+    set = ["optim.steps=2000"]      # optional: over that, for every run
+
+    [[runs]]
+    methods = ["cyclegan", "cut"]
+    presets = ["paper"]
+    seeds = [1, 2, 3]
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.settings import TrainSettings, load_settings
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One training run of a benchmark."""
+
+    name: str
+    """Name of its folder: METHOD-PRESET-sSEED."""
+    settings: TrainSettings
+    """Everything it is trained with."""
+
+
+def plan_names() -> list[str]:
+    """Names of the shipped plans, sorted."""
+    folder = resources.files("casgan_dicom.model") / "benchmarks"
+    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+
+
+def read_plan(plan: str, overrides: tuple[str, ...] = ()) -> list[PlannedRun]:
+    """Read a plan by its name, or from a file that ends in ``.toml``.
+
+    Parameters
+    ----------
+    plan
+        "desk", "paper", "smoke" or the path of a file.
+    overrides
+        ``key=value`` for every run, over the plan's own.
+
+    Returns
+    -------
+    list of PlannedRun
+        In the order of the file: of one entry, all methods with the first seed before the second.
+
+    Raises
+    ------
+    ConfigError
+        No such plan, an unknown key, a method or preset that does not exist, or a run named twice.
+    """
+    table = _read(plan)
+    faults = [f"unknown key '{key}'" for key in table.keys() - {"description", "scale", "set", "runs"}]
+    common = (*table.get("set", ()), *overrides)
+    planned: list[PlannedRun] = []
+    for entry in table.get("runs", []):
+        faults += [f"unknown key 'runs.{key}'" for key in entry.keys() - {"methods", "presets", "seeds"}]
+        faults += [f"runs wants '{key}'" for key in ("methods", "presets", "seeds") if not entry.get(key)]
+        if faults:
+            continue
+        for seed, method, preset in itertools.product(entry["seeds"], entry["methods"], entry["presets"]):
+            settings = load_settings(method, preset, common, scale=table.get("scale"))
+            planned.append(PlannedRun(f"{method}-{preset}-s{seed}", replace(settings, seed=int(seed))))
+    names = [run.name for run in planned]
+    faults += [f"run '{name}' is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    if faults or not planned:
+        raise ConfigError(f"benchmark '{Path(plan).name}': {'; '.join(faults) or 'names no runs'}")
+    return planned
+
+
+def _read(plan: str) -> dict[str, Any]:
+    if plan in plan_names():
+        text = (resources.files("casgan_dicom.model") / "benchmarks" / f"{plan}.toml").read_text("utf-8")
+    elif plan.endswith(".toml") and Path(plan).is_file():
+        text = Path(plan).read_text("utf-8")
+    else:
+        raise ConfigError(
+            f"no benchmark '{plan}'", hint=f"known: {', '.join(plan_names())}, or the path of a .toml file"
+        )
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"benchmark '{Path(plan).name}' is no TOML: {error}") from error

@@ -1,0 +1,55 @@
+"""What a run was made with: versions, revision of the source, machine."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+FILE_NAME = "environment.json"
+PACKAGES = ("casgan-dicom", "torch", "numpy", "scipy", "safetensors")
+
+
+def write_environment(out: Path, device: str) -> None:
+    """Write ``environment.json`` into the run folder `out`."""
+    facts = {
+        "python": platform.python_version(),
+        **{name: _version(name) for name in PACKAGES},
+        "source_revision": source_revision(),
+        "device": device,
+        "device_name": _device_name(device),
+        "threads": torch.get_num_threads(),
+    }
+    (out / FILE_NAME).write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()
+
+
+def source_revision() -> str | None:
+    """Git revision of this package's source, "+changed" where files differ from it; None outside a clone."""
+    source = Path(__file__).resolve().parent
+    try:
+        revision = _git(source, "rev-parse", "HEAD")
+        changed = _git(source, "status", "--porcelain", "--", str(source.parent))
+    except (OSError, subprocess.CalledProcessError):  # no git, or no clone
+        return None
+    return revision + ("+changed" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

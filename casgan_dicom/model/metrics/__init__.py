@@ -1,0 +1,1 @@
+"""How good synthetic frames are: distances between sets of frames, and scores of single frames."""

@@ -1,0 +1,198 @@
+"""One optimisation step of any method: losses, both optimisers, image pools, and what may go wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.devices import computes_bf16
+from casgan_dicom.model.distributed import World
+from casgan_dicom.model.image_pool import ImagePool
+from casgan_dicom.model.losses import adversarial
+from casgan_dicom.model.methods.base import Batch, Losses, Method, Samples
+from casgan_dicom.model.settings import TrainSettings
+
+Figures = dict[str, float]
+
+
+class TrainingStep:
+    """The optimisers and pools of a method, and the step that uses them.
+
+    Parameters
+    ----------
+    method
+        On its device already.
+    settings
+        Of the run.
+    world
+        The processes that train together, and the device where the batches of this one are.
+    out
+        Folder that receives a batch whose losses are not finite.
+    """
+
+    def __init__(self, method: Method, settings: TrainSettings, world: World, out: Path) -> None:
+        self.method, self.settings, self.world, self.out = method, settings, world, out
+        self.device = torch.device(world.device)
+        self.bf16 = settings.optim.amp and computes_bf16(self.device)
+        self.optim_g, self.optim_d = (self._adam(side) for side in (method.generators, method.discriminators))
+        self.pool_draws = torch.Generator().manual_seed(settings.seed + 1 + world.rank)
+        self.pools = {name: ImagePool(settings.optim.pool, self.pool_draws) for name in method.discriminators}
+        self._number = 0
+
+    def __call__(self, parts: Sequence[Batch], number: int, lr_factor: float) -> Figures:
+        """Take one step on a batch that is computed in parts.
+
+        Parameters
+        ----------
+        parts
+            The parts of this process, of one size.
+        number
+            Steps done before, for messages.
+        lr_factor
+            Share of the base learning rate.
+
+        Returns
+        -------
+        dict
+            Every unweighted loss, mean over parts and processes, and the method's diagnostics.
+
+        Raises
+        ------
+        ConfigError
+            A loss or gradient is not finite (the batch is saved), or no term is computed at all.
+        """
+        self._number = number
+        for optimiser in (self.optim_g, self.optim_d):
+            for group in optimiser.param_groups:
+                group["lr"] = self.settings.optim.lr * lr_factor
+        self.method.train()
+        if self.method.order == "GD":
+            figures, samples = self._step_generators(parts, repaint=True)
+            figures |= self._step_discriminators(samples, parts)
+        else:
+            # Painted in parts, the fakes are not kept with their graphs: they are painted again.
+            samples = [self._paint(part, keep_graph=len(parts) == 1) for part in parts]
+            figures = self._step_discriminators(samples, parts)
+            figures |= self._step_generators(parts, repaint=len(parts) > 1)[0]
+        return self.world.average_figures(figures)
+
+    def state(self) -> dict[str, Any]:
+        """Everything of both optimisers and the pools that a checkpoint holds."""
+        return {
+            "optim_g": self.optim_g.state_dict(),
+            "optim_d": self.optim_d.state_dict(),
+            "pools": {name: pool.samples for name, pool in self.pools.items()},
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.optim_g.load_state_dict(state["optim_g"])
+        self.optim_d.load_state_dict(state["optim_d"])
+        for name, samples in state["pools"].items():
+            self.pools[name].samples = [sample.to(self.device) for sample in samples]
+
+    def _adam(self, side: nn.ModuleDict) -> torch.optim.Adam:
+        optim = self.settings.optim
+        # A method without an adversary has nothing on that side, and Adam refuses an empty list.
+        parameters = list(side.parameters()) or [nn.Parameter(torch.zeros(0))]
+        return torch.optim.Adam(parameters, lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def _paint(self, part: Batch, *, keep_graph: bool) -> Samples:
+        with self._autocast(), torch.set_grad_enabled(keep_graph):
+            self.method.paint(part)
+            return self.method.discriminator_samples(part)
+
+    def _step_generators(self, parts: Sequence[Batch], *, repaint: bool) -> tuple[Figures, list[Samples]]:
+        """One step of the generators; also what was painted, for discriminators that come after."""
+        method, weights = self.method, self.settings.weights
+        method.discriminators.requires_grad_(False)
+        self.optim_g.zero_grad(set_to_none=True)
+        sums: Figures = {}
+        diagnostics: Figures = {}
+        samples: list[Samples] = []
+        for part in parts:
+            with self._autocast():
+                if repaint:
+                    method.paint(part)
+                losses = method.generator_losses(part, weights)
+                if not losses:
+                    raise ConfigError(
+                        f"no term of [weights] is computed with these settings of [{method.table}]"
+                    )
+                total = torch.stack([weights[name] * value.float() for name, value in losses.items()]).sum()
+                if method.order == "GD":
+                    samples.append(method.discriminator_samples(part))
+            _add(sums, {name: float(value.detach()) for name, value in losses.items()}, len(parts))
+            self._check(sums, parts)
+            _add(diagnostics, method.diagnostics(), len(parts))
+            (total / len(parts)).backward()  # type: ignore[no-untyped-call]
+        self._update(self.optim_g, method.generators, parts, times=method.generator_steps)
+        return sums | diagnostics, samples
+
+    def _step_discriminators(self, samples: Sequence[Samples], parts: Sequence[Batch]) -> Figures:
+        """One step of the discriminators on what was painted; nothing for a method without."""
+        method = self.method
+        method.discriminators.requires_grad_(True)
+        self.optim_d.zero_grad(set_to_none=True)
+        sums: Figures = {}
+        for sample in samples:
+            losses: Losses = {}
+            with self._autocast():
+                for name, (real, fake) in sample.items():
+                    net, fakes = method.discriminators[name], self.pools[name].query(fake.float())
+                    losses[name] = method.discriminator_scale * (
+                        adversarial(net(real), real=True, kind=method.gan)
+                        + adversarial(net(fakes), real=False, kind=method.gan)
+                    )
+            _add(sums, {name: float(value.detach()) for name, value in losses.items()}, len(samples))
+            self._check(sums, parts)
+            if losses:
+                total = torch.stack([value.float() for value in losses.values()]).sum()
+                (total / len(samples)).backward()  # type: ignore[no-untyped-call]
+        if sums:
+            self._update(self.optim_d, method.discriminators, parts)
+        return sums
+
+    def _update(
+        self, optimiser: torch.optim.Adam, side: nn.ModuleDict, parts: Sequence[Batch], times: int = 1
+    ) -> None:
+        """Average the gradients over the processes, refuse broken ones, and step."""
+        self.world.average_gradients(side.parameters())
+        gradients = [p.grad for p in side.parameters() if p.grad is not None]
+        self._check({"gradient norm": float(nn.utils.get_total_norm(gradients))}, parts)
+        for _ in range(times):
+            optimiser.step()
+
+    def _check(self, figures: Mapping[str, float], parts: Sequence[Batch]) -> None:
+        """Stop before a figure that is not finite reaches the weights, and keep the batch to look at."""
+        broken = [name for name, value in figures.items() if not math.isfinite(value)]
+        if not broken:
+            return
+        crops = {
+            f"{name}.{k}": crop.cpu().contiguous()
+            for k, part in enumerate(parts)
+            for name, crop in vars(part).items()
+            if isinstance(crop, Tensor)
+        }
+        file = self.out / f"broken-batch-{self._number}-{self.world.rank}.safetensors"
+        save_file(crops, file)
+        raise ConfigError(
+            f"step {self._number}: {', '.join(broken)} not finite; the batch is in {file.name}",
+            hint="the last checkpoint stays; try a smaller optim.lr, or optim.amp=false",
+        )
+
+
+def _add(means: Figures, figures: Mapping[str, float], parts: int) -> None:
+    """Add the figures of one of `parts` parts to their means."""
+    for name, value in figures.items():
+        means[name] = means.get(name, 0.0) + value / parts

@@ -1,0 +1,93 @@
+"""Methods by name; and a ninth one, of another package, made of what CONTRIBUTING.md shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.methods.base import Method
+from casgan_dicom.model.methods.registry import BUILT_IN, method_class, method_names
+
+ROOT = Path(__file__).parents[3]
+TRAIN = ("train", "--method", "toy", "--preset", "smoke", "--data", "sim:1", "--out")
+
+
+def installed_toy(folder: Path, entry: str | None = None) -> dict[str, str]:
+    """Write the package of CONTRIBUTING.md as pip would install it; returns an environment that finds it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"<!-- (\S+) -->\n```\w+\n(.*?)```", text, re.DOTALL))
+    for name in ("toy_method/toy.py", "toy_method/presets/toy-smoke.toml"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(blocks[name])
+    (folder / "toy_method" / "__init__.py").touch()
+    group, name, value = re.findall(r'entry-points\."(.+)"\]\n(\w+) = "(.+)"', blocks["pyproject.toml"])[0]
+    info = folder / "toy_method-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-method\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {entry or value}\n")
+    data = {"CASGAN_DATA": str(folder / "data"), "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **data, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+
+
+def casgan(environment: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from casgan_dicom.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.mark.train
+def test_a_method_of_another_package_is_listed_trained_and_converts(tmp_path: Path) -> None:
+    environment, run = installed_toy(tmp_path), tmp_path / "run"
+
+    listed = casgan(environment, "train", "--list")
+    trained = casgan(
+        environment, "train", "--method", "toy", "--preset", "smoke", "--data", "sim:1", "--out", run
+    )
+    series = ROOT / "sample_series"
+    converted = casgan(
+        environment, "convert", series, "--bundle", run / "bundle", "--out", tmp_path / "derived"
+    )
+
+    assert re.search(r"toy +Toy \(CONTRIBUTING\.md\) \(beyond the paper\)\n +presets: smoke\n", listed.stdout)
+    assert (trained.returncode, trained.stdout) == (0, f"bundle: {run / 'bundle'}\n"), trained.stderr
+    assert converted.returncode == 0, converted.stderr
+    assert list((tmp_path / "derived").rglob("*.dcm"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("toy_method.nowhere:Toy", "method 'toy' of toy_method.nowhere:Toy cannot be imported"),
+        ("toy_method.toy:F", "is no subclass of casgan_dicom's Method"),
+    ],
+)
+def test_an_entry_point_that_is_no_method_is_said_to_be(tmp_path: Path, entry: str, told: str) -> None:
+    done = casgan(installed_toy(tmp_path, entry), *TRAIN, tmp_path / "run")
+    assert done.returncode == 5
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_built_in_method_is_one_and_says_what_it_is(name: str) -> None:
+    cls = method_class(name)
+    assert issubclass(cls, Method)
+    assert cls.title
+    assert cls.deployed
+    assert len(set(cls.terms)) == len(cls.terms) > 0
+    assert cls.beyond_paper is (name in ("segment-then-paint", "oracle"))
+
+
+def test_the_methods_of_the_paper_come_first_in_its_order() -> None:
+    paper = ["cyclegan", "unit", "munit", "cut", "fastcut", "attentiongan", "qs-attn", "stegogan", "casgan"]
+    assert method_names()[: len(paper)] == paper
+
+
+def test_an_unknown_method_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="no method 'pix2pix'"):
+        method_class("pix2pix")
