@@ -119,8 +119,8 @@ def _shared_segmentor(bench: Bench, run: PlannedRun) -> Path:
     """Train the segmentor that all runs share, or find that of an earlier start; returns its file."""
     path = bench.out / "segmentor.safetensors"
     if not path.is_file():
-        x, y = load_domains(parse_data(bench.data), run.settings)
-        sampler = CropSampler(x, y, run.settings.data, run.settings.normalisation)
+        s, frames = run.settings, load_domains(parse_data(bench.data), run.settings)
+        sampler = CropSampler(frames.x, frames.y, s.data, s.normalisation, frames.labelled)
         net = train_segmentor(run.settings, sampler, torch.device(bench.device), say)
         partial = path.with_suffix(".partial")
         save_file(net.cpu().state_dict(), partial)

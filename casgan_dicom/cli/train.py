@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from casgan_dicom.model.distributed import World, join_world
 from casgan_dicom.model.methods.registry import method_class, method_names
 from casgan_dicom.model.run_folder import check_run_folder
 from casgan_dicom.model.settings import TrainSettings, load_settings, presets
+from casgan_dicom.model.shelf import DEFAULT_BUNDLE, bundle_folder, read_config
 from casgan_dicom.model.trainer import Trainer, check_weights
 
 
@@ -34,7 +36,9 @@ from casgan_dicom.model.trainer import Trainer, check_weights
     show_envvar=True,
     help="Change one setting; repeatable.",
 )
-@click.option("--data", metavar="SPEC", show_envvar=True, help="sim:SEED[,ct=PATH] or X_FOLDER,Y_FOLDER.")
+@click.option(
+    "--data", metavar="SPEC", show_envvar=True, help="sim:SEED[,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER."
+)
 @click.option("--out", type=click.Path(path_type=Path), show_envvar=True, help="Run folder.")
 @click.option(
     "--device", default="auto", show_default=True, show_envvar=True, help="auto, cpu, cuda or cuda:N."
@@ -61,12 +65,14 @@ def train(  # noqa: PLR0913  # one parameter per option is how click calls
 ) -> None:
     """Train a generator.
 
-    SPEC is sim:SEED for the simulator (ct=PATH takes its backgrounds from a labelled CT), or two folders,
-    frames without and with contrast (PNG, NPY or DICOM), separated by a comma.
+    SPEC is sim:SEED for the simulator (ct=PATH takes its backgrounds from a labelled CT), xcad:PATH for the
+    XCAD data set as it comes, or two folders, frames without and with contrast (PNG, NPY or DICOM), separated
+    by a comma.
 
     The run folder receives config.json, metrics.csv, samples/, checkpoint.pt and, when training ends,
     bundle/, which `casgan-dicom convert --bundle RUN/bundle` uses. Once its steps run, Ctrl-C and SIGTERM
-    save and stop; the same command with --resume continues.
+    save and stop; the same command with --resume continues. Started by torchrun, several processes train
+    together.
     """
     if list_presets:
         _list_methods()
@@ -88,18 +94,28 @@ def _list_methods() -> None:
         click.echo(f"{'':20}presets: {names}")
 
 
+def with_segmentor(settings: TrainSettings, data: DataSpec) -> TrainSettings:
+    """Name the shipped segmentor where there is nothing to train one on and none is named."""
+    if data.folders is None or settings.segmentor.path:
+        return settings
+    base = read_config(bundle_folder(DEFAULT_BUNDLE))["settings"]["segmentor"]["base"]
+    say(f"the frames have no vessel masks: the segmentor is that of the bundle '{DEFAULT_BUNDLE}'")
+    return replace(settings, segmentor=replace(settings.segmentor, path=DEFAULT_BUNDLE, base=base))
+
+
 def run_training(settings: TrainSettings, data: DataSpec, out: Path, *, world: World, resume: bool) -> bool:
     """Load the data, train, and export the bundle when the run is complete; tells whether it is."""
     check_weights(settings)
+    settings = with_segmentor(settings, data)
     if world.main:
         check_run_folder(out, settings, data.description, resume=resume)
         make_folder(out)
         say(f"reading {data.description}")
     world.wait()
-    x, y = load_domains(data, settings)
+    frames = load_domains(data, settings)
     if world.main:
-        say(f"{len(x)} frames without contrast, {len(y)} with")
-    sampler = CropSampler(x, y, settings.data, settings.normalisation)
+        say(f"{len(frames.x)} frames without contrast, {len(frames.y)} with")
+    sampler = CropSampler(frames.x, frames.y, settings.data, settings.normalisation, frames.labelled)
     trainer = Trainer(settings, sampler, out, data=data.description, log=say, world=world)
     progress = trainer.run(resume=resume)
     if world.main:

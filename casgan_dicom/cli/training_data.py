@@ -1,4 +1,4 @@
-"""From ``--data SPEC`` to frames: the simulator, or folders of PNG, NPY and DICOM.
+"""From ``--data SPEC`` to frames: the simulator, XCAD, or folders of PNG, NPY and DICOM.
 
 ``model`` reads no DICOM and opens no CT; the readers are handed in from here.
 """
@@ -13,23 +13,24 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import platformdirs
 
 from casgan_dicom.cli.output import say
 from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME, read_ct
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.errors import ConfigError, SeriesError
-from casgan_dicom.model.data import FrameSet, frame_set, read_images
+from casgan_dicom.grouping import Cine
+from casgan_dicom.model.data import Domains, FrameSet, Series, frame_set
+from casgan_dicom.model.image_folder import read_images
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.simulated_data import SimulatedData, simulated_domains
 from casgan_dicom.model.simulator.background import BackgroundSource
 from casgan_dicom.model.simulator.ct import CtBackgrounds
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
+from casgan_dicom.model.split import split
+from casgan_dicom.model.xcad import ANGIOGRAMS, BACKGROUNDS, read_frames, read_labelled, xcad_root
 from casgan_dicom.pixels import Display
 from casgan_dicom.series import find_series
-
-Frames = npt.NDArray[np.float32]
 
 CT_SOURCES = {
     "1e817ac50e99f22c": (
@@ -39,21 +40,28 @@ CT_SOURCES = {
 }
 """Attribution of the CT folders that are known, by `ct_digest`."""
 
-WANTED = "want sim:SEED, sim:SEED,ct=PATH or X_FOLDER,Y_FOLDER"
+XCAD_SOURCE = "XCAD coronary angiograms (Ma et al., ICCV 2021), which may not be redistributed."
+"""Attribution of XCAD."""
+
+WANTED = "want sim:SEED, sim:SEED,ct=PATH, xcad:PATH or X_FOLDER,Y_FOLDER"
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """A parsed ``--data``; exactly one of the two fields is set."""
+    """A parsed ``--data``; exactly one of the fields is set."""
 
     simulated: SimulatedData | None = None
     """The simulator, with a base seed."""
     folders: tuple[Path, Path] | None = None
     """Folders of domain X (no contrast) and domain Y (contrast)."""
+    xcad: Path | None = None
+    """Folder that holds train/ and test/ of XCAD."""
 
     @property
     def description(self) -> str:
         """One sentence for a bundle's config and card, with attribution."""
+        if self.xcad is not None:
+            return XCAD_SOURCE
         if self.simulated is None:
             return "Frames from two folders of the user's."
         text = (
@@ -66,12 +74,16 @@ class DataSpec:
 
 
 def parse_data(spec: str) -> DataSpec:
-    """Read ``sim:SEED[,ct=PATH]`` or ``X_FOLDER,Y_FOLDER``; raises ConfigError."""
+    """Read ``sim:SEED[,ct=PATH]``, ``xcad:PATH`` or ``X_FOLDER,Y_FOLDER``; raises ConfigError."""
     if spec.startswith("sim:"):
         seed, _, rest = spec.removeprefix("sim:").partition(",")
         if not seed.isdecimal() or (rest and not rest.startswith("ct=")):
             raise ConfigError(f"--data is '{spec}', {WANTED}")
         return DataSpec(simulated=simulated_data(int(seed), Path(rest.removeprefix("ct=")) if rest else None))
+    if spec.startswith("xcad:"):
+        if not (path := spec.removeprefix("xcad:")):
+            raise ConfigError(f"--data is '{spec}', {WANTED}")
+        return DataSpec(xcad=xcad_root(Path(path)))
     folders = [Path(part) for part in spec.split(",")]
     if len(folders) != 2:
         raise ConfigError(f"--data is '{spec}', {WANTED}")
@@ -114,23 +126,52 @@ def data_folder() -> Path:
     return Path(os.environ.get("CASGAN_DATA") or platformdirs.user_data_dir("casgan-dicom"))
 
 
-def load_domains(spec: DataSpec, settings: TrainSettings) -> tuple[FrameSet, FrameSet]:
-    """Render or read both domains; raises ConfigError when one is empty."""
+def load_domains(spec: DataSpec, settings: TrainSettings) -> Domains:
+    """Render or read what to train on: all, but for the share `data.held_out` of a folder's groups.
+
+    Simulated data holds nothing back: the simulator has runs of their own for evaluation. Raises ConfigError
+    when a domain is empty, a file is not what it should be, or the split leaves a side empty.
+    """
     if spec.simulated is not None:
-        return simulated_domains(spec.simulated, settings.data, settings.normalisation)
+        return Domains(*simulated_domains(spec.simulated, settings.data, settings.normalisation))
+    everything = _read_domains(spec, settings)
+    if settings.data.held_out == 0:
+        return everything
+    return split(everything, settings.data.held_out, settings.seed)[0]
+
+
+def load_evaluation(spec: DataSpec, settings: TrainSettings) -> Domains:
+    """Read what training with these settings on this `spec` never saw.
+
+    With `data.held_out` 0 that is nothing: all frames are given, and must be others than the training's.
+    Raises what `load_domains` raises, and ConfigError for simulated data.
+    """
+    if spec.simulated is not None:
+        raise ConfigError("simulated data holds nothing back", hint="evaluate renders runs of its own")
+    everything = _read_domains(spec, settings)
+    if settings.data.held_out == 0:
+        return everything
+    return split(everything, settings.data.held_out, settings.seed)[1]
+
+
+def _read_domains(spec: DataSpec, settings: TrainSettings) -> Domains:
+    def gather(series: Iterator[Series]) -> FrameSet:
+        data = settings.data
+        return frame_set(series, settings.normalisation, data.frame_size, data.split_by)
+
+    if spec.xcad is not None:
+        x, y = (gather(read_frames(spec.xcad, folder)) for folder in (BACKGROUNDS, ANGIOGRAMS))
+        return Domains(x, y, gather(read_labelled(spec.xcad)))
     assert spec.folders is not None
-    x, y = (
-        frame_set(_read_folder(folder), settings.normalisation, settings.data.frame_size)
-        for folder in spec.folders
-    )
-    return x, y
+    x, y = (gather(_read_folder(folder)) for folder in spec.folders)
+    return Domains(x, y)
 
 
-def _read_folder(folder: Path) -> Iterator[Frames]:
+def _read_folder(folder: Path) -> Iterator[Series]:
     pictures_only = False
-    for stills in read_images(folder):
+    for series in read_images(folder):
         pictures_only = True
-        yield stills
+        yield series
     try:
         found = find_series([folder])
     except SeriesError as error:
@@ -141,4 +182,11 @@ def _read_folder(folder: Path) -> Iterator[Frames]:
         say(f"{len(found.damaged)} damaged files of '{folder.name}' passed over")
     for cine in found.cines:
         display = Display.of(cine)
-        yield np.stack([display.apply(k, stored) for k, stored in enumerate(iter_frames(cine))])
+        frames = np.stack([display.apply(k, stored) for k, stored in enumerate(iter_frames(cine))])
+        yield Series(frames, cine.series_uid, _patient(cine))
+
+
+def _patient(cine: Cine) -> str:
+    """Stand-in for Patient ID (0010,0020); all series without one count as one patient's."""
+    name = str(cine.header.get("PatientID") or "").strip()
+    return hashlib.sha256(name.encode()).hexdigest()[:16]

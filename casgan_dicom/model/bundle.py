@@ -83,10 +83,10 @@ def load_bundle(bundle: str | Path) -> Bundle:
             )
     try:
         settings = settings_from_dict(config["settings"])
+        method = method_class(settings.method)
+        nets = method.build_generators(settings)  # their sizes are in range: settings are checked
     except ConfigError as error:
         raise WeightsError(f"bundle '{folder.name}': {error.message}", hint=error.hint) from error
-    method = method_class(settings.method)
-    nets = method.build_generators(settings)  # their sizes are in range: settings are checked
     deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in method.deployed})
     segmentor = UNet(settings.segmentor.base)
     _fill(deployed, folder / "model.safetensors")

@@ -1,19 +1,19 @@
-"""Frames for training: from folders or from the simulator, cropped and normalised on the fly.
+"""Frames for training, cropped and normalised on the fly.
 
 A `FrameSet` holds display values as uint16 (× 65535) and the levels of each frame's series; crops
 become network values only when drawn. Which crop comes when depends on the given generator alone.
+Files are read in `image_folder` and `xcad`; what is kept for evaluation is chosen in `split`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,13 +23,26 @@ from casgan_dicom.model.normalisation import Levels, measure_levels, to_network
 from casgan_dicom.model.settings import DataSettings, NormalisationSettings
 
 Frames = npt.NDArray[np.float32]
-FolderReader = Callable[[Path], Iterable[Frames]]
-"""Reads a folder: one float32 (T, H, W) of display values in [0, 1] per series."""
+Masks = npt.NDArray[np.bool_]
 
 FULL = 65535
 """Stored value of display value 1."""
 CROP_STEP = 16
 """Crops are multiples of this many pixels: the U-Net halves them four times."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Frames of one patient that share a brightness scale."""
+
+    frames: Frames
+    """Display values in [0, 1], (T, H, W)."""
+    key: str
+    """Names the series, alike in every domain that holds a part of it."""
+    patient: str
+    """Names the patient, alike in every domain; nothing that may be printed."""
+    masks: Masks | None = None
+    """Vessels in `frames`, where a person has marked them, (T, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +58,41 @@ class FrameSet:
     masks: npt.NDArray[np.bool_] | None = None
     """Vessels with contrast in `twins` (or in `frames`, for angiograms)."""
 
+    groups: npt.NDArray[np.str_] | None = None
+    """Series or patient of each frame, (N,): what `split` keeps together; None for simulated frames."""
+
     def __len__(self) -> int:
         return len(self.frames)
 
 
-def frame_set(series: Iterable[Frames], normalisation: NormalisationSettings, size: int) -> FrameSet:
-    """Stack the series of one domain, each (T, H, W) in [0, 1]; resized to `size` unless that is 0.
+@dataclass(frozen=True)
+class Domains:
+    """All that a run trains on, or is evaluated on."""
+
+    x: FrameSet
+    """Frames without contrast."""
+    y: FrameSet
+    """Angiograms."""
+    labelled: FrameSet | None = None
+    """Angiograms whose vessels a person has marked; None where those of `y` are known, or none are."""
+
+
+def frame_set(
+    series: Iterable[Series],
+    normalisation: NormalisationSettings,
+    size: int,
+    split_by: Literal["series", "patient"] = "patient",
+) -> FrameSet:
+    """Stack the series of one domain; resized to `size` unless that is 0, grouped by `split_by`.
 
     Raises ConfigError when there is no frame, or when sizes differ and `size` is 0.
     """
     frames: list[npt.NDArray[np.uint16]] = []
     levels: list[npt.NDArray[np.float32]] = []
-    for cine in series:
-        resized = cine if size == 0 else resize(cine, size)
+    masks: list[Masks] = []
+    groups: list[str] = []
+    for one in series:
+        resized = one.frames if size == 0 else resize(one.frames, size)
         if frames and frames[0].shape[1:] != resized.shape[1:]:
             raise ConfigError(
                 f"frames of {resized.shape[1:]} beside frames of {frames[0].shape[1:]}",
@@ -66,9 +101,13 @@ def frame_set(series: Iterable[Frames], normalisation: NormalisationSettings, si
         level = measure_levels(resized, normalisation)
         frames.append(np.rint(np.clip(resized, 0, 1) * FULL).astype(np.uint16))
         levels.append(np.tile(np.array([level.low, level.high], np.float32), (len(resized), 1)))
+        groups += [one.key if split_by == "series" else one.patient] * len(resized)
+        if one.masks is not None:
+            masks.append(one.masks if size == 0 else resize_masks(one.masks, size))
     if not frames:
         raise ConfigError("no frames to train on", hint="a domain needs at least one file of frames")
-    return FrameSet(np.concatenate(frames), np.concatenate(levels))
+    known = np.concatenate(masks) if len(masks) == len(frames) else None
+    return FrameSet(np.concatenate(frames), np.concatenate(levels), None, known, np.array(groups))
 
 
 def resize(cine: Frames, size: int) -> Frames:
@@ -80,71 +119,38 @@ def resize(cine: Frames, size: int) -> Frames:
     return np.asarray(small[:, 0].clamp(0, 1).numpy())
 
 
-def read_images(folder: Path) -> Iterable[Frames]:
-    """Read PNG (grey, 8 or 16 bit) and NPY (2-D or 3-D) files of a folder and its sub-folders, each a series.
-
-    PNG stills that lie in one folder count as one series, because they share a brightness scale.
-    NPY holds unsigned integers (full range) or floats in [0, 1].
-    """
-    by_folder: dict[Path, list[Frames]] = {}
-    for path in sorted(folder.rglob("*")):
-        suffix = path.suffix.lower()
-        if suffix == ".png":
-            by_folder.setdefault(path.parent, []).append(_read_png(path))
-        elif suffix == ".npy":
-            yield _read_npy(path)
-    for stills in by_folder.values():
-        shapes = {still.shape for still in stills}
-        yield from ([np.stack(stills)] if len(shapes) == 1 else [still[None] for still in stills])
-
-
-def _read_png(path: Path) -> Frames:
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image if image.mode in ("L", "I;16", "I") else image.convert("L"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise ConfigError(f"{path.name}: cannot be read as PNG ({error})") from error
-    return (pixels / (255 if pixels.dtype == np.uint8 else FULL)).astype(np.float32)
-
-
-def _read_npy(path: Path) -> Frames:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise ConfigError(f"{path.name}: cannot be read as NPY ({error})") from error
-    if not isinstance(array, np.ndarray):
-        raise ConfigError(f"{path.name}: an archive of arrays, want one array")
-    if array.ndim not in (2, 3):
-        raise ConfigError(f"{path.name}: {array.ndim} dimensions, want (H, W) or (T, H, W)")
-    if array.size == 0:
-        raise ConfigError(f"{path.name}: no pixels, shape {array.shape}")
-    if np.issubdtype(array.dtype, np.unsignedinteger):
-        array = array / np.iinfo(array.dtype).max
-    elif not np.issubdtype(array.dtype, np.floating):
-        raise ConfigError(f"{path.name}: {array.dtype} values, want unsigned integers or floats in [0, 1]")
-    elif not (array.min() >= 0 and array.max() <= 1):  # also refuses NaN
-        raise ConfigError(f"{path.name}: values from {array.min()} to {array.max()}, want floats in [0, 1]")
-    frames: Frames = array.astype(np.float32).reshape(-1, *array.shape[-2:])
-    return frames
+def resize_masks(masks: Masks, size: int) -> Masks:
+    """Resize (T, H, W) to (T, size, size), each pixel that of the nearest place: no vessel grows or thins."""
+    big = torch.from_numpy(masks.astype(np.float32))[:, None]
+    return np.asarray(F.interpolate(big, size=(size, size), mode="nearest-exact")[:, 0].numpy() > 0)
 
 
 class CropSampler:
     """Draws unpaired batches: x and y independently, with replacement.
+
+    `labelled` are other angiograms, with vessel masks, for the segmentor; y where None.
 
     Raises ConfigError for a crop that is larger than the frames, or that the networks cannot halve often
     enough.
     """
 
     def __init__(
-        self, x: FrameSet, y: FrameSet, data: DataSettings, normalisation: NormalisationSettings
+        self,
+        x: FrameSet,
+        y: FrameSet,
+        data: DataSettings,
+        normalisation: NormalisationSettings,
+        labelled: FrameSet | None = None,
     ) -> None:
         if data.crop < CROP_STEP or data.crop % CROP_STEP:
             raise ConfigError(f"data.crop is {data.crop}, want a multiple of {CROP_STEP}")
-        for name, domain in (("x", x), ("y", y)):
+        wanted = {"domain x": x, "domain y": y} | ({} if labelled is None else {"the labelled set": labelled})
+        for name, domain in wanted.items():
             side = min(domain.frames.shape[1:])
             if side < data.crop:
-                raise ConfigError(f"data.crop is {data.crop}, but frames of domain {name} are {side} px")
+                raise ConfigError(f"data.crop is {data.crop}, but frames of {name} are {side} px")
         self.x, self.y, self.data, self.normalisation = x, y, data, normalisation
+        self.angiograms = y if labelled is None else labelled
 
     def batch(self, size: int, generator: torch.Generator, *, whole: bool = False) -> Batch:
         """`size` crops (or whole frames) of each domain; with twin and mask where the x domain has them."""
@@ -155,11 +161,12 @@ class CropSampler:
     def labelled(
         self, size: int, generator: torch.Generator, *, whole: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """`size` crops (or whole frames) of the y domain with their vessel masks, for a segmentor."""
-        y, _, mask = self._crops(self.y, size, generator, whole=whole)
+        """`size` crops (or whole frames) of angiograms with their vessel masks, for a segmentor."""
+        y, _, mask = self._crops(self.angiograms, size, generator, whole=whole)
         if mask is None:
             raise ConfigError(
-                "angiograms have no vessel masks", hint="give segmentor.path, or train on sim:SEED"
+                "angiograms have no vessel masks",
+                hint="give segmentor.path, or use sim:SEED or xcad:PATH",
             )
         return y, mask
 

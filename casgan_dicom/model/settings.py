@@ -59,7 +59,8 @@ class SegmentorSettings:
     lr: float = 3e-4
     """Learning rate of AdamW."""
     path: str = ""
-    """A segmentor's safetensors file to load instead of training one; empty trains."""
+    """A segmentor to load instead of training one: a safetensors file, or a bundle by its name or folder; empty
+    trains, or takes the one of the bundle "casgan" where frames from folders have no masks to train on."""
 
 
 @dataclass(frozen=True)

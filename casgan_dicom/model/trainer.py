@@ -36,7 +36,7 @@ from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.pictures import save_grid
 from casgan_dicom.model.run_folder import CONFIG_NAME, check_run_folder, write_config
 from casgan_dicom.model.schedule import learning_rate_factor
-from casgan_dicom.model.segment import load_unet, train_segmentor
+from casgan_dicom.model.segment import load_unet, segmentor_file, train_segmentor
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.trackers import Tracker, make_trackers, missing_trackers
 from casgan_dicom.model.training_step import TrainingStep
@@ -216,7 +216,7 @@ class Trainer:
         """
         s = self.settings.segmentor
         own = self.out / "segmentor.safetensors"
-        source = own if own.is_file() else Path(s.path) if s.path else None
+        source = own if own.is_file() else segmentor_file(s.path) if s.path else None
         self.world.wait()  # the first process may be about to write `own`
         if source is None:
             net = train_segmentor(self.settings, self.sampler, self.device, self.log)

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from PIL import Image
 from safetensors.torch import save_file
 
 from casgan_dicom.cli import cli
+from casgan_dicom.model.bundle import load_bundle
 from casgan_dicom.model.checkpoint import load_checkpoint
 from casgan_dicom.model.infer import Generator
 from casgan_dicom.model.methods.registry import method_names
@@ -78,7 +80,6 @@ def test_data_and_out_are_needed(given: tuple[str, ...]) -> None:
         (("--device", "tpu"), "device 'tpu' is unknown"),
         (("--preset", "smoke", "--set", "weights.nonsense=1"), "unknown loss terms in [weights]: nonsense"),
         (("--preset", "smoke", "--set", "data.crop=128"), "data.crop is 128"),
-        (("--preset", "smoke"), "no vessel masks"),
     ],
 )
 def test_a_wrong_setting_ends_with_code_5_and_leaves_the_folder_free(
@@ -115,6 +116,36 @@ def test_paired_terms_on_folders_are_refused(tmp_path: Path, folders: str, segme
     result = run("--preset", "desk-paired", "--data", folders, "--out", tmp_path / "run", *overrides)
     assert result.exit_code == 5
     assert "pair_l1, pair_dice, pair_attention in [weights] need simulated data" in result.stderr
+
+
+@pytest.mark.train
+def test_frames_from_folders_are_trained_on_with_the_shipped_segmentor(tmp_path: Path, folders: str) -> None:
+    result = run("--preset", "smoke", "--data", folders, "--out", tmp_path / "run", "--set", "optim.steps=2")
+    assert result.exit_code == 0, result.stderr
+    assert "the segmentor is that of the bundle 'casgan'" in result.stderr
+    own, shipped = (
+        load_bundle(name).segmentor.state_dict() for name in (tmp_path / "run" / "bundle", "casgan")
+    )
+    assert own.keys() == shipped.keys()
+    assert all(torch.equal(value, shipped[key]) for key, value in own.items())
+
+
+@pytest.mark.train
+def test_xcad_is_trained_on_with_a_segmentor_of_its_labelled_angiograms(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for part in ("train/trainB", "train/trainC", "test/images", "test/masks"):
+        (tmp_path / "xcad" / part).mkdir(parents=True)
+        for sequence in range(3):
+            pixels = rng.integers(0, 256, (64, 64), np.uint8)
+            pixels = np.where(pixels > 230, 255, 0).astype(np.uint8) if part == "test/masks" else pixels
+            name = f"{sequence:03}_PPA_44_PSA_00_8.png"
+            Image.fromarray(pixels).save(tmp_path / "xcad" / part / name)
+
+    result = run("--preset", "smoke", "--data", f"xcad:{tmp_path / 'xcad'}", "--out", tmp_path / "run")
+
+    assert result.exit_code == 0, result.stderr
+    assert "segmentor step 0" in result.stderr
+    assert "may not be redistributed" in load_bundle(tmp_path / "run" / "bundle").info.data
 
 
 @pytest.mark.train

@@ -147,6 +147,15 @@ def test_a_bundle_does_not_tell_where_its_segmentor_lay(tmp_path: Path) -> None:
     assert "private" not in (folder / "config.json").read_text()
 
 
+def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "bundle", method="stegogan")
+    config = json.loads((folder / "config.json").read_text())
+    config["settings"]["stego"]["layer"] = 7
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match=r"bundle 'bundle': stego\.layer is 7"):
+        load_bundle(folder)
+
+
 def test_settings_that_this_version_does_not_know_are_refused(folder: Path) -> None:
     settings = json.loads((folder / "config.json").read_text())["settings"]
     edit(folder, settings=settings | {"flux": 1})

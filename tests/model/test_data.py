@@ -1,19 +1,14 @@
-"""Frames from folders, and the crops drawn from them."""
+"""Series become a domain, and crops are drawn from it."""
 
 from __future__ import annotations
-
-import re
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from PIL import Image
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data import CropSampler, FrameSet, frame_set, read_images, resize
+from casgan_dicom.model.data import CropSampler, FrameSet, Series, frame_set, resize, resize_masks
 from casgan_dicom.model.settings import DataSettings, NormalisationSettings
 
 NORMALISATION = NormalisationSettings()
@@ -27,6 +22,10 @@ def ramp(n: int = 3, side: int = 40, seed: int = 0) -> npt.NDArray[np.float32]:
 
 def sampler_of(x: FrameSet, y: FrameSet | None = None, *, crop: int = 16, flip: bool = False) -> CropSampler:
     return CropSampler(x, y or x, DataSettings(crop=crop, flip=flip), NORMALISATION)
+
+
+def series(frames: npt.NDArray[np.float32], key: str = "s", patient: str = "p") -> Series:
+    return Series(frames, key, patient)
 
 
 def paired(n: int = 3, side: int = 40) -> FrameSet:
@@ -141,10 +140,10 @@ def test_the_smaller_domain_is_named() -> None:
 
 def test_a_frame_set_keeps_sixteen_bits_and_the_levels_of_each_series() -> None:
     first, second = ramp(2), ramp(3, seed=1) * np.float32(0.5)
-    domain = frame_set([first, second], NORMALISATION, 0)
+    domain = frame_set([series(first), series(second)], NORMALISATION, 0)
     np.testing.assert_allclose(domain.frames / 65535, np.concatenate([first, second]), atol=0.5 / 65535)
-    for k, series in ((0, first), (1, first), (2, second), (4, second)):
-        expected = np.percentile(series, [10, 90], method="inverted_cdf")
+    for k, cine in ((0, first), (1, first), (2, second), (4, second)):
+        expected = np.percentile(cine, [10, 90], method="inverted_cdf")
         np.testing.assert_allclose(domain.levels[k], expected, atol=1 / 65535)
     assert len(domain) == 5
     assert domain.twins is None
@@ -152,10 +151,10 @@ def test_a_frame_set_keeps_sixteen_bits_and_the_levels_of_each_series() -> None:
 
 
 def test_frames_of_other_sizes_are_resized_or_refused() -> None:
-    series = [ramp(1, 40), ramp(2, 32)]
-    assert frame_set(series, NORMALISATION, 24).frames.shape == (3, 24, 24)
+    sizes = [series(ramp(1, 40)), series(ramp(2, 32))]
+    assert frame_set(sizes, NORMALISATION, 24).frames.shape == (3, 24, 24)
     with pytest.raises(ConfigError, match=r"\(32, 32\) beside frames of \(40, 40\)") as caught:
-        frame_set(series, NORMALISATION, 0)
+        frame_set(sizes, NORMALISATION, 0)
     assert "data.frame_size" in caught.value.hint
 
 
@@ -178,87 +177,46 @@ def test_resizing_keeps_brightness_range_and_place() -> None:
     assert resize(square, 64) is square
 
 
-def read(folder: Path) -> list[npt.NDArray[np.float32]]:
-    return list(read_images(folder))
+def test_each_frame_knows_its_series_or_its_patient() -> None:
+    parts = [series(ramp(2), "s1", "p1"), series(ramp(1), "s2", "p1"), series(ramp(1), "s3", "p2")]
+    by_series = frame_set(parts, NORMALISATION, 0, "series").groups
+    by_patient = frame_set(parts, NORMALISATION, 0, "patient").groups
+    assert by_series is not None
+    assert by_patient is not None
+    assert by_series.tolist() == ["s1", "s1", "s2", "s3"]
+    assert by_patient.tolist() == ["p1", "p1", "p1", "p2"]
 
 
-def test_eight_and_sixteen_bit_png_have_the_same_scale(tmp_path: Path) -> None:
-    eight = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    for name, pixels in (("eight", eight), ("sixteen", eight.astype(np.uint16) * 257)):
-        (tmp_path / name).mkdir()
-        Image.fromarray(pixels).save(tmp_path / name / "a.PNG", format="png")
-        (series,) = read(tmp_path / name)
-        assert series.dtype == np.float32
-        np.testing.assert_allclose(series, eight[None] / 255, atol=1e-7)
+def test_the_masks_of_a_series_stay_over_its_frames_when_both_are_resized() -> None:
+    """The mask marks the bright square of the frame, before and after."""
+    frames = np.zeros((1, 64, 64), np.float32)
+    frames[0, 16:32, 32:48] = 1
+    domain = frame_set([Series(frames, "s", "p", frames > 0.5)], NORMALISATION, 32)
+    assert domain.masks is not None
+    assert domain.masks.dtype == np.bool_
+    np.testing.assert_array_equal(domain.masks, domain.frames > 32768)
+    assert domain.masks.sum() == 8 * 8
 
 
-def test_stills_of_one_folder_are_one_series_in_order_of_name(tmp_path: Path) -> None:
-    for name, value in (("b", 50), ("a", 10), ("sub/c", 99)):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        Image.fromarray(np.full((8, 8), value, np.uint8)).save(tmp_path / f"{name}.png")
-    first, second = read(tmp_path)
-    np.testing.assert_allclose(first[:, 0, 0] * 255, [10, 50], atol=1e-4)
-    np.testing.assert_allclose(second[:, 0, 0] * 255, [99], atol=1e-4)
+@pytest.mark.parametrize(("side", "size"), [(40, 24), (24, 40), (512, 286)])
+def test_a_resized_mask_pixel_is_that_of_the_nearest_place(side: int, size: int) -> None:
+    mask = np.random.default_rng(0).random((2, side, side)) < 0.3
+    nearest = [int((k + 0.5) * side / size) for k in range(size)]
+    np.testing.assert_array_equal(resize_masks(mask, size), mask[:, nearest][:, :, nearest])
 
 
-def test_stills_of_other_sizes_are_series_of_their_own(tmp_path: Path) -> None:
-    for side in (8, 9):
-        Image.fromarray(np.zeros((side, side), np.uint8)).save(tmp_path / f"{side}.png")
-    assert sorted(series.shape for series in read(tmp_path)) == [(1, 8, 8), (1, 9, 9)]
+def test_labelled_crops_come_from_the_labelled_set_where_there_is_one() -> None:
+    x, labelled = paired(n=2), paired(n=1, side=16)
+    y = FrameSet(x.frames, x.levels)
+    sampler = CropSampler(x, y, DataSettings(crop=16, flip=False), NORMALISATION, labelled=labelled)
+    image, mask = sampler.labelled(1, torch.Generator())
+    assert labelled.masks is not None
+    np.testing.assert_array_equal(mask[0, 0].numpy(), labelled.masks[0])
+    np.testing.assert_allclose(image[0, 0].numpy(), to_network(labelled.frames[0], 0.1, 0.8), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("array", "expected"),
-    [
-        (np.full((4, 4), 51, np.uint8), 0.2),
-        (np.full((2, 4, 4), 13107, np.uint16), 0.2),
-        (np.full((4, 4), 0.2, np.float64), 0.2),
-        (np.full((4, 4), 2**31, np.uint32), 0.5),
-    ],
-    ids=lambda value: str(getattr(value, "dtype", "")),
-)
-def test_npy_holds_unsigned_integers_or_unit_floats(
-    tmp_path: Path, array: npt.NDArray[np.generic], expected: float
-) -> None:
-    np.save(tmp_path / "a.npy", array)
-    (series,) = read(tmp_path)
-    assert series.shape == ((1,) * (3 - array.ndim) + array.shape)
-    np.testing.assert_allclose(series, expected, atol=1e-6)
-
-
-def write_bytes(content: bytes) -> Callable[[Path], object]:
-    return lambda path: path.write_bytes(content)
-
-
-def save(array: npt.NDArray[np.generic]) -> Callable[[Path], object]:
-    return lambda path: np.save(path, array)
-
-
-@pytest.mark.parametrize(
-    ("name", "write", "told"),
-    [
-        ("a.png", write_bytes(b"no picture"), "cannot be read as PNG"),
-        ("a.npy", write_bytes(b""), "cannot be read as NPY"),
-        ("a.npy", write_bytes(b"no array"), "cannot be read as NPY"),
-        ("a.npy", save(np.array([[{}]], dtype=object)), "cannot be read as NPY"),
-        ("a.npy", save(np.zeros(4, np.uint8)), "1 dimensions, want (H, W) or (T, H, W)"),
-        ("a.npy", save(np.zeros((0, 4, 4), np.float32)), "no pixels"),
-        ("a.npy", save(np.zeros((4, 4), np.int16)), "int16 values, want unsigned"),
-        ("a.npy", save(np.full((4, 4), 1.5)), "values from 1.5 to 1.5, want floats in [0, 1]"),
-        ("a.npy", save(np.full((4, 4), -0.1)), "want floats in [0, 1]"),
-        ("a.npy", save(np.full((4, 4), np.nan)), "values from nan"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_named(
-    tmp_path: Path, name: str, write: Callable[[Path], object], told: str
-) -> None:
-    write(tmp_path / name)
-    with pytest.raises(ConfigError, match=rf"^a\.\w+: .*{re.escape(told)}"):
-        read(tmp_path)
-
-
-def test_an_archive_under_the_name_of_an_array_is_refused(tmp_path: Path) -> None:
-    with (tmp_path / "a.npy").open("wb") as file:
-        np.savez(file, a=np.zeros(3))
-    with pytest.raises(ConfigError, match="archive"):
-        read(tmp_path)
+def test_labelled_frames_smaller_than_a_crop_are_refused() -> None:
+    with pytest.raises(ConfigError, match="frames of the labelled set are 24 px"):
+        CropSampler(
+            paired(), paired(), DataSettings(crop=32, flip=False), NORMALISATION, labelled=paired(side=24)
+        )

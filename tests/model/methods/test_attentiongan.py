@@ -111,6 +111,24 @@ def test_a_term_moves_both_heads_of_the_generators_it_is_about(term: str, moved:
             assert (size > 0) is (name in moved), (name, part)
 
 
+def test_gradients_are_those_of_the_plain_formula() -> None:
+    """Not a matter of course: context and attention are other numbers than the ten maps."""
+    method, batch = method_of(), made_up_batch(1)
+    g_y, d_y = method.generators["g_y"], method.discriminators["d_y"]
+    expected = torch.autograd.grad(
+        ((d_y(plain(g_y, batch.x)) - 1) ** 2).mean(), list(g_y.parameters()), materialize_grads=True
+    )
+
+    method.paint(batch)
+    method.generator_losses(batch, {"gan_y": 1.0})["gan_y"].backward()  # type: ignore[no-untyped-call]
+
+    for (name, p), gradient in zip(g_y.named_parameters(), expected, strict=True):
+        assert p.grad is not None
+        largest = float(gradient.abs().max())
+        # float32 sums over 64 x 64 pixels in another order; a bias before an InstanceNorm has rounding only
+        torch.testing.assert_close(p.grad, gradient, rtol=1e-3, atol=1e-3 * largest + 1e-6, msg=name)
+
+
 def test_only_terms_with_a_weight_are_there() -> None:
     method, batch = method_of(), made_up_batch(1)
     method.paint(batch)

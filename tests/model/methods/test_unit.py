@@ -208,6 +208,19 @@ def test_first_weights_are_kaimings_and_those_of_discriminators_normal() -> None
     assert all(float(norm.gamma.detach().min()) >= 0 for norm in norms)
 
 
+def test_first_weights_depend_on_the_seed_alone() -> None:
+    """The γ of the layer norms too, which are drawn once when the networks are made."""
+    states = []
+    for before in (1, 2):
+        method = method_of()
+        torch.manual_seed(before)
+        for p in method.parameters():
+            nn.init.normal_(p)
+        method.initialise(torch.Generator().manual_seed(3))
+        states.append(method.state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
 def test_small_crops_are_refused_before_training() -> None:
     settings = tiny_settings({"data": {"crop": 48, "frame_size": 48}}, method="unit")
     with pytest.raises(ConfigError, match=r"data\.crop is 48.*at least 64"):

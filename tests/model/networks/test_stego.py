@@ -92,6 +92,16 @@ def test_a_mask_that_keeps_everything_leaves_a_plain_resnet() -> None:
     assert not where.any()
 
 
+@torch.no_grad()
+def test_a_share_too_small_to_be_seen_beside_one_is_still_measured() -> None:
+    net, y = removing(), image()
+    shift_mask(net, 30)
+    _, _, where = net(y)
+    logits = net.mask(net.net.trunk[:2](net.net.stem(y)))
+    # the corners are not interpolated
+    torch.testing.assert_close(where[:, 0, 0, 0], torch.exp(-logits[:, :, 0, 0].amin(1)), rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize("by", [-200.0, 200.0])
 def test_a_mask_that_is_certain_has_finite_gradients(by: float) -> None:
     net = removing()

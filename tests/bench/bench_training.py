@@ -1,0 +1,132 @@
+"""Seconds per step of every method, beside a straight float32 loop of the same networks and losses.
+
+python -m tests.bench.bench_training [METHOD …] [--preset desk] [--steps 8] [--compile] [--batch 1]
+
+The straight loop is what a script would do: paint, losses, backward, Adam; then the discriminators, in eager
+float32, without autocast, pools, checks or averages. Both take their steps in turn on the same crops, so that
+the load of the machine meets both; the figures are medians. `ours` is the trainer's step as the presets have
+it: bf16 where the device has it, float32 elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from casgan_dicom.model.devices import choose_device
+from casgan_dicom.model.distributed import World
+from casgan_dicom.model.losses import adversarial
+from casgan_dicom.model.methods.base import Batch, Method, Samples
+from casgan_dicom.model.methods.registry import BUILT_IN, method_class
+from casgan_dicom.model.networks.unet import UNet
+from casgan_dicom.model.settings import TrainSettings, load_settings
+from casgan_dicom.model.training_step import TrainingStep
+
+Step = Callable[[Batch], object]
+
+
+def main() -> None:
+    """Print a row per method."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("methods", nargs="*", default=list(BUILT_IN))
+    parser.add_argument("--preset", default="desk")
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args()
+    device = choose_device(args.device)
+    threads = torch.get_num_threads()
+    sys.stdout.write(f"{device}, {threads} threads, preset {args.preset}, batch {args.batch}\n\n")
+    sys.stdout.write("| method | straight loop, s | ours, s | ours / straight |\n|---|---|---|---|\n")
+    for name in args.methods:
+        overrides = [f"optim.batch={args.batch}", f"optim.compile={str(args.compile).lower()}"]
+        settings = load_settings(name, args.preset, overrides)
+        straight, ours = measure(settings, device, args.steps)
+        sys.stdout.write(f"| {name} | {straight:.3f} | {ours:.3f} | {ours / straight:.2f} |\n")
+        sys.stdout.flush()
+
+
+def measure(settings: TrainSettings, device: str, steps: int) -> tuple[float, float]:
+    """Median seconds per step of both loops, warmed up, taken in turn."""
+    crop, n = settings.data.crop, settings.optim.batch
+    x, y, twin = (torch.rand(n, 1, crop, crop, device=device) * 2 - 1 for _ in range(3))
+    batch = Batch(x, y, twin, (torch.rand(n, 1, crop, crop, device=device) > 0.95).float())
+    with tempfile.TemporaryDirectory() as folder:
+        step = TrainingStep(made(settings, device), settings, World(device=device), Path(folder))
+        if settings.optim.compile:
+            for net in (*step.method.generators.values(), *step.method.discriminators.values()):
+                net.compile(dynamic=False)
+        loops: list[Step] = [straight_loop(made(settings, device), settings), lambda b: step([b], 0, 1.0)]
+        seconds: list[list[float]] = [[], []]
+        for k in range(steps + 2):
+            for loop, taken in zip(loops, seconds, strict=True):
+                elapsed = timed(loop, batch, device)
+                if k >= 2:  # the first two warm up
+                    taken.append(elapsed)
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def made(settings: TrainSettings, device: str) -> Method:
+    """A method with first weights."""
+    torch.manual_seed(0)
+    method = method_class(settings.method)(settings, UNet(settings.segmentor.base))
+    method.initialise(torch.Generator().manual_seed(0))
+    return method.to(device).train()
+
+
+def timed(loop: Step, batch: Batch, device: str) -> float:
+    """Seconds of one step."""
+    begun = time.perf_counter()
+    loop(batch)
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def straight_loop(method: Method, settings: TrainSettings) -> Step:
+    """What a script does."""
+    adam = {"lr": settings.optim.lr, "betas": settings.optim.betas}
+    optim_g = torch.optim.Adam(method.generators.parameters(), **adam)  # type: ignore[arg-type]
+    sides = list(method.discriminators.parameters())
+    optim_d = torch.optim.Adam(sides, **adam) if sides else None  # type: ignore[arg-type]
+
+    def discriminate(samples: Samples) -> None:
+        if optim_d is None:
+            return
+        method.discriminators.requires_grad_(True)
+        optim_d.zero_grad()
+        losses = [
+            adversarial(method.discriminators[name](image), real=real, kind=method.gan)
+            for name, pair in samples.items()
+            for image, real in zip(pair, (True, False), strict=True)
+        ]
+        (method.discriminator_scale * torch.stack(losses).sum()).backward()  # type: ignore[no-untyped-call]
+        optim_d.step()
+
+    def step(batch: Batch) -> None:
+        method.paint(batch)
+        if method.order == "DG":
+            discriminate(method.discriminator_samples(batch))
+        method.discriminators.requires_grad_(False)
+        optim_g.zero_grad()
+        losses = method.generator_losses(batch, settings.weights)
+        total = torch.stack([settings.weights[name] * value for name, value in losses.items()]).sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        for _ in range(method.generator_steps):
+            optim_g.step()
+        if method.order == "GD":
+            discriminate(method.discriminator_samples(batch))
+
+    return step
+
+
+if __name__ == "__main__":
+    main()

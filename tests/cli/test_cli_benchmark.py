@@ -1,0 +1,84 @@
+"""``casgan-dicom benchmark`` from the outside: it trains a plan, stops, goes on, and measures at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+PLAN = """
+scale = "smoke"
+set = ["optim.steps={steps}", "optim.decay_steps=0", "optim.amp=false", "segmentor.steps=2", "data.runs=1"]
+
+[[runs]]
+methods = [{methods}]
+presets = ["paper"]
+seeds = [1]
+"""
+
+
+@contextmanager
+def started(folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a benchmark of the plan in `folder`, in a group of processes that does not outlive the test."""
+    code = "from casgan_dicom.cli import main; main()"
+    command = [sys.executable, "-c", code, "benchmark", "--preset", str(folder / "plan.toml")]
+    environment = {**os.environ, "CASGAN_DATA": str(folder / "data")}
+    with subprocess.Popen(
+        [*command, "--out", str(folder / "out"), "--jobs", "2", *more],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def write_plan(folder: Path, methods: str, steps: int) -> None:
+    (folder / "plan.toml").write_text(PLAN.format(methods=methods, steps=steps))
+
+
+@pytest.mark.train
+def test_a_terminated_benchmark_goes_on_and_keeps_what_is_finished(tmp_path: Path) -> None:
+    write_plan(tmp_path, '"cyclegan", "unit"', steps=100_000)
+    runs = [tmp_path / "out" / "runs" / name for name in ("cyclegan-paper-s1", "unit-paper-s1")]
+    with started(tmp_path) as first:
+        deadline = time.monotonic() + 180
+        while not all((run / "metrics.csv").is_file() for run in runs):
+            assert first.poll() is None, first.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+        first.send_signal(signal.SIGTERM)
+        stdout, _ = first.communicate(timeout=120)
+
+    assert first.returncode == 0
+    assert "stopped with 2 of 2 runs to go; the same command continues" in stdout
+    assert all((run / "checkpoint.pt").is_file() for run in runs)
+
+
+@pytest.mark.train
+def test_a_run_that_fails_is_named_and_the_others_are_trained(tmp_path: Path) -> None:
+    """A crop of 48 px is too small for the three scales of UNIT's discriminators."""
+    write_plan(tmp_path, '"unit", "cyclegan"', steps=2)
+
+    with started(tmp_path, "--set", "data.crop=48") as done:
+        _, stderr = done.communicate(timeout=180)
+
+    assert done.returncode == 5, stderr
+    assert "1 of 2 runs failed: unit-paper-s1" in stderr
+    assert "data.crop is 48" in stderr
+    assert "Traceback" not in stderr
+    assert (tmp_path / "out" / "runs" / "cyclegan-paper-s1" / "bundle" / "config.json").is_file()
+    assert not (tmp_path / "out" / "report").exists()
