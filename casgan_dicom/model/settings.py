@@ -59,8 +59,8 @@ class SegmentorSettings:
     lr: float = 3e-4
     """Learning rate of AdamW."""
     path: str = ""
-    """A segmentor to load instead of training one: a safetensors file, or a bundle by its name or folder; empty
-    trains, or takes the one of the bundle "casgan" where frames from folders have no masks to train on."""
+    """A segmentor to load instead of training one: a safetensors file, or a bundle by its name or folder.
+    Empty trains one, or takes that of the bundle "casgan" where frames from folders have no masks."""
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,21 @@ import itertools
 import json
 import shutil
 import signal
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import nn
 
 from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.checkpoint import load_checkpoint
 from casgan_dicom.model.data import CropSampler, FrameSet
 from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.casgan import CasGan
-from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.settings import TrainSettings, load_settings
 from casgan_dicom.model.trainer import Progress, Trainer
 from tests.model.toys import StopsAt, made_up_frames, same, tiny_sampler, tiny_settings
 
@@ -312,3 +314,37 @@ def test_sample_pictures_show_four_crops_in_four_columns(tmp_path: Path) -> None
     with Image.open(tmp_path / "samples" / "0000002.png") as picture:
         assert picture.mode == "L"
         assert min(picture.size) >= 4 * 64
+
+
+@pytest.mark.train
+def test_channels_last_is_another_layout_of_the_same_training(tmp_path: Path) -> None:
+    """The same sums in another order: losses agree to float32."""
+    for name, last in (("first", False), ("last", True)):
+        settings = tiny_settings({"net": {"channels_last": last}})
+        trainer = Trainer(settings, tiny_sampler(settings), tmp_path / name)
+        trainer.run()
+        weight = dict(trainer.method.generators.named_parameters())["enc_bg.trunk.0.body.0.conv.weight"]
+        assert weight.is_contiguous(memory_format=torch.channels_last) is last
+    assert_same_rows(tmp_path / "first", tmp_path / "last")
+
+
+@pytest.mark.train
+@pytest.mark.filterwarnings("default")  # torch's compiler warns of what torch itself does
+def test_a_compiled_network_trains_as_an_eager_one_and_leaves_the_same_kind_of_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traced and taken apart as for the C++ compiler, which would add minutes; one network, no adversary."""
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend="aot_eager"))
+    for name in ("eager", "compiled"):
+        overrides = [f"optim.compile={str(name == 'compiled').lower()}", "optim.amp=false"]
+        trained(tmp_path / name, load_settings("oracle", "smoke", overrides))
+    assert_same_rows(tmp_path / "eager", tmp_path / "compiled")
+    one, other = (load_checkpoint(tmp_path / n / "checkpoint.pt")["method"] for n in ("eager", "compiled"))
+    assert one.keys() == other.keys()
+
+
+def assert_same_rows(first: Path, second: Path) -> None:
+    """Losses of two runs agree to what float32 leaves after some optimiser steps."""
+    for row, other in zip(rows(first), rows(second), strict=True):
+        figures, others = ({key: float(value) for key, value in r.items()} for r in (row, other))
+        assert figures == pytest.approx(others, rel=2e-3)

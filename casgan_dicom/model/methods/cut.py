@@ -189,7 +189,7 @@ class Cut(Method):
         return cast(PatchFeatures, self.generators["nce_mlp"])
 
     def _encode(self, image: Tensor) -> Features:
-        # Keys too: under autocast a pass without gradients would leave weights without them for the next one.
+        # Keys with their graph too: before torch 2.13 autocast may hand the weights of a pass without one on.
         features: Features = self.generators["g_y"](image, self.nce.layers, draw=False)[1]
         return features
 

@@ -29,6 +29,7 @@ BUILT_IN = {
     "stegogan": f"{_HERE}.stegogan:StegoGan",
     "casgan": f"{_HERE}.casgan:CasGan",
     "segment-then-paint": f"{_HERE}.segment_then_paint:SegmentThenPaint",
+    "unsb": f"{_HERE}.unsb:Unsb",
     "oracle": f"{_HERE}.oracle:Oracle",
 }
 """Name of each method of this package and where it is, in the order of the paper's table."""

@@ -1,0 +1,51 @@
+"""What a run was made with."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from casgan_dicom.model import environment
+from casgan_dicom.model.environment import source_revision, write_environment
+
+
+def test_a_run_folder_says_what_it_was_made_with(tmp_path: Path) -> None:
+    write_environment(tmp_path, "cpu")
+    facts = json.loads((tmp_path / "environment.json").read_text())
+    assert facts["python"] == platform.python_version()
+    assert facts["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert facts["casgan-dicom"]
+    assert (facts["device"], facts["device_name"]) == ("cpu", platform.machine())
+    assert facts["threads"] == torch.get_num_threads()
+
+
+def test_the_revision_is_that_of_the_clone_and_says_when_files_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    source = tmp_path / "package" / "model" / "environment.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("first")
+    monkeypatch.setattr(environment, "__file__", str(source))
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "one")
+
+    assert source_revision() == git("rev-parse", "HEAD")
+    source.write_text("second")
+    assert source_revision() == git("rev-parse", "HEAD") + "+changed"
+
+
+def test_there_is_no_revision_outside_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "environment.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert source_revision() is None
