@@ -1,20 +1,22 @@
-"""``casgan-dicom weights``: what a bundle is, and its model card."""
+"""``casgan-dicom weights``: what a bundle is, its model card, and its export to other formats."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from casgan_dicom.cli.output import json_option, need_extra, show_json
 from casgan_dicom.model.bundle import load_bundle
+from casgan_dicom.model.export.export import Format, export_bundle
 from casgan_dicom.model.shelf import ALIASES, shipped_bundles
 
 
 @click.group()
 def weights() -> None:
-    """Look at bundles of trained weights."""
+    """Look at bundles of trained weights, and export them."""
 
 
 @weights.command()
@@ -58,3 +60,41 @@ def card(*, bundle: Path, run: Path | None, report: Path) -> None:
     with need_extra("metrics"):
         from casgan_dicom.model.card import write_card  # noqa: PLC0415 - an optional extra
     click.echo(str(write_card(bundle, report, run)))
+
+
+@weights.command()
+@click.argument("bundle")
+@click.option(
+    "--format",
+    "kind",
+    required=True,
+    type=click.Choice(get_args(Format)),
+    envvar="CASGAN_WEIGHTS_EXPORT_FORMAT",
+    show_envvar=True,
+    help="ONNX, OpenVINO IR, a MONAI bundle (TorchScript), or the layout of a Hugging Face repository.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    show_envvar=True,
+    help="Folder to make; one that exists is refused.",
+)
+@json_option("WEIGHTS_EXPORT", "the content of export.json")
+def export(*, bundle: str, kind: Format, out: Path, as_json: bool) -> None:
+    """Write BUNDLE (a name or a folder) in another format, measured against torch in float32.
+
+    Output of every format is synthetic and for research only.
+    """
+    with need_extra("export"):
+        result = export_bundle(bundle, kind, out)
+    if as_json:
+        show_json(dataclasses.asdict(result))
+        return
+    click.echo(f"{out}: {', '.join(result.sha256)}, export.json")
+    for name, deviation in result.parity.items():
+        click.echo(
+            f"{name}: at most {deviation.maximum:.2g} from torch, mean {deviation.mean:.2g}, "
+            f"on {result.parity_frames} seeded frames (limit {result.tolerance:g} of values in [-1, 1])"
+        )
+    click.echo(result.facts["notice"])

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import copy
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -29,10 +28,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.jit._trace import TracerWarning
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.engines.torch_engine import Maps
+from casgan_dicom.model.engines.traced import TensorsOnly, traced_module
 
 Precision = Literal["auto", "f32", "bf16"]
 _TELEMETRY = "openvino_telemetry"
@@ -60,10 +59,10 @@ class OpenVinoEngine:
     device = "cpu"
 
     def __init__(self, net: nn.Module, size: int, *, precision: Precision = "auto") -> None:
-        ov, core = import_openvino(), _core()
+        ov, core = import_openvino(), openvino_core()
         chosen = _choose_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
         compiled = core.compile_model(
-            _convert(_with_staged_norms(net) if chosen == "f32" else net, size),
+            convert(with_staged_norms(net) if chosen == "f32" else net, size),
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": chosen,
@@ -86,18 +85,6 @@ class OpenVinoEngine:
         return maps[0], maps[1] if self._outputs == 2 else None
 
 
-class _TensorsOnly(nn.Module):
-    """The networks without the None that stands for a missing attention, which tracing refuses."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        drawn, attention = self.net(x)
-        return (drawn,) if attention is None else (drawn, attention)
-
-
 class _StagedNorm(nn.Module):
     """InstanceNorm without affine parameters whose means run over rows first, then over columns."""
 
@@ -114,8 +101,8 @@ def _staged_mean(x: Tensor) -> Tensor:
     return x.mean(3, keepdim=True).mean(2, keepdim=True)
 
 
-def _with_staged_norms(net: nn.Module) -> nn.Module:
-    """Copy `net`, every InstanceNorm2d replaced by its staged equal."""
+def with_staged_norms(net: nn.Module) -> nn.Module:
+    """Copy `net`, every InstanceNorm2d replaced by its staged equal, which OpenVINO sums well in float32."""
     net = copy.deepcopy(net)
     for parent in list(net.modules()):
         for name, child in parent.named_children():
@@ -133,7 +120,7 @@ def import_openvino() -> ModuleType:
 
 
 @lru_cache(maxsize=1)
-def _core() -> Any:  # noqa: ANN401 - openvino.Core, known only where it is installed
+def openvino_core() -> Any:  # noqa: ANN401 - openvino.Core, known only where it is installed
     """Make one Core for the life of the process.
 
     The CPU plug-in gives the thread that makes it a signal stack of its own, and frees that memory with the
@@ -168,20 +155,12 @@ def _choose_precision(capabilities: list[str], precision: Precision) -> str:
     return precision
 
 
-def _convert(net: nn.Module, size: int) -> Any:  # noqa: ANN401 - openvino.Model, known only where it is installed
+def convert(net: nn.Module, size: int) -> Any:  # noqa: ANN401 - openvino.Model, known only where it is installed
     """Trace `net` at (1, 1, size, size) and convert the graph to an openvino.Model of that shape."""
     from openvino.frontend import FrontEndManager  # noqa: PLC0415 - an optional extra
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # noqa: PLC0415
 
-    example = torch.zeros(1, 1, size, size)
-    with torch.no_grad(), warnings.catch_warnings():
-        # OpenVINO's front end reads TorchScript; that torch discourages it changes nothing here.
-        warnings.filterwarnings("ignore", r"`torch\.jit\.trace\w*` is deprecated", DeprecationWarning)
-        # InstanceNorm checks its input's shape in Python; the shape is fixed, so is the answer.
-        warnings.filterwarnings("ignore", "Converting a tensor to a Python boolean", TracerWarning)
-        traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-            _TensorsOnly(net).eval(), example, check_trace=False
-        )
+    traced = traced_module(TensorsOnly(net), size)
     decoder = TorchScriptPythonDecoder(traced, shared_memory=False)
     front_end = FrontEndManager().load_by_framework("pytorch")
     model = front_end.convert(front_end.load(decoder))

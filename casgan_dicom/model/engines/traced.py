@@ -1,0 +1,54 @@
+"""The networks as a TorchScript graph, for what reads nothing else: OpenVINO and MONAI bundles."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.jit import ScriptModule
+from torch.jit._trace import TracerWarning
+
+
+class TensorsOnly(nn.Module):
+    """The networks without the None that stands for a missing attention, which no graph can hold."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Predict (drawn,) or (drawn, attention)."""
+        drawn, attention = self.net(x)
+        return (drawn,) if attention is None else (drawn, attention)
+
+
+def traced_module(net: nn.Module, size: int) -> ScriptModule:
+    """Trace `net`, x (1, 1, size, size) to a tensor or a tuple of tensors."""
+    example = torch.zeros(1, 1, size, size)
+    with torch.no_grad(), _torchscript_wanted():
+        # InstanceNorm checks its input's shape in Python; the shape is fixed, so is the answer.
+        warnings.filterwarnings("ignore", "Converting a tensor to a Python boolean", TracerWarning)
+        traced: ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
+            net.eval(), example, check_trace=False
+        )
+    return traced
+
+
+def save_traced(traced: ScriptModule, path: Path) -> ScriptModule:
+    """Write a traced module, and give what a reader of the file gets."""
+    with _torchscript_wanted():
+        traced.save(str(path))
+        read: ScriptModule = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
+    return read
+
+
+@contextmanager
+def _torchscript_wanted() -> Iterator[None]:
+    """Keep back that torch discourages TorchScript: the readers want it, and it changes nothing here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
+        yield

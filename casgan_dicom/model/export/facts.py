@@ -1,0 +1,61 @@
+"""What every export says of itself, whatever its format."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from casgan_dicom.model.bundle import Bundle
+
+NOTICE = (
+    "Output is synthetic: an image invented by a network, which shows no vessel of the patient. "
+    "Research only: never for diagnosis, planning or any clinical decision."
+)
+"""Carried by every export."""
+
+
+def facts_of(bundle: Bundle) -> dict[str, str]:
+    """Say in text, for metadata fields that hold nothing else, what a bundle is; with NOTICE."""
+    info, norm = bundle.info, bundle.settings.normalisation
+    levels = {
+        "low_percentile": norm.low_percentile,
+        "high_percentile": norm.high_percentile,
+        "low": norm.low,
+        "high": norm.high,
+    }
+    return {
+        "name": info.name,
+        "version": info.version,
+        "method": info.method,
+        "recipe": info.recipe,
+        "data": info.data,
+        "size": str(info.size),
+        "licence": info.licence,
+        "weights_sha256": info.weights_sha256,
+        "normalisation": json.dumps(levels),
+        "notice": NOTICE,
+    }
+
+
+def card_text(folder: Path, bundle: Bundle) -> str:
+    """Read the card of the bundle in `folder`, headed by NOTICE; a bundle without one gets its bare facts."""
+    path = folder / "README.md"
+    if path.is_file():
+        text = path.read_text(encoding="utf-8")
+    else:
+        rows = "".join(f"| {key} | {value} |\n" for key, value in facts_of(bundle).items() if key != "notice")
+        text = f"# {bundle.info.name}\n\nNothing was measured for this bundle.\n\n| | |\n|---|---|\n{rows}"
+    return f"> **{NOTICE}**\n\n{text}"
+
+
+def licence_text(bundle: Bundle) -> str:
+    """Say under which licence the weights are, with the full text of Apache-2.0 where it is that one."""
+    head = f"SPDX-License-Identifier: {bundle.info.licence}\n"
+    if bundle.info.licence != "Apache-2.0":
+        return head
+    try:
+        full = distribution("casgan-dicom").read_text("licenses/LICENSE")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        full = None
+    return f"{head}\n{full or 'https://www.apache.org/licenses/LICENSE-2.0'}"

@@ -1,0 +1,48 @@
+"""``casgan-dicom weights`` from the outside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from casgan_dicom.cli import cli
+from casgan_dicom.model.export.facts import NOTICE
+from tests.model.bundles import write_bundle
+
+
+def test_info_says_which_method_a_bundle_is(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", ["data.frame_size=32"])
+    result = CliRunner().invoke(cli, ["weights", "info", str(bundle), "--json"])
+    assert (result.exit_code, json.loads(result.stdout)["method"]) == (0, "casgan")
+
+
+def test_export_shows_the_measured_deviation_and_the_notice(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", ["data.frame_size=32"])
+    words = ["weights", "export", str(bundle), "--format", "huggingface", "--out", str(tmp_path / "out")]
+
+    result = CliRunner().invoke(cli, words)
+
+    assert result.exit_code == 0, result.output
+    assert "drawn: at most 0 from torch, mean 0" in result.stdout
+    assert NOTICE in result.stdout
+
+
+def test_export_as_json_is_the_file_it_wrote(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", ["data.frame_size=32"])
+    words = ["weights", "export", str(bundle), "--format", "monai", "--out", str(tmp_path / "out"), "--json"]
+
+    result = CliRunner().invoke(cli, words)
+
+    assert json.loads(result.stdout) == json.loads((tmp_path / "out" / "export.json").read_text())
+
+
+def test_export_to_a_folder_that_exists_fails(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", ["data.frame_size=32"])
+    words = ["weights", "export", str(bundle), "--format", "monai", "--out", str(tmp_path)]
+
+    result = CliRunner().invoke(cli, words)
+
+    assert result.exit_code != 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle"]
