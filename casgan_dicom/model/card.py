@@ -75,7 +75,8 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
     Parameters
     ----------
     bundle
-        Folder of the bundle; its name in config.json is its row in the report.
+        Folder of the bundle; its name in config.json is its row in the report, "-sSEED" after it where
+        several seeds were measured.
     report
         Folder that ``casgan-dicom evaluate`` wrote.
     run
@@ -89,11 +90,11 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
     Raises
     ------
     ConfigError
-        The report has no row of that name, measured other weights, or a file is missing.
+        The report has no row of that name, no vessel scores, measured other weights, or a file is missing.
     """
     loaded = load_bundle(bundle)
     name = loaded.info.name
-    figures, rows = _figures(report, name, loaded.info.weights_sha256)
+    figures, rows, name = _figures(report, name, loaded.info.weights_sha256)
     if run is not None:
         draw_curve(run / "metrics.csv", bundle / "curve.png")
     elif not (bundle / "curve.png").is_file():
@@ -123,8 +124,11 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
     return bundle / "README.md"
 
 
-def _figures(report: Path, name: str, sha256: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Read a report that measured these weights under this name, and its rows by name."""
+def _figures(report: Path, name: str, sha256: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]], str]:
+    """Read a report that measured these weights: itself, its rows by name, and the name of theirs.
+
+    That is the bundle's, followed by its seed where several seeds were measured.
+    """
     try:
         figures = json.loads(_read(report / "report.json"))
         rows = {row["name"]: row for row in figures["rows"]}
@@ -133,6 +137,10 @@ def _figures(report: Path, name: str, sha256: str) -> tuple[dict[str, Any], dict
         raise ConfigError(
             f"'{report.name}' holds no report of this version", hint="run `casgan-dicom evaluate` again"
         ) from error
+    if figures["protocol"] is None:
+        raise ConfigError("the report holds no vessel scores", hint="run `casgan-dicom evaluate` on sim:SEED")
+    seeds = [row for row in rows if row.startswith(f"{name}-s") and measured[row] == sha256]
+    name = name if name in rows or not seeds else seeds[0]
     if name not in rows:
         raise ConfigError(f"the report has no row '{name}', only {', '.join(rows)}")
     if measured[name] != sha256:
@@ -140,7 +148,7 @@ def _figures(report: Path, name: str, sha256: str) -> tuple[dict[str, Any], dict
             f"the report's row '{name}' measured other weights, SHA-256 {measured[name]}, not {sha256}",
             hint="run `casgan-dicom evaluate` on this bundle",
         )
-    return figures, rows
+    return figures, rows, name
 
 
 def judge(row: dict[str, Any], rows: dict[str, dict[str, Any]]) -> list[tuple[bool, str]]:

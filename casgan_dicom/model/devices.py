@@ -33,3 +33,8 @@ def computes_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     supported: bool = torch.cpu._is_avx512_bf16_supported()
     return supported
+
+
+def use_threads(number: int) -> None:
+    """Compute with so many threads of the processor in this process."""
+    torch.set_num_threads(number)

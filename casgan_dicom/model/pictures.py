@@ -10,6 +10,11 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+WARNING = "SYNTHETIC OUTPUT, INVENTED BY NETWORKS - NOT FOR DIAGNOSIS"
+"""Stands in the head of every page."""
+PAGE_WIDTH = 420
+"""Least width of a page in px: the warning fits."""
+
 
 def save_grid(path: Path, columns: Sequence[Tensor], gap: int = 2) -> None:
     """Write a grid: one column per tensor (B, 1, H, W) in [-1, 1], one row per sample."""
@@ -24,20 +29,22 @@ def save_grid(path: Path, columns: Sequence[Tensor], gap: int = 2) -> None:
     Image.fromarray(np.rint((np.clip(grid, -1, 1) + 1) * 127.5).astype(np.uint8)).save(path)
 
 
-def save_page(path: Path, columns: Mapping[str, Sequence[npt.NDArray[np.float32]]], gap: int = 4) -> None:
-    """Write a page: one titled column per entry, one row per image; all (H, W) in [0, 1], equal sizes.
+def save_page(path: Path, rows: Mapping[str, Sequence[npt.NDArray[np.float32]]], gap: int = 4) -> None:
+    """Write a page: one titled row per entry, one column per image; all (H, W) in [0, 1], equal sizes.
 
-    The page says in its head that the pictures are simulated and synthetic.
+    The page says in its head that the pictures are simulated or synthetic.
     """
-    rows = max(len(images) for images in columns.values())
-    height, width = next(iter(columns.values()))[0].shape
-    head = 30
-    page = Image.new("L", (len(columns) * (width + gap), head + rows * (height + gap)), 255)
+    columns = max(len(images) for images in rows.values())
+    height, width = next(iter(rows.values()))[0].shape
+    head, title_height = 16, 14
+    step = title_height + height + gap
+    page = Image.new("L", (max(columns * (width + gap), PAGE_WIDTH), head + len(rows) * step), 255)
     draw = ImageDraw.Draw(page)
-    draw.text((2, 2), "SIMULATED INPUT, SYNTHETIC OUTPUT - NOT FOR DIAGNOSIS", fill=0)
-    for i, (title, images) in enumerate(columns.items()):
-        draw.text((i * (width + gap) + 2, head - 14), title, fill=0)
+    draw.text((2, 2), WARNING, fill=0)
+    for i, (title, images) in enumerate(rows.items()):
+        top = head + i * step
+        draw.text((2, top), title, fill=0)
         for j, image in enumerate(images):
             pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-            page.paste(Image.fromarray(pixels), (i * (width + gap), head + j * (height + gap)))
+            page.paste(Image.fromarray(pixels), (j * (width + gap), top + title_height))
     page.save(path)

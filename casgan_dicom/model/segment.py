@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -76,7 +76,7 @@ def train_unet(
 
 
 def train_segmentor(
-    settings: TrainSettings, sampler: CropSampler, device: torch.device, log: Callable[[str], None]
+    settings: TrainSettings, sampler: CropSampler, device: str, log: Callable[[str], None]
 ) -> UNet:
     """Train the segmentor of a run on its labelled frames; raises ConfigError where it has none."""
     s, draws = settings.segmentor, torch.Generator().manual_seed(settings.seed + 2)
@@ -94,6 +94,13 @@ def segmentor_file(path: str) -> Path:
     if path in (*ALIASES, *shipped_bundles()) or Path(path).is_dir():
         return bundle_folder(path) / "segmentor.safetensors"
     return Path(path)
+
+
+def save_unet(net: UNet, path: Path) -> None:
+    """Write the weights of `net` to a safetensors file, complete or not at all; `net` moves to the CPU."""
+    partial = path.with_suffix(".partial")
+    save_file(net.cpu().state_dict(), partial)
+    partial.replace(path)
 
 
 def load_unet(net: UNet, path: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from casgan_dicom.errors import CasganError, ConfigError
@@ -36,7 +36,7 @@ from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.pictures import save_grid
 from casgan_dicom.model.run_folder import CONFIG_NAME, check_run_folder, write_config
 from casgan_dicom.model.schedule import learning_rate_factor
-from casgan_dicom.model.segment import load_unet, segmentor_file, train_segmentor
+from casgan_dicom.model.segment import load_unet, save_unet, segmentor_file, train_segmentor
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.trackers import Tracker, make_trackers, missing_trackers
 from casgan_dicom.model.training_step import TrainingStep
@@ -219,13 +219,13 @@ class Trainer:
         source = own if own.is_file() else segmentor_file(s.path) if s.path else None
         self.world.wait()  # the first process may be about to write `own`
         if source is None:
-            net = train_segmentor(self.settings, self.sampler, self.device, self.log)
+            net = train_segmentor(self.settings, self.sampler, self.world.device, self.log)
         else:
             net = UNet(s.base)
             load_unet(net, source)
         self.world.wait()
         if not own.is_file() and self.world.main:
-            save_file(net.cpu().state_dict(), own)
+            save_unet(net, own)
         return net.to(self.device)
 
     def _loop(self) -> None:

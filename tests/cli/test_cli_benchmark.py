@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+SMOKE = Path(__file__).parents[2] / "casgan_dicom" / "model" / "benchmarks" / "smoke.toml"
 PLAN = """
 scale = "smoke"
 set = ["optim.steps={steps}", "optim.decay_steps=0", "optim.amp=false", "segmentor.steps=2", "data.runs=1"]
@@ -82,3 +83,33 @@ def test_a_run_that_fails_is_named_and_the_others_are_trained(tmp_path: Path) ->
     assert "Traceback" not in stderr
     assert (tmp_path / "out" / "runs" / "cyclegan-paper-s1" / "bundle" / "config.json").is_file()
     assert not (tmp_path / "out" / "report").exists()
+
+
+@pytest.mark.train
+def test_the_smoke_plan_ends_with_both_tables_and_starts_nothing_twice(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_bytes(SMOKE.read_bytes())
+
+    with started(tmp_path) as done:
+        stdout, stderr = done.communicate(timeout=400)
+
+    assert done.returncode == 0, stderr
+    report = tmp_path / "out" / "report"
+    assert f"report: {report}" in stdout
+    table = (report / "table.md").read_text()
+    for text in ("Table 1", "Table 2", "cyclegan-paper-s1", "mean of 2 seeds", "casgan-table2-8", "chance"):
+        assert text in table
+    assert {file.name for file in report.iterdir()} == {
+        "table.md",
+        "table.csv",
+        "report.json",
+        "pictures.png",
+    }
+    bundles = sorted((tmp_path / "out" / "runs").glob("*/bundle/model.safetensors"))
+    written = [bundle.stat().st_mtime_ns for bundle in bundles]
+    assert len(written) == 4
+
+    with started(tmp_path) as again:
+        again.communicate(timeout=400)
+
+    assert again.returncode == 0
+    assert [bundle.stat().st_mtime_ns for bundle in bundles] == written

@@ -8,6 +8,7 @@ import pytest
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.benchmark import plan_names, read_plan
+from casgan_dicom.model.evaluation.protocol import Protocol
 from casgan_dicom.model.methods.casgan import CasOptions
 
 PAPER = ["cyclegan", "unit", "munit", "cut", "attentiongan", "qs-attn", "stegogan"]
@@ -15,7 +16,7 @@ PAPER = ["cyclegan", "unit", "munit", "cut", "attentiongan", "qs-attn", "stegoga
 
 @pytest.mark.parametrize("name", ["desk", "paper"])
 def test_the_plan_has_every_method_and_every_row_of_both_tables(name: str) -> None:
-    runs = read_plan(name)
+    runs = read_plan(name).runs
     first = [run for run in runs if run.settings.seed == 1]
     assert [run.settings.method for run in first[:7]] == PAPER
     rows = [run.settings.own for run in first if run.settings.method == "casgan"]
@@ -24,7 +25,7 @@ def test_the_plan_has_every_method_and_every_row_of_both_tables(name: str) -> No
 
 
 def test_runs_at_desk_scale_see_the_same_number_of_the_same_images() -> None:
-    runs = read_plan("desk")
+    runs = read_plan("desk").runs
     seen = {
         (s.optim.steps, s.optim.batch, s.data, s.net.ngf, s.net.ndf) for s in (run.settings for run in runs)
     }
@@ -40,12 +41,12 @@ def test_runs_at_desk_scale_see_the_same_number_of_the_same_images() -> None:
 def test_every_shipped_plan_can_be_read() -> None:
     assert set(plan_names()) == {"desk", "paper", "smoke"}
     for name in plan_names():
-        names = [run.name for run in read_plan(name)]
+        names = [run.name for run in read_plan(name).runs]
         assert len(set(names)) == len(names)
 
 
 def test_overrides_change_every_run_over_the_plans_own() -> None:
-    assert {run.settings.optim.steps for run in read_plan("smoke", ("optim.steps=3",))} == {3}
+    assert {run.settings.optim.steps for run in read_plan("smoke", ("optim.steps=3",)).runs} == {3}
 
 
 def written(folder: Path, text: str) -> str:
@@ -53,9 +54,14 @@ def written(folder: Path, text: str) -> str:
     return str(folder / "own.toml")
 
 
+def test_a_plan_says_how_its_runs_are_measured() -> None:
+    assert read_plan("desk").protocol == Protocol()
+    assert (read_plan("smoke").protocol.runs, read_plan("smoke").protocol.cue) == (2, Protocol().cue)
+
+
 def test_a_plan_of_ones_own_is_a_file(tmp_path: Path) -> None:
     text = '[[runs]]\nmethods = ["cut", "unit"]\npresets = ["smoke"]\nseeds = [4, 5]\n'
-    names = [run.name for run in read_plan(written(tmp_path, text))]
+    names = [run.name for run in read_plan(written(tmp_path, text)).runs]
     assert names == ["cut-smoke-s4", "unit-smoke-s4", "cut-smoke-s5", "unit-smoke-s5"]
 
 
@@ -69,6 +75,8 @@ ENTRY = '[[runs]]\nmethods = ["cut"]\npresets = ["smoke"]\n'
         ("runs = 3 =", "is no TOML"),
         ("speed = 1", "unknown key 'speed'"),
         (ENTRY, "runs wants 'seeds'"),
+        ("[evaluation]\nrun = 3\n" + ENTRY, "unknown key 'evaluation.run' (known: runs, "),
+        ("[evaluation]\nruns = 3.5\n" + ENTRY, "evaluation.runs is 3.5, want int"),
         (
             '[[runs]]\nmethods = ["cut"]\npresets = ["smoke"]\nseeds = [1]\nwidth = 2',
             "unknown key 'runs.width'",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,19 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.normalisation import measure_levels
 from casgan_dicom.model.settings import DataSettings, NormalisationSettings
 from casgan_dicom.model.simulated_data import (
+    _LATER_PURPOSES,
     _PURPOSES,
+    MOST_SEED,
     SimulatedData,
     angiograms,
+    digest_with_simulator,
     pairs,
     seeds,
     simulated_domains,
     simulated_runs,
 )
 from casgan_dicom.model.simulator.background import BackgroundSource
+from casgan_dicom.model.simulator.cine import CineSettings, simulate_cine
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
 
 SMALL = DataSettings(runs=1, frames_per_run=2, frame_size=64, crop=64)
@@ -45,7 +50,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> SimulatedData:
 def test_seeds_of_two_purposes_or_two_base_seeds_never_meet() -> None:
     """Patients seen in training are not those that are measured on, whatever the number of runs."""
     stretches = []
-    for base, purpose in itertools.product((0, 1, 2, 3, 17), _PURPOSES):
+    for base, purpose in itertools.product((0, 1, 2, 17, MOST_SEED), (*_PURPOSES, *_LATER_PURPOSES)):
         own = seeds(SimulatedData(base, no_backgrounds, "", Path()), purpose, 1_000_000)
         assert len(own) == own[-1] - own[0] + 1 == 1_000_000
         stretches.append((own[0], own[-1]))
@@ -58,7 +63,30 @@ def test_more_runs_keep_the_first_ones() -> None:
     assert seeds(data, "y", 7)[:5] == seeds(data, "y", 5)
 
 
-@pytest.mark.parametrize(("seed", "runs"), [(-1, 1), (0, 1_000_001)])
+def test_seeds_of_earlier_versions_stay_what_they_were() -> None:
+    """Written down from the version before the reference sets: caches and trained bundles rest on them."""
+    first = {"x": 5_000_000, "y": 6_000_000, "evaluation": 7_000_000, "evaluation segmentor": 8_000_000}
+    for purpose in _PURPOSES:
+        start = (first | {"oracle": 9_000_000})[purpose]
+        assert seeds(SimulatedData(1, no_backgrounds, "", None), purpose, 2) == [start, start + 1]
+
+
+def test_names_of_the_cache_of_earlier_versions_stay_what_they_were(tmp_path: Path) -> None:
+    """Rendering again takes a user twenty minutes."""
+    cine = CineSettings(size=64, frames=60, cue=1.0)
+    folder = tmp_path / f"ct-{digest_with_simulator(repr(cine), 2, '0123')}"
+    folder.mkdir()
+    data = SimulatedData(1, ProceduralBackgrounds, "procedural", tmp_path / "own")
+    (run,) = simulated_runs(data, "x", SMALL)
+    (file,) = (tmp_path / "own").rglob("*.npz")
+    file.rename(folder / "5000000.npz")
+
+    (found,) = simulated_runs(SimulatedData(1, no_backgrounds, "ct", tmp_path, "0123"), "x", SMALL)
+
+    np.testing.assert_array_equal(found.plain, run.plain)
+
+
+@pytest.mark.parametrize(("seed", "runs"), [(-1, 1), (0, 1_000_001), (MOST_SEED + 1, 1)])
 def test_seeds_out_of_range_are_refused(seed: int, runs: int) -> None:
     with pytest.raises(ConfigError, match="want a seed"):
         seeds(SimulatedData(seed, no_backgrounds, "", Path()), "x", runs)
@@ -79,7 +107,7 @@ def missing_seeds(monkeypatch: pytest.MonkeyPatch, data: SimulatedData, settings
     """Seeds of domain X that the cache lacks; nothing is rendered."""
     asked: list[int] = []
 
-    def instead(_data: object, _folder: object, _cine: object, missing: list[int], _settings: object) -> None:
+    def instead(_data: object, _kind: object, _folder: object, missing: list[int]) -> None:
         asked.extend(missing)
         if missing:
             raise AskedError
@@ -150,6 +178,49 @@ def test_angiograms_and_pairs_are_the_two_forms_of_a_purpose(rendered: Simulated
     x, y = simulated_domains(rendered, SMALL, NORMALISATION)
     np.testing.assert_array_equal(pairs(rendered, "x", SMALL, NORMALISATION).frames, x.frames)
     np.testing.assert_array_equal(angiograms(rendered, "y", SMALL, NORMALISATION).frames, y.frames)
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_without_a_cache_the_same_runs_are_rendered_on_the_fly(tmp_path: Path, runs: int) -> None:
+    """One run is rendered in this process, three in others."""
+    settings = DataSettings(runs=runs, frames_per_run=1, frame_size=64, crop=64)
+    cached = SimulatedData(1, ProceduralBackgrounds, "procedural", tmp_path)
+    on_the_fly = SimulatedData(1, ProceduralBackgrounds, "procedural", None)
+
+    found = list(simulated_runs(on_the_fly, "x", settings))
+
+    assert len(found) == runs
+    list(simulated_runs(cached, "x", replace(settings, runs=1)))  # so that the rest is few enough for here
+    for one, other in zip(found, simulated_runs(cached, "x", settings), strict=True):
+        np.testing.assert_array_equal(one.contrast, other.contrast)
+        np.testing.assert_array_equal(one.vessel, other.vessel)
+        assert one.plain.dtype == np.float32
+
+
+def test_a_short_cine_is_consecutive_filled_and_has_its_motion(
+    rendered: SimulatedData, tmp_path: Path
+) -> None:
+    data = SimulatedData(1, ProceduralBackgrounds, "procedural", tmp_path)
+    settings = DataSettings(runs=1, frames_per_run=3, frame_size=64, crop=64)
+
+    (run,) = simulated_runs(data, "x", settings, consecutive=True)
+
+    cine = CineSettings(size=64, frames=60)
+    filled = simulate_cine(5_000_000, cine, ProceduralBackgrounds(), well_filled=60)
+    shown = np.rint(filled.display(filled.contrast) * 255) / 255
+    (first,) = (k for k in range(len(shown) - 2) if np.allclose(shown[k : k + 3], run.contrast, atol=1e-6))
+    assert np.diff(filled.indices[first : first + 3]).tolist() == [1, 1]
+    assert run.tracks is not None
+    np.testing.assert_allclose(run.tracks, filled.vessel_tracks()[first : first + 3])
+    spread = next(simulated_runs(rendered, "x", SMALL))
+    assert spread.tracks is None
+
+
+def test_consecutive_frames_never_meet_spread_ones_in_the_cache(tmp_path: Path) -> None:
+    data = SimulatedData(1, ProceduralBackgrounds, "procedural", tmp_path)
+    for consecutive in (False, True):
+        list(simulated_runs(data, "x", SMALL, consecutive=consecutive))
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_damaged_file_of_the_cache_is_rendered_again(tmp_path: Path) -> None:

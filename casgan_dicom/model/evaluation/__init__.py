@@ -1,0 +1,1 @@
+"""What trained generators draw, measured against simulated truth and against real frames."""

@@ -1,0 +1,269 @@
+"""Many bundles, one report: what every one of them draws on the same held-out frames.
+
+Real angiograms, which a distance between sets needs, are of other patients than those whose frames are
+translated; a second real set of yet other patients gives the floor.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.data import FULL, FrameSet
+from casgan_dicom.model.environment import source_revision
+from casgan_dicom.model.evaluation.judges import Judges, Log
+from casgan_dicom.model.evaluation.protocol import Protocol
+from casgan_dicom.model.evaluation.rows import Drawer, Drawn, Frames, drawers
+from casgan_dicom.model.evaluation.scores import (
+    Row,
+    mean_scores,
+    recall_margin,
+    score_cine,
+    score_run,
+)
+from casgan_dicom.model.evaluation.subjects import Subject
+from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.metrics.extractors import Extractor
+from casgan_dicom.model.metrics.flicker import FlickerScores
+from casgan_dicom.model.metrics.sets import SetScores, compare_sets
+from casgan_dicom.model.metrics.vessels import VesselScores
+from casgan_dicom.model.simulated_data import SimulatedData, SimulatedRun, simulated_runs
+
+PICTURES = 4
+"""Runs on the page of pictures."""
+ATTENTION_UP_TO = 3
+"""The page shows attention too where so few bundles are measured."""
+
+Features = npt.NDArray[np.float32]
+Pictures = Mapping[str, Sequence[Frames]]
+"""Title of a row of pictures → its pictures, each (H, W)."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured, and on what."""
+
+    rows: tuple[Row, ...]
+    """In the order: identity, chance, the bundles as they were given, oracle, truth."""
+    subjects: tuple[Subject, ...]
+    """The bundles."""
+    data: str
+    """Name of the backgrounds, or "folders"."""
+    frames: int
+    """Frames translated."""
+    protocol: Protocol | None
+    """How it was done; None for frames without truth."""
+    seed: int | None
+    """Base seed of the simulator; None for frames without truth."""
+    extractor: str
+    """Name of the extractor of the distances between sets; "none" where there are none."""
+    source_revision: str | None
+    """Git revision of this package; None outside a clone."""
+    pictures: Pictures = field(repr=False)
+    """For the page of pictures."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The frames that everything is measured on."""
+
+    runs: Sequence[SimulatedRun]
+    """Runs of a few frames, spread over the time that the tree is filled."""
+    cines: Sequence[SimulatedRun]
+    """The first of them as short cines."""
+    compare: Callable[[Sequence[Frames]], SetScores | None]
+    """Images of a row → their distances to real angiograms."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One row before it is compared with chance."""
+
+    name: str
+    patients: list[list[VesselScores]]
+    flicker: FlickerScores | None
+    sets: SetScores | None
+    shown: list[Drawn]
+    """What it shows of the runs on the page, one frame each."""
+
+
+def evaluate_bundles(
+    subjects: Sequence[Subject],
+    data: SimulatedData,
+    protocol: Protocol,
+    judges: Path,
+    *,
+    extractor: Extractor | None,
+    log: Log,
+) -> Report:
+    """Measure bundles on held-out simulated runs.
+
+    Parameters
+    ----------
+    subjects
+        From `find_subjects`.
+    data
+        Simulator and seed; the evaluation's runs and those of its judges are not those of training.
+    protocol
+        How much of everything.
+    judges
+        Folder that keeps the evaluation's own networks; trained where it lacks them.
+    extractor
+        For the distances between sets; None leaves them out.
+    log
+        Receives sentences about progress.
+
+    Raises
+    ------
+    ConfigError
+        Fewer than two runs, so that chance would be the truth.
+    WeightsError
+        A bundle is damaged.
+    """
+    if protocol.runs < 2 or protocol.cines == 1:
+        raise ConfigError(
+            f"{protocol.runs} runs and {protocol.cines} cines, want 2 or more of each, or no cines: "
+            "chance draws the tree of another one"
+        )
+    trained = Judges.train(data, protocol, judges, log)
+    held = _held(data, protocol, extractor)
+    measured = []
+    for name, drawer in drawers(subjects, trained):
+        log(f"measuring {name}")
+        measured.append(_measure(name, drawer, held))
+    return Report(
+        rows=_rows(measured),
+        subjects=tuple(subjects),
+        data=data.name,
+        frames=sum(len(run.plain) for run in held.runs),
+        protocol=protocol,
+        seed=data.seed,
+        extractor="none" if extractor is None else extractor.name,
+        source_revision=source_revision(),
+        pictures=_pictures({row.name: row.shown for row in measured}, subjects),
+    )
+
+
+def _rows(measured: Sequence[_Measured]) -> tuple[Row, ...]:
+    """Compare every row with chance."""
+    chance = next(row.patients for row in measured if row.name == "chance")
+    return tuple(
+        Row(
+            row.name,
+            mean_scores(VesselScores, itertools.chain(*row.patients)),
+            recall_margin(row.patients, chance),
+            row.flicker,
+            row.sets,
+        )
+        for row in measured
+    )
+
+
+def evaluate_frames(
+    subjects: Sequence[Subject],
+    x: Sequence[Frames],
+    y: Sequence[Frames],
+    *,
+    extractor: Extractor,
+    log: Log,
+) -> Report:
+    """Measure bundles on frames without truth: distances between sets only.
+
+    Parameters
+    ----------
+    subjects
+        From `find_subjects`.
+    x, y
+        Series without and with contrast, each (T, H, W) of display values in [0, 1].
+    extractor
+        For the distances.
+    log
+        Receives sentences about progress.
+    """
+    real = np.concatenate([extractor(series) for series in y])
+    rows, shown = [], {}
+    for name, generator in itertools.chain(
+        [("identity", None)], ((s.label, Generator.load(s.folder)) for s in subjects)
+    ):
+        log(f"measuring {name}")
+        made = [series if generator is None else generator(series).frames for series in x]
+        features = np.concatenate([extractor(series) for series in made])
+        rows.append(Row(name, sets=compare_sets(features, real, extractor.score_name)))
+        shown["input" if generator is None else name] = [s[len(s) // 2] for s in made[:PICTURES]]
+    return Report(
+        rows=tuple(rows),
+        subjects=tuple(subjects),
+        data="folders",
+        frames=sum(map(len, x)),
+        protocol=None,
+        seed=None,
+        extractor=extractor.name,
+        source_revision=source_revision(),
+        pictures=shown,
+    )
+
+
+def series_of(frames: FrameSet) -> list[Frames]:
+    """Cut a domain into its series, display values: levels are measured on a whole one, and differ."""
+    starts = np.flatnonzero(np.any(frames.levels[1:] != frames.levels[:-1], axis=1)) + 1
+    return [part.astype(np.float32) / np.float32(FULL) for part in np.split(frames.frames, starts)]
+
+
+def _held(data: SimulatedData, protocol: Protocol, extractor: Extractor | None) -> _Held:
+    settings = protocol.data(protocol.runs)
+    runs = list(simulated_runs(data, "evaluation", settings))
+    cines: list[SimulatedRun] = []
+    if protocol.cines:
+        few = protocol.data(min(protocol.cines, protocol.runs), protocol.cine_frames)
+        cines = list(simulated_runs(data, "evaluation", few, consecutive=True))
+    if extractor is None:
+        return _Held(runs, cines, lambda _images: None)
+    real, other = (
+        np.concatenate([extractor(run.contrast) for run in simulated_runs(data, purpose, settings)])
+        for purpose in ("reference", "second reference")
+    )
+
+    def compare(images: Sequence[Frames]) -> SetScores:
+        features = np.concatenate([extractor(frames) for frames in images])
+        return compare_sets(features, real, extractor.score_name, second_real=other)
+
+    return _Held(runs, cines, compare)
+
+
+def _measure(name: str, drawer: Drawer, held: _Held) -> _Measured:
+    drawn = [drawer(held.runs, i) for i in range(len(held.runs))]
+    cines = [score_cine(drawer(held.cines, i), cine) for i, cine in enumerate(held.cines)]
+    return _Measured(
+        name,
+        patients=[score_run(one, run) for one, run in zip(drawn, held.runs, strict=True)],
+        flicker=mean_scores(FlickerScores, cines) if cines else None,
+        sets=None if name == "oracle" else held.compare([one.frames for one in drawn]),  # it draws a mask
+        shown=[_one_frame(one) for one in drawn[:PICTURES]],
+    )
+
+
+def _one_frame(drawn: Drawn) -> Drawn:
+    t = len(drawn.frames) // 2
+    attention = None if drawn.attention is None else drawn.attention[t].copy()
+    return Drawn(drawn.frames[t].copy(), drawn.vessels[t].copy(), attention)  # not views: the rest may go
+
+
+def _pictures(shown: Mapping[str, Sequence[Drawn]], subjects: Sequence[Subject]) -> dict[str, list[Frames]]:
+    """Input, chance, the first run of every bundle's name, truth; attention where few are shown."""
+    first = {subject.name: subject.label for subject in reversed(subjects)}
+    named = {"input": "identity", "chance": "chance"} | {
+        subject.label: subject.label for subject in subjects if first[subject.name] == subject.label
+    }
+    pictures: dict[str, list[Frames]] = {}
+    for title, name in (named | {"truth": "truth"}).items():
+        pictures[title] = [one.frames for one in shown[name]]
+        attention = [one.attention for one in shown[name] if one.attention is not None]
+        if attention and len(first) <= ATTENTION_UP_TO:
+            pictures[f"attention of {title}"] = attention
+    return pictures

@@ -1,0 +1,105 @@
+"""The evaluation's own networks, trained once and kept: no generator was trained with them.
+
+Other patients, another seed, another width than the segmentor that a generator's loss looked through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save_file
+
+from casgan_dicom.model.data import CropSampler
+from casgan_dicom.model.evaluation.protocol import NORMALISATION, Protocol
+from casgan_dicom.model.networks.unet import UNet
+from casgan_dicom.model.normalisation import Levels, measure_levels, to_network
+from casgan_dicom.model.segment import load_unet, train_unet
+from casgan_dicom.model.settings import DataSettings
+from casgan_dicom.model.simulated_data import (
+    Purpose,
+    SimulatedData,
+    angiograms,
+    digest_with_simulator,
+    pairs,
+)
+
+Frames = npt.NDArray[np.float32]
+Masks = npt.NDArray[np.bool_]
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The evaluation's own networks."""
+
+    segmentor: UNet
+    """Finds vessels in every row's frames."""
+    oracle: UNet
+    """Guesses vessels from frames without contrast."""
+
+    @classmethod
+    def train(cls, data: SimulatedData, protocol: Protocol, folder: Path, log: Log) -> Judges:
+        """Train both, or load what an earlier evaluation of the same data and protocol left in `folder`."""
+        own = protocol.data(protocol.training_runs)
+        segmentor = _Lesson(
+            "evaluation segmentor", protocol.segmentor_base, protocol.steps, batch=4, whole=False
+        )
+        oracle = _Lesson("oracle", protocol.oracle_base, 2 * protocol.steps, batch=2, whole=True)
+        return cls(*(_judge(lesson, data, own, folder, log) for lesson in (segmentor, oracle)))
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """How one judge is trained."""
+
+    purpose: Purpose
+    """Whose frames it learns from."""
+    base: int
+    """Width of its U-Net."""
+    steps: int
+    """Training steps."""
+    batch: int
+    """Images per step."""
+    whole: bool
+    """Whole frames instead of crops."""
+
+
+def _judge(lesson: _Lesson, data: SimulatedData, own: DataSettings, folder: Path, log: Log) -> UNet:
+    """Train one judge, or load the file that an earlier evaluation of the same lesson left."""
+    torch.manual_seed(lesson.base)
+    net = UNet(lesson.base)
+    key = digest_with_simulator(data.seed, data.name, data.anatomy, own, lesson)
+    path = folder / f"{lesson.purpose.split()[-1]}-{key}.safetensors"
+    if path.is_file():
+        load_unet(net, path)
+        return net
+    frames = pairs if lesson.purpose == "oracle" else angiograms
+    labelled = frames(data, lesson.purpose, own, NORMALISATION)
+    sampler = CropSampler(labelled, labelled, own, NORMALISATION)
+    draws = torch.Generator().manual_seed(1)
+    train_unet(
+        net,
+        lambda: sampler.labelled(lesson.batch, draws, whole=lesson.whole),
+        steps=lesson.steps,
+        lr=1e-3,
+        log=lambda step, loss: log(f"{path.stem} step {step}: loss {loss:.3f}"),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")  # a file cut short would be taken for a judge
+    save_file(net.state_dict(), partial)
+    partial.replace(path)
+    return net
+
+
+@torch.inference_mode()
+def find_vessels(net: UNet, frames: Frames, levels: Levels | None = None) -> Masks:
+    """Vessel mask of display frames (T, H, W), H and W multiples of 16; levels default to the frames' own."""
+    levels = levels or measure_levels(frames, NORMALISATION)
+    x = torch.from_numpy(to_network(frames, levels, NORMALISATION)[:, None])
+    masks = [net.soft_mask(part)[:, 0] > 0.5 for part in torch.split(x, 4)]
+    return np.asarray(torch.cat(masks).numpy())

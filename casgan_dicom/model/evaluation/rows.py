@@ -1,0 +1,71 @@
+"""The rows of a table: who draws what on a run, read by the evaluation's segmentor.
+
+Rows that are not generators say what a score means:
+
+identity   the input itself: what the segmentor finds where nothing was drawn
+chance     the tree of the next patient, drawn on this one: a perfect look in a random place
+oracle     a small U-Net trained on pairs, its own mask: how much of the position a frame betrays
+truth      the real contrast twin: the best score this segmentor allows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from casgan_dicom.model.evaluation.judges import Judges, find_vessels
+from casgan_dicom.model.evaluation.subjects import Subject
+from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.networks.unet import UNet
+from casgan_dicom.model.simulated_data import SimulatedRun
+
+Frames = npt.NDArray[np.float32]
+Masks = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What one row shows for one run, (T, H, W)."""
+
+    frames: Frames
+    """Display values in [0, 1]."""
+    vessels: Masks
+    """Vessels found in them."""
+    attention: Frames | None = None
+    """Where a generator drew, in [0, 1]."""
+
+
+Drawer = Callable[[Sequence[SimulatedRun], int], Drawn]
+"""Runs and the index of one of them → what a row shows for it."""
+
+
+def drawers(subjects: Sequence[Subject], judges: Judges) -> Iterator[tuple[str, Drawer]]:
+    """Give every row's name and drawer, in the order of the table; one generator is loaded at a time."""
+    segmentor = judges.segmentor
+    yield "identity", lambda runs, i: _read(segmentor, runs[i].plain)
+    yield "chance", partial(_chance, segmentor)
+    for subject in subjects:
+        yield subject.label, partial(_translated, Generator.load(subject.folder), segmentor)
+    yield "oracle", lambda runs, i: Drawn(runs[i].plain, find_vessels(judges.oracle, runs[i].plain))
+    yield "truth", lambda runs, i: _read(segmentor, runs[i].contrast)
+
+
+def _chance(segmentor: UNet, runs: Sequence[SimulatedRun], i: int) -> Drawn:
+    run, other = runs[i], runs[(i + 1) % len(runs)]
+    count = min(len(run.plain), len(other.plain))
+    elsewhere = run.plain.copy()
+    elsewhere[:count] += other.contrast[:count] - other.plain[:count]
+    return _read(segmentor, np.clip(elsewhere, 0, 1))
+
+
+def _translated(generator: Generator, segmentor: UNet, runs: Sequence[SimulatedRun], i: int) -> Drawn:
+    made = generator(runs[i].plain)
+    return _read(segmentor, made.frames, made.attention)
+
+
+def _read(segmentor: UNet, frames: Frames, attention: Frames | None = None) -> Drawn:
+    return Drawn(frames, find_vessels(segmentor, frames), attention)

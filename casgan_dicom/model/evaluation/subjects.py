@@ -1,0 +1,156 @@
+"""What is measured: bundles and the runs they came from, each under a label of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.bundle import load_bundle
+from casgan_dicom.model.evaluation.paper import TABLE_1, Bits
+from casgan_dicom.model.methods.casgan import CasOptions
+from casgan_dicom.model.methods.registry import method_class, method_names
+from casgan_dicom.model.settings import DataSettings, TrainSettings
+from casgan_dicom.model.shelf import ALIASES, bundle_folder, shipped_bundles
+
+ALL_ON: Bits = (True, True, True)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A bundle to be measured."""
+
+    label: str
+    """Name of its row."""
+    name: str
+    """Name of the bundle: runs that differ in their seed only share it."""
+    folder: Path
+    """Of the bundle."""
+    method: str
+    """Name of the method."""
+    bits: Bits | None
+    """Switches DRL, VSGG, VSGL of CAS-GAN; None for another method."""
+    beyond_paper: bool
+    """Neither among the paper's eight methods nor a row of its ablation as we read it."""
+    parameters: int
+    """Of the deployed networks."""
+    steps: int
+    """Optimiser steps in training; StegoGAN's generators take two on the same gradients in each."""
+    images: int
+    """Crops and whole frames of each domain seen in training, the same one as often as it was drawn."""
+    cue: float
+    """Trace of empty arteries in what it was trained on."""
+    seed: int
+    """Of the training run."""
+    held_out: float
+    """Share of a folder's series or patients that training did not see (not of simulated data)."""
+    split_by: Literal["series", "patient"]
+    """What `held_out` counts."""
+    weights_sha256: str
+    """SHA-256 of model.safetensors."""
+
+
+def find_subjects(places: Sequence[str | Path]) -> list[Subject]:
+    """Find bundles, by name or folder, and those of run folders; in the given order.
+
+    Raises
+    ------
+    ConfigError
+        A run has no bundle yet, or two bundles have one name and one seed.
+    WeightsError
+        A bundle is unknown or damaged.
+    """
+    found = [_subject(_folder(place)) for place in places]
+    names = Counter(subject.name for subject in found)
+    labelled = [
+        replace(subject, label=f"{subject.name}-s{subject.seed}") if names[subject.name] > 1 else subject
+        for subject in found
+    ]
+    labels = Counter(subject.label for subject in labelled)
+    taken = next((s for s in labelled if labels[s.label] > 1 or s.label in RESERVED), None)
+    if taken is not None:
+        owner = "a row of every table" if labels[taken.label] == 1 else f"another bundle, seed {taken.seed}"
+        raise ConfigError(
+            f"bundle '{taken.name}' has the name of {owner}, and a row has one name",
+            hint="change `name` in one bundle's config.json",
+        )
+    return labelled
+
+
+RESERVED = ("identity", "chance", "oracle", "truth")
+"""Rows of every table that are no bundle."""
+
+
+def split_settings(subjects: Sequence[Subject], frame_size: int) -> TrainSettings:
+    """Settings that read, of folders, what none of the bundles saw in training.
+
+    Raises ConfigError when they kept different frames for it.
+    """
+    splits = {(s.held_out, s.split_by, s.seed if s.held_out else 0) for s in subjects}
+    if len(splits) > 1:
+        raise ConfigError(
+            "the bundles kept different frames for evaluation",
+            hint="evaluate those of one data.held_out, data.split_by and seed together",
+        )
+    held_out, split_by, seed = splits.pop()
+    data = DataSettings(frame_size=frame_size, held_out=held_out, split_by=split_by)
+    return TrainSettings(seed=seed, data=data)
+
+
+def paper_order(subject: Subject) -> tuple[int, int, str]:
+    """Sorts subjects as the paper's Table I does, then what is beyond it."""
+    names = method_names()
+    paper = list(TABLE_1)
+    if subject.beyond_paper:
+        return (1, names.index(subject.method), subject.label)
+    return (0, paper.index(subject.method), subject.label)
+
+
+def _folder(place: str | Path) -> Path:
+    if str(place) in (*ALIASES, *shipped_bundles()):
+        return bundle_folder(place)
+    inside = Path(place) / "bundle"
+    if (inside / "config.json").is_file():
+        return inside
+    if (Path(place) / "segmentor.safetensors").is_file() and not (
+        Path(place) / "model.safetensors"
+    ).is_file():
+        raise ConfigError(
+            f"run '{Path(place).name}' has no bundle yet", hint="a run writes it when its training ends"
+        )
+    return bundle_folder(place)
+
+
+def _subject(folder: Path) -> Subject:
+    loaded = load_bundle(folder)
+    info, settings = loaded.info, loaded.settings
+    own = settings.own
+    whole = min(settings.data.whole_steps, settings.optim.steps)
+    return Subject(
+        label=info.name,
+        name=info.name,
+        folder=folder,
+        method=info.method,
+        bits=(own.drl, own.vsgg, own.vsgl) if isinstance(own, CasOptions) else None,
+        beyond_paper=_beyond_paper(settings),
+        parameters=sum(p.numel() for p in loaded.generators.parameters()),
+        steps=settings.optim.steps,
+        images=(settings.optim.steps - whole) * settings.optim.batch + whole * settings.optim.accumulate,
+        cue=settings.data.cue,
+        seed=settings.seed,
+        held_out=settings.data.held_out,
+        split_by=settings.data.split_by,
+        weights_sha256=info.weights_sha256,
+    )
+
+
+def _beyond_paper(settings: TrainSettings) -> bool:
+    """Whether a run is not what the paper compares: another method, or terms and settings of our own."""
+    own = settings.own
+    ours = any(w for term, w in settings.weights.items() if term.startswith(("pair_", "sparsity")))
+    if isinstance(own, CasOptions):
+        ours = ours or own.reject_input or own.sem_temperature != 1
+    return settings.method not in TABLE_1 or method_class(settings.method).beyond_paper or ours
