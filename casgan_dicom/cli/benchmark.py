@@ -17,18 +17,21 @@ import click
 
 from casgan_dicom.cli.evaluate import choose_extractor, measure
 from casgan_dicom.cli.output import make_folder, say, show_error
-from casgan_dicom.cli.train import run_training
-from casgan_dicom.cli.training_data import load_domains, parse_data
+from casgan_dicom.cli.train import run_training, with_segmentor
+from casgan_dicom.cli.training_data import DataSpec, load_domains, parse_data
 from casgan_dicom.errors import CasganError, ConfigError
-from casgan_dicom.model.benchmark import PlannedRun, plan_names, read_plan
+from casgan_dicom.model.benchmark import Plan, PlannedRun, plan_names, read_plan
 from casgan_dicom.model.data import CropSampler
 from casgan_dicom.model.devices import choose_device, use_threads
 from casgan_dicom.model.distributed import World
 from casgan_dicom.model.evaluation.report import write_report
 from casgan_dicom.model.evaluation.subjects import find_subjects
-from casgan_dicom.model.run_folder import CONFIG_NAME
+from casgan_dicom.model.methods.registry import method_class
+from casgan_dicom.model.metrics.extractors import Extractor
+from casgan_dicom.model.run_folder import CONFIG_NAME, check_run_folder
 from casgan_dicom.model.segment import save_unet, train_segmentor
 from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.trainer import check_weights
 
 FAILED, STOPPED = 1, 75
 """Exit codes of a run's process: an error that it has told, and a signal after which it can go on."""
@@ -50,6 +53,11 @@ class Bench:
     def folder(self, run: PlannedRun) -> Path:
         """Run folder of a run."""
         return self.out / "runs" / run.name
+
+    @property
+    def segmentor(self) -> Path:
+        """The segmentor that is trained for all runs."""
+        return self.out / "segmentor.safetensors"
 
     def finished(self, run: PlannedRun) -> bool:
         """Whether a run has its bundle, which is written last."""
@@ -114,10 +122,16 @@ def benchmark(  # noqa: PLR0913 - one parameter per option is how click calls
     """
     plan, spec = read_plan(preset, overrides), parse_data(data)
     chosen = choose_extractor(extractor)
+    _check(plan, spec, chosen)
     bench = Bench(out.resolve(), data, choose_device(device), max(1, (os.cpu_count() or 1) // jobs))
     make_folder(bench.out)
-    segmentor = _shared_segmentor(bench, plan.runs[0])
-    runs = [replace(run, settings=_with_segmentor(run, segmentor)) for run in plan.runs]
+    runs = [replace(run, settings=_with_segmentor(run, bench, spec)) for run in plan.runs]
+    for run in runs:
+        if (
+            bench.folder(run) / CONFIG_NAME
+        ).is_file():  # of an earlier start: with these settings, or not at all
+            check_run_folder(bench.folder(run), run.settings, spec.description, resume=True)
+    _train_shared_segmentor(bench, plan.runs[0], runs[0])
     if failed := _train_all(runs, bench, jobs):
         raise ConfigError(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}")
     if left := [run.name for run in runs if not bench.finished(run)]:
@@ -129,18 +143,42 @@ def benchmark(  # noqa: PLR0913 - one parameter per option is how click calls
     click.echo(f"report: {bench.out / 'report'}")
 
 
-def _with_segmentor(run: PlannedRun, segmentor: Path) -> TrainSettings:
-    return replace(run.settings, segmentor=replace(run.settings.segmentor, path=str(segmentor)))
+def _check(plan: Plan, spec: DataSpec, extractor: Extractor | None) -> None:
+    """Refuse before hours of training what its end could not measure; raises ConfigError with every fault."""
+    faults: list[str] = []
+    for run in plan.runs:
+        check_weights(run.settings)
+    if len({run.settings.segmentor for run in plan.runs}) > 1:
+        faults.append("the runs differ in [segmentor], and all share one")
+    if spec.simulated is None:
+        paired = [run.name for run in plan.runs if method_class(run.settings.method).needs_pairs]
+        faults += [f"{name} learns from pairs, which only sim:SEED has" for name in paired]
+        if any(run.settings.data.held_out == 0 for run in plan.runs):
+            faults.append("data.held_out is 0: runs would be measured on the frames that they trained on")
+        if extractor is None:
+            faults.append(
+                "frames from folders have no known vessels, and without an extractor no score at all"
+            )
+    if faults:
+        hint = "--set data.held_out=0.2 keeps a fifth of the patients; a plan of your own leaves runs out"
+        raise ConfigError("; ".join(faults), hint=hint)
 
 
-def _shared_segmentor(bench: Bench, run: PlannedRun) -> Path:
-    """Train the segmentor that all runs share, or find that of an earlier start; returns its file."""
-    path = bench.out / "segmentor.safetensors"
-    if not path.is_file():
-        s, frames = run.settings, load_domains(parse_data(bench.data), run.settings)
-        sampler = CropSampler(frames.x, frames.y, s.data, s.normalisation, frames.labelled)
-        save_unet(train_segmentor(run.settings, sampler, bench.device, say), path)
-    return path
+def _with_segmentor(run: PlannedRun, bench: Bench, spec: DataSpec) -> TrainSettings:
+    """Settings of a run with the segmentor that all share: given, shipped, or the benchmark's own."""
+    settings = with_segmentor(run.settings, spec)
+    if settings.segmentor.path:
+        return settings
+    return replace(settings, segmentor=replace(settings.segmentor, path=str(bench.segmentor)))
+
+
+def _train_shared_segmentor(bench: Bench, planned: PlannedRun, run: PlannedRun) -> None:
+    """Train the segmentor that all runs share, unless it is given or was trained by an earlier start."""
+    if run.settings.segmentor.path != str(bench.segmentor) or bench.segmentor.is_file():
+        return
+    s, frames = planned.settings, load_domains(parse_data(bench.data), planned.settings)
+    sampler = CropSampler(frames.x, frames.y, s.data, s.normalisation, frames.labelled)
+    save_unet(train_segmentor(s, sampler, bench.device, say), bench.segmentor)
 
 
 def _train_all(runs: Sequence[PlannedRun], bench: Bench, jobs: int) -> list[str]:

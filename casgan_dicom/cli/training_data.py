@@ -137,7 +137,7 @@ def load_domains(spec: DataSpec, settings: TrainSettings) -> Domains:
     everything = _read_domains(spec, settings)
     if settings.data.held_out == 0:
         return everything
-    return split(everything, settings.data.held_out, settings.seed)[0]
+    return split(everything, settings.data.held_out, settings.data.split_seed)[0]
 
 
 def load_evaluation(spec: DataSpec, settings: TrainSettings) -> Domains:
@@ -151,7 +151,7 @@ def load_evaluation(spec: DataSpec, settings: TrainSettings) -> Domains:
     everything = _read_domains(spec, settings)
     if settings.data.held_out == 0:
         return everything
-    return split(everything, settings.data.held_out, settings.seed)[1]
+    return split(everything, settings.data.held_out, settings.data.split_seed)[1]
 
 
 def _read_domains(spec: DataSpec, settings: TrainSettings) -> Domains:

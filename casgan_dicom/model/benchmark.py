@@ -80,6 +80,9 @@ def read_plan(plan: str, overrides: tuple[str, ...] = ()) -> Plan:
     protocol, wrong = _protocol(table.get("evaluation", {}))
     faults += wrong
     common = (*table.get("set", ()), *overrides)
+    faults += [
+        f"'{one}': the plan says the seeds" for one in common if one.partition("=")[0].strip() == "seed"
+    ]
     planned: list[PlannedRun] = []
     for entry in table.get("runs", []):
         faults += [f"unknown key 'runs.{key}'" for key in entry.keys() - {"methods", "presets", "seeds"}]

@@ -143,7 +143,9 @@ def save_bundle(
         "settings": settings_to_dict(_without_paths(settings)),
         "sha256": {name: _sha256(folder / name) for name in WEIGHT_FILES},
     }
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    partial = folder / "config.partial"  # written last and whole: who finds it finds a complete bundle
+    partial.write_text(json.dumps(config, indent=2) + "\n")
+    partial.replace(folder / "config.json")
 
 
 def _without_paths(settings: TrainSettings) -> TrainSettings:

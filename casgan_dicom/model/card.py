@@ -18,10 +18,13 @@ from matplotlib.figure import Figure
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle import load_bundle
+from casgan_dicom.model.methods.registry import method_class
 
 COVER_LIMITS = (0.5, 2.0)
 """Drawn vessel cover over the truth's: within these the aim is met."""
 CURVES = ("cyc_img", "rec", "gan_y", "gan_sem", "pair_dice", "pair_attention", "mean_attention")
+
+SIMULATED_ONLY = "Trained on simulated X-ray cine only, never on real cine."
 
 _TEXT = """# {name}
 
@@ -32,10 +35,10 @@ diagnosis, planning or any clinical decision.**
 
 | | |
 |---|---|
-| Method | {method}: this project's reading of a paper that published equations, no layers and no code |
+| Method | {method}: {title} |
 | Recipe | {recipe} |
 | Data | {data} |
-| Networks | ngf {ngf}, {n_blocks} + {n_blocks} residual blocks, {size} x {size} px |
+| Networks | ngf {ngf}, net.n_blocks {n_blocks}, {size} x {size} px |
 | Deployed parameters | {parameters:,} |
 | Steps | {steps}, batch {batch}, crops of {crop} px, seed {seed} |
 | Cue | {cue} x the physical trace of empty arteries in the input |
@@ -63,7 +66,7 @@ What the figures say:
 
 ## Limits
 
-Trained on simulated X-ray cine only, never on real cine. Where a coronary runs is only weakly written in a
+{training} Where a coronary runs is only weakly written in a
 non-contrast frame, so the vessels drawn are plausible at best and must not be measured. The paper's own
 figures (XCAD) cannot be reproduced from this bundle.
 """
@@ -100,10 +103,12 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
     elif not (bundle / "curve.png").is_file():
         raise ConfigError(f"bundle '{bundle.name}' holds no curve.png", hint="pass the run folder with --run")
     (bundle / "pictures.png").write_bytes((report / "pictures.png").read_bytes())
-    settings = loaded.settings
+    settings, data = loaded.settings, loaded.info.data
     findings = judge(rows[name], rows)
     text = _TEXT.format(
         **{key: getattr(loaded.info, key) for key in ("name", "method", "recipe", "data", "size", "licence")},
+        title=method_class(loaded.info.method).title,
+        training=SIMULATED_ONLY if data.startswith("Simulated") else f"Trained on: {data}",
         verdict=_verdict(findings),
         ngf=settings.net.ngf,
         n_blocks=settings.net.n_blocks,
@@ -120,7 +125,7 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
         table=_read(report / "table.md"),
         findings="\n".join(f"* {'met' if met else '**missed**'}: {text}" for met, text in findings),
     )
-    (bundle / "README.md").write_text(text)
+    (bundle / "README.md").write_text(text, encoding="utf-8")
     return bundle / "README.md"
 
 
@@ -185,8 +190,11 @@ def _beyond_chance(row: dict[str, Any], chance: dict[str, Any]) -> tuple[bool, s
 def draw_curve(metrics: Path, picture: Path) -> None:
     """Draw the run's figures over its steps."""
     rows = list(csv.DictReader(_read(metrics).splitlines()))
+    written = list(rows[0]) if rows else []
+    names = [name for name in CURVES if name in written] or written[2:9]  # after step and lr_factor
+    if not names:
+        raise ConfigError(f"'{metrics.parent.name}': {metrics.name} holds no losses to draw")
     steps = [int(float(row["step"])) for row in rows]
-    names = [name for name in CURVES if name in rows[0]]
     figure = Figure(figsize=(8, 1.6 * len(names)), dpi=80, layout="constrained")
     for axis, name in zip(
         figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0], names, strict=True

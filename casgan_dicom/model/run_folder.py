@@ -38,7 +38,7 @@ def check_run_folder(out: Path, settings: TrainSettings, data: str, *, resume: b
         raise WeightsError(f"'{out.name}' holds no run to resume", hint="leave --resume out")
     found, found_data = _read_config(config)
     wanted = _as_json(settings)
-    differing = [key for key in wanted if found[key] != wanted[key]]
+    differing = [key for key in wanted if key not in found or found[key] != wanted[key]]
     if found_data is not None and found_data != data:
         differing.append("--data")
     if differing:
@@ -50,7 +50,9 @@ def check_run_folder(out: Path, settings: TrainSettings, data: str, *, resume: b
 
 def write_config(out: Path, settings: TrainSettings, data: str) -> None:
     """Write the settings and the sentence about the data."""
-    (out / CONFIG_NAME).write_text(json.dumps({**_as_json(settings), "data_source": data}, indent=2) + "\n")
+    partial = (out / CONFIG_NAME).with_suffix(".partial")
+    partial.write_text(json.dumps({**_as_json(settings), "data_source": data}, indent=2) + "\n")
+    partial.replace(out / CONFIG_NAME)
 
 
 def _read_config(config: Path) -> tuple[dict[str, Any], str | None]:

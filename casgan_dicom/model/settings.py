@@ -86,6 +86,8 @@ class DataSettings:
     """Share of a folder's series or patients that training never sees, kept for evaluation."""
     split_by: Literal["series", "patient"] = "patient"
     """What `held_out` counts, and what never stands on both sides."""
+    split_seed: int = 1
+    """Seed of which are held out; runs that are compared have the same, whatever their `seed`."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,8 @@ def load_settings(
     table = _read_preset(f"{method}-{preset}")
     if scale is not None:
         table = _merged(table, _read_preset(f"scale-{scale}"))
+        table["description"] = f"{table.get('description', '')}; scaled down to '{scale}'"
+        preset = f"{preset}-{scale}"
     table |= {"method": method, "preset": preset}
     for override in overrides:
         _set(table, override)
@@ -277,6 +281,7 @@ _AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(("segmentor.steps", "data.frame_size", "data.whole_steps", "data.cue"), 0),
     "checkpoint_minutes": 0,
     **dict.fromkeys(("optim.decay_steps", "optim.pool", "seed", "optim.lr", "optim.weight_decay"), 0),
+    "data.split_seed": 0,
     **dict.fromkeys(("optim.step_every", "optim.accumulate"), 1),
 }
 """Smallest value that means anything."""

@@ -42,6 +42,7 @@ from casgan_dicom.model.trackers import Tracker, make_trackers, missing_trackers
 from casgan_dicom.model.training_step import TrainingStep
 
 Log = Callable[[str], None]
+SEGMENTOR_NAME = "segmentor.safetensors"
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,18 @@ class Progress:
 
 
 def check_weights(settings: TrainSettings) -> None:
-    """Refuse weights of losses that would be ignored in silence; raises ConfigError with every fault."""
+    """Refuse weights of losses that would be ignored in silence, and networks that cannot be built.
+
+    Raises ConfigError with every fault. The networks are built without memory, so this takes no time.
+    """
     _refuse(_weight_faults(settings))
+    _check_networks(settings)
+
+
+def _check_networks(settings: TrainSettings) -> None:
+    with torch.device("meta"):
+        method_class(settings.method).build_generators(settings)
+        method_class(settings.method).build_discriminators(settings)
 
 
 def _weight_faults(settings: TrainSettings) -> list[str]:
@@ -128,29 +139,28 @@ class Trainer:
             Nothing to resume, a checkpoint of other settings, or a segmentor that does not fit.
         """
         _refuse(_weight_faults(self.settings) + self._frame_faults())
+        _check_networks(self.settings)
         if self.world.main:
             check_run_folder(self.out, self.settings, self.data, resume=resume)
             (self.out / "samples").mkdir(parents=True, exist_ok=True)
             write_config(self.out, self.settings, self.data)
             write_environment(self.out, str(self.device))
         try:
-            self._build()
+            self._build(resume=resume)
         except CasganError:
             if not resume and self.world.main:  # nothing was trained: the folder is free for another try
                 (self.out / CONFIG_NAME).unlink()
+                (self.out / SEGMENTOR_NAME).unlink(missing_ok=True)
             raise
         if resume:
             self._restore()
         self.log(f"training on {self.device} in {'bf16 autocast' if self._optimise.bf16 else 'float32'}")
         if self.world.main:
             self._trackers = make_trackers(self.out, self.settings)
-        try:
-            with self._signals():
-                self._loop()
-        finally:
-            for tracker in self._trackers:
-                tracker.close()
+        with self._signals():
+            self._loop()
         self._save()
+        self._track(lambda tracker: tracker.close())
         return Progress(self.step, self.settings.optim.steps, self.step >= self.settings.optim.steps)
 
     def log(self, sentence: str) -> None:
@@ -165,7 +175,7 @@ class Trainer:
     def export(self) -> Path:
         """Write ``bundle/`` from the trained (or, with `ema`, the averaged) weights; returns its folder."""
         weights = self.method.generators.state_dict() if self.average is None else self.average.state
-        segmentor = load_file(self.out / "segmentor.safetensors")
+        segmentor = load_file(self.out / SEGMENTOR_NAME)
         save_bundle(self.out / "bundle", self.settings, weights, segmentor, data=self.data)
         return self.out / "bundle"
 
@@ -193,10 +203,10 @@ class Trainer:
             )
         return faults
 
-    def _build(self) -> None:
+    def _build(self, *, resume: bool) -> None:
         s = self.settings
         torch.manual_seed(s.seed)
-        segmentor = self._segmentor()
+        segmentor = self._segmentor(resume=resume)
         self.method: Method = method_class(s.method)(s, segmentor)
         self.method.initialise(torch.Generator().manual_seed(s.seed))
         torch.manual_seed(s.seed + self.world.rank)  # same weights everywhere, noise of each process its own
@@ -209,23 +219,26 @@ class Trainer:
             for net in (*self.method.generators.values(), *self.method.discriminators.values()):
                 net.compile(dynamic=False)
 
-    def _segmentor(self) -> UNet:
-        """Load the segmentor of this run or the given one; otherwise train it.
+    def _segmentor(self, *, resume: bool) -> UNet:
+        """Load the segmentor of the run that is resumed or the given one; otherwise train it.
 
         Every run has one, even where no loss looks through it: a bundle carries it.
         """
         s = self.settings.segmentor
-        own = self.out / "segmentor.safetensors"
-        source = own if own.is_file() else segmentor_file(s.path) if s.path else None
-        self.world.wait()  # the first process may be about to write `own`
+        own = self.out / SEGMENTOR_NAME
+        kept = resume and own.is_file()
+        source = own if kept else segmentor_file(s.path) if s.path else None
         if source is None:
             net = train_segmentor(self.settings, self.sampler, self.world.device, self.log)
         else:
             net = UNet(s.base)
             load_unet(net, source)
         self.world.wait()
-        if not own.is_file() and self.world.main:
+        if self.world.main and not kept:
             save_unet(net, own)
+        self.world.wait()
+        if not self.world.main:  # trained by every process, but rounded as each device rounds
+            load_unet(net, own)
         return net.to(self.device)
 
     def _loop(self) -> None:
@@ -238,8 +251,7 @@ class Trainer:
                 continue
             if self.step % s.log_steps == 0:
                 row = self._history.write(self.step, learning_rate_factor(self.step - 1, s.optim))
-                for tracker in self._trackers:
-                    tracker.row(self.step, row)
+                self._track(lambda tracker, row=row: tracker.row(self.step, row))  # type: ignore[misc]
             if self.step % s.sample_steps == 0:
                 self.sample(self.out / "samples" / f"{self.step:07d}.png")
             if time.monotonic() - saved > 60 * s.checkpoint_minutes:
@@ -290,8 +302,16 @@ class Trainer:
         shown = 2 * attention - 1 if attention is not None else torch.zeros_like(y_g)
         truth = batch.twin if batch.twin is not None else batch.y
         save_grid(path, [batch.x, y_g, shown, truth])
-        for tracker in self._trackers:
-            tracker.picture(self.step, path)
+        self._track(lambda tracker: tracker.picture(self.step, path))
+
+    def _track(self, tell: Callable[[Tracker], None]) -> None:
+        """Tell every tracker; one that fails is said to, and no longer told: training goes on."""
+        for tracker in list(self._trackers):
+            try:
+                tell(tracker)
+            except Exception as error:
+                self._trackers.remove(tracker)
+                self.log(f"{type(tracker).__name__} left: {type(error).__name__}: {error}")
 
     def _save(self) -> None:
         if not self.world.main:
@@ -309,11 +329,13 @@ class Trainer:
 
     def _restore(self) -> None:
         if not (self.out / "checkpoint.pt").exists():
-            self._history.restore(0, {})
+            if self.world.main:
+                self._history.restore(0, {})
             return
         state = load_checkpoint(self.out / "checkpoint.pt")
         self.step = int(state["step"])
-        self._history.restore(self.step, state.get("history", {}))
+        if self.world.main:  # one file, one writer
+            self._history.restore(self.step, state.get("history", {}))
         self.method.load_state_dict(state["method"])
         self._optimise.load_state(state)
         if self.average is not None and state["average"] is not None:
@@ -321,6 +343,7 @@ class Trainer:
         restore_random_state(state["random"], self._draws, self._optimise.pool_draws)
         if not self.world.main:  # a checkpoint holds the first process's numbers; the others draw their own
             torch.manual_seed(self.settings.seed + self.world.rank + self.step)
+            self._optimise.pool_draws.manual_seed(self.settings.seed + 1 + self.world.rank + self.step)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

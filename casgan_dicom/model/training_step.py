@@ -176,8 +176,10 @@ class TrainingStep:
     def _check(self, figures: Mapping[str, float], parts: Sequence[Batch]) -> None:
         """Stop before a figure that is not finite reaches the weights, and keep the batch to look at."""
         broken = [name for name, value in figures.items() if not math.isfinite(value)]
-        if not broken:
+        if not self.world.any(bool(broken)):  # all processes stop, or none: the others would wait for ever
             return
+        if not broken:
+            raise ConfigError(f"step {self._number}: a loss of another process is not finite")
         crops = {
             f"{name}.{k}": crop.cpu().contiguous()
             for k, part in enumerate(parts)

@@ -71,15 +71,17 @@ def test_a_terminated_benchmark_goes_on_and_keeps_what_is_finished(tmp_path: Pat
 
 @pytest.mark.train
 def test_a_run_that_fails_is_named_and_the_others_are_trained(tmp_path: Path) -> None:
-    """A crop of 48 px is too small for the three scales of UNIT's discriminators."""
+    """Where its folder should be lies a file."""
     write_plan(tmp_path, '"unit", "cyclegan"', steps=2)
+    (tmp_path / "out" / "runs").mkdir(parents=True)
+    (tmp_path / "out" / "runs" / "unit-paper-s1").touch()
 
-    with started(tmp_path, "--set", "data.crop=48") as done:
+    with started(tmp_path) as done:
         _, stderr = done.communicate(timeout=180)
 
     assert done.returncode == 5, stderr
     assert "1 of 2 runs failed: unit-paper-s1" in stderr
-    assert "data.crop is 48" in stderr
+    assert "cannot be written" in stderr
     assert "Traceback" not in stderr
     assert (tmp_path / "out" / "runs" / "cyclegan-paper-s1" / "bundle" / "config.json").is_file()
     assert not (tmp_path / "out" / "report").exists()
@@ -96,7 +98,14 @@ def test_the_smoke_plan_ends_with_both_tables_and_starts_nothing_twice(tmp_path:
     report = tmp_path / "out" / "report"
     assert f"report: {report}" in stdout
     table = (report / "table.md").read_text()
-    for text in ("Table 1", "Table 2", "cyclegan-paper-s1", "mean of 2 seeds", "casgan-table2-8", "chance"):
+    for text in (
+        "Table 1",
+        "Table 2",
+        "cyclegan-paper-smoke-s1",
+        "mean of 2 seeds",
+        "casgan-table2-8-smoke",
+        "chance",
+    ):
         assert text in table
     assert {file.name for file in report.iterdir()} == {
         "table.md",
@@ -110,6 +119,26 @@ def test_the_smoke_plan_ends_with_both_tables_and_starts_nothing_twice(tmp_path:
 
     with started(tmp_path) as again:
         again.communicate(timeout=400)
+    with started(tmp_path, "--set", "optim.lr=1.0") as other:
+        _, refused = other.communicate(timeout=400)
 
     assert again.returncode == 0
     assert [bundle.stat().st_mtime_ns for bundle in bundles] == written
+    assert other.returncode == 5
+    assert "run 'cyclegan-paper-s1' was trained with other settings: optim" in refused
+
+
+def test_runs_that_would_be_measured_on_their_training_frames_are_refused_before_they_start(
+    tmp_path: Path,
+) -> None:
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+    write_plan(tmp_path, '"cyclegan", "oracle"', steps=2)
+
+    with started(tmp_path, "--data", f"{tmp_path / 'x'},{tmp_path / 'y'}", "--extractor", "none") as done:
+        _, stderr = done.communicate(timeout=120)
+
+    assert done.returncode == 5
+    for told in ("data.held_out is 0", "oracle-paper-s1 learns from pairs", "without an extractor no score"):
+        assert told in stderr
+    assert not (tmp_path / "out").exists()

@@ -73,6 +73,7 @@ ENTRY = '[[runs]]\nmethods = ["cut"]\npresets = ["smoke"]\n'
     [
         ("", "names no runs"),
         ("runs = 3 =", "is no TOML"),
+        ('set = ["seed=3"]\n' + ENTRY + "seeds = [1]", "'seed=3': the plan says the seeds"),
         ("speed = 1", "unknown key 'speed'"),
         (ENTRY, "runs wants 'seeds'"),
         ("[evaluation]\nrun = 3\n" + ENTRY, "unknown key 'evaluation.run' (known: runs, "),

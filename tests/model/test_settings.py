@@ -85,6 +85,10 @@ def test_a_scale_is_laid_over_a_preset_and_under_the_overrides() -> None:
     )
     assert (plain.net.ngf, scaled.net.ngf, scaled.net.ndf) == (64, 16, 5)
     assert scaled.weights == plain.weights
+    assert (scaled.preset, scaled.description) == (
+        "paper-desk",
+        f"{plain.description}; scaled down to 'desk'",
+    )
 
 
 def test_desk_paired_differs_from_desk_in_its_paired_terms_only() -> None:

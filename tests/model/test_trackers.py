@@ -78,6 +78,20 @@ def test_wandb_writes_an_offline_run_that_names_every_loss(
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*/files/media/images/*.png"))
 
 
+@pytest.mark.train
+def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise ConnectionError("no server")
+
+    monkeypatch.setattr(trackers.TensorBoard, "row", gone)
+    trained(tmp_path / "run", "tensorboard")
+    assert column(tmp_path / "run", "step") == [1, 2, 3]
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
+    assert "TensorBoard left: ConnectionError: no server" in (tmp_path / "run" / "log.txt").read_text()
+
+
 def test_a_tracker_that_is_not_installed_is_said_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -301,6 +301,34 @@ def test_a_segmentor_that_cannot_be_read_is_refused_and_the_folder_stays_free(
     assert not (tmp_path / "run" / "config.json").exists()
 
 
+def test_a_segmentor_that_a_failed_start_left_is_not_used_by_the_next(tmp_path: Path) -> None:
+    trained(tmp_path / "other", tiny_settings(seed=3))
+    (tmp_path / "run").mkdir()
+    shutil.copy(tmp_path / "other" / "segmentor.safetensors", tmp_path / "run")
+    trained(tmp_path / "run", tiny_settings(seed=4))
+    left, used = (load_file(tmp_path / name / "segmentor.safetensors") for name in ("other", "run"))
+    assert any(not torch.equal(value, used[key]) for key, value in left.items())
+
+
+def test_networks_that_cannot_be_built_are_refused_before_a_segmentor_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained_first(*_: object) -> None:
+        raise AssertionError("a segmentor was trained first")
+
+    monkeypatch.setattr("casgan_dicom.model.trainer.train_segmentor", trained_first)
+    with pytest.raises(ConfigError, match=r"data\.crop is 32"):
+        trained(tmp_path / "run", load_settings("unit", "smoke", ["data.crop=32"]))
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_with_another_method_is_refused_and_said(tmp_path: Path) -> None:
+    sampler = tiny_sampler(load_settings("cyclegan", "smoke"))
+    Trainer(load_settings("cyclegan", "smoke"), sampler, tmp_path).run()
+    with pytest.raises(WeightsError, match="other settings: method"):
+        Trainer(load_settings("casgan", "smoke"), sampler, tmp_path).run(resume=True)
+
+
 def test_a_segmentor_of_another_width_is_refused(tmp_path: Path) -> None:
     trained(tmp_path / "first", tiny_settings())
     path = tmp_path / "first" / "segmentor.safetensors"

@@ -41,7 +41,7 @@ def test_a_batch_in_two_parts_is_the_same_step_as_in_one(method: str, tmp_path: 
 
     figures, gradients = stepped(settings_of(method), halves, ALONE, tmp_path)
 
-    assert figures == pytest.approx(whole_figures, rel=1e-4, abs=1e-5)
+    assert figures == pytest.approx(whole_figures, rel=1e-3, abs=1e-4)
     close(gradients, whole)
 
 
@@ -62,7 +62,7 @@ def test_two_processes_take_the_step_that_one_takes_on_the_doubled_batch(method:
         close(load_file(tmp_path / f"gradients-{rank}.safetensors"), expected)
         found = load_file(tmp_path / f"figures-{rank}.safetensors")
         figures = {name: float(value) for name, value in found.items()}
-        assert figures == pytest.approx(expected_figures, rel=1e-4, abs=1e-5)
+        assert figures == pytest.approx(expected_figures, rel=1e-3, abs=1e-4)
 
 
 def test_a_share_of_a_batch_is_every_process_its_own_part() -> None:

@@ -40,18 +40,18 @@ def batch_of_four() -> Batch:
 def stepped(
     settings: TrainSettings, parts: Sequence[Batch], world: World, out: Path
 ) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Figures and gradients of the second of two steps.
+    """Figures of the second of two steps, and the gradients of the first.
 
-    Not the weights: a bias before an InstanceNorm has no gradient but rounding, and Adam makes steps of full
-    size of that.
+    Not the weights, nor later gradients: a bias before an InstanceNorm has no gradient but rounding, and Adam
+    makes steps of full size of that.
     """
     torch.manual_seed(5)
     method = method_class(settings.method)(settings, UNet(4))
     step = TrainingStep(method, settings, world, out)
     step(parts, 0, 1.0)
-    figures = step(parts, 1, 1.0)
     named = method.named_parameters()
-    return figures, {name: p.grad.contiguous() for name, p in named if p.grad is not None}
+    gradients = {name: p.grad.clone().contiguous() for name, p in named if p.grad is not None}
+    return step(parts, 1, 1.0), gradients
 
 
 def main() -> None:

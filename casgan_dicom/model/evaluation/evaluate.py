@@ -1,7 +1,7 @@
 """Many bundles, one report: what every one of them draws on the same held-out frames.
 
-Real angiograms, which a distance between sets needs, are of other patients than those whose frames are
-translated; a second real set of yet other patients gives the floor.
+The angiograms that a distance between sets needs are of other simulated patients than those whose frames are
+translated; a second set of yet other patients gives the floor. Frames from folders have halves of one set.
 """
 
 from __future__ import annotations

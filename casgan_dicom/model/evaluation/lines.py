@@ -57,8 +57,8 @@ def subject_lines(report: Report, subjects: Sequence[Subject]) -> list[Line]:
     lines: list[Line] = []
     for k, subject in enumerate(subjects):
         lines.append(line_of(rows[subject.label], subject))
-        same = [line for line in lines if line.subject is not None and line.subject.name == subject.name]
-        last = all(later.name != subject.name for later in subjects[k + 1 :])
+        same = [line for line in lines if line.subject is not None and line.subject.recipe == subject.recipe]
+        last = all(later.recipe != subject.recipe for later in subjects[k + 1 :])
         if last and len(same) > 1:
             lines.append(mean_of_seeds(same))
     return lines

@@ -5,7 +5,7 @@ Rows that are not generators say what a score means:
 identity   the input itself: what the segmentor finds where nothing was drawn
 chance     the tree of the next patient, drawn on this one: a perfect look in a random place
 oracle     a small U-Net trained on pairs, its own mask: how much of the position a frame betrays
-truth      the real contrast twin: the best score this segmentor allows
+truth      the simulated contrast twin: the best score this segmentor allows
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +15,7 @@ from casgan_dicom.model.bundle import load_bundle
 from casgan_dicom.model.evaluation.paper import TABLE_1, Bits
 from casgan_dicom.model.methods.casgan import CasOptions
 from casgan_dicom.model.methods.registry import method_class, method_names
-from casgan_dicom.model.settings import DataSettings, TrainSettings
+from casgan_dicom.model.settings import DataSettings, TrainSettings, settings_to_dict
 from casgan_dicom.model.shelf import ALIASES, bundle_folder, shipped_bundles
 
 ALL_ON: Bits = (True, True, True)
@@ -43,12 +45,18 @@ class Subject:
     """Crops and whole frames of each domain seen in training, the same one as often as it was drawn."""
     cue: float
     """Trace of empty arteries in what it was trained on."""
+    data: str
+    """One sentence about what it was trained on."""
+    recipe: str
+    """Digest of every setting but the seed, and of the data: runs that share it differ in their seed only."""
     seed: int
     """Of the training run."""
     held_out: float
     """Share of a folder's series or patients that training did not see (not of simulated data)."""
     split_by: Literal["series", "patient"]
     """What `held_out` counts."""
+    split_seed: int
+    """Seed of which were held out."""
     weights_sha256: str
     """SHA-256 of model.safetensors."""
 
@@ -89,15 +97,15 @@ def split_settings(subjects: Sequence[Subject], frame_size: int) -> TrainSetting
 
     Raises ConfigError when they kept different frames for it.
     """
-    splits = {(s.held_out, s.split_by, s.seed if s.held_out else 0) for s in subjects}
+    splits = {(s.held_out, s.split_by, s.split_seed if s.held_out else 1) for s in subjects}
     if len(splits) > 1:
         raise ConfigError(
             "the bundles kept different frames for evaluation",
-            hint="evaluate those of one data.held_out, data.split_by and seed together",
+            hint="evaluate those of one data.held_out, data.split_by and data.split_seed together",
         )
     held_out, split_by, seed = splits.pop()
-    data = DataSettings(frame_size=frame_size, held_out=held_out, split_by=split_by)
-    return TrainSettings(seed=seed, data=data)
+    data = DataSettings(frame_size=frame_size, held_out=held_out, split_by=split_by, split_seed=seed)
+    return TrainSettings(data=data)
 
 
 def paper_order(subject: Subject) -> tuple[int, int, str]:
@@ -140,11 +148,19 @@ def _subject(folder: Path) -> Subject:
         steps=settings.optim.steps,
         images=(settings.optim.steps - whole) * settings.optim.batch + whole * settings.optim.accumulate,
         cue=settings.data.cue,
+        data=info.data,
+        recipe=_recipe(settings, info.data),
         seed=settings.seed,
         held_out=settings.data.held_out,
         split_by=settings.data.split_by,
+        split_seed=settings.data.split_seed,
         weights_sha256=info.weights_sha256,
     )
+
+
+def _recipe(settings: TrainSettings, data: str) -> str:
+    unseeded = replace(settings, seed=0, segmentor=replace(settings.segmentor, path=""))
+    return hashlib.sha256(f"{json.dumps(settings_to_dict(unseeded))}{data}".encode()).hexdigest()[:16]
 
 
 def _beyond_paper(settings: TrainSettings) -> bool:

@@ -77,7 +77,7 @@ TRAINED = (
     Fact("parameters", lambda s: f"{s.parameters:,}"),
     Fact("steps", lambda s: f"{s.steps:,}"),
     Fact("images seen", lambda s: f"{s.images:,}"),
-    Fact("cue in training", lambda s: f"{s.cue:g}"),
+    Fact("cue in training", lambda s: f"{s.cue:g}" if s.data.startswith("Simulated") else "—"),
 )
 PAPER_1 = (
     Fact("paper: FID, XCAD", lambda s: "" if s.beyond_paper else f"{TABLE_1[s.method][0]:.2f}"),
@@ -147,9 +147,13 @@ def conditions(report: Report) -> str:
         steady = next((row.flicker.true_steadiness for row in report.rows if row.flicker), math.nan)
         if not math.isnan(steady):
             text += f" Steadiness: Dice of vessels in one frame and the next; true vessels have {steady:.3f}."
-        real, floor = "real angiograms of other runs", "two real sets"
+        if report.data == "ct":
+            text += " Every chest, here and in training, is a variant of one CT."
+        real, floor = "simulated angiograms of other runs", "two such sets of other runs"
     else:
         text = f"{report.frames} frames from folders. Their vessels are not known, so no vessel score exists."
+        if any(subject.held_out == 0 for subject in report.subjects):
+            text += " **Training kept no frames back: these may be frames that the bundles were trained on.**"
         real, floor = "real angiograms", "random halves of these"
     sets = next((row.sets for row in report.rows if row.sets is not None), None)
     if sets is None:
@@ -157,8 +161,9 @@ def conditions(report: Report) -> str:
     a, b = sets.n_floor
     return (
         f"{text}\n{sets.score_name} and MMD (extractor {report.extractor}) compare {sets.n_generated} images "
-        f"with {sets.n_real} {real}; the floor is the distance of {floor}, {a} and {b} frames. They grow as "
-        "sets get smaller, and do not see whether a vessel lies in its place.\n"
+        f"with {sets.n_real} {real}; the floor is the distance of {floor}, {a} and {b} frames. A Fréchet "
+        f"distance grows as sets get smaller: only the one at the floor's {a} images may be held against the "
+        "floor. None of them sees whether a vessel lies in its place.\n"
     )
 
 
@@ -169,14 +174,25 @@ def _section(title: str, report: Report, subjects: Sequence[Subject], paper: Seq
     lines += [line_of(rows[name]) for name in ("oracle", "truth") if name in rows]
     parts = [f"### {title}", ""]
     if paper:
-        parts += ["The paper's figures are of XCAD, another data set, and not comparable with ours.", ""]
+        parts += [
+            "The paper's figures (XCAD, an extractor that is not published) are not comparable.",
+            "",
+        ]
     sets = next((row.sets for row in report.rows if row.sets is not None), None)
     floor = []
     figures: list[Column] = []
     if sets is not None:
         figures = _set_columns(sets.score_name)
         floor = [
-            Line("floor: real and real", {f.key: getattr(sets, _floor_name(f.key)) for f in figures[:3]})
+            Line(
+                "floor: angiograms and angiograms",
+                {
+                    "sets.fd_at_floor": sets.floor_fd,
+                    "sets.mmd_poly_x10": sets.floor_mmd_poly_x10,
+                    "sets.mmd_rbf_x10": sets.floor_mmd_rbf_x10,
+                    "sets.n_generated": sets.n_floor[0],
+                },
+            )
         ]
     images = [line for line in lines if line.subject is not None or "sets.fd" in line.figures]
     parts += [_grid(images + floor, [*paper, *figures, *TRAINED]), ""]
@@ -188,14 +204,11 @@ def _section(title: str, report: Report, subjects: Sequence[Subject], paper: Seq
 def _set_columns(score_name: str) -> list[Column]:
     return [
         Column(score_name, "sets.fd", ".1f"),
+        Column(f"{score_name} at the floor's N", "sets.fd_at_floor", ".1f"),
         Column("MMD poly ×10", "sets.mmd_poly_x10"),
         Column("MMD rbf ×10", "sets.mmd_rbf_x10"),
         Column("N", "sets.n_generated", ".0f"),
     ]
-
-
-def _floor_name(key: str) -> str:
-    return f"floor_{key.removeprefix('sets.')}"
 
 
 def _grid(lines: Sequence[Line], columns: Sequence[Column | Fact]) -> str:

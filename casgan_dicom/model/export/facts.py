@@ -15,6 +15,18 @@ NOTICE = (
 """Carried by every export."""
 
 
+INPUT = (
+    "x: (N, 1, size, size) float32 in [-1, 1]. The two percentiles of the whole series become the values"
+    " low and high by a straight line; what lies beyond -1 or 1 is clipped."
+)
+"""What the networks take."""
+OUTPUTS = (
+    "With an output 'attention' A in [0, 1], 'drawn' is the context C and the synthetic image is"
+    " x * (1 - A) + C * A; without one, 'drawn' is the synthetic image. Values are those of x."
+)
+"""What the networks give, in the formats that have these two outputs."""
+
+
 def facts_of(bundle: Bundle) -> dict[str, str]:
     """Say in text, for metadata fields that hold nothing else, what a bundle is; with NOTICE."""
     info, norm = bundle.info, bundle.settings.normalisation
@@ -34,6 +46,8 @@ def facts_of(bundle: Bundle) -> dict[str, str]:
         "licence": info.licence,
         "weights_sha256": info.weights_sha256,
         "normalisation": json.dumps(levels),
+        "input": INPUT,
+        "outputs": OUTPUTS,
         "notice": NOTICE,
     }
 

@@ -35,6 +35,9 @@ def subject(
         seed=seed,
         held_out=0.0,
         split_by="patient",
+        split_seed=1,
+        data="Simulated coronary X-ray cine.",
+        recipe=name,
         weights_sha256=f"{seed:064x}",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,13 @@ def test_after_the_last_seed_of_a_recipe_comes_their_mean() -> None:
     lines = subject_lines(report(seeds[0], alone, seeds[1]), [seeds[0], seeds[1], alone])
     labels = ["cut-paper-s1", "cut-paper-s2", "cut-paper, mean of 2 seeds", "unit-paper"]
     assert [line.label for line in lines] == labels
+
+
+def test_runs_of_one_name_that_differ_in_more_than_their_seed_have_no_mean() -> None:
+    first, second = (subject("cut-paper", "cut", seed=s, label=f"cut-paper-s{s}") for s in (1, 2))
+    other = replace(second, recipe="longer")
+    lines = subject_lines(report(first, other), [first, other])
+    assert [line.label for line in lines] == ["cut-paper-s1", "cut-paper-s2"]
 
 
 def test_the_spread_over_seeds_is_their_standard_deviation() -> None:

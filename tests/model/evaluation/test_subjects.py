@@ -111,10 +111,18 @@ def test_the_order_is_that_of_the_papers_table() -> None:
 
 
 def test_frames_kept_from_training_are_read_with_the_runs_own_split(tmp_path: Path) -> None:
-    overrides = ["data.held_out=0.25", "data.split_by='series'", "seed=9"]
+    overrides = ["data.held_out=0.25", "data.split_by='series'", "data.split_seed=9"]
     (found,) = find_subjects([write_bundle(tmp_path / "bundle", overrides)])
     settings = split_settings([found], 128)
-    assert (settings.data.held_out, settings.data.split_by, settings.seed) == (0.25, "series", 9)
+    assert (settings.data.held_out, settings.data.split_by, settings.data.split_seed) == (0.25, "series", 9)
     assert settings.data.frame_size == 128
     with pytest.raises(ConfigError, match="kept different frames"):
         split_settings([found, subject("a", "cut")], 128)
+
+
+def test_runs_that_differ_in_their_seed_only_share_a_recipe(tmp_path: Path) -> None:
+    made = {"one": ["seed=1"], "two": ["seed=2"], "longer": ["seed=2", "optim.steps=9"]}
+    for name, overrides in made.items():
+        write_bundle(tmp_path / name, overrides)
+    recipe = {name: find_subjects([tmp_path / name])[0].recipe for name in made}
+    assert recipe["one"] == recipe["two"] != recipe["longer"]

@@ -38,7 +38,7 @@ def test_table_1_has_the_papers_order_and_its_figures_beside() -> None:
     text = markdown(report(FASTCUT, PLAIN, CASGAN, CYCLEGAN), "1")
     sets, vessels = grids(text)
     bundles = ["cyclegan-paper", "casgan-table2-8", "fastcut-paper (beyond the paper)"]
-    assert list(sets) == ["identity", "chance", *bundles, "truth", "floor: real and real"]
+    assert list(sets) == ["identity", "chance", *bundles, "truth", "floor: angiograms and angiograms"]
     assert list(vessels) == ["identity", "chance", *bundles, "oracle", "truth"]
     figures = {
         name: (cells["paper: FID, XCAD"], cells["paper: MMD ×10, XCAD"]) for name, cells in sets.items()
@@ -87,7 +87,9 @@ def test_facts_of_a_run_stand_beside_its_distances() -> None:
     cells = sets["cyclegan-paper"]
     assert (cells["parameters"], cells["steps"], cells["images seen"]) == ("1,234", "2,000", "4,000")
     assert (cells["cue in training"], cells["N"]) == ("0.5", "120")
-    assert sets["floor: real and real"]["FD-EffLite0"] == "40.0"
+    floor = sets["floor: angiograms and angiograms"]
+    assert (floor["FD-EffLite0"], floor["FD-EffLite0 at the floor's N"]) == ("—", "40.0")
+    assert "FD-EffLite0 at the floor's N" in cells
     assert sets["identity"]["parameters"] == ""
 
 
@@ -121,6 +123,6 @@ def test_frames_without_truth_have_one_table_and_are_said_to_have_no_vessel_scor
     )
     text = markdown(without)
     (sets,) = grids(text)
-    assert list(sets) == ["identity", "cyclegan-paper", "floor: real and real"]
+    assert list(sets) == ["identity", "cyclegan-paper", "floor: angiograms and angiograms"]
     assert "no vessel score exists" in text
     assert "random halves" in text
