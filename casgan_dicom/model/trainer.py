@@ -157,10 +157,12 @@ class Trainer:
         self.log(f"training on {self.device} in {'bf16 autocast' if self._optimise.bf16 else 'float32'}")
         if self.world.main:
             self._trackers = make_trackers(self.out, self.settings)
-        with self._signals():
-            self._loop()
-        self._save()
-        self._track(lambda tracker: tracker.close())
+        try:
+            with self._signals():
+                self._loop()
+            self._save()
+        finally:
+            self._track(lambda tracker: tracker.close())
         return Progress(self.step, self.settings.optim.steps, self.step >= self.settings.optim.steps)
 
     def log(self, sentence: str) -> None:

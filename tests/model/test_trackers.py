@@ -79,6 +79,26 @@ def test_wandb_writes_an_offline_run_that_names_every_loss(
 
 
 @pytest.mark.train
+def test_a_run_that_ends_in_an_error_still_closes_its_trackers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows would otherwise stay in memory: TensorBoard writes them out every two minutes."""
+    closed: list[str] = []
+    close = trackers.TensorBoard.close
+
+    def watched(self: trackers.TensorBoard) -> None:
+        close(self)
+        closed.append("TensorBoard")
+
+    monkeypatch.setattr(trackers.TensorBoard, "close", watched)
+    optim = {"steps": 50, "decay_steps": 0, "lr": 1e30}
+    settings = tiny_settings({"optim": optim}, trackers=["tensorboard"])
+    with pytest.raises(ConfigError, match="not finite"):
+        Trainer(settings, tiny_sampler(settings), tmp_path / "run").run()
+    assert closed == ["TensorBoard"]
+
+
+@pytest.mark.train
 def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
