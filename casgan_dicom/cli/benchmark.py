@@ -6,12 +6,10 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -31,6 +29,8 @@ from casgan_dicom.model.metrics.extractors import Extractor
 from casgan_dicom.model.run_folder import CONFIG_NAME, check_run_folder
 from casgan_dicom.model.segment import save_unet, train_segmentor
 from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.shelf import SEGMENTOR_NAME
+from casgan_dicom.model.signals import on_stop_signal
 from casgan_dicom.model.trainer import check_weights
 
 FAILED, STOPPED = 1, 75
@@ -43,8 +43,8 @@ class Bench:
 
     out: Path
     """Folder of the benchmark."""
-    data: str
-    """SPEC of the training data."""
+    data: DataSpec
+    """The training data."""
     device: str
     """Where they train."""
     threads: int
@@ -57,7 +57,11 @@ class Bench:
     @property
     def segmentor(self) -> Path:
         """The segmentor that is trained for all runs."""
-        return self.out / "segmentor.safetensors"
+        return self.out / SEGMENTOR_NAME
+
+    def begun(self, run: PlannedRun) -> bool:
+        """Whether a run has been started before."""
+        return (self.folder(run) / CONFIG_NAME).is_file()
 
     def finished(self, run: PlannedRun) -> bool:
         """Whether a run has its bundle, which is written last."""
@@ -123,15 +127,17 @@ def benchmark(  # noqa: PLR0913 - one parameter per option is how click calls
     plan, spec = read_plan(preset, overrides), parse_data(data)
     chosen = choose_extractor(extractor)
     _check(plan, spec, chosen)
-    bench = Bench(out.resolve(), data, choose_device(device), max(1, (os.cpu_count() or 1) // jobs))
+    bench = Bench(out.resolve(), spec, choose_device(device), max(1, (os.cpu_count() or 1) // jobs))
     make_folder(bench.out)
-    runs = [replace(run, settings=_with_segmentor(run, bench, spec)) for run in plan.runs]
-    for run in runs:
-        if (
-            bench.folder(run) / CONFIG_NAME
-        ).is_file():  # of an earlier start: with these settings, or not at all
-            check_run_folder(bench.folder(run), run.settings, spec.description, resume=True)
-    _train_shared_segmentor(bench, plan.runs[0], runs[0])
+    planned = with_segmentor(
+        plan.runs[0].settings, spec
+    )  # all runs share one: given, shipped or trained here
+    segmentor = replace(planned.segmentor, path=planned.segmentor.path or str(bench.segmentor))
+    runs = [replace(run, settings=replace(run.settings, segmentor=segmentor)) for run in plan.runs]
+    for run in filter(bench.begun, runs):  # by an earlier start: with the same settings, or not at all
+        check_run_folder(bench.folder(run), run.settings, spec.description, resume=True)
+    if not planned.segmentor.path:
+        _train_shared_segmentor(planned, bench)
     if failed := _train_all(runs, bench, jobs):
         raise ConfigError(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}")
     if left := [run.name for run in runs if not bench.finished(run)]:
@@ -164,21 +170,13 @@ def _check(plan: Plan, spec: DataSpec, extractor: Extractor | None) -> None:
         raise ConfigError("; ".join(faults), hint=hint)
 
 
-def _with_segmentor(run: PlannedRun, bench: Bench, spec: DataSpec) -> TrainSettings:
-    """Settings of a run with the segmentor that all share: given, shipped, or the benchmark's own."""
-    settings = with_segmentor(run.settings, spec)
-    if settings.segmentor.path:
-        return settings
-    return replace(settings, segmentor=replace(settings.segmentor, path=str(bench.segmentor)))
-
-
-def _train_shared_segmentor(bench: Bench, planned: PlannedRun, run: PlannedRun) -> None:
-    """Train the segmentor that all runs share, unless it is given or was trained by an earlier start."""
-    if run.settings.segmentor.path != str(bench.segmentor) or bench.segmentor.is_file():
+def _train_shared_segmentor(planned: TrainSettings, bench: Bench) -> None:
+    """Train the segmentor of all runs, unless an earlier start did."""
+    if bench.segmentor.is_file():
         return
-    s, frames = planned.settings, load_domains(parse_data(bench.data), planned.settings)
-    sampler = CropSampler(frames.x, frames.y, s.data, s.normalisation, frames.labelled)
-    save_unet(train_segmentor(s, sampler, bench.device, say), bench.segmentor)
+    frames = load_domains(bench.data, planned)
+    sampler = CropSampler(frames.x, frames.y, planned.data, planned.normalisation, frames.labelled)
+    save_unet(train_segmentor(planned, sampler, bench.device, say), bench.segmentor)
 
 
 def _train_all(runs: Sequence[PlannedRun], bench: Bench, jobs: int) -> list[str]:
@@ -186,9 +184,15 @@ def _train_all(runs: Sequence[PlannedRun], bench: Bench, jobs: int) -> list[str]
     waiting = [run for run in runs if not bench.finished(run)]
     running: dict[str, SpawnProcess] = {}
     failed: list[str] = []
-    with _signals_passed_on(running) as stop:
-        while running or (waiting and not stop):
-            while waiting and not stop and len(running) < jobs:
+
+    def stop() -> None:
+        waiting.clear()
+        for process in list(running.values()):
+            process.terminate()
+
+    with on_stop_signal(stop):
+        while running or waiting:
+            while waiting and len(running) < jobs:
                 run = waiting.pop(0)
                 say(f"{run.name}: {len(waiting)} more are waiting")
                 process = multiprocessing.get_context("spawn").Process(target=_train_one, args=(run, bench))
@@ -203,31 +207,12 @@ def _train_all(runs: Sequence[PlannedRun], bench: Bench, jobs: int) -> list[str]
     return failed
 
 
-@contextmanager
-def _signals_passed_on(running: dict[str, SpawnProcess]) -> Iterator[list[int]]:
-    """Tell the runs of SIGINT and SIGTERM; yields the signals that came."""
-    came: list[int] = []
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-        for process in list(running.values()):
-            process.terminate()
-
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _train_one(run: PlannedRun, bench: Bench) -> None:
     """Train one run in a process of its own, which ends with an exit code that says how it went."""
     use_threads(bench.threads)
-    folder, data = bench.folder(run), parse_data(bench.data)
-    resume = (folder / CONFIG_NAME).is_file()
+    folder, world = bench.folder(run), World(device=bench.device)
     try:
-        finished = run_training(run.settings, data, folder, world=World(device=bench.device), resume=resume)
+        finished = run_training(run.settings, bench.data, folder, world=world, resume=bench.begun(run))
     except CasganError as error:
         show_error(error)
         raise SystemExit(FAILED) from error

@@ -28,7 +28,8 @@ from typing import Any
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.evaluation.protocol import Protocol
-from casgan_dicom.model.settings import TrainSettings, load_settings
+from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.settings import TrainSettings
 
 KEYS = {"description", "scale", "set", "evaluation", "runs"}
 """Keys of a plan."""

@@ -12,7 +12,6 @@ Nothing in it is executed: weights are safetensors, settings are JSON.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,11 +25,18 @@ from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import TrainSettings, settings_from_dict, settings_to_dict
-from casgan_dicom.model.shelf import SCHEMA, SIZE_STEP, bundle_folder, read_config
+from casgan_dicom.model.shelf import (
+    SCHEMA,
+    SEGMENTOR_NAME,
+    SIZE_STEP,
+    bundle_folder,
+    file_sha256,
+    read_config,
+)
 
 DEFAULT_SIZE = 256
 """Rows and columns that the networks see when training kept the size of a folder's frames."""
-WEIGHT_FILES = ("model.safetensors", "segmentor.safetensors")
+WEIGHT_FILES = ("model.safetensors", SEGMENTOR_NAME)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def load_bundle(bundle: str | Path) -> Bundle:
     config = read_config(folder)
     for name in WEIGHT_FILES:
         wanted = config["sha256"].get(name)
-        found = _sha256(folder / name) if (folder / name).is_file() else None
+        found = file_sha256(folder / name) if (folder / name).is_file() else None
         if found != wanted or wanted is None:
             raise WeightsError(
                 f"bundle '{folder.name}': {name} has SHA-256 {found or '(no file)'}, "
@@ -90,7 +96,7 @@ def load_bundle(bundle: str | Path) -> Bundle:
     deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in method.deployed})
     segmentor = UNet(settings.segmentor.base)
     _fill(deployed, folder / "model.safetensors")
-    _fill(segmentor, folder / "segmentor.safetensors")
+    _fill(segmentor, folder / SEGMENTOR_NAME)
     info = BundleInfo(
         **{key: config[key] for key in ("name", "method", "version", "data", "licence", "size")},
         recipe=settings.description,
@@ -141,7 +147,7 @@ def save_bundle(
         "data": data,
         "licence": "Apache-2.0",
         "settings": settings_to_dict(_without_paths(settings)),
-        "sha256": {name: _sha256(folder / name) for name in WEIGHT_FILES},
+        "sha256": {name: file_sha256(folder / name) for name in WEIGHT_FILES},
     }
     partial = folder / "config.partial"  # written last and whole: who finds it finds a complete bundle
     partial.write_text(json.dumps(config, indent=2) + "\n")
@@ -160,8 +166,3 @@ def _fill(net: nn.Module, path: Path) -> None:
         raise WeightsError(
             f"bundle '{path.parent.name}': {path.name} does not fit its config.json: {error}"
         ) from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

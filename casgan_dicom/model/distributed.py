@@ -40,10 +40,7 @@ class World:
         if self.size == 1:
             return
         trained = [p for p in parameters if p.requires_grad]
-        for p in trained:
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-        flat = torch.cat([p.grad.flatten() for p in trained if p.grad is not None])
+        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in trained])
         distributed.all_reduce(flat)
         flat /= self.size
         start = 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -18,7 +20,7 @@ def write_environment(out: Path, device: str) -> None:
     """Write ``environment.json`` into the run folder `out`."""
     facts = {
         "python": platform.python_version(),
-        **{name: _version(name) for name in PACKAGES},
+        **package_versions(PACKAGES),
         "source_revision": source_revision(),
         "device": device,
         "device_name": _device_name(device),
@@ -48,8 +50,10 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def package_versions(packages: Sequence[str]) -> dict[str, str | None]:
+    """Installed version of each package, None for one that is not there."""
+    found: dict[str, str | None] = dict.fromkeys(packages)
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

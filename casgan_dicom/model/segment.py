@@ -21,7 +21,7 @@ from casgan_dicom.model.devices import computes_bf16
 from casgan_dicom.model.losses import soft_dice_loss
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.shelf import ALIASES, bundle_folder, shipped_bundles
+from casgan_dicom.model.shelf import ALIASES, SEGMENTOR_NAME, bundle_folder, shipped_bundles
 
 Labelled = tuple[Tensor, Tensor]
 """Images in network values and masks, both (B, 1, H, W)."""
@@ -92,7 +92,7 @@ def train_segmentor(
 def segmentor_file(path: str) -> Path:
     """File that ``segmentor.path`` means: a safetensors file, or that of a bundle, by its name or folder."""
     if path in (*ALIASES, *shipped_bundles()) or Path(path).is_dir():
-        return bundle_folder(path) / "segmentor.safetensors"
+        return bundle_folder(path) / SEGMENTOR_NAME
     return Path(path)
 
 

@@ -1,24 +1,22 @@
-"""What a training run is made of: frozen dataclasses, filled from a TOML preset and ``--set key=value``.
+"""What a training run is made of: frozen dataclasses, filled from nested tables and checked.
 
-The field names are the TOML keys, so a preset reads like this file. An unknown key is an error that
-names the nearest known one.
+The field names are the keys of a preset's TOML, so a preset reads like this file. An unknown key is an error
+that names the nearest known one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources.abc import Traversable
 from typing import Any, Literal
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.losses import GanKind
 from casgan_dicom.model.methods.base import Options
-from casgan_dicom.model.methods.registry import method_class, method_names, preset_folders
+from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.init import InitKind
 from casgan_dicom.model.networks.resnet import Upsampling
 
@@ -175,77 +173,6 @@ class TrainSettings:
     """What the method has for itself; its table is named by the method: [cas], [nce] …"""
 
 
-def presets() -> list[tuple[str, str]]:
-    """(method, preset) of every preset, by the order of the methods, then sorted."""
-    found = {name: folder for folder in preset_folders() for name in _toml_names(folder)}
-    # The longest name that fits: "qs-attn-desk" is no preset "attn-desk" of a method "qs".
-    methods = sorted(method_names(), key=len, reverse=True)
-    pairs = [(m, n.removeprefix(f"{m}-")) for n in found for m in methods if n.startswith(f"{m}-")]
-    longest = {f"{m}-{p}": (m, p) for m, p in reversed(pairs)}
-    order = method_names()
-    return sorted(longest.values(), key=lambda pair: (order.index(pair[0]), pair[1]))
-
-
-def load_settings(
-    method: str, preset: str, overrides: Sequence[str] = (), *, scale: str | None = None
-) -> TrainSettings:
-    """Read the preset ``METHOD-PRESET`` and apply ``key=value`` overrides (dotted keys, TOML values).
-
-    A preset may extend others, ``extends = ["cyclegan-paper", "scale-desk"]``: the later one wins, its own
-    keys win over all. `scale` lays one more over the preset, ``scale-SCALE``.
-
-    Raises
-    ------
-    ConfigError
-        No such method or preset; an override that is no ``key=value``; every unknown key and wrong value at
-        once.
-    """
-    method_class(method)
-    if (method, preset) not in presets():
-        known = [name for owner, name in presets() if owner == method]
-        raise ConfigError(
-            f"no preset '{preset}' for method '{method}'", hint=f"known presets: {', '.join(known)}"
-        )
-    table = _read_preset(f"{method}-{preset}")
-    if scale is not None:
-        table = _merged(table, _read_preset(f"scale-{scale}"))
-        table["description"] = f"{table.get('description', '')}; scaled down to '{scale}'"
-        preset = f"{preset}-{scale}"
-    table |= {"method": method, "preset": preset}
-    for override in overrides:
-        _set(table, override)
-    return settings_from_dict(table)
-
-
-def _toml_names(folder: Traversable) -> list[str]:
-    return [file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")]
-
-
-def _read_preset(name: str, below: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Read a preset with all it extends; raises ConfigError for one that is missing or extends itself."""
-    if name in below:
-        raise ConfigError(f"preset '{below[0]}' extends itself: {' → '.join([*below, name])}")
-    file = next((f for folder in preset_folders() if (f := folder / f"{name}.toml").is_file()), None)
-    if file is None:
-        raise ConfigError(
-            f"no preset file '{name}.toml'", hint="`casgan-dicom train --list` names the presets"
-        )
-    own = tomllib.loads(file.read_text(encoding="utf-8"))
-    table: dict[str, Any] = {}
-    for parent in own.pop("extends", []):
-        table = _merged(table, _read_preset(parent, (*below, name)))
-    return _merged(table, own)
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one nested table over another."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
-    return merged
-
-
 def settings_from_dict(table: Mapping[str, Any]) -> TrainSettings:
     """Build settings from nested mappings; raises ConfigError that lists every fault."""
     faults: list[str] = []
@@ -327,25 +254,6 @@ def _get(settings: TrainSettings, key: str) -> float:
     for part in key.split("."):
         value = getattr(value, part)
     return float(value)
-
-
-def _set(table: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"'{override}' is no KEY=VALUE", hint="for example --set optim.steps=500")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    if key.strip() in ("method", "preset"):
-        raise ConfigError(f"'{override}': {key.strip()} is chosen by its own option, --{key.strip()}")
-    *parents, last = key.strip().split(".")
-    for parent in parents:
-        child = table.setdefault(parent, {})
-        if not isinstance(child, dict):
-            raise ConfigError(f"'{override}': '{parent}' is a value, not a table")
-        table = child
-    table[last] = value
 
 
 def _build(

@@ -6,6 +6,7 @@ name stands for should not wait for it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib import resources
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 from casgan_dicom.errors import WeightsError
 
 SCHEMA = 1
+SEGMENTOR_NAME = "segmentor.safetensors"
+"""File of the segmentor, in bundles and in run folders."""
 SMALLEST_SIZE, SIZE_STEP = 32, 4
 """The networks halve rows and columns twice."""
 ALIASES = {"casgan": "casgan-desk-paired"}
@@ -75,3 +78,9 @@ def weights_digest(bundle: str | Path) -> str:
     if not isinstance(digest, str):
         raise WeightsError(f"bundle '{folder.name}': config.json holds no SHA-256 of model.safetensors")
     return digest
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,14 +9,11 @@ Several processes (``torchrun``) share each batch and average their gradients; t
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 import torch
 from safetensors.torch import load_file
@@ -38,11 +35,12 @@ from casgan_dicom.model.run_folder import CONFIG_NAME, check_run_folder, write_c
 from casgan_dicom.model.schedule import learning_rate_factor
 from casgan_dicom.model.segment import load_unet, save_unet, segmentor_file, train_segmentor
 from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.shelf import SEGMENTOR_NAME
+from casgan_dicom.model.signals import on_stop_signal
 from casgan_dicom.model.trackers import Tracker, make_trackers, missing_trackers
 from casgan_dicom.model.training_step import TrainingStep
 
 Log = Callable[[str], None]
-SEGMENTOR_NAME = "segmentor.safetensors"
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,7 @@ class Trainer:
         if self.world.main:
             self._trackers = make_trackers(self.out, self.settings)
         try:
-            with self._signals():
+            with on_stop_signal(self._stop_soon):
                 self._loop()
             self._save()
         finally:
@@ -347,15 +345,6 @@ class Trainer:
             torch.manual_seed(self.settings.seed + self.world.rank + self.step)
             self._optimise.pool_draws.manual_seed(self.settings.seed + 1 + self.world.rank + self.step)
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            self._stop = True
-            self.log("stopping after this step; --resume continues")
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _stop_soon(self) -> None:
+        self._stop = True
+        self.log("stopping after this step; --resume continues")

@@ -28,7 +28,7 @@ from casgan_dicom.model.infer import Engine, Generator, TranslationNet
 from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
 
 Frames = npt.NDArray[np.float32]
 WIDTHS, SIZES = (16, 32, 64), (256, 512)

@@ -26,7 +26,8 @@ from casgan_dicom.model.losses import adversarial
 from casgan_dicom.model.methods.base import Batch, Method, Samples
 from casgan_dicom.model.methods.registry import BUILT_IN, method_class
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import TrainSettings, load_settings
+from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.training_step import TrainingStep
 
 Step = Callable[[Batch], object]

@@ -30,7 +30,7 @@ from casgan_dicom.model import infer
 from casgan_dicom.model.bundle import save_bundle
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.shelf import DEFAULT_BUNDLE
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.pixels import DisplayMapping, to_stored

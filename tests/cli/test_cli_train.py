@@ -23,7 +23,7 @@ from casgan_dicom.model.checkpoint import load_checkpoint
 from casgan_dicom.model.infer import Generator
 from casgan_dicom.model.methods.registry import method_names
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import presets
+from casgan_dicom.model.preset_files import presets
 
 
 def run(*arguments: str | Path) -> Result:

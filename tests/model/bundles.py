@@ -12,7 +12,7 @@ from torch import nn
 from casgan_dicom.model.bundle import save_bundle
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
 
 
 def write_bundle(

@@ -21,7 +21,8 @@ from casgan_dicom.model.checkpoint import load_checkpoint
 from casgan_dicom.model.data import CropSampler, FrameSet
 from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.casgan import CasGan
-from casgan_dicom.model.settings import TrainSettings, load_settings
+from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.trainer import Progress, Trainer
 from tests.model.toys import StopsAt, made_up_frames, same, tiny_sampler, tiny_settings
 

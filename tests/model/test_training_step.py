@@ -18,7 +18,7 @@ from casgan_dicom.model.distributed import ALONE, World
 from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.training_step import TrainingStep
 from tests.model.two_processes import METHODS, batch_of_four, settings_of, stepped
 

@@ -17,7 +17,8 @@ from casgan_dicom.model.distributed import World, join_world
 from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import TrainSettings, load_settings
+from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.training_step import TrainingStep
 
 METHODS = ["casgan", "cyclegan"]

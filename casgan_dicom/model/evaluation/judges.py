@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save_file
 
 from casgan_dicom.model.data import CropSampler
 from casgan_dicom.model.evaluation.protocol import NORMALISATION, Protocol
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.normalisation import Levels, measure_levels, to_network
-from casgan_dicom.model.segment import load_unet, train_unet
+from casgan_dicom.model.segment import load_unet, save_unet, train_unet
 from casgan_dicom.model.settings import DataSettings
 from casgan_dicom.model.simulated_data import (
     Purpose,
@@ -90,9 +89,7 @@ def _judge(lesson: _Lesson, data: SimulatedData, own: DataSettings, folder: Path
         log=lambda step, loss: log(f"{path.stem} step {step}: loss {loss:.3f}"),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")  # a file cut short would be taken for a judge
-    save_file(net.state_dict(), partial)
-    partial.replace(path)
+    save_unet(net, path)
     return net
 
 

@@ -9,10 +9,10 @@ import json
 import math
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from casgan_dicom.model.environment import package_versions
 from casgan_dicom.model.evaluation.evaluate import Report
 from casgan_dicom.model.evaluation.lines import Line, line_of, subject_lines
 from casgan_dicom.model.evaluation.scores import Row
@@ -54,7 +54,7 @@ def report_figures(report: Report) -> dict[str, Any]:
         "seed": report.seed,
         "frames": report.frames,
         "extractor": report.extractor,
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **package_versions(PACKAGES)},
         "source_revision": report.source_revision,
     }
 
@@ -122,10 +122,3 @@ def _number(value: object) -> object:
     if math.isnan(value):
         return None
     return "inf" if math.isinf(value) else value
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

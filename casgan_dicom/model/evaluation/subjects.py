@@ -16,7 +16,7 @@ from casgan_dicom.model.evaluation.paper import TABLE_1, Bits
 from casgan_dicom.model.methods.casgan import CasOptions
 from casgan_dicom.model.methods.registry import method_class, method_names
 from casgan_dicom.model.settings import DataSettings, TrainSettings, settings_to_dict
-from casgan_dicom.model.shelf import ALIASES, bundle_folder, shipped_bundles
+from casgan_dicom.model.shelf import ALIASES, SEGMENTOR_NAME, bundle_folder, shipped_bundles
 
 ALL_ON: Bits = (True, True, True)
 
@@ -123,9 +123,8 @@ def _folder(place: str | Path) -> Path:
     inside = Path(place) / "bundle"
     if (inside / "config.json").is_file():
         return inside
-    if (Path(place) / "segmentor.safetensors").is_file() and not (
-        Path(place) / "model.safetensors"
-    ).is_file():
+    trained, translating = (Path(place) / name for name in (SEGMENTOR_NAME, "model.safetensors"))
+    if trained.is_file() and not translating.is_file():
         raise ConfigError(
             f"run '{Path(place).name}' has no bundle yet", hint="a run writes it when its training ends"
         )

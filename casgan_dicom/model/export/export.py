@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import secrets
 import shutil
@@ -32,7 +31,7 @@ from casgan_dicom.model.export.parity import (
     measure_parity,
 )
 from casgan_dicom.model.infer import TranslationNet
-from casgan_dicom.model.shelf import bundle_folder
+from casgan_dicom.model.shelf import bundle_folder, file_sha256
 
 Format = Literal["onnx", "openvino", "monai", "huggingface"]
 
@@ -95,7 +94,7 @@ def export_bundle(bundle: str | Path, kind: Format, out: Path) -> Export:
             parity_seed=SEED,
             tolerance=TOLERANCE,
             torch=torch.__version__,
-            sha256={str(path.relative_to(folder)): _sha256(path) for path in files},
+            sha256={str(path.relative_to(folder)): file_sha256(path) for path in files},
         )
         text = json.dumps(dataclasses.asdict(export), indent=2) + "\n"
         (folder / "export.json").write_text(text, encoding="utf-8")
@@ -168,8 +167,3 @@ def _complete_or_absent(out: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

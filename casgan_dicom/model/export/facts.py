@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -13,8 +14,6 @@ NOTICE = (
     "Research only: never for diagnosis, planning or any clinical decision."
 )
 """Carried by every export."""
-
-
 INPUT = (
     "x: (N, 1, size, size) float32 in [-1, 1]. The two percentiles of the whole series become the values"
     " low and high by a straight line; what lies beyond -1 or 1 is clipped."
@@ -29,13 +28,7 @@ OUTPUTS = (
 
 def facts_of(bundle: Bundle) -> dict[str, str]:
     """Say in text, for metadata fields that hold nothing else, what a bundle is; with NOTICE."""
-    info, norm = bundle.info, bundle.settings.normalisation
-    levels = {
-        "low_percentile": norm.low_percentile,
-        "high_percentile": norm.high_percentile,
-        "low": norm.low,
-        "high": norm.high,
-    }
+    info = bundle.info
     return {
         "name": info.name,
         "version": info.version,
@@ -45,7 +38,7 @@ def facts_of(bundle: Bundle) -> dict[str, str]:
         "size": str(info.size),
         "licence": info.licence,
         "weights_sha256": info.weights_sha256,
-        "normalisation": json.dumps(levels),
+        "normalisation": json.dumps(dataclasses.asdict(bundle.settings.normalisation)),
         "input": INPUT,
         "outputs": OUTPUTS,
         "notice": NOTICE,

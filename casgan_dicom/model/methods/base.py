@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,24 @@ class Options:
     def faults(self) -> list[str]:
         """Say what is wrong with values of the right type that mean nothing: "key is V, want …" each."""
         return []
+
+
+OwnOptions = TypeVar("OwnOptions", bound=Options)
+Kept = TypeVar("Kept")
+
+
+def own_options(settings: TrainSettings, kind: type[OwnOptions], name: str) -> OwnOptions:
+    """The method's own table, called `name`; raises TypeError for settings of another method."""
+    if not isinstance(settings.own, kind):
+        raise TypeError(f"settings of method '{settings.method}' hold no {name}")
+    return settings.own
+
+
+def painted(kept: Kept | None) -> Kept:
+    """What `paint` kept of this step; raises RuntimeError before the first one."""
+    if kept is None:
+        raise RuntimeError("paint comes first")
+    return kept
 
 
 class Method(nn.Module, ABC):

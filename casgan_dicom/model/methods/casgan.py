@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from casgan_dicom.model.losses import adversarial, soft_dice_loss, weighted_l1
-from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples
+from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples, own_options, painted
 from casgan_dicom.model.networks.attention import VesselDecoder, compose
 from casgan_dicom.model.networks.patchgan import PatchGAN
 from casgan_dicom.model.networks.predictor import Predictor, PredictorKind
@@ -209,9 +209,7 @@ class CasGan(Method):
         return figures
 
     def _painted(self) -> Cycle:
-        if self._cycle is None:
-            raise RuntimeError("paint comes first")
-        return self._cycle
+        return painted(self._cycle)
 
     def _cycle_drl(self, batch: Batch) -> Cycle:
         g, x, y = self.generators, batch.x, batch.y
@@ -285,9 +283,7 @@ class CasGan(Method):
 
 def options(settings: TrainSettings) -> CasOptions:
     """The method's own table; raises TypeError for settings of another method."""
-    if not isinstance(settings.own, CasOptions):
-        raise TypeError(f"settings of method '{settings.method}' hold no [cas]")
-    return settings.own
+    return own_options(settings, CasOptions, "[cas]")
 
 
 def build_generators(net: NetSettings, cas: CasOptions) -> nn.ModuleDict:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.losses import adversarial
-from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples
+from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples, own_options, painted
 from casgan_dicom.model.networks.antialias import (
     AntialiasedGenerator,
     AntialiasedPatchGAN,
@@ -166,9 +166,7 @@ class Cut(Method):
         return {"d_y": (batch.y, self._painting().y_g.detach())}
 
     def _painting(self) -> Painting:
-        if self._kept is None:
-            raise RuntimeError("paint comes first")
-        return self._kept
+        return painted(self._kept)
 
     def _identity(self, y: Tensor) -> Painting:
         """G(y), mirrored where G(x) is."""
@@ -203,16 +201,12 @@ class FastCut(Cut):
 
 def nce_options(settings: TrainSettings) -> NceOptions:
     """The table of CUT or a descendant; raises TypeError for settings of another method."""
-    if not isinstance(settings.own, NceOptions):
-        raise TypeError(f"settings of method '{settings.method}' hold no [nce]")
-    return settings.own
+    return own_options(settings, NceOptions, "[nce]")
 
 
 def contrast_options(settings: TrainSettings) -> ContrastOptions:
     """The method's own table; raises TypeError for settings of a method without contrastive terms."""
-    if not isinstance(settings.own, ContrastOptions):
-        raise TypeError(f"settings of method '{settings.method}' hold no contrastive terms")
-    return settings.own
+    return own_options(settings, ContrastOptions, "contrastive terms")
 
 
 def build_patch_features(settings: TrainSettings, table: str) -> PatchFeatures:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from casgan_dicom.model.losses import adversarial
-from casgan_dicom.model.methods.base import Batch, Losses, Method, Samples
+from casgan_dicom.model.methods.base import Batch, Losses, Method, Samples, painted
 from casgan_dicom.model.networks.patchgan import PatchGAN
 from casgan_dicom.model.networks.resnet_generator import ResnetGenerator
 from casgan_dicom.model.networks.unet import UNet
@@ -98,9 +98,7 @@ class CycleGan(Method):
         return {"d_x": (batch.x, x_g), "d_y": (batch.y, y_g)}
 
     def _painted(self) -> tuple[Tensor, Tensor]:
-        if self._fakes is None:
-            raise RuntimeError("paint comes first")
-        return self._fakes
+        return painted(self._fakes)
 
 
 def build_discriminators(settings: TrainSettings) -> nn.ModuleDict:

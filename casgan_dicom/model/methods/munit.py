@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from casgan_dicom.model.losses import adversarial
-from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples
+from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples, own_options, painted
 from casgan_dicom.model.methods.unit import build_multiscale_pair, init_with_normal_discriminators
 from casgan_dicom.model.networks.adain import StyledDecoder, StyleEncoder
 from casgan_dicom.model.networks.unet import UNet
@@ -173,13 +173,9 @@ class Munit(Method):
         return {"d_x": (batch.x, p.x_g.detach()), "d_y": (batch.y, p.y_g.detach())}
 
     def _painting(self) -> Painting:
-        if self._kept is None:
-            raise RuntimeError("paint comes first")
-        return self._kept
+        return painted(self._kept)
 
 
 def options(settings: TrainSettings) -> MunitOptions:
     """The method's own table; raises TypeError for settings of another method."""
-    if not isinstance(settings.own, MunitOptions):
-        raise TypeError(f"settings of method '{settings.method}' hold no [munit]")
-    return settings.own
+    return own_options(settings, MunitOptions, "[munit]")

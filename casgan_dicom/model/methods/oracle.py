@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.model.losses import soft_dice_loss, weighted_l1
-from casgan_dicom.model.methods.base import Batch, Losses, Method, Samples
+from casgan_dicom.model.methods.base import Batch, Losses, Method, Samples, painted
 from casgan_dicom.model.methods.casgan import BACKGROUND_WEIGHT
 from casgan_dicom.model.methods.segment_then_paint import truth
 from casgan_dicom.model.networks.instance_unet import InstanceUNet
@@ -83,6 +83,4 @@ class Oracle(Method):
         return {}
 
     def _painting(self) -> Tensor:
-        if self._y_g is None:
-            raise RuntimeError("paint comes first")
-        return self._y_g
+        return painted(self._y_g)

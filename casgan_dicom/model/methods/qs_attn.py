@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from casgan_dicom.model.methods.base import Options
-from casgan_dicom.model.methods.cut import Cut, NceOptions, nce_options
+from casgan_dicom.model.methods.base import Options, own_options
+from casgan_dicom.model.methods.cut import Cut, NceOptions
 from casgan_dicom.model.patchnce import SamplerKind
 from casgan_dicom.model.settings import TrainSettings
 
@@ -51,7 +51,4 @@ class QsAttn(Cut):
 
 def qs_options(settings: TrainSettings) -> QsOptions:
     """The method's own table; raises TypeError for settings of another method."""
-    nce = nce_options(settings)
-    if not isinstance(nce, QsOptions):
-        raise TypeError(f"settings of method '{settings.method}' hold no [qs]")
-    return nce
+    return own_options(settings, QsOptions, "[qs]")

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from casgan_dicom.model.losses import adversarial, soft_dice_loss
-from casgan_dicom.model.methods.base import Batch, Losses, Method, Samples
+from casgan_dicom.model.methods.base import Batch, Losses, Method, Samples, painted
 from casgan_dicom.model.networks.attention import compose
 from casgan_dicom.model.networks.instance_unet import InstanceUNet
 from casgan_dicom.model.networks.patchgan import PatchGAN
@@ -133,9 +133,7 @@ class SegmentThenPaint(Method):
         return {"mean_attention": float(torch.sigmoid(self._kept.logits.detach()).mean())}
 
     def _painting(self) -> Painting:
-        if self._kept is None:
-            raise RuntimeError("paint comes first")
-        return self._kept
+        return painted(self._kept)
 
 
 def darkened(x: Tensor, logits: Tensor) -> Tensor:

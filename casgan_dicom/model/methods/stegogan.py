@@ -39,7 +39,7 @@ from torch.nn import functional as F
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.losses import adversarial
-from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples
+from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples, own_options, painted
 from casgan_dicom.model.methods.cyclegan import CYCLE_TERMS, build_discriminators
 from casgan_dicom.model.networks.stego import AddingGenerator, RemovingGenerator
 from casgan_dicom.model.networks.unet import UNet
@@ -180,9 +180,7 @@ class StegoGan(Method):
         return {} if self._painting is None else {"mean_removed": float(self._painting.where.detach().mean())}
 
     def _painted(self) -> Painting:
-        if self._painting is None:
-            raise RuntimeError("paint comes first")
-        return self._painting
+        return painted(self._painting)
 
     def _noisy(self, x_g: Tensor) -> Tensor:
         return x_g + self.stego.noise * torch.randn_like(x_g)
@@ -190,9 +188,7 @@ class StegoGan(Method):
 
 def options(settings: TrainSettings) -> StegoOptions:
     """The method's own table; raises TypeError for settings of another method."""
-    if not isinstance(settings.own, StegoOptions):
-        raise TypeError(f"settings of method '{settings.method}' hold no [stego]")
-    return settings.own
+    return own_options(settings, StegoOptions, "[stego]")
 
 
 def _root(where: Tensor) -> Tensor:

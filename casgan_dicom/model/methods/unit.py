@@ -30,7 +30,7 @@ from torch.nn import functional as F
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.losses import adversarial
-from casgan_dicom.model.methods.base import Batch, Losses, Method, Samples
+from casgan_dicom.model.methods.base import Batch, Losses, Method, Samples, painted
 from casgan_dicom.model.networks.init import init_weights
 from casgan_dicom.model.networks.layer_norm import init_layer_norms
 from casgan_dicom.model.networks.multiscale import SMALLEST, MsImageDis
@@ -127,9 +127,7 @@ class Unit(Method):
         return {"d_x": (batch.x, p.x_g.detach()), "d_y": (batch.y, p.y_g.detach())}
 
     def _painting(self) -> Painting:
-        if self._kept is None:
-            raise RuntimeError("paint comes first")
-        return self._kept
+        return painted(self._kept)
 
 
 def kl_term(mu: Tensor) -> Tensor:

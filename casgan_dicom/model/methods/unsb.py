@@ -42,7 +42,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from casgan_dicom.model.losses import adversarial
-from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples
+from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples, own_options, painted
 from casgan_dicom.model.methods.cut import ContrastOptions, build_patch_features
 from casgan_dicom.model.networks.antialias import AntialiasedPatchGAN, Features
 from casgan_dicom.model.networks.bridge import BridgeGenerator
@@ -160,9 +160,7 @@ class Unsb(Method):
         return {"d_y": (self._timed(batch.y, p.step), self._timed(p.y_g.detach().float(), p.step))}
 
     def _painting(self) -> Painting:
-        if self._kept is None:
-            raise RuntimeError("paint comes first")
-        return self._kept
+        return painted(self._kept)
 
     def _drawn(self, x: Tensor, step: int) -> Painting:
         """Carry x to time `step` and draw the far end from there."""
@@ -231,6 +229,4 @@ def bridge_share(times: list[float], step: int) -> float:
 
 def sb_options(settings: TrainSettings) -> SbOptions:
     """The method's own table; raises TypeError for settings of another method."""
-    if not isinstance(settings.own, SbOptions):
-        raise TypeError(f"settings of method '{settings.method}' hold no [sb]")
-    return settings.own
+    return own_options(settings, SbOptions, "[sb]")

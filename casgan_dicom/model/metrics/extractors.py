@@ -11,7 +11,6 @@ extractor only.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.metrics import efflite, inception_tf
+from casgan_dicom.model.shelf import file_sha256
 
 Frames = npt.NDArray[np.float32]
 """Grey frames, float32 (N, H, W), display values in [0, 1]."""
@@ -150,8 +150,7 @@ def _load(net: nn.Module, path: Path, digest: str, hint: str) -> None:
     """Fill `net` from the file at `path` once its SHA-256 begins with `digest`; raises WeightsError."""
     if not path.is_file():
         raise WeightsError(f"no weights file '{path.name}'", hint=hint)
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(path)
     if not found.startswith(digest):
         raise WeightsError(
             f"weights '{path.name}' have the SHA-256 {found[: len(digest)]}…, want {digest}…", hint=hint

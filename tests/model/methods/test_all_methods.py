@@ -19,7 +19,8 @@ from casgan_dicom.model.checkpoint import load_checkpoint
 from casgan_dicom.model.data import CropSampler, FrameSet
 from casgan_dicom.model.infer import Generator
 from casgan_dicom.model.methods.registry import BUILT_IN, method_class
-from casgan_dicom.model.settings import TrainSettings, load_settings
+from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.trainer import Progress, Trainer
 from tests.model.toys import StopsAt, made_up_frames, same, tiny_sampler
 

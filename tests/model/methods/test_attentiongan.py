@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.model.methods.attentiongan import AttentionGan
-from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.networks.attention import compose
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.trainer import Trainer
+from tests.model.methods.naive import l1, unpaired_batch
 from tests.model.toys import tiny_sampler
 
 ALL_TERMS = dict.fromkeys(AttentionGan.terms, 1.0)
@@ -22,12 +22,6 @@ ALL_TERMS = dict.fromkeys(AttentionGan.terms, 1.0)
 def method_of() -> AttentionGan:
     torch.manual_seed(5)
     return AttentionGan(load_settings("attentiongan", "smoke"), UNet(4)).train()
-
-
-def made_up_batch(n: int = 2) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    x, y = (torch.rand(n, 1, 64, 64, generator=generator) * 2 - 1 for _ in range(2))
-    return Batch(x, y)
 
 
 def maps_of(net: nn.Module, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -47,13 +41,9 @@ def plain(net: nn.Module, image: Tensor) -> Tensor:
     return drawn[:, None]
 
 
-def l1(a: Tensor, b: Tensor) -> float:
-    return float((a - b).abs().mean())
-
-
 @torch.no_grad()
 def test_every_term_is_cyclegans_on_the_sum_of_contents_and_input() -> None:
-    method, batch = method_of(), made_up_batch(2)
+    method, batch = method_of(), unpaired_batch(2)
     g_x, g_y = method.generators["g_x"], method.generators["g_y"]
     d_x, d_y = method.discriminators["d_x"], method.discriminators["d_y"]
 
@@ -81,7 +71,7 @@ def test_every_term_is_cyclegans_on_the_sum_of_contents_and_input() -> None:
 
 @torch.no_grad()
 def test_inference_gets_context_and_attention_of_what_was_painted() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), unpaired_batch()
     method.paint(batch)
     deployed = nn.ModuleDict({name: method.generators[name] for name in AttentionGan.deployed})
 
@@ -102,7 +92,7 @@ def test_inference_gets_context_and_attention_of_what_was_painted() -> None:
     ("term", "moved"), [("gan_x", {"g_x"}), ("gan_y", {"g_y"}), ("cyc_y", {"g_x", "g_y"})]
 )
 def test_a_term_moves_both_heads_of_the_generators_it_is_about(term: str, moved: set[str]) -> None:
-    method, batch = method_of(), made_up_batch(1)
+    method, batch = method_of(), unpaired_batch(1)
     method.paint(batch)
     method.generator_losses(batch, {term: 1.0})[term].backward()  # type: ignore[no-untyped-call]
     for name, net in method.generators.items():
@@ -113,7 +103,7 @@ def test_a_term_moves_both_heads_of_the_generators_it_is_about(term: str, moved:
 
 def test_gradients_are_those_of_the_plain_formula() -> None:
     """Not a matter of course: context and attention are other numbers than the ten maps."""
-    method, batch = method_of(), made_up_batch(1)
+    method, batch = method_of(), unpaired_batch(1)
     g_y, d_y = method.generators["g_y"], method.discriminators["d_y"]
     expected = torch.autograd.grad(
         ((d_y(plain(g_y, batch.x)) - 1) ** 2).mean(), list(g_y.parameters()), materialize_grads=True
@@ -130,13 +120,13 @@ def test_gradients_are_those_of_the_plain_formula() -> None:
 
 
 def test_only_terms_with_a_weight_are_there() -> None:
-    method, batch = method_of(), made_up_batch(1)
+    method, batch = method_of(), unpaired_batch(1)
     method.paint(batch)
     assert method.generator_losses(batch, {"gan_y": 1, "cyc_x": 10, "idt_x": 0}).keys() == {"gan_y", "cyc_x"}
 
 
 def test_diagnostics_say_how_much_was_drawn() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), unpaired_batch()
     assert method.diagnostics() == {}
     method.paint(batch)
     _, attentions = maps_of(method.generators["g_y"], batch.x)

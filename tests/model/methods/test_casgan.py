@@ -14,6 +14,7 @@ from casgan_dicom.model.methods.casgan import CasGan, CasOptions, build_generato
 from casgan_dicom.model.networks.attention import compose
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import NetSettings
+from tests.model.methods.naive import grads, paired_batch
 from tests.model.toys import tiny_settings
 
 ROWS = list(itertools.product([False, True], repeat=3))
@@ -42,12 +43,6 @@ def losses_of(method: CasGan, batch: Batch, weights: Mapping[str, float]) -> Los
     """What the trainer does for the generator's side."""
     method.paint(batch)
     return method.generator_losses(batch, weights)
-
-
-def made_up_batch(n: int = 2) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    x, y, twin = (torch.rand(n, 1, 64, 64, generator=generator) * 2 - 1 for _ in range(3))
-    return Batch(x, y, twin, (torch.rand(n, 1, 64, 64, generator=generator) > 0.8).float())
 
 
 def l1(a: Tensor, b: Tensor) -> Tensor:
@@ -139,7 +134,7 @@ def naive_terms(method: CasGan, batch: Batch, gan: str) -> dict[str, float]:
 @pytest.mark.parametrize("gan", ["lsgan", "vanilla"])
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_every_term_equals_its_equation(row: tuple[bool, bool, bool], gan: str) -> None:
-    method, batch = method_of(switches(*row), gan), made_up_batch()
+    method, batch = method_of(switches(*row), gan), paired_batch()
     expected = naive_terms(method, batch, gan)
 
     torch.manual_seed(NOISE_SEED)
@@ -153,7 +148,7 @@ def test_every_term_equals_its_equation(row: tuple[bool, bool, bool], gan: str) 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_discriminators_see_the_fakes_of_the_generator_step(row: tuple[bool, bool, bool]) -> None:
-    method, batch = method_of(switches(*row)), made_up_batch(1)
+    method, batch = method_of(switches(*row)), paired_batch(1)
     naive = Naive(method, "lsgan")
     naive.sample(batch.x, batch.y, torch.zeros_like(batch.x))
 
@@ -172,7 +167,7 @@ def test_discriminators_see_the_fakes_of_the_generator_step(row: tuple[bool, boo
 
 
 def test_a_temperature_softens_the_map_that_the_semantic_discriminator_sees() -> None:
-    soft, batch = method_of(switches(True, True, True, sem_temperature=3.0)), made_up_batch(1)
+    soft, batch = method_of(switches(True, True, True, sem_temperature=3.0)), paired_batch(1)
 
     gan_sem = losses_of(soft, batch, {"gan_sem": 1})["gan_sem"]
     real, fake = soft.discriminator_samples(batch)["d_sem"]
@@ -195,7 +190,7 @@ def test_where_nothing_is_drawn_a_temperature_leaves_a_gradient() -> None:
 
 
 def test_discriminators_of_angiograms_also_reject_the_input_where_asked() -> None:
-    method, batch = method_of(switches(True, True, True, reject_input=True)), made_up_batch(1)
+    method, batch = method_of(switches(True, True, True, reject_input=True)), paired_batch(1)
 
     losses_of(method, batch, ALL_TERMS)
     samples = method.discriminator_samples(batch)
@@ -212,18 +207,14 @@ def test_discriminators_of_angiograms_also_reject_the_input_where_asked() -> Non
 
 def test_samples_before_painting_are_a_mistake_of_the_caller() -> None:
     with pytest.raises(RuntimeError, match="paint comes first"):
-        method_of(switches(True, True, True)).discriminator_samples(made_up_batch())
-
-
-def grads(net: nn.Module) -> float:
-    return sum(float(p.grad.abs().sum()) for p in net.parameters() if p.grad is not None)
+        method_of(switches(True, True, True)).discriminator_samples(paired_batch())
 
 
 def test_the_segmentor_is_frozen_yet_its_gradient_reaches_the_generator() -> None:
     method = method_of(switches(True, True, True))
     before = {name: value.clone() for name, value in method.segmentor.state_dict().items()}
 
-    losses_of(method, made_up_batch(), {"gan_sem": 1})["gan_sem"].backward()  # type: ignore[no-untyped-call]
+    losses_of(method, paired_batch(), {"gan_sem": 1})["gan_sem"].backward()  # type: ignore[no-untyped-call]
 
     assert method.training
     assert not method.segmentor.training
@@ -237,7 +228,7 @@ def test_the_segmentor_is_frozen_yet_its_gradient_reaches_the_generator() -> Non
 @pytest.mark.parametrize("stopped", [False, True])
 def test_stop_gradient_keeps_the_prediction_loss_away_from_its_target(stopped: bool) -> None:
     method = method_of(switches(True, True, True, pred_stopgrad=stopped))
-    losses_of(method, made_up_batch(), {"pred": 1})["pred"].backward()  # type: ignore[no-untyped-call]
+    losses_of(method, paired_batch(), {"pred": 1})["pred"].backward()  # type: ignore[no-untyped-call]
     assert (grads(method.generators["enc_vess"]) == 0) is stopped
     assert grads(method.generators["predictor"]) > 0
 
@@ -250,29 +241,29 @@ class Untouchable(nn.Module):
 def test_terms_of_weight_zero_are_not_computed() -> None:
     method = method_of(switches(True, True, True))
     method.discriminators["d_y"] = Untouchable()
-    losses = losses_of(method, made_up_batch(), {"gan_x": 1, "gan_y": 0, "rec": 2})
+    losses = losses_of(method, paired_batch(), {"gan_x": 1, "gan_y": 0, "rec": 2})
     assert losses.keys() == {"gan_x", "rec"}
     with pytest.raises(AssertionError, match="weight 0"):
-        losses_of(method, made_up_batch(), {"gan_y": 1})
+        losses_of(method, paired_batch(), {"gan_y": 1})
 
 
 def test_the_segmentor_is_not_run_where_no_term_needs_it() -> None:
     method = method_of(switches(True, True, False))
     method.segmentor.forward = Untouchable().forward  # type: ignore[method-assign]
-    losses_of(method, made_up_batch(), {"rec": 1})
+    losses_of(method, paired_batch(), {"rec": 1})
     with pytest.raises(AssertionError):
-        losses_of(method, made_up_batch(), {"rec": 1, "pair_dice": 1})
+        losses_of(method, paired_batch(), {"rec": 1, "pair_dice": 1})
 
 
 def test_unpaired_batches_have_no_paired_terms() -> None:
-    batch = made_up_batch()
+    batch = paired_batch()
     losses = losses_of(method_of(switches(True, True, True)), Batch(batch.x, batch.y), ALL_TERMS)
     assert not [name for name in losses if name.startswith("pair_")]
 
 
 def test_truth_never_reaches_an_unpaired_term() -> None:
     """With and without twin and mask every unpaired term has the same value and the same gradient."""
-    batch, method = made_up_batch(), method_of(switches(True, True, True))
+    batch, method = paired_batch(), method_of(switches(True, True, True))
     weights = {name: 1.0 for name in CasGan.terms if not name.startswith("pair_")}
     seen = []
     for given in (batch, Batch(batch.x, batch.y)):
@@ -286,7 +277,7 @@ def test_truth_never_reaches_an_unpaired_term() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_translation_uses_the_deployed_networks_only(row: tuple[bool, bool, bool]) -> None:
-    method, x = method_of(switches(*row)).eval(), made_up_batch(1).x
+    method, x = method_of(switches(*row)).eval(), paired_batch(1).x
     y_g, attention = method.translate(x)
     deployed = nn.ModuleDict(
         {name: net for name, net in method.generators.items() if name in CasGan.deployed}
@@ -313,7 +304,7 @@ def test_deployed_path_has_16_and_a_half_million_parameters() -> None:
 
 
 def test_diagnostics_are_the_means_they_say_they_are() -> None:
-    method, batch = method_of(switches(True, True, True)), made_up_batch()
+    method, batch = method_of(switches(True, True, True)), paired_batch()
     assert method.diagnostics() == {}
     losses_of(method, batch, {"rec": 1})
     figures = method.diagnostics()

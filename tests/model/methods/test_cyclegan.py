@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.cyclegan import CycleGan
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.trainer import Trainer
+from tests.model.methods.naive import Counting, fooling, l1, unpaired_batch
 from tests.model.toys import tiny_sampler
 
 ALL_TERMS = dict.fromkeys(CycleGan.terms, 1.0)
@@ -24,30 +25,15 @@ def method_of(gan: str = "lsgan") -> CycleGan:
     return CycleGan(load_settings("cyclegan", "smoke", [f"optim.gan={gan}"]), UNet(4)).train()
 
 
-def made_up_batch(n: int = 2) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    x, y = (torch.rand(n, 1, 64, 64, generator=generator) * 2 - 1 for _ in range(2))
-    return Batch(x, y)
-
-
 def losses_of(method: CycleGan, batch: Batch, weights: Mapping[str, float] = ALL_TERMS) -> dict[str, Tensor]:
     method.paint(batch)
     return method.generator_losses(batch, weights)
 
 
-def l1(a: Tensor, b: Tensor) -> float:
-    return float((a - b).abs().mean())
-
-
-def fooling(score: Tensor, gan: str) -> float:
-    """What the generator pays for a score that should look real."""
-    return float(((score - 1) ** 2).mean() if gan == "lsgan" else -torch.log(torch.sigmoid(score)).mean())
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("gan", ["lsgan", "vanilla"])
 def test_every_term_equals_its_equation(gan: str) -> None:
-    method, batch = method_of(gan), made_up_batch(3)
+    method, batch = method_of(gan), unpaired_batch(3)
     g_x, g_y = method.generators["g_x"], method.generators["g_y"]
     d_x, d_y = method.discriminators["d_x"], method.discriminators["d_y"]
 
@@ -73,7 +59,7 @@ def test_every_term_equals_its_equation(gan: str) -> None:
 
 
 def test_discriminators_see_the_fakes_of_the_step_without_gradient() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), unpaired_batch()
     losses_of(method, batch)
     samples = method.discriminator_samples(batch)
 
@@ -94,23 +80,10 @@ def test_discriminators_see_the_fakes_of_the_step_without_gradient() -> None:
 )
 def test_a_term_moves_the_generators_it_is_about(term: str, moved: set[str]) -> None:
     method = method_of()
-    losses_of(method, made_up_batch(1), {term: 1.0})[term].backward()  # type: ignore[no-untyped-call]
+    losses_of(method, unpaired_batch(1), {term: 1.0})[term].backward()  # type: ignore[no-untyped-call]
     for name, net in method.generators.items():
         assert all((p.grad is not None) is (name in moved) for p in net.parameters()), name
         assert any(bool(p.grad.any()) for p in net.parameters() if p.grad is not None) is (name in moved)
-
-
-class Counting(nn.Module):
-    """A network that counts how often it is asked."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net, self.times = net, 0
-
-    def forward(self, image: Tensor) -> Tensor:
-        self.times += 1
-        drawn: Tensor = self.net(image)
-        return drawn
 
 
 @pytest.mark.parametrize(
@@ -130,7 +103,7 @@ def test_terms_of_weight_zero_are_not_computed(weights: dict[str, float], times:
         for name in names:
             side[name] = counting[name] = Counting(side[name])
 
-    losses = losses_of(method, made_up_batch(1), weights)
+    losses = losses_of(method, unpaired_batch(1), weights)
 
     assert losses.keys() == {name for name, weight in weights.items() if weight}
     assert [net.times for net in counting.values()] == times
@@ -138,12 +111,12 @@ def test_terms_of_weight_zero_are_not_computed(weights: dict[str, float], times:
 
 def test_samples_before_painting_are_a_mistake_of_the_caller() -> None:
     with pytest.raises(RuntimeError, match="paint comes first"):
-        method_of().discriminator_samples(made_up_batch())
+        method_of().discriminator_samples(unpaired_batch())
 
 
 @torch.no_grad()
 def test_translation_is_what_was_painted_by_the_deployed_generator_alone() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), unpaired_batch()
     method.paint(batch)
     deployed = nn.ModuleDict({name: method.generators[name] for name in CycleGan.deployed})
 

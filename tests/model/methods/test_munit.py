@@ -14,8 +14,9 @@ from casgan_dicom.model.bundle import load_bundle, save_bundle
 from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.munit import FixedStyle, Munit, options
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.trainer import Trainer
+from tests.model.methods.naive import fooling, grads, l1, unpaired_batch
 from tests.model.toys import tiny_sampler, tiny_settings
 
 STYLE_SEED = 11
@@ -29,29 +30,10 @@ def method_of(gan: str = "lsgan", **own: object) -> Munit:
     return Munit(settings, UNet(4)).train()
 
 
-def made_up_batch(n: int = 2) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    x, y = (torch.rand(n, 1, 64, 64, generator=generator) * 2 - 1 for _ in range(2))
-    return Batch(x, y)
-
-
 def losses_of(method: Munit, batch: Batch) -> dict[str, Tensor]:
     torch.manual_seed(STYLE_SEED)
     method.paint(batch)
     return method.generator_losses(batch, ALL_TERMS)
-
-
-def l1(a: Tensor, b: Tensor) -> float:
-    return float((a - b).abs().mean())
-
-
-@torch.no_grad()
-def fooling(judge: nn.Module, fake: Tensor, gan: str) -> float:
-    """What the generator pays, summed over the scales."""
-    scores: list[Tensor] = judge(fake)
-    if gan == "lsgan":
-        return sum(float(((s - 1) ** 2).mean()) for s in scores)
-    return sum(float(-torch.log(torch.sigmoid(s)).mean()) for s in scores)
 
 
 @torch.no_grad()
@@ -68,8 +50,8 @@ def naive_terms(method: Munit, batch: Batch, gan: str) -> dict[str, float]:
         c_yg, c_xg = g["content_y"](y_g), g["content_x"](x_g)
         rows.append(
             {
-                "gan_x": fooling(d["d_x"], x_g, gan),
-                "gan_y": fooling(d["d_y"], y_g, gan),
+                "gan_x": fooling(d["d_x"](x_g), gan),
+                "gan_y": fooling(d["d_y"](y_g), gan),
                 "rec": l1(g["dec_x"](c_x, own_x), x) + l1(g["dec_y"](c_y, own_y), y),
                 "style": l1(g["style_x"](x_g), s_x) + l1(g["style_y"](y_g), s_y),
                 "content": l1(c_yg, c_x) + l1(c_xg, c_y),
@@ -81,7 +63,7 @@ def naive_terms(method: Munit, batch: Batch, gan: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("gan", ["lsgan", "vanilla"])
 def test_every_term_equals_its_equation(gan: str) -> None:
-    method, batch = method_of(gan), made_up_batch()
+    method, batch = method_of(gan), unpaired_batch()
 
     found = losses_of(method, batch)
 
@@ -93,7 +75,7 @@ def test_every_term_equals_its_equation(gan: str) -> None:
 
 
 def test_discriminators_see_the_fakes_of_the_generators_without_their_gradient() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), unpaired_batch()
     losses = losses_of(method, batch)
     samples = method.discriminator_samples(batch)
     assert samples.keys() == dict(method.discriminators.items()).keys()
@@ -101,12 +83,8 @@ def test_discriminators_see_the_fakes_of_the_generators_without_their_gradient()
         seen, fake = samples[name]
         assert torch.equal(seen, real)
         assert not fake.requires_grad
-        expected = fooling(method.discriminators[name], fake, "lsgan")
+        expected = fooling(method.discriminators[name](fake), "lsgan")
         assert float(losses[f"gan_{domain}"].detach()) == pytest.approx(expected, rel=1e-5)
-
-
-def grads(net: nn.Module) -> float:
-    return sum(float(p.grad.abs().sum()) for p in net.parameters() if p.grad is not None)
 
 
 CONTENTS, STYLES, DECODERS = {"content_x", "content_y"}, {"style_x", "style_y"}, {"dec_x", "dec_y"}
@@ -124,7 +102,7 @@ CONTENTS, STYLES, DECODERS = {"content_x", "content_y"}, {"style_x", "style_y"},
     ],
 )
 def test_a_term_moves_the_networks_on_its_way_and_no_others(term: str, moved: set[str]) -> None:
-    method, batch = method_of(), made_up_batch(1)
+    method, batch = method_of(), unpaired_batch(1)
     method.paint(batch)
     losses = method.generator_losses(batch, {term: 1})
     losses[term].backward()  # type: ignore[no-untyped-call]
@@ -134,7 +112,7 @@ def test_a_term_moves_the_networks_on_its_way_and_no_others(term: str, moved: se
 
 def test_all_terms_together_reach_every_parameter() -> None:
     method = method_of()
-    torch.stack(list(losses_of(method, made_up_batch(1)).values())).sum().backward()  # type: ignore[no-untyped-call]
+    torch.stack(list(losses_of(method, unpaired_batch(1)).values())).sum().backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in method.generators.parameters())
 
 
@@ -144,7 +122,7 @@ class Untouchable(nn.Module):
 
 
 def test_terms_of_weight_zero_are_not_computed() -> None:
-    method, batch = method_of(), made_up_batch(1)
+    method, batch = method_of(), unpaired_batch(1)
     method.paint(batch)
     for name in method.generators:
         method.generators[name] = Untouchable()
@@ -157,11 +135,11 @@ def test_terms_of_weight_zero_are_not_computed() -> None:
 
 def test_losses_before_painting_are_a_mistake_of_the_caller() -> None:
     with pytest.raises(RuntimeError, match="paint comes first"):
-        method_of().generator_losses(made_up_batch(), ALL_TERMS)
+        method_of().generator_losses(unpaired_batch(), ALL_TERMS)
 
 
 def test_every_step_draws_other_styles_but_translation_always_takes_the_same() -> None:
-    method, batch = method_of(), made_up_batch(1)
+    method, batch = method_of(), unpaired_batch(1)
     fakes, drawn = [], []
     for _ in range(2):
         method.paint(batch)
@@ -172,7 +150,7 @@ def test_every_step_draws_other_styles_but_translation_always_takes_the_same() -
 
 
 def test_all_frames_of_a_batch_get_the_style_of_the_seed() -> None:
-    method, x = method_of(style_seed=7).eval(), made_up_batch(3).x
+    method, x = method_of(style_seed=7).eval(), unpaired_batch(3).x
     style = torch.randn(1, 3, generator=torch.Generator().manual_seed(7))
     drawn, attention = method.translate(x)
     assert attention is None
@@ -187,7 +165,7 @@ def test_another_seed_is_another_style() -> None:
 
 def test_the_style_travels_with_the_weights_of_a_bundle(tmp_path: Path) -> None:
     """It is read from the file and not drawn again: a changed one comes back changed."""
-    method, x = method_of().eval(), made_up_batch(1).x
+    method, x = method_of().eval(), unpaired_batch(1).x
     method.generators["fixed_style"].register_buffer("style", torch.full((1, 3), 0.25))
     save_bundle(
         tmp_path,

@@ -10,7 +10,8 @@ from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.oracle import Oracle
 from casgan_dicom.model.networks.instance_unet import InstanceUNet
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
+from tests.model.methods.naive import paired_batch
 from tests.model.toys import tiny_settings
 
 ALL_TERMS = dict.fromkeys(Oracle.terms, 1.0)
@@ -25,15 +26,9 @@ def method_of() -> Oracle:
     return Oracle(tiny_settings(method="oracle"), segmentor).train()
 
 
-def made_up_batch(n: int = 2) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    x, y, twin = (torch.rand(n, 1, 64, 64, generator=generator) * 2 - 1 for _ in range(3))
-    return Batch(x, y, twin, (torch.rand(n, 1, 64, 64, generator=generator) > 0.8).float())
-
-
 @torch.no_grad()
 def test_every_term_equals_its_equation() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), paired_batch()
     assert batch.twin is not None
     assert batch.mask is not None
 
@@ -56,7 +51,7 @@ def test_every_term_equals_its_equation() -> None:
 
 @pytest.mark.parametrize("term", Oracle.terms)
 def test_each_term_reaches_every_parameter_but_not_the_segmentor(term: str) -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), paired_batch()
     before = {name: value.clone() for name, value in method.segmentor.state_dict().items()}
 
     method.paint(batch)
@@ -79,7 +74,7 @@ class Untouchable(nn.Module):
 
 
 def test_terms_of_weight_zero_are_not_computed() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), paired_batch()
     method.segmentor.forward = Untouchable().forward  # type: ignore[method-assign]
     method.paint(batch)
     assert method.generator_losses(batch, {"pair_l1": 1, "pair_dice": 0}).keys() == {"pair_l1"}
@@ -88,7 +83,7 @@ def test_terms_of_weight_zero_are_not_computed() -> None:
 
 
 def test_there_is_no_adversary() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), paired_batch()
     method.paint(batch)
     assert len(method.discriminators) == 0
     assert method.discriminator_samples(batch) == {}
@@ -112,7 +107,7 @@ def test_translation_is_deterministic_in_range_and_for_any_size() -> None:
 
 
 def test_misuse_is_named() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), paired_batch()
     with pytest.raises(RuntimeError, match="paint comes first"):
         method.generator_losses(batch, ALL_TERMS)
     method.paint(batch)

@@ -14,7 +14,7 @@ from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.cut import Cut
 from casgan_dicom.model.methods.qs_attn import QsAttn
 from casgan_dicom.model.patchnce import SamplerKind
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
 from tests.model.methods.test_cut import (
     LAYERS,
     PLACES_SEED,

@@ -10,7 +10,8 @@ from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.segment_then_paint import SegmentThenPaint, darkened, l1_inside, truth
 from casgan_dicom.model.networks.instance_unet import InstanceUNet
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
+from tests.model.methods.naive import grads, paired_batch
 from tests.model.toys import tiny_settings
 
 ALL_TERMS = dict.fromkeys(SegmentThenPaint.terms, 1.0)
@@ -24,12 +25,6 @@ def method_of(*, adversary: bool = True, gan: str = "lsgan", **net: object) -> S
         "net": net,
     }
     return SegmentThenPaint(tiny_settings(tables, method="segment-then-paint"), UNet(4)).train()
-
-
-def made_up_batch(n: int = 2) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    x, y, twin = (torch.rand(n, 1, 64, 64, generator=generator) * 2 - 1 for _ in range(3))
-    return Batch(x, y, twin, (torch.rand(n, 1, 64, 64, generator=generator) > 0.8).float())
 
 
 @torch.no_grad()
@@ -61,7 +56,7 @@ def naive_terms(method: SegmentThenPaint, batch: Batch, gan: str) -> dict[str, f
 
 @pytest.mark.parametrize("gan", ["lsgan", "vanilla"])
 def test_every_term_equals_its_equation(gan: str) -> None:
-    method, batch = method_of(gan=gan), made_up_batch()
+    method, batch = method_of(gan=gan), paired_batch()
 
     method.paint(batch)
     found = method.generator_losses(batch, ALL_TERMS)
@@ -72,16 +67,12 @@ def test_every_term_equals_its_equation(gan: str) -> None:
         assert float(value.detach()) == pytest.approx(expected[name], rel=1e-4), name
 
 
-def grads(net: nn.Module) -> float:
-    return sum(float(p.grad.abs().sum()) for p in net.parameters() if p.grad is not None)
-
-
 @pytest.mark.parametrize(
     ("term", "moved"),
     [("mask", {"finder"}), ("pair_l1", {"painter"}), ("gan_y", {"finder", "painter"})],
 )
 def test_each_stage_learns_from_its_own_term(term: str, moved: set[str]) -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), paired_batch()
     method.paint(batch)
     losses = method.generator_losses(batch, {term: 1})
     losses[term].backward()  # type: ignore[no-untyped-call]
@@ -90,7 +81,7 @@ def test_each_stage_learns_from_its_own_term(term: str, moved: set[str]) -> None
 
 
 def test_all_terms_together_reach_every_parameter() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), paired_batch()
     method.paint(batch)
     torch.stack(list(method.generator_losses(batch, ALL_TERMS).values())).sum().backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in method.generators.parameters())
@@ -115,7 +106,7 @@ def test_it_darkens_and_never_brightens_whatever_the_painter_says() -> None:
 
 
 def test_the_image_is_darker_where_the_mask_is_and_the_background_stays() -> None:
-    method, x = method_of().eval(), made_up_batch().x
+    method, x = method_of().eval(), paired_batch().x
     y_g, attention = method.translate(x)
     assert attention is not None
     assert 0 <= float(attention.detach().min()) <= float(attention.detach().max()) <= 1
@@ -142,7 +133,7 @@ def test_translation_is_deterministic_on_the_deployed_networks_and_for_any_size(
 
 
 def test_without_a_weight_there_is_no_adversary_at_all() -> None:
-    method, batch = method_of(adversary=False), made_up_batch()
+    method, batch = method_of(adversary=False), paired_batch()
     method.paint(batch)
     assert len(method.discriminators) == 0
     assert method.discriminator_samples(batch) == {}
@@ -150,7 +141,7 @@ def test_without_a_weight_there_is_no_adversary_at_all() -> None:
 
 
 def test_the_adversary_sees_angiograms_and_the_painted_image() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), paired_batch()
     method.paint(batch)
     real, fake = method.discriminator_samples(batch)["d_y"]
     assert torch.equal(real, batch.y)
@@ -164,7 +155,7 @@ class Untouchable(nn.Module):
 
 
 def test_terms_of_weight_zero_are_not_computed() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), paired_batch()
     method.discriminators["d_y"] = Untouchable()
     method.paint(batch)
     assert method.generator_losses(batch, {"mask": 1, "pair_l1": 2, "gan_y": 0}).keys() == {"mask", "pair_l1"}
@@ -173,7 +164,7 @@ def test_terms_of_weight_zero_are_not_computed() -> None:
 
 
 def test_batches_without_truth_are_refused() -> None:
-    batch, method = made_up_batch(), method_of()
+    batch, method = paired_batch(), method_of()
     bare = Batch(batch.x, batch.y)
     method.paint(bare)
     with pytest.raises(ValueError, match="without twin and mask"):
@@ -184,7 +175,7 @@ def test_batches_without_truth_are_refused() -> None:
 
 def test_losses_before_painting_are_a_mistake_of_the_caller() -> None:
     with pytest.raises(RuntimeError, match="paint comes first"):
-        method_of().generator_losses(made_up_batch(), ALL_TERMS)
+        method_of().generator_losses(paired_batch(), ALL_TERMS)
 
 
 def test_the_finder_starts_at_the_share_of_vessels_in_a_frame() -> None:
@@ -194,13 +185,13 @@ def test_the_finder_starts_at_the_share_of_vessels_in_a_frame() -> None:
     finder = method.generators["finder"]
     assert isinstance(finder, InstanceUNet)
     nn.init.zeros_(finder.head.weight)
-    _, attention = method.translate(made_up_batch().x)
+    _, attention = method.translate(paired_batch().x)
     assert attention is not None
     torch.testing.assert_close(attention, torch.full_like(attention, 0.05))
 
 
 def test_diagnostics_are_the_mean_of_the_mask() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), paired_batch()
     assert method.diagnostics() == {}
     method.paint(batch)
     _, attention = method.translate(batch.x)

@@ -16,8 +16,9 @@ from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.stegogan import StegoGan
 from casgan_dicom.model.networks.stego import AddingGenerator, RemovingGenerator
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.trainer import Trainer
+from tests.model.methods.naive import Counting, l1, unpaired_batch
 from tests.model.toys import tiny_sampler
 
 NOISE_SEED = 11
@@ -36,20 +37,10 @@ def nets_of(method: StegoGan) -> tuple[RemovingGenerator, AddingGenerator]:
     return g_x, g_y
 
 
-def made_up_batch(n: int = 2) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    x, y = (torch.rand(n, 1, 64, 64, generator=generator) * 2 - 1 for _ in range(2))
-    return Batch(x, y)
-
-
 def losses_of(method: StegoGan, batch: Batch, weights: Mapping[str, float] = ALL_TERMS) -> dict[str, Tensor]:
     torch.manual_seed(NOISE_SEED)
     method.paint(batch)
     return method.generator_losses(batch, weights)
-
-
-def l1(a: Tensor, b: Tensor) -> float:
-    return float((a - b).abs().mean())
 
 
 def root(where: Tensor) -> float:
@@ -60,7 +51,7 @@ def root(where: Tensor) -> float:
 @pytest.mark.parametrize("layer", [0, 1])
 def test_every_term_equals_its_equation(layer: int) -> None:
     method = method_of("net.n_blocks=2", f"stego.layer={layer}", "stego.noise=0.1")
-    batch, (g_x, g_y) = made_up_batch(2), nets_of(method)
+    batch, (g_x, g_y) = unpaired_batch(2), nets_of(method)
     d_x, d_y = method.discriminators["d_x"], method.discriminators["d_y"]
 
     found = losses_of(method, batch)
@@ -93,7 +84,7 @@ def test_every_term_equals_its_equation(layer: int) -> None:
 
 
 def test_discriminators_see_the_image_with_the_latent_put_in() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), unpaired_batch()
     g_x, g_y = nets_of(method)
     losses_of(method, batch)
     samples = method.discriminator_samples(batch)
@@ -109,7 +100,7 @@ def test_discriminators_see_the_image_with_the_latent_put_in() -> None:
 
 @torch.no_grad()
 def test_what_is_deployed_is_the_clean_image() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), unpaired_batch()
     deployed = nn.ModuleDict({name: method.generators[name] for name in StegoGan.deployed})
 
     drawn, attention = StegoGan.predict_maps(deployed, method.settings, batch.x)
@@ -147,7 +138,7 @@ def moved_parts(method: StegoGan) -> set[str]:
 )
 def test_a_term_moves_the_parts_it_is_about(term: str, moved: set[str]) -> None:
     method = method_of()
-    losses_of(method, made_up_batch(1), {term: 1.0})[term].backward()  # type: ignore[no-untyped-call]
+    losses_of(method, unpaired_batch(1), {term: 1.0})[term].backward()  # type: ignore[no-untyped-call]
     assert moved_parts(method) == moved
 
 
@@ -159,24 +150,11 @@ def test_a_mask_that_keeps_everything_costs_nothing_and_breaks_no_gradient() -> 
     assert last.bias is not None
     last.bias.data += 200
 
-    loss = losses_of(method, made_up_batch(1), {"reg": 1.0})["reg"]
+    loss = losses_of(method, unpaired_batch(1), {"reg": 1.0})["reg"]
     loss.backward()  # type: ignore[no-untyped-call]
 
     assert float(loss.detach()) < 1e-5
     assert all(p.grad is None or p.grad.isfinite().all() for p in method.generators.parameters())
-
-
-class Counting(nn.Module):
-    """A network that counts how often it is asked."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net, self.times = net, 0
-
-    def forward(self, *given: Tensor) -> object:
-        self.times += 1
-        drawn: object = self.net(*given)
-        return drawn
 
 
 @pytest.mark.parametrize(
@@ -197,7 +175,7 @@ def test_terms_of_weight_zero_are_not_computed(weights: dict[str, float], times:
         for name in names:
             side[name] = counting[name] = Counting(side[name])
 
-    losses = losses_of(method, made_up_batch(1), weights)
+    losses = losses_of(method, unpaired_batch(1), weights)
 
     assert losses.keys() == {name for name, weight in weights.items() if weight}
     assert [net.times for net in counting.values()] == times
@@ -226,11 +204,11 @@ def test_settings_that_mean_nothing_are_refused_with_their_names() -> None:
 
 def test_samples_before_painting_are_a_mistake_of_the_caller() -> None:
     with pytest.raises(RuntimeError, match="paint comes first"):
-        method_of().discriminator_samples(made_up_batch())
+        method_of().discriminator_samples(unpaired_batch())
 
 
 def test_diagnostics_say_how_much_was_taken_out() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), unpaired_batch()
     assert method.diagnostics() == {}
     method.paint(batch)
     where = nets_of(method)[0](batch.y)[2]

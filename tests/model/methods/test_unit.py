@@ -13,7 +13,8 @@ from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.unit import Unit, kl_term
 from casgan_dicom.model.networks.layer_norm import MapLayerNorm
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import load_settings
+from casgan_dicom.model.preset_files import load_settings
+from tests.model.methods.naive import fooling, grads, l1, unpaired_batch
 from tests.model.toys import tiny_settings
 
 NOISE_SEED = 11
@@ -25,29 +26,10 @@ def method_of(gan: str = "lsgan", **net: object) -> Unit:
     return Unit(tiny_settings({"optim": {"gan": gan}, "net": net}, method="unit"), UNet(4)).train()
 
 
-def made_up_batch(n: int = 2) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    x, y = (torch.rand(n, 1, 64, 64, generator=generator) * 2 - 1 for _ in range(2))
-    return Batch(x, y)
-
-
 def losses_of(method: Unit, batch: Batch) -> dict[str, Tensor]:
     torch.manual_seed(NOISE_SEED)
     method.paint(batch)
     return method.generator_losses(batch, ALL_TERMS)
-
-
-def l1(a: Tensor, b: Tensor) -> float:
-    return float((a - b).abs().mean())
-
-
-@torch.no_grad()
-def fooling(judge: nn.Module, fake: Tensor, gan: str) -> float:
-    """What the generator pays, summed over the scales."""
-    scores: list[Tensor] = judge(fake)
-    if gan == "lsgan":
-        return sum(float(((s - 1) ** 2).mean()) for s in scores)
-    return sum(float(-torch.log(torch.sigmoid(s)).mean()) for s in scores)
 
 
 @torch.no_grad()
@@ -65,8 +47,8 @@ def naive_terms(method: Unit, batch: Batch, gan: str) -> dict[str, float]:
         mu_yg, mu_xg = g["enc_y"](y_g), g["enc_x"](x_g)
         rows.append(
             {
-                "gan_x": fooling(d["d_x"], x_g, gan),
-                "gan_y": fooling(d["d_y"], y_g, gan),
+                "gan_x": fooling(d["d_x"](x_g), gan),
+                "gan_y": fooling(d["d_y"](y_g), gan),
                 "rec": l1(g["dec_x"](mu_x + n_x), x) + l1(g["dec_y"](mu_y + n_y), y),
                 "kl": float((mu_x**2).mean() + (mu_y**2).mean()),
                 "cyc_img": l1(g["dec_x"](mu_yg + n_yg), x) + l1(g["dec_y"](mu_xg + n_xg), y),
@@ -78,7 +60,7 @@ def naive_terms(method: Unit, batch: Batch, gan: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("gan", ["lsgan", "vanilla"])
 def test_every_term_equals_its_equation(gan: str) -> None:
-    method, batch = method_of(gan), made_up_batch()
+    method, batch = method_of(gan), unpaired_batch()
 
     found = losses_of(method, batch)
 
@@ -104,7 +86,7 @@ def test_the_kl_term_of_bf16_means_is_summed_in_float32() -> None:
 
 
 def test_discriminators_see_the_fakes_of_the_generators_without_their_gradient() -> None:
-    method, batch = method_of(), made_up_batch()
+    method, batch = method_of(), unpaired_batch()
     losses = losses_of(method, batch)
     samples = method.discriminator_samples(batch)
     assert samples.keys() == dict(method.discriminators.items()).keys()
@@ -112,12 +94,8 @@ def test_discriminators_see_the_fakes_of_the_generators_without_their_gradient()
         seen, fake = samples[name]
         assert torch.equal(seen, real)
         assert not fake.requires_grad
-        expected = fooling(method.discriminators[name], fake, "lsgan")
+        expected = fooling(method.discriminators[name](fake), "lsgan")
         assert float(losses[f"gan_{domain}"].detach()) == pytest.approx(expected, rel=1e-5)
-
-
-def grads(net: nn.Module) -> float:
-    return sum(float(p.grad.abs().sum()) for p in net.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +110,7 @@ def grads(net: nn.Module) -> float:
     ],
 )
 def test_a_term_moves_the_networks_on_its_way_and_no_others(term: str, moved: set[str]) -> None:
-    method, batch = method_of(), made_up_batch(1)
+    method, batch = method_of(), unpaired_batch(1)
     method.paint(batch)
     losses = method.generator_losses(batch, {term: 1})
     losses[term].backward()  # type: ignore[no-untyped-call]
@@ -142,7 +120,7 @@ def test_a_term_moves_the_networks_on_its_way_and_no_others(term: str, moved: se
 
 def test_all_terms_together_reach_every_parameter() -> None:
     method = method_of()
-    torch.stack(list(losses_of(method, made_up_batch(1)).values())).sum().backward()  # type: ignore[no-untyped-call]
+    torch.stack(list(losses_of(method, unpaired_batch(1)).values())).sum().backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in method.generators.parameters())
 
 
@@ -152,7 +130,7 @@ class Untouchable(nn.Module):
 
 
 def test_terms_of_weight_zero_are_not_computed() -> None:
-    method, batch = method_of(), made_up_batch(1)
+    method, batch = method_of(), unpaired_batch(1)
     method.paint(batch)
     for name in method.generators:
         method.generators[name] = Untouchable()
@@ -166,11 +144,11 @@ def test_terms_of_weight_zero_are_not_computed() -> None:
 
 def test_losses_before_painting_are_a_mistake_of_the_caller() -> None:
     with pytest.raises(RuntimeError, match="paint comes first"):
-        method_of().generator_losses(made_up_batch(), ALL_TERMS)
+        method_of().generator_losses(unpaired_batch(), ALL_TERMS)
 
 
 def test_translation_decodes_the_mean_latent_with_the_deployed_networks() -> None:
-    method, x = method_of().eval(), made_up_batch(2).x
+    method, x = method_of().eval(), unpaired_batch(2).x
     deployed = nn.ModuleDict({name: method.generators[name] for name in Unit.deployed})
 
     drawn, attention = Unit.predict_maps(deployed, method.settings, x)

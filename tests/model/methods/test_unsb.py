@@ -16,7 +16,8 @@ from casgan_dicom.model.distributed import ALONE
 from casgan_dicom.model.methods.base import Batch, Losses
 from casgan_dicom.model.methods.unsb import Unsb, bridge_share, bridge_times
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import TrainSettings, load_settings
+from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.training_step import TrainingStep
 from tests.model.test_patchnce import brute_loss
 from tests.model.toys import tiny_settings
