@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.normalisation import Levels, measure_levels, to_network
 from casgan_dicom.model.settings import DataSettings, NormalisationSettings
+from casgan_dicom.model.square import masks_to_square, to_square
 
 Frames = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.bool_]
@@ -83,7 +83,7 @@ def frame_set(
     size: int,
     split_by: Literal["series", "patient"] = "patient",
 ) -> FrameSet:
-    """Stack the series of one domain; resized to `size` unless that is 0, grouped by `split_by`.
+    """Stack the series of one domain; squares of `size` unless that is 0, grouped by `split_by`.
 
     Raises ConfigError when there is no frame, or when sizes differ and `size` is 0.
     """
@@ -92,37 +92,22 @@ def frame_set(
     masks: list[Masks] = []
     groups: list[str] = []
     for one in series:
-        resized = one.frames if size == 0 else resize(one.frames, size)
-        if frames and frames[0].shape[1:] != resized.shape[1:]:
+        fitted = one.frames if size == 0 else to_square(one.frames, size)
+        if frames and frames[0].shape[1:] != fitted.shape[1:]:
             raise ConfigError(
-                f"frames of {resized.shape[1:]} beside frames of {frames[0].shape[1:]}",
+                f"frames of {fitted.shape[1:]} beside frames of {frames[0].shape[1:]}",
                 hint="set data.frame_size to bring all frames to one size",
             )
-        level = measure_levels(resized, normalisation)
-        frames.append(np.rint(np.clip(resized, 0, 1) * FULL).astype(np.uint16))
-        levels.append(np.tile(np.array([level.low, level.high], np.float32), (len(resized), 1)))
-        groups += [one.key if split_by == "series" else one.patient] * len(resized)
+        level = measure_levels(one.frames, normalisation)  # as in use: before it is resized or continued
+        frames.append(np.rint(np.clip(fitted, 0, 1) * FULL).astype(np.uint16))
+        levels.append(np.tile(np.array([level.low, level.high], np.float32), (len(fitted), 1)))
+        groups += [one.key if split_by == "series" else one.patient] * len(fitted)
         if one.masks is not None:
-            masks.append(one.masks if size == 0 else resize_masks(one.masks, size))
+            masks.append(one.masks if size == 0 else masks_to_square(one.masks, size))
     if not frames:
         raise ConfigError("no frames to train on", hint="a domain needs at least one file of frames")
     known = np.concatenate(masks) if len(masks) == len(frames) else None
     return FrameSet(np.concatenate(frames), np.concatenate(levels), None, known, np.array(groups))
-
-
-def resize(cine: Frames, size: int) -> Frames:
-    """Resize (T, H, W) to (T, size, size), bicubic and antialiased; clipped to [0, 1]."""
-    if cine.shape[1:] == (size, size):
-        return cine
-    big = torch.from_numpy(np.ascontiguousarray(cine))[:, None]
-    small = F.interpolate(big, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
-    return np.asarray(small[:, 0].clamp(0, 1).numpy())
-
-
-def resize_masks(masks: Masks, size: int) -> Masks:
-    """Resize (T, H, W) to (T, size, size), each pixel that of the nearest place: no vessel grows or thins."""
-    big = torch.from_numpy(masks.astype(np.float32))[:, None]
-    return np.asarray(F.interpolate(big, size=(size, size), mode="nearest-exact")[:, 0].numpy() > 0)
 
 
 class CropSampler:

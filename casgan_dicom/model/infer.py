@@ -20,7 +20,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,6 +31,7 @@ from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.normalisation import Levels, measure_levels, to_display, to_network
 from casgan_dicom.model.shelf import DEFAULT_BUNDLE
+from casgan_dicom.model.square import from_square, to_square
 
 UNTOUCHED = 1 / 512
 """Attention below this is none: half a step of an 8-bit display, so the stored value cannot change."""
@@ -216,9 +216,9 @@ class Generator:
         found = np.empty(frames.shape, dtype=np.float32)
         step = self._vessel_engine.batch
         for i in range(0, len(frames), step):
-            x = to_network(_shrink(frames[i : i + step], self.info.size), levels, self._normalisation)
+            x = to_network(to_square(frames[i : i + step], self.info.size), levels, self._normalisation)
             maps, _ = self._vessel_engine(x[:, None])
-            found[i : i + step] = np.clip(_grow(maps[:, 0], (frames.shape[1], frames.shape[2])), 0, 1)
+            found[i : i + step] = np.clip(from_square(maps[:, 0], (frames.shape[1], frames.shape[2])), 0, 1)
         return found
 
     @cached_property
@@ -227,17 +227,17 @@ class Generator:
 
     def _batch(self, frames: Frames, levels: Levels) -> Synthesis:
         size = self.info.size
-        small = _shrink(frames, size)
+        small = to_square(frames, size)
         x = to_network(small, levels, self._normalisation)
         drawn, attention = self._engine(x[:, None])
         context = to_display(drawn[:, 0], levels, self._normalisation)
         shape = (frames.shape[1], frames.shape[2])
         if attention is None:
             seen = to_display(x, levels, self._normalisation)  # not `small`: the network's range clips it
-            return _clipped(frames + _grow(context - seen, shape), None)
-        A = _grow(attention[:, 0], shape)
+            return _clipped(frames + from_square(context - seen, shape), None)
+        A = from_square(attention[:, 0], shape)
         A[A < UNTOUCHED] = 0
-        y = frames * (1 - A) + _grow(context, shape) * A
+        y = frames * (1 - A) + from_square(context, shape) * A
         return _clipped(y, A)
 
 
@@ -276,25 +276,3 @@ def _check(frames: Frames) -> None:
     low, high = float(frames.min()), float(frames.max())
     if not (low >= 0 and high <= 1):
         raise ValueError(f"frames need display values in [0, 1], got {low} to {high}")
-
-
-def _shrink(frames: Frames, size: int) -> Frames:
-    """(T, H, W) → (T, size, size): the longer side becomes `size`, the shorter is continued by its edge."""
-    height, width = frames.shape[1:]
-    scale = size / max(height, width)
-    inner = (max(1, round(height * scale)), max(1, round(width * scale)))
-    big = torch.from_numpy(np.array(frames))[:, None]  # a copy: torch warns of arrays that are read-only
-    if inner != (height, width):
-        big = F.interpolate(big, size=inner, mode="bicubic", antialias=True, align_corners=False)
-    padded = F.pad(big, (0, size - inner[1], 0, size - inner[0]), mode="replicate")
-    return np.asarray(padded[:, 0].clamp(0, 1).numpy())
-
-
-def _grow(maps: Frames, shape: tuple[int, int]) -> Frames:
-    """Undo `_shrink` for a map: cut the continuation off and interpolate to `shape`, bilinear."""
-    scale = maps.shape[1] / max(shape)
-    inner = [max(1, round(side * scale)) for side in shape]
-    small = torch.from_numpy(np.ascontiguousarray(maps[:, : inner[0], : inner[1]]))[:, None]
-    if tuple(inner) == shape:
-        return np.array(small[:, 0].numpy())
-    return np.array(F.interpolate(small, size=shape, mode="bilinear", align_corners=False)[:, 0].numpy())

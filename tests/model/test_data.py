@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data import CropSampler, FrameSet, Series, frame_set, resize, resize_masks
+from casgan_dicom.model.data import CropSampler, FrameSet, Series, frame_set
 from casgan_dicom.model.settings import DataSettings, NormalisationSettings
+from casgan_dicom.model.square import to_square
 
 NORMALISATION = NormalisationSettings()
 
@@ -158,23 +159,23 @@ def test_frames_of_other_sizes_are_resized_or_refused() -> None:
     assert "data.frame_size" in caught.value.hint
 
 
+def test_frames_that_are_not_square_are_seen_in_training_as_in_use() -> None:
+    """Levels of the frames as they came, and the shorter side continued, not stretched."""
+    tall = ramp(2)[:, :, :20]
+    domain = frame_set([Series(tall, "s", "p", tall > 0.5)], NORMALISATION, 16)
+    assert domain.masks is not None
+    expected = np.percentile(tall, [10, 90], method="inverted_cdf")
+    np.testing.assert_allclose(domain.levels[0], expected, atol=1 / 65535)
+    assert domain.frames.shape == domain.masks.shape == (2, 16, 16)
+    np.testing.assert_array_equal(domain.frames[:, :, 8:], domain.frames[:, :, 7:8].repeat(8, axis=2))
+    np.testing.assert_allclose(domain.frames / 65535, to_square(tall, 16), atol=1 / 65535)
+    assert domain.masks[:, :, :8].any()
+    assert not domain.masks[:, :, 8:].any()
+
+
 def test_no_frames_are_an_error() -> None:
     with pytest.raises(ConfigError, match="no frames"):
         frame_set([], NORMALISATION, 0)
-
-
-def test_resizing_keeps_brightness_range_and_place() -> None:
-    """A checkerboard of single pixels must become grey, not alias; a square stays where it was."""
-    board = np.indices((64, 64)).sum(0)[None].astype(np.float32) % 2
-    np.testing.assert_allclose(resize(board, 16)[0, 2:-2, 2:-2], 0.5, atol=0.02)
-    square = np.zeros((1, 64, 64), np.float32)
-    square[0, 16:32, 32:48] = 1
-    small = resize(square, 32)
-    rows, columns = np.nonzero(small[0] > 0.5)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 15, 16, 23)
-    assert small.min() >= 0
-    assert small.max() <= 1
-    assert resize(square, 64) is square
 
 
 def test_each_frame_knows_its_series_or_its_patient() -> None:
@@ -196,13 +197,6 @@ def test_the_masks_of_a_series_stay_over_its_frames_when_both_are_resized() -> N
     assert domain.masks.dtype == np.bool_
     np.testing.assert_array_equal(domain.masks, domain.frames > 32768)
     assert domain.masks.sum() == 8 * 8
-
-
-@pytest.mark.parametrize(("side", "size"), [(40, 24), (24, 40), (512, 286)])
-def test_a_resized_mask_pixel_is_that_of_the_nearest_place(side: int, size: int) -> None:
-    mask = np.random.default_rng(0).random((2, side, side)) < 0.3
-    nearest = [int((k + 0.5) * side / size) for k in range(size)]
-    np.testing.assert_array_equal(resize_masks(mask, size), mask[:, nearest][:, :, nearest])
 
 
 def test_labelled_crops_come_from_the_labelled_set_where_there_is_one() -> None:
