@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     show_default=True,
     show_envvar=True,
     metavar="SPEC",
-    help="sim:SEED[,ct=PATH]; xcad:PATH or X_FOLDER,Y_FOLDER give distances between sets only.",
+    help="sim:SEED[,cache=no][,ct=PATH]; xcad:PATH or X_FOLDER,Y_FOLDER give distances between sets only.",
 )
 @click.option(
     "--extractor",

@@ -38,7 +38,10 @@ from casgan_dicom.model.trainer import Trainer, check_weights
     help="Change one setting; repeatable.",
 )
 @click.option(
-    "--data", metavar="SPEC", show_envvar=True, help="sim:SEED[,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER."
+    "--data",
+    metavar="SPEC",
+    show_envvar=True,
+    help="sim:SEED[,cache=no][,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER.",
 )
 @click.option("--out", type=click.Path(path_type=Path), show_envvar=True, help="Run folder.")
 @click.option(
@@ -66,9 +69,9 @@ def train(  # noqa: PLR0913  # one parameter per option is how click calls
 ) -> None:
     """Train a generator.
 
-    SPEC is sim:SEED for the simulator (ct=PATH takes its backgrounds from a labelled CT), xcad:PATH for the
-    XCAD data set as it comes, or two folders, frames without and with contrast (PNG, NPY or DICOM), separated
-    by a comma.
+    SPEC is sim:SEED for the simulator (ct=PATH takes its backgrounds from a labelled CT, cache=no renders
+    anew instead of keeping what was rendered), xcad:PATH for the XCAD data set as it comes, or two folders,
+    frames without and with contrast (PNG, NPY or DICOM), separated by a comma.
 
     The run folder receives config.json, metrics.csv, samples/, checkpoint.pt and, when training ends,
     bundle/, which `casgan-dicom convert --bundle RUN/bundle` uses. Once its steps run, Ctrl-C and SIGTERM

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +44,9 @@ CT_SOURCES = {
 XCAD_SOURCE = "XCAD coronary angiograms (Ma et al., ICCV 2021), which may not be redistributed."
 """Attribution of XCAD."""
 
-WANTED = "want sim:SEED, sim:SEED,ct=PATH, xcad:PATH or X_FOLDER,Y_FOLDER"
+WANTED = "want sim:SEED[,cache=no][,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER"
+SIMULATED = re.compile(r"sim:(?P<seed>[0-9]+)(?P<uncached>,cache=no)?(?:,ct=(?P<ct>.+))?")
+"""The simulator's form of a SPEC."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,12 @@ class DataSpec:
 
 
 def parse_data(spec: str) -> DataSpec:
-    """Read ``sim:SEED[,ct=PATH]``, ``xcad:PATH`` or ``X_FOLDER,Y_FOLDER``; raises ConfigError."""
+    """Read ``sim:SEED[,cache=no][,ct=PATH]``, ``xcad:PATH`` or ``X_FOLDER,Y_FOLDER``; raises ConfigError."""
     if spec.startswith("sim:"):
-        seed, _, rest = spec.removeprefix("sim:").partition(",")
-        if not seed.isdecimal() or (rest and not rest.startswith("ct=")):
+        if not (found := SIMULATED.fullmatch(spec)):
             raise ConfigError(f"--data is '{spec}', {WANTED}")
-        return DataSpec(simulated=simulated_data(int(seed), Path(rest.removeprefix("ct=")) if rest else None))
+        ct = Path(found["ct"]) if found["ct"] else None
+        return DataSpec(simulated=simulated_data(int(found["seed"]), ct, cached=not found["uncached"]))
     if spec.startswith("xcad:"):
         if not (path := spec.removeprefix("xcad:")):
             raise ConfigError(f"--data is '{spec}', {WANTED}")
@@ -93,9 +96,12 @@ def parse_data(spec: str) -> DataSpec:
     return DataSpec(folders=(folders[0], folders[1]))
 
 
-def simulated_data(seed: int, ct: Path | None) -> SimulatedData:
-    """The simulator with procedural backgrounds, or with those of the labelled CT in folder `ct`."""
-    cache = data_folder() / "simulated"
+def simulated_data(seed: int, ct: Path | None, *, cached: bool = True) -> SimulatedData:
+    """The simulator with procedural backgrounds, or with those of the labelled CT in folder `ct`.
+
+    Rendered runs are kept in the user's data folder, or, not `cached`, rendered anew by every command.
+    """
+    cache = data_folder() / "simulated" if cached else None
     if ct is None:
         return SimulatedData(seed, ProceduralBackgrounds, "procedural", cache, log=say)
     return SimulatedData(seed, partial(ct_backgrounds, ct.resolve()), "ct", cache, ct_digest(ct), log=say)

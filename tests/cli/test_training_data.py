@@ -54,6 +54,23 @@ def test_sim_names_a_seed_and_keeps_its_frames_in_the_data_folder(
     assert spec.description == "Simulated coronary X-ray cine, seed 12, procedural backgrounds."
 
 
+def test_sim_without_a_cache_renders_the_same_frames_and_keeps_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASGAN_DATA", str(tmp_path))
+    settings = settings_from_dict(
+        {"data": {"runs": 1, "frames_per_run": 1, "frame_size": 32, "crop": 16, "flip": False}}
+    )
+    spec = parse_data("sim:12,cache=no")
+    assert spec.description == parse_data("sim:12").description
+    rendered = load_domains(spec, settings)
+    assert not any(tmp_path.iterdir())
+    kept = load_domains(parse_data("sim:12"), settings)
+    assert any(tmp_path.iterdir())
+    np.testing.assert_array_equal(rendered.x.frames, kept.x.frames)
+    np.testing.assert_array_equal(rendered.y.frames, kept.y.frames)
+
+
 def test_every_ct_folder_has_a_cache_of_its_own_and_nobody_elses_attribution(tmp_path: Path) -> None:
     found = []
     for name in ("one", "other"):
@@ -61,9 +78,10 @@ def test_every_ct_folder_has_a_cache_of_its_own_and_nobody_elses_attribution(tmp
         folder.mkdir()
         for file in (VOLUME_NAME, LABELS_NAME, STRUCTURES_NAME):
             (folder / file).write_text(f"{file} of {name if file == LABELS_NAME else 'all'}")
-        spec = parse_data(f"sim:3,ct={folder}")
+        spec = parse_data(f"sim:3,cache=no,ct={folder}" if name == "one" else f"sim:3,ct={folder}")
         assert spec.simulated is not None
         assert spec.simulated.name == "ct"
+        assert (spec.simulated.cache is None) is (name == "one")
         found.append(spec.simulated.anatomy)
         assert "LIDC" not in spec.description
         assert ct_digest(folder) in spec.description
@@ -79,7 +97,21 @@ def test_the_ct_of_the_test_data_is_attributed(real_data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["sim:", "sim:x", "sim:-1", "sim:1.5", "sim:²", "sim:1,2", "sim:1,ct", "x", "x,y,z", ""]
+    "spec",
+    [
+        "sim:",
+        "sim:x",
+        "sim:-1",
+        "sim:1.5",
+        "sim:²",
+        "sim:1,2",
+        "sim:1,ct",
+        "sim:1,ct=",
+        "sim:1,cache=yes",
+        "x",
+        "x,y,z",
+        "",
+    ],
 )
 def test_a_spec_that_is_neither_says_what_is_wanted(spec: str) -> None:
     with pytest.raises(ConfigError, match="want sim:SEED") as caught:
