@@ -86,15 +86,18 @@ class OpenVinoEngine:
 
 
 class _StagedNorm(nn.Module):
-    """InstanceNorm without affine parameters whose means run over rows first, then over columns."""
+    """InstanceNorm whose means run over rows first, then over columns."""
 
-    def __init__(self, eps: float) -> None:
+    def __init__(self, norm: nn.InstanceNorm2d) -> None:
         super().__init__()
-        self.eps = eps
+        self.eps, self.weight, self.bias = norm.eps, norm.weight, norm.bias
 
     def forward(self, x: Tensor) -> Tensor:
         centred = x - _staged_mean(x)
-        return centred * torch.rsqrt(_staged_mean(centred * centred) + self.eps)
+        normed = centred * torch.rsqrt(_staged_mean(centred * centred) + self.eps)
+        if self.weight is None:  # not affine
+            return normed
+        return normed * self.weight[:, None, None] + self.bias[:, None, None]
 
 
 def _staged_mean(x: Tensor) -> Tensor:
@@ -102,12 +105,15 @@ def _staged_mean(x: Tensor) -> Tensor:
 
 
 def with_staged_norms(net: nn.Module) -> nn.Module:
-    """Copy `net`, every InstanceNorm2d replaced by its staged equal, which OpenVINO sums well in float32."""
+    """Copy `net`, every InstanceNorm2d replaced by its staged equal, which OpenVINO sums well in float32.
+
+    One that tracks running statistics stays: it takes no means.
+    """
     net = copy.deepcopy(net)
     for parent in list(net.modules()):
         for name, child in parent.named_children():
-            if isinstance(child, nn.InstanceNorm2d):
-                setattr(parent, name, _StagedNorm(child.eps))
+            if isinstance(child, nn.InstanceNorm2d) and not child.track_running_stats:
+                setattr(parent, name, _StagedNorm(child))
     return net
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from pydicom import dcmread
+from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle import load_bundle
@@ -146,6 +147,32 @@ def test_both_upsamplings_agree_with_torch(tmp_path: Path, upsampling: str, simu
     folder = write_bundle(tmp_path / "b", [WIDTH, f"net.upsampling={upsampling}"], attention_bias=CLOSED)
 
     assert deviation(folder, "f32", simulated) < LIMITS["f32"]
+
+
+class OneNorm(nn.Module):
+    """What a method of another package may hold."""
+
+    def __init__(self, norm: nn.InstanceNorm2d) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(1, 16, 3, padding=1), norm
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        return self.norm(self.first(x)).mean(1, keepdim=True), None
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+def test_norms_with_weights_or_running_statistics_agree_with_torch(tracked: bool) -> None:
+    torch.manual_seed(0)
+    norm = nn.InstanceNorm2d(16, affine=True, track_running_stats=tracked)
+    for tensor in norm.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.uniform_(0.5, 2)
+    net = OneNorm(norm).eval()
+    x = torch.rand(2, 1, 64, 64)
+
+    made, _ = OpenVinoEngine(net, 64, precision="f32")(x.numpy())
+
+    np.testing.assert_allclose(made, net(x)[0].detach().numpy(), atol=1e-5)
 
 
 def test_a_frame_does_not_depend_on_the_batch_it_travels_in(tmp_path: Path) -> None:
