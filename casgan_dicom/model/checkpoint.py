@@ -52,7 +52,7 @@ def random_state(*generators: torch.Generator) -> dict[str, Any]:
 def restore_random_state(state: dict[str, Any], *generators: torch.Generator) -> None:
     """Set what `random_state` returned."""
     torch.set_rng_state(state["torch"])
-    if torch.cuda.is_available() and state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
+    for number in range(min(len(state["cuda"]), torch.cuda.device_count())):  # there may be fewer GPUs now
+        torch.cuda.set_rng_state(state["cuda"][number], number)
     for generator, own in zip(generators, state["own"], strict=True):
         generator.set_state(own)

@@ -73,6 +73,21 @@ def test_another_format_is_refused(tmp_path: Path, state: object) -> None:
         load_checkpoint(tmp_path / "checkpoint.pt")
 
 
+@pytest.mark.parametrize("now", [0, 1, 2, 3])
+def test_a_checkpoint_of_two_gpus_is_read_with_more_or_fewer(
+    now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a GPU here, its states are stand-ins, and what is set is written down."""
+    state = random_state() | {"cuda": ["first", "second"]}
+    found: dict[int, str] = {}
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: now)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda value, number: found.update({number: value}))
+
+    restore_random_state(state)
+
+    assert found == dict(list(enumerate(["first", "second"]))[:now])
+
+
 def test_random_numbers_continue_where_they_were() -> None:
     own = torch.Generator().manual_seed(5)
     torch.manual_seed(4)
