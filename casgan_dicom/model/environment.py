@@ -35,11 +35,13 @@ def _device_name(device: str) -> str:
 
 def source_revision() -> str | None:
     """Git revision of this package's source, "+changed" where files differ from it; None outside a clone."""
-    source = Path(__file__).resolve().parent
+    file = Path(__file__).resolve()
+    source = file.parent
     try:
+        _git(source, "ls-files", "--error-unmatch", file.name)  # not a clone of something else around it
         revision = _git(source, "rev-parse", "HEAD")
         changed = _git(source, "status", "--porcelain", "--", str(source.parent))
-    except (OSError, subprocess.CalledProcessError):  # no git, or no clone
+    except (OSError, subprocess.CalledProcessError):  # no git, or no clone of ours
         return None
     return revision + ("+changed" if changed else "")
 

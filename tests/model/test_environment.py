@@ -14,6 +14,17 @@ from casgan_dicom.model import environment
 from casgan_dicom.model.environment import source_revision, write_environment
 
 
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def commit_all(folder: Path) -> None:
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "one")
+
+
 def test_a_run_folder_says_what_it_was_made_with(tmp_path: Path) -> None:
     write_environment(tmp_path, "cpu")
     facts = json.loads((tmp_path / "environment.json").read_text())
@@ -27,22 +38,29 @@ def test_a_run_folder_says_what_it_was_made_with(tmp_path: Path) -> None:
 def test_the_revision_is_that_of_the_clone_and_says_when_files_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def git(*arguments: str) -> str:
-        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        command = ["git", "-C", str(tmp_path), *identity, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
     source = tmp_path / "package" / "model" / "environment.py"
     source.parent.mkdir(parents=True)
     source.write_text("first")
     monkeypatch.setattr(environment, "__file__", str(source))
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-q", "-m", "one")
+    commit_all(tmp_path)
 
-    assert source_revision() == git("rev-parse", "HEAD")
+    assert source_revision() == git(tmp_path, "rev-parse", "HEAD")
     source.write_text("second")
-    assert source_revision() == git("rev-parse", "HEAD") + "+changed"
+    assert source_revision() == git(tmp_path, "rev-parse", "HEAD") + "+changed"
+
+
+def test_a_clone_of_something_else_around_the_package_is_not_its_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed in an environment that lies in the folder of another project, as most do."""
+    (tmp_path / ".gitignore").write_text(".venv")
+    commit_all(tmp_path)
+    installed = tmp_path / ".venv" / "casgan_dicom" / "model" / "environment.py"
+    installed.parent.mkdir(parents=True)
+    installed.touch()
+    monkeypatch.setattr(environment, "__file__", str(installed))
+
+    assert source_revision() is None
 
 
 def test_there_is_no_revision_outside_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
