@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -184,8 +185,10 @@ def _train_all(runs: Sequence[PlannedRun], bench: Bench, jobs: int) -> list[str]
     waiting = [run for run in runs if not bench.finished(run)]
     running: dict[str, SpawnProcess] = {}
     failed: list[str] = []
+    stopping = threading.Event()
 
     def stop() -> None:
+        stopping.set()
         waiting.clear()
         for process in list(running.values()):
             process.terminate()
@@ -198,6 +201,8 @@ def _train_all(runs: Sequence[PlannedRun], bench: Bench, jobs: int) -> list[str]
                 process = multiprocessing.get_context("spawn").Process(target=_train_one, args=(run, bench))
                 process.start()
                 running[run.name] = process
+                if stopping.is_set():  # since the line before: `stop` did not see this one
+                    process.terminate()
             for name, process in list(running.items()):
                 if process.exitcode is not None:
                     del running[name]
