@@ -14,7 +14,8 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle import load_bundle
 from casgan_dicom.model.evaluation.paper import TABLE_1, Bits
 from casgan_dicom.model.methods.casgan import CasOptions
-from casgan_dicom.model.methods.registry import method_class, method_names
+from casgan_dicom.model.methods.registry import method_names
+from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import DataSettings, TrainSettings, settings_to_dict
 from casgan_dicom.model.shelf import ALIASES, SEGMENTOR_NAME, bundle_folder, shipped_bundles
 
@@ -163,9 +164,9 @@ def _recipe(settings: TrainSettings, data: str) -> str:
 
 
 def _beyond_paper(settings: TrainSettings) -> bool:
-    """Whether a run is not what the paper compares: another method, or terms and settings of our own."""
+    """Whether a run is not what the paper compares: another method, other losses, or settings of our own."""
+    if settings.method not in TABLE_1:
+        return True
     own = settings.own
-    ours = any(w for term, w in settings.weights.items() if term.startswith(("pair_", "sparsity")))
-    if isinstance(own, CasOptions):
-        ours = ours or own.reject_input or own.sem_temperature != 1
-    return settings.method not in TABLE_1 or method_class(settings.method).beyond_paper or ours
+    ours = isinstance(own, CasOptions) and (own.reject_input or own.sem_temperature != 1)
+    return ours or settings.weights != load_settings(settings.method, "paper").weights
