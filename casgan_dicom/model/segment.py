@@ -6,6 +6,7 @@ seed, width and training set.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def segmentor_file(path: str) -> Path:
 
 def save_unet(net: UNet, path: Path) -> None:
     """Write the weights of `net` to a safetensors file, complete or not at all; `net` moves to the CPU."""
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")
     save_file(net.cpu().state_dict(), partial)
     partial.replace(path)
 
