@@ -19,7 +19,7 @@ from casgan_dicom.model.data import FULL, FrameSet
 from casgan_dicom.model.environment import source_revision
 from casgan_dicom.model.evaluation.judges import Judges, Log
 from casgan_dicom.model.evaluation.protocol import Protocol
-from casgan_dicom.model.evaluation.rows import Drawer, Drawn, Frames, drawers
+from casgan_dicom.model.evaluation.rows import Drawer, Drawn, Frames, drawers, engine_of
 from casgan_dicom.model.evaluation.scores import (
     Row,
     mean_scores,
@@ -63,6 +63,8 @@ class Report:
     """Base seed of the simulator; None for frames without truth."""
     extractor: str
     """Name of the extractor of the distances between sets; "none" where there are none."""
+    judges: Mapping[str, str]
+    """Files of the evaluation's own networks, and the SHA-256 of each; none for frames without truth."""
     source_revision: str | None
     """Git revision of this package; None outside a clone."""
     pictures: Pictures = field(repr=False)
@@ -86,6 +88,7 @@ class _Measured:
     """One row before it is compared with chance."""
 
     name: str
+    engine: str
     patients: list[list[VesselScores]]
     flicker: FlickerScores | None
     sets: SetScores | None
@@ -134,9 +137,9 @@ def evaluate_bundles(
     trained = Judges.train(data, protocol, judges, log)
     held = _held(data, protocol, extractor)
     measured = []
-    for name, drawer in drawers(subjects, trained):
+    for name, engine, drawer in drawers(subjects, trained):
         log(f"measuring {name}")
-        measured.append(_measure(name, drawer, held))
+        measured.append(_measure(name, engine, drawer, held))
     return Report(
         rows=_rows(measured),
         subjects=tuple(subjects),
@@ -145,6 +148,7 @@ def evaluate_bundles(
         protocol=protocol,
         seed=data.seed,
         extractor="none" if extractor is None else extractor.name,
+        judges=trained.files,
         source_revision=source_revision(),
         pictures=_pictures({row.name: row.shown for row in measured}, subjects),
     )
@@ -160,6 +164,7 @@ def _rows(measured: Sequence[_Measured]) -> tuple[Row, ...]:
             recall_margin(row.patients, chance),
             row.flicker,
             row.sets,
+            row.engine,
         )
         for row in measured
     )
@@ -194,7 +199,8 @@ def evaluate_frames(
         log(f"measuring {name}")
         made = [series if generator is None else generator(series).frames for series in x]
         features = np.concatenate([extractor(series) for series in made])
-        rows.append(Row(name, sets=compare_sets(features, real, extractor.score_name)))
+        engine = "" if generator is None else engine_of(generator)
+        rows.append(Row(name, sets=compare_sets(features, real, extractor.score_name), engine=engine))
         shown["input" if generator is None else name] = [s[len(s) // 2] for s in made[:PICTURES]]
     return Report(
         rows=tuple(rows),
@@ -204,6 +210,7 @@ def evaluate_frames(
         protocol=None,
         seed=None,
         extractor=extractor.name,
+        judges={},
         source_revision=source_revision(),
         pictures=shown,
     )
@@ -236,11 +243,12 @@ def _held(data: SimulatedData, protocol: Protocol, extractor: Extractor | None) 
     return _Held(runs, cines, compare)
 
 
-def _measure(name: str, drawer: Drawer, held: _Held) -> _Measured:
+def _measure(name: str, engine: str, drawer: Drawer, held: _Held) -> _Measured:
     drawn = [drawer(held.runs, i) for i in range(len(held.runs))]
     cines = [score_cine(drawer(held.cines, i), cine) for i, cine in enumerate(held.cines)]
     return _Measured(
         name,
+        engine,
         patients=[score_run(one, run) for one, run in zip(drawn, held.runs, strict=True)],
         flicker=mean_scores(FlickerScores, cines) if cines else None,
         sets=None if name == "oracle" else held.compare([one.frames for one in drawn]),  # it draws a mask

@@ -5,7 +5,8 @@ Other patients, another seed, another width than the segmentor that a generator'
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class Judges:
     """Finds vessels in every row's frames."""
     oracle: UNet
     """Guesses vessels from frames without contrast."""
+    files: Mapping[str, str]
+    """Names of their files, and the SHA-256 of each."""
 
     @classmethod
     def train(cls, data: SimulatedData, protocol: Protocol, folder: Path, log: Log) -> Judges:
@@ -49,7 +52,11 @@ class Judges:
             "evaluation segmentor", protocol.segmentor_base, protocol.steps, batch=4, whole=False
         )
         oracle = _Lesson("oracle", protocol.oracle_base, 2 * protocol.steps, batch=2, whole=True)
-        return cls(*(_judge(lesson, data, own, folder, log) for lesson in (segmentor, oracle)))
+        paths = [_train(lesson, data, own, folder, log) for lesson in (segmentor, oracle)]
+        nets = UNet(segmentor.base), UNet(oracle.base)
+        for net, path in zip(nets, paths, strict=True):
+            load_unet(net, path)
+        return cls(*nets, {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths})
 
 
 @dataclass(frozen=True)
@@ -68,15 +75,14 @@ class _Lesson:
     """Whole frames instead of crops."""
 
 
-def _judge(lesson: _Lesson, data: SimulatedData, own: DataSettings, folder: Path, log: Log) -> UNet:
-    """Train one judge, or load the file that an earlier evaluation of the same lesson left."""
-    torch.manual_seed(lesson.base)
-    net = UNet(lesson.base)
+def _train(lesson: _Lesson, data: SimulatedData, own: DataSettings, folder: Path, log: Log) -> Path:
+    """Train one judge, unless an earlier evaluation of the same lesson left its file; returns the file."""
     key = digest_with_simulator(data.seed, data.name, data.anatomy, own, lesson)
     path = folder / f"{lesson.purpose.split()[-1]}-{key}.safetensors"
     if path.is_file():
-        load_unet(net, path)
-        return net
+        return path
+    torch.manual_seed(lesson.base)
+    net = UNet(lesson.base)
     frames = pairs if lesson.purpose == "oracle" else angiograms
     labelled = frames(data, lesson.purpose, own, NORMALISATION)
     sampler = CropSampler(labelled, labelled, own, NORMALISATION)
@@ -90,7 +96,7 @@ def _judge(lesson: _Lesson, data: SimulatedData, own: DataSettings, folder: Path
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     save_unet(net, path)
-    return net
+    return path
 
 
 @torch.inference_mode()

@@ -54,6 +54,7 @@ def report_figures(report: Report) -> dict[str, Any]:
         "seed": report.seed,
         "frames": report.frames,
         "extractor": report.extractor,
+        "judges": dict(report.judges),
         "versions": {"python": platform.python_version(), **package_versions(PACKAGES)},
         "source_revision": report.source_revision,
     }
@@ -108,6 +109,7 @@ def _row(row: Row, subject: Subject | None) -> dict[str, Any]:
             name: None if part is None else _numbers(dataclasses.asdict(part)) for name, part in parts.items()
         },
         "weights_sha256": "" if subject is None else subject.weights_sha256,
+        "engine": row.engine,
         "bundle": bundle,
     }
 

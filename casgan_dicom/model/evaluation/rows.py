@@ -43,15 +43,21 @@ Drawer = Callable[[Sequence[SimulatedRun], int], Drawn]
 """Runs and the index of one of them → what a row shows for it."""
 
 
-def drawers(subjects: Sequence[Subject], judges: Judges) -> Iterator[tuple[str, Drawer]]:
-    """Give every row's name and drawer, in the order of the table; one generator is loaded at a time."""
+def drawers(subjects: Sequence[Subject], judges: Judges) -> Iterator[tuple[str, str, Drawer]]:
+    """Give every row's name, engine and drawer, in the order of the table; one generator at a time."""
     segmentor = judges.segmentor
-    yield "identity", lambda runs, i: _read(segmentor, runs[i].plain)
-    yield "chance", partial(_chance, segmentor)
+    yield "identity", "", lambda runs, i: _read(segmentor, runs[i].plain)
+    yield "chance", "", partial(_chance, segmentor)
     for subject in subjects:
-        yield subject.label, partial(_translated, Generator.load(subject.folder), segmentor)
-    yield "oracle", lambda runs, i: Drawn(runs[i].plain, find_vessels(judges.oracle, runs[i].plain))
-    yield "truth", lambda runs, i: _read(segmentor, runs[i].contrast)
+        generator = Generator.load(subject.folder)
+        yield subject.label, engine_of(generator), partial(_translated, generator, segmentor)
+    yield "oracle", "", lambda runs, i: Drawn(runs[i].plain, find_vessels(judges.oracle, runs[i].plain))
+    yield "truth", "", lambda runs, i: _read(segmentor, runs[i].contrast)
+
+
+def engine_of(generator: Generator) -> str:
+    """Say what runs a generator, for example "openvino-f32 on cpu"."""
+    return f"{generator.engine} on {generator.device}"
 
 
 def _chance(segmentor: UNet, runs: Sequence[SimulatedRun], i: int) -> Drawn:

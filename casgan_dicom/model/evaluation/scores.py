@@ -41,6 +41,8 @@ class Row:
     """Means over cines."""
     sets: SetScores | None = None
     """Distances to real angiograms; None for a row that draws no images."""
+    engine: str = ""
+    """What ran its networks, and where; empty for a row that is no bundle."""
 
 
 def score_run(drawn: Drawn, run: SimulatedRun) -> list[VesselScores]:

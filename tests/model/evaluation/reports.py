@@ -58,7 +58,9 @@ def set_scores(fd: float) -> SetScores:
     return SetScores("FD-EffLite0", fd, 0.5, 0.6, 120, 120, 40.0, 0.01, 0.02, (120, 119), fd)
 
 
-def row(name: str, *, dice: float = 0.1, fd: float | None = 90.0, error: float = 0.01) -> Row:
+def row(
+    name: str, *, dice: float = 0.1, fd: float | None = 90.0, error: float = 0.01, engine: str = ""
+) -> Row:
     """A row with some figures; without distances for fd None."""
     return Row(
         name,
@@ -66,12 +68,15 @@ def row(name: str, *, dice: float = 0.1, fd: float | None = 90.0, error: float =
         Margin(0.05, error),
         FlickerScores(0.01, 1.5, 0.7, 0.6),
         None if fd is None else set_scores(fd),
+        engine,
     )
 
 
 def report(*subjects: Subject, rows: tuple[Row, ...] | None = None) -> Report:
     """A report on these; `rows` in place of theirs."""
-    own = rows or tuple(row(s.label, dice=0.1 * s.seed, fd=50.0 + s.seed) for s in subjects)
+    own = rows or tuple(
+        row(s.label, dice=0.1 * s.seed, fd=50.0 + s.seed, engine="torch-fp32 on cpu") for s in subjects
+    )
     fixed = [row("identity"), row("chance"), row("oracle", fd=None), row("truth", fd=45.0)]
     return Report(
         rows=(*fixed[:2], *own, *fixed[2:]),
@@ -81,6 +86,7 @@ def report(*subjects: Subject, rows: tuple[Row, ...] | None = None) -> Report:
         protocol=Protocol(),
         seed=7,
         extractor="efflite0",
+        judges={"segmentor-1.safetensors": "ab", "oracle-2.safetensors": "cd"},
         source_revision="0123abc",
         pictures={"input": [np.zeros((32, 32), np.float32)], "truth": [np.ones((32, 32), np.float32)]},
     )

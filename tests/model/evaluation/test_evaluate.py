@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,17 @@ def test_the_report_has_the_rows_that_give_a_score_its_meaning(report: Report) -
     names = ["identity", "chance", "casgan-smoke-s1", "casgan-smoke-s2", "oracle", "truth"]
     assert [row.name for row in report.rows] == names
     assert (report.frames, report.seed, report.data, report.extractor) == (4, 1, "procedural", "efflite0")
+
+
+def test_the_report_says_what_ran_each_bundle_and_which_networks_judged(
+    report: Report, subjects: list[Subject], judges: Path
+) -> None:
+    generator = Generator.load(subjects[0].folder)
+    engines = {row.name: row.engine for row in report.rows}
+    assert engines["casgan-smoke-s1"] == f"{generator.engine} on {generator.device}"
+    assert engines["truth"] == engines["oracle"] == ""
+    kept = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in judges.iterdir()}
+    assert report.judges == kept
 
 
 def test_identity_draws_nothing_and_truth_draws_the_true_contrast(report: Report) -> None:
@@ -186,7 +198,8 @@ def test_frames_without_truth_have_distances_only(subjects: list[Subject], extra
     sets = found.rows[1].sets
     assert sets is not None
     assert sets.fd == pytest.approx(frechet_distance(extractor(made), real), rel=1e-4)
-    assert (found.protocol, found.seed, found.frames) == (None, None, 6)
+    assert (found.protocol, found.seed, found.frames, found.judges) == (None, None, 6, {})
+    assert [bool(row.engine) for row in found.rows] == [False, True]
 
 
 def test_a_domain_falls_into_its_series_again() -> None:

@@ -44,6 +44,8 @@ def test_the_json_tells_every_figure_and_what_it_was_measured_with(out: Path) ->
     assert rows["cut-paper-s3"]["bundle"]["steps"] == 2000
     assert (figures["extractor"], figures["seed"], figures["frames"]) == ("efflite0", 7, 120)
     assert figures["protocol"]["cue"] == 1
+    assert (rows["cut-paper-s3"]["engine"], rows["truth"]["engine"]) == ("torch-fp32 on cpu", "")
+    assert figures["judges"] == {"segmentor-1.safetensors": "ab", "oracle-2.safetensors": "cd"}
     assert figures["versions"]["torch"] == version("torch")
     assert figures["source_revision"] == "0123abc"
 
