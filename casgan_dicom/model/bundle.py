@@ -37,6 +37,10 @@ from casgan_dicom.model.shelf import (
 DEFAULT_SIZE = 256
 """Rows and columns that the networks see when training kept the size of a folder's frames."""
 WEIGHT_FILES = ("model.safetensors", SEGMENTOR_NAME)
+SIMULATED_LICENCE = "Apache-2.0"
+"""Licence of weights that are trained on the simulator: its own."""
+UNKNOWN_LICENCE = "NOASSERTION"
+"""SPDX's word where nobody has said it: weights trained on frames of others."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ def save_bundle(
         "version": version,
         "size": settings.data.frame_size // SIZE_STEP * SIZE_STEP or DEFAULT_SIZE,
         "data": data,
-        "licence": "Apache-2.0",
+        "licence": SIMULATED_LICENCE if data.startswith("Simulated") else UNKNOWN_LICENCE,
         "settings": settings_to_dict(_without_paths(settings)),
         "sha256": {name: file_sha256(folder / name) for name in WEIGHT_FILES},
     }

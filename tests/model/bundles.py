@@ -16,7 +16,12 @@ from casgan_dicom.model.preset_files import load_settings
 
 
 def write_bundle(
-    folder: Path, overrides: Sequence[str] = (), *, method: str = "casgan", attention_bias: float = 0.0
+    folder: Path,
+    overrides: Sequence[str] = (),
+    *,
+    method: str = "casgan",
+    attention_bias: float = 0.0,
+    data: str = "none: random weights",
 ) -> Path:
     """Write a bundle of the smallest preset, for frames of 256 px, with weights drawn from a fixed seed.
 
@@ -32,5 +37,5 @@ def write_bundle(
             p for name, p in nets["vessel"].named_parameters() if re.fullmatch(r"attention\..*bias", name)
         ]
         nn.init.constant_(biases[-1], attention_bias)
-    save_bundle(folder, settings, nets.state_dict(), segmentor.state_dict(), data="none: random weights")
+    save_bundle(folder, settings, nets.state_dict(), segmentor.state_dict(), data=data)
     return folder

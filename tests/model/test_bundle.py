@@ -63,6 +63,16 @@ def test_a_bundle_says_who_it_is(folder: Path) -> None:
     assert info.data == "none: random weights"
 
 
+@pytest.mark.parametrize(
+    ("data", "licence"),
+    [("Simulated coronary X-ray cine.", "Apache-2.0"), ("Frames from two folders.", "NOASSERTION")],
+)
+def test_no_licence_is_asserted_for_weights_that_saw_frames_of_others(
+    tmp_path: Path, data: str, licence: str
+) -> None:
+    assert load_bundle(write_bundle(tmp_path / "bundle", data=data)).info.licence == licence
+
+
 @pytest.mark.parametrize("name", WEIGHT_FILES)
 def test_a_changed_byte_is_refused(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())

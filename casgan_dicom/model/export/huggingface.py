@@ -10,7 +10,7 @@ import json
 import shutil
 from pathlib import Path
 
-from casgan_dicom.model.bundle import WEIGHT_FILES, Bundle
+from casgan_dicom.model.bundle import UNKNOWN_LICENCE, WEIGHT_FILES, Bundle
 from casgan_dicom.model.export.facts import card_text, licence_text
 
 TAGS = ("medical", "x-ray", "angiography", "synthetic-data", "research-only", "not-for-clinical-use")
@@ -26,8 +26,9 @@ def write_huggingface(bundle: Bundle, source: Path, folder: Path) -> None:
 
 def _front_matter(bundle: Bundle) -> str:
     """Values as JSON strings, which are YAML too, whatever a name holds."""
+    licence = bundle.info.licence
     lines = [
-        f"license: {json.dumps(bundle.info.licence.lower())}",
+        f"license: {json.dumps('unknown' if licence == UNKNOWN_LICENCE else licence.lower())}",
         "library_name: casgan-dicom",
         "pipeline_tag: image-to-image",
         "tags:",

@@ -68,10 +68,10 @@ def metadata(bundle: Bundle) -> dict[str, Any]:
         "name": info.name,
         "task": "Synthesis of an angiogram from an X-ray frame without contrast agent",
         "description": f"{info.method}: {info.recipe} {NOTICE}",
-        "authors": "The casgan-dicom authors",
-        "copyright": f"Copyright (c) the casgan-dicom authors; {info.licence}",
+        "authors": "Whoever trained these weights, with the networks of casgan-dicom",
+        "copyright": f"SPDX-License-Identifier: {info.licence}",
         "data_source": info.data,
-        "data_type": "simulated X-ray cine",
+        "data_type": "simulated X-ray cine" if info.data.startswith("Simulated") else "X-ray frames",
         "intended_use": NOTICE,
         "references": [],
         "network_data_format": {

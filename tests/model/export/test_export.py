@@ -95,6 +95,7 @@ def test_monai_metadata_has_every_key_that_the_specification_demands(tmp_path: P
         "data_type",
         "references",
     }
+    assert (found["data_source"], found["data_type"]) == ("none: random weights", "X-ray frames")
     tensors = found["network_data_format"]
     for tensor in (tensors["inputs"]["image"], tensors["outputs"]["pred"]):
         assert set(tensor) == {
@@ -130,13 +131,14 @@ def test_a_hugging_face_folder_loads_as_a_bundle_and_draws_the_same(tmp_path: Pa
     )
     np.testing.assert_array_equal(before.frames, after.frames)
     head = (tmp_path / "out" / "README.md").read_text().split("---\n")[1].splitlines()
-    assert head[:3] == ['license: "apache-2.0"', "library_name: casgan-dicom", "pipeline_tag: image-to-image"]
+    assert head[:3] == ['license: "unknown"', "library_name: casgan-dicom", "pipeline_tag: image-to-image"]
     assert '- "research-only"' in head
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_export_carries_the_notice_and_the_digest_of_its_files(tmp_path: Path, kind: Format) -> None:
-    (bundle := write_bundle(tmp_path / "bundle", SMALL)).joinpath("README.md").write_text("# A card\n")
+    bundle = write_bundle(tmp_path / "bundle", SMALL, data="Simulated X-ray cine.")
+    (bundle / "README.md").write_text("# A card\n")
 
     export_bundle(bundle, kind, tmp_path / "out")
 

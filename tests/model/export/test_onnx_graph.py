@@ -54,7 +54,7 @@ def test_onnx_carries_who_it_is_and_the_notice(tmp_path: Path) -> None:
     props = {entry.key: entry.value for entry in model.metadata_props}
     digest = hashlib.sha256((bundle / "model.safetensors").read_bytes()).hexdigest()
     assert (props["name"], props["version"], props["method"]) == ("casgan-smoke", "1", "casgan")
-    assert (props["weights_sha256"], props["licence"], props["notice"]) == (digest, "Apache-2.0", NOTICE)
+    assert (props["weights_sha256"], props["licence"], props["notice"]) == (digest, "NOASSERTION", NOTICE)
     assert (
         json.loads(props["normalisation"])
         == json.loads((bundle / "config.json").read_text())["settings"]["normalisation"]
