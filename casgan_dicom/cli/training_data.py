@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +21,14 @@ from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME, read_ct
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.errors import ConfigError, SeriesError
 from casgan_dicom.grouping import Cine
-from casgan_dicom.model.data import Domains, FrameSet, Series, frame_set
+from casgan_dicom.model.data import Domains, Frames, Series, frame_set, patient_key
 from casgan_dicom.model.image_folder import read_images
-from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.settings import DataSettings, TrainSettings
 from casgan_dicom.model.simulated_data import SimulatedData, simulated_domains
 from casgan_dicom.model.simulator.background import BackgroundSource
 from casgan_dicom.model.simulator.ct import CtBackgrounds
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
-from casgan_dicom.model.split import split
+from casgan_dicom.model.split import one_side
 from casgan_dicom.model.xcad import ANGIOGRAMS, BACKGROUNDS, read_frames, read_labelled, xcad_root
 from casgan_dicom.pixels import Display
 from casgan_dicom.series import find_series
@@ -40,6 +40,9 @@ CT_SOURCES = {
     )
 }
 """Attribution of the CT folders that are known, by `ct_digest`."""
+
+ReadAgain = Callable[[], Iterator[Frames]]
+"""Reads the series of a domain from the beginning, each (T, H, W) of display values."""
 
 XCAD_SOURCE = "XCAD coronary angiograms (Ma et al., ICCV 2021), which may not be redistributed."
 """Attribution of XCAD."""
@@ -138,42 +141,50 @@ def load_domains(spec: DataSpec, settings: TrainSettings) -> Domains:
     Simulated data holds nothing back: the simulator has runs of their own for evaluation. Raises ConfigError
     when a domain is empty, a file is not what it should be, or the split leaves a side empty.
     """
+    data = settings.data
     if spec.simulated is not None:
-        return Domains(*simulated_domains(spec.simulated, settings.data, settings.normalisation))
-    everything = _read_domains(spec, settings)
-    if settings.data.held_out == 0:
-        return everything
-    return split(everything, settings.data.held_out, settings.data.split_seed)[0]
+        return Domains(*simulated_domains(spec.simulated, data, settings.normalisation))
+    return Domains(
+        **{
+            domain: frame_set(
+                one_side(series, domain, data, evaluation=False),
+                settings.normalisation,
+                data.frame_size,
+                data.crop,
+            )
+            for domain, series in _read(spec, say).items()
+        }
+    )
 
 
-def load_evaluation(spec: DataSpec, settings: TrainSettings) -> Domains:
-    """Read what training with these settings on this `spec` never saw.
+def load_evaluation(spec: DataSpec, data: DataSettings) -> tuple[ReadAgain, ReadAgain]:
+    """Give readers of what training with these settings on this `spec` never saw, as it lies in the files.
 
     With `data.held_out` 0 that is nothing: all frames are given, and must be others than the training's.
-    Raises what `load_domains` raises, and ConfigError for simulated data.
+    The readers raise what `load_domains` raises; ConfigError for simulated data.
     """
     if spec.simulated is not None:
         raise ConfigError("simulated data holds nothing back", hint="evaluate renders runs of its own")
-    everything = _read_domains(spec, settings)
-    if settings.data.held_out == 0:
-        return everything
-    return split(everything, settings.data.held_out, settings.data.split_seed)[1]
+    log = cache(say)  # read again for every bundle, said once
+
+    def read(domain: str) -> Iterator[Frames]:
+        series = one_side(_read(spec, log)[domain], domain, data, evaluation=True)
+        return (one.frames for one in series)
+
+    return partial(read, "x"), partial(read, "y")
 
 
-def _read_domains(spec: DataSpec, settings: TrainSettings) -> Domains:
-    def gather(series: Iterator[Series]) -> FrameSet:
-        data = settings.data
-        return frame_set(series, settings.normalisation, data.frame_size, data.split_by)
-
+def _read(spec: DataSpec, log: Callable[[str], object]) -> dict[str, Iterator[Series]]:
+    """Series of each domain, read one after the other as they are asked for."""
     if spec.xcad is not None:
-        x, y = (gather(read_frames(spec.xcad, folder)) for folder in (BACKGROUNDS, ANGIOGRAMS))
-        return Domains(x, y, gather(read_labelled(spec.xcad)))
+        x, y = (read_frames(spec.xcad, folder) for folder in (BACKGROUNDS, ANGIOGRAMS))
+        return {"x": x, "y": y, "labelled": read_labelled(spec.xcad)}
     assert spec.folders is not None
-    x, y = (gather(_read_folder(folder)) for folder in spec.folders)
-    return Domains(x, y)
+    x, y = (_read_folder(folder, log) for folder in spec.folders)
+    return {"x": x, "y": y}
 
 
-def _read_folder(folder: Path) -> Iterator[Series]:
+def _read_folder(folder: Path, log: Callable[[str], object]) -> Iterator[Series]:
     pictures_only = False
     for series in read_images(folder):
         pictures_only = True
@@ -185,7 +196,7 @@ def _read_folder(folder: Path) -> Iterator[Series]:
             return
         raise ConfigError(f"--data: folder '{folder.name}' holds no PNG, NPY or DICOM frames") from error
     if found.damaged:
-        say(f"{len(found.damaged)} damaged files of '{folder.name}' passed over")
+        log(f"{len(found.damaged)} damaged files of '{folder.name}' passed over")
     for cine in found.cines:
         display = Display.of(cine)
         frames = np.stack([display.apply(k, stored) for k, stored in enumerate(iter_frames(cine))])
@@ -194,5 +205,4 @@ def _read_folder(folder: Path) -> Iterator[Series]:
 
 def _patient(cine: Cine) -> str:
     """Stand-in for Patient ID (0010,0020); all series without one count as one patient's."""
-    name = str(cine.header.get("PatientID") or "").strip()
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
+    return patient_key(str(cine.header.get("PatientID") or "").strip())

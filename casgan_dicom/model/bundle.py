@@ -149,13 +149,18 @@ def save_bundle(
         "version": version,
         "size": settings.data.frame_size // SIZE_STEP * SIZE_STEP or DEFAULT_SIZE,
         "data": data,
-        "licence": SIMULATED_LICENCE if data.startswith("Simulated") else UNKNOWN_LICENCE,
+        "licence": SIMULATED_LICENCE if is_simulated(data) else UNKNOWN_LICENCE,
         "settings": settings_to_dict(_without_paths(settings)),
         "sha256": {name: file_sha256(folder / name) for name in WEIGHT_FILES},
     }
     partial = folder / "config.partial"  # written last and whole: who finds it finds a complete bundle
     partial.write_text(json.dumps(config, indent=2) + "\n")
     partial.replace(folder / "config.json")
+
+
+def is_simulated(data: str) -> bool:
+    """Whether a sentence about training data, as a bundle has it, is that of the simulator's."""
+    return data.startswith("Simulated")
 
 
 def _without_paths(settings: TrainSettings) -> TrainSettings:

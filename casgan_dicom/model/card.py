@@ -17,7 +17,7 @@ matplotlib.use("Agg")
 from matplotlib.figure import Figure
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.bundle import load_bundle
+from casgan_dicom.model.bundle import is_simulated, load_bundle
 from casgan_dicom.model.methods.registry import method_class
 
 COVER_LIMITS = (0.5, 2.0)
@@ -108,7 +108,7 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
     text = _TEXT.format(
         **{key: getattr(loaded.info, key) for key in ("name", "method", "recipe", "data", "size", "licence")},
         title=method_class(loaded.info.method).title,
-        training=SIMULATED_ONLY if data.startswith("Simulated") else f"Trained on: {data}",
+        training=SIMULATED_ONLY if is_simulated(data) else f"Trained on: {data}",
         verdict=_verdict(findings),
         ngf=settings.net.ngf,
         n_blocks=settings.net.n_blocks,

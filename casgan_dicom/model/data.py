@@ -7,9 +7,9 @@ Files are read in `image_folder` and `xcad`; what is kept for evaluation is chos
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,11 @@ CROP_STEP = 16
 """Crops are multiples of this many pixels: the U-Net halves them four times."""
 
 
+def patient_key(name: str) -> str:
+    """Stand-in for what names a patient, a Patient ID or a folder: the same for the same, and no name."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class Series:
     """Frames of one patient that share a brightness scale."""
@@ -40,7 +45,7 @@ class Series:
     key: str
     """Names the series, alike in every domain that holds a part of it."""
     patient: str
-    """Names the patient, alike in every domain; nothing that may be printed."""
+    """Names the patient, alike in every domain: `patient_key`, or a number that says nothing."""
     masks: Masks | None = None
     """Vessels in `frames`, where a person has marked them, (T, H, W)."""
 
@@ -57,9 +62,6 @@ class FrameSet:
     """The same frames with contrast, simulated data only."""
     masks: npt.NDArray[np.bool_] | None = None
     """Vessels with contrast in `twins` (or in `frames`, for angiograms)."""
-
-    groups: npt.NDArray[np.str_] | None = None
-    """Series or patient of each frame, (N,): what `split` keeps together; None for simulated frames."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -78,20 +80,19 @@ class Domains:
 
 
 def frame_set(
-    series: Iterable[Series],
-    normalisation: NormalisationSettings,
-    size: int,
-    split_by: Literal["series", "patient"] = "patient",
+    series: Iterable[Series], normalisation: NormalisationSettings, size: int, crop: int = 1
 ) -> FrameSet:
-    """Stack the series of one domain; squares of `size` unless that is 0, grouped by `split_by`.
+    """Stack the series of one domain; squares of `size` unless that is 0.
 
-    Raises ConfigError when there is no frame, or when sizes differ and `size` is 0.
+    Raises ConfigError when there is no frame, when the longer side of one is below `crop`, or when sizes
+    differ and `size` is 0.
     """
     frames: list[npt.NDArray[np.uint16]] = []
     levels: list[npt.NDArray[np.float32]] = []
     masks: list[Masks] = []
-    groups: list[str] = []
     for one in series:
+        if max(one.frames.shape[1:]) < crop:
+            raise ConfigError(f"data.crop is {crop}, but there are frames of {one.frames.shape[1:]} px")
         fitted = one.frames if size == 0 else to_square(one.frames, size)
         if frames and frames[0].shape[1:] != fitted.shape[1:]:
             raise ConfigError(
@@ -101,13 +102,12 @@ def frame_set(
         level = measure_levels(one.frames, normalisation)  # as in use: before it is resized or continued
         frames.append(np.rint(np.clip(fitted, 0, 1) * FULL).astype(np.uint16))
         levels.append(np.tile(np.array([level.low, level.high], np.float32), (len(fitted), 1)))
-        groups += [one.key if split_by == "series" else one.patient] * len(fitted)
         if one.masks is not None:
             masks.append(one.masks if size == 0 else masks_to_square(one.masks, size))
     if not frames:
         raise ConfigError("no frames to train on", hint="a domain needs at least one file of frames")
     known = np.concatenate(masks) if len(masks) == len(frames) else None
-    return FrameSet(np.concatenate(frames), np.concatenate(levels), None, known, np.array(groups))
+    return FrameSet(np.concatenate(frames), np.concatenate(levels), None, known)
 
 
 class CropSampler:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data import FULL, Frames, Series
+from casgan_dicom.model.data import FULL, Frames, Series, patient_key
 
 _DEPTH_BYTE = 24
 """Place of the bit depth in a PNG file, in its first chunk (PNG specification, 11.2.2)."""
@@ -55,19 +55,21 @@ def read_images(folder: Path) -> Iterator[Series]:
         A file that cannot be read or is no grey frames, or two whose bit depths differ.
     """
     depth = OneDepth()
-    stills: dict[PurePath, list[Frames]] = {}
+    stills: dict[PurePath, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         kind = path.suffix.lower()
         if kind not in (".png", ".npy") or path.name.startswith(".") or not path.is_file():
             continue
         if kind == ".npy":
-            patient = name.parts[0] if len(name.parts) > 1 else name.stem
+            patient = patient_key(name.parts[0] if len(name.parts) > 1 else name.stem)
             yield Series(_read_npy(path, name, depth), name.with_suffix("").as_posix(), patient)
         else:
-            stills.setdefault(name.parent, []).append(read_still(path, name, depth))
-    for parent, frames in stills.items():
-        yield from stacked(frames, parent.as_posix(), parent.parts[0] if parent.parts else ".")
+            stills.setdefault(name.parent, []).append(path)
+    for parent, paths in stills.items():
+        frames = [read_still(path, path.relative_to(folder), depth) for path in paths]
+        patient = patient_key(parent.parts[0] if parent.parts else ".")
+        yield from stacked(frames, parent.as_posix(), patient)
 
 
 def stacked(stills: Sequence[Frames], key: str, patient: str) -> Iterator[Series]:
@@ -130,7 +132,7 @@ def _read_npy(path: Path, name: PurePath, depth: OneDepth) -> Frames:
         raise ConfigError(f"{name}: shape {array.shape} looks like colour, want (H, W) or (T, H, W)")
     if np.issubdtype(array.dtype, np.unsignedinteger):
         depth.check(name, array.dtype.itemsize * 8)
-        array = array / np.iinfo(array.dtype).max
+        array = array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
     elif not np.issubdtype(array.dtype, np.floating):
         raise ConfigError(f"{name}: {array.dtype} values, want unsigned integers or floats in [0, 1]")
     elif np.isnan(array).any():

@@ -81,7 +81,8 @@ class DataSettings:
     cue: float = 1.0
     """Trace of the arteries in non-contrast frames, as a multiple of the physical one (sim: only)."""
     held_out: float = 0.0
-    """Share of a folder's series or patients that training never sees, kept for evaluation."""
+    """Share of a folder's series or patients that training never sees, kept for evaluation; each is drawn by
+    its name, so it is about that share, and one stays where it is when others come or go."""
     split_by: Literal["series", "patient"] = "patient"
     """What `held_out` counts, and what never stands on both sides."""
     split_seed: int = 1

@@ -14,12 +14,22 @@ from torch.nn import functional as F
 Frames = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.bool_]
 
+AT_ONCE = 16
+"""Frames that are resized together: a long run need not stand in memory twice."""
+
 
 def to_square(frames: Frames, size: int) -> Frames:
     """Bring display values (T, H, W) to (T, size, size): bicubic, antialiased, clipped to [0, 1]."""
-    height, width = frames.shape[1:]
-    if (height, width) == (size, size):
+    if frames.shape[1:] == (size, size):
         return frames
+    squares = np.empty((len(frames), size, size), dtype=np.float32)
+    for start in range(0, len(frames), AT_ONCE):
+        squares[start : start + AT_ONCE] = _squares(frames[start : start + AT_ONCE], size)
+    return squares
+
+
+def _squares(frames: Frames, size: int) -> Frames:
+    height, width = frames.shape[1:]
     inner = _inner(height, width, size)
     big = torch.from_numpy(np.array(frames))[:, None]  # a copy: torch warns of arrays that are read-only
     if inner != (height, width):

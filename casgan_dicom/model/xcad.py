@@ -19,7 +19,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data import Frames, Masks, Series
+from casgan_dicom.model.data import Masks, Series
 from casgan_dicom.model.image_folder import OneDepth, read_png, read_still, stacked
 
 ANGIOGRAMS = PurePath("train", "trainB")
@@ -96,13 +96,14 @@ def read_frames(root: Path, folder: PurePath) -> Iterator[Series]:
     Raises ConfigError for an empty folder, or a file that is no grey frame or of another bit depth.
     """
     depth = OneDepth()
-    sequences: dict[str, list[Frames]] = {}
+    sequences: dict[str, list[Path]] = {}
     patients: dict[str, str] = {}
     for path in _pictures(root, folder):
         name = FrameName.of(path)
         patients[name.series] = name.patient
-        sequences.setdefault(name.series, []).append(read_still(path, path.relative_to(root), depth))
-    for series, stills in sequences.items():
+        sequences.setdefault(name.series, []).append(path)
+    for series, paths in sequences.items():
+        stills = [read_still(path, path.relative_to(root), depth) for path in paths]
         yield from stacked(stills, series, patients[series])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,8 @@ from casgan_dicom.cli.training_data import (
 )
 from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data import FrameSet
 from casgan_dicom.model.settings import TrainSettings, settings_from_dict
+from casgan_dicom.model.split import is_held_out
 from tests.factories import moving_frames, uid, write_xa, write_xa_single_frames
 
 SETTINGS = settings_from_dict({"data": {"frame_size": 0, "crop": 16}})
@@ -175,15 +177,28 @@ def test_an_empty_folder_is_refused_and_named(folders: tuple[Path, Path]) -> Non
         load_domains(spec_of(folders), SETTINGS)
 
 
-def patients(domain: FrameSet | None) -> set[str]:
-    assert domain is not None
-    assert domain.groups is not None
-    return set(domain.groups.tolist())
-
-
 def with_held_out(share: float, split_by: str = "patient", seed: int = 1) -> TrainSettings:
-    data = {"frame_size": 0, "crop": 16, "held_out": share, "split_by": split_by}
-    return settings_from_dict({"data": data, "seed": seed})
+    data = {"frame_size": 0, "crop": 16, "held_out": share, "split_by": split_by, "split_seed": seed}
+    return settings_from_dict({"data": data})
+
+
+def both_sides(spec: DataSpec, settings: TrainSettings) -> tuple[list[set[int]], list[set[int]]]:
+    """8-bit values of the upper left pixels of x and y: what training sees, and what is kept from it."""
+    domains = load_domains(spec, settings)
+    training = [set((side.frames[:, 0, 0] // 257).tolist()) for side in (domains.x, domains.y)]
+    evaluation = [
+        {round(float(value) * 255) for frames in read() for value in frames[:, 0, 0]}
+        for read in load_evaluation(spec, settings.data)
+    ]
+    return training, evaluation
+
+
+def divided(spec: DataSpec, share: float, split_by: str = "patient") -> tuple[list[set[int]], list[set[int]]]:
+    """`both_sides` for the first seed that leaves no side empty."""
+    for seed in range(200):
+        with suppress(ConfigError):
+            return both_sides(spec, with_held_out(share, split_by, seed))
+    raise AssertionError("no seed leaves something on both sides")
 
 
 def xcad(root: Path) -> Path:
@@ -225,12 +240,30 @@ def test_a_folder_of_another_layout_is_no_xcad(tmp_path: Path) -> None:
 
 
 def test_no_sequence_of_xcad_is_in_training_and_in_evaluation(tmp_path: Path) -> None:
-    spec, settings = parse_data(f"xcad:{xcad(tmp_path)}"), with_held_out(0.34)
-    training, evaluation = load_domains(spec, settings), load_evaluation(spec, settings)
-    for one, other in ((training, evaluation), (evaluation, training)):
-        assert len(patients(one.x)) == (4 if one is training else 2)
-        assert patients(one.x) == patients(one.y) == patients(one.labelled)
-        assert not patients(one.x) & patients(other.x)
+    spec = parse_data(f"xcad:{xcad(tmp_path)}")
+    training, evaluation = divided(spec, 0.34)
+    sequences = [
+        {(value - base) // 2 for value in side} for side, base in zip(training, (110, 10), strict=True)
+    ]
+    kept = [{(value - base) // 2 for value in side} for side, base in zip(evaluation, (110, 10), strict=True)]
+    assert sequences[0] == sequences[1]
+    assert kept[0] == kept[1]
+    assert not sequences[0] & kept[0]
+    assert sequences[0] | kept[0] == set(range(6))
+
+
+def test_labelled_angiograms_of_held_out_sequences_train_no_segmentor(tmp_path: Path) -> None:
+    spec = parse_data(f"xcad:{xcad(tmp_path)}")
+    settings = with_held_out(0.34, seed=next(s for s in range(99) if 0 < held(s, 6) < 6))
+    domains = load_domains(spec, settings)
+    assert domains.labelled is not None
+    seen = set(((domains.labelled.frames[:, 0, 0] // 257 - 20) // 2).tolist())
+    assert seen == set(((domains.y.frames[:, 0, 0] // 257 - 10) // 2).tolist()) != set(range(6))
+
+
+def held(seed: int, sequences: int) -> int:
+    """How many of the first sequences of XCAD are held out with a third."""
+    return sum(is_held_out(f"{k:03d}", 0.34, seed) for k in range(sequences))
 
 
 @pytest.mark.parametrize(("split_by", "crossing"), [("patient", False), ("series", True)])
@@ -244,13 +277,9 @@ def test_dicom_is_split_by_patient_or_by_series(
             frames = np.full((2, 32, 32), 50 + 100 * (k % 2), np.uint8)  # the patient shows in the brightness
             own = {"SOPInstanceUID": uid(series), "SeriesInstanceUID": series, "PatientID": patient}
             write_xa(folder / str(k), frames, **own)
-    settings = with_held_out(0.5, split_by)
-    training, evaluation = (load(spec_of(folders), settings) for load in (load_domains, load_evaluation))
-    sides = [set((side.x.frames[:, 0, 0] > 100 * 257).tolist()) for side in (training, evaluation)]
-    assert bool(sides[0] & sides[1]) is crossing
-    assert len(training.x) == len(evaluation.x) == 6
-    assert not patients(training.x) & patients(evaluation.x)
-    assert not any("SECRET" in name for name in patients(training.x) | patients(evaluation.x))
+    training, evaluation = divided(spec_of(folders), 0.5, split_by)
+    assert bool(training[0] & evaluation[0]) is crossing
+    assert training[0] | evaluation[0] == {50, 150}
 
 
 def test_series_without_a_patient_id_count_as_one_patient(folders: tuple[Path, Path]) -> None:
@@ -258,35 +287,64 @@ def test_series_without_a_patient_id_count_as_one_patient(folders: tuple[Path, P
         for k in range(2):
             own = {"SOPInstanceUID": uid(f"i{k}"), "SeriesInstanceUID": uid(f"s{k}"), "PatientID": ""}
             write_xa(folder / str(k), moving_frames(2, 32, 32), **own)
-    with pytest.raises(ConfigError, match="domain x has 1 series or patient"):
+    with pytest.raises(ConfigError, match="of 1 patients domain x would have nothing"):
         load_domains(spec_of(folders), with_held_out(0.5))
-    assert len(load_domains(spec_of(folders), with_held_out(0.5, "series")).x) == 2
+    divided(spec_of(folders), 0.5, "series")
 
 
-def test_a_patient_folder_in_both_domains_stands_on_one_side(folders: tuple[Path, Path]) -> None:
-    for folder, names in zip(folders, ("abcd", "bcde"), strict=True):
-        for name in names:
-            (folder / name).mkdir()
-            png(folder / name / "1.png", 100)
-    training, evaluation = (
-        load(spec_of(folders), with_held_out(0.25)) for load in (load_domains, load_evaluation)
-    )
-    seen, kept = (patients(side.x) | patients(side.y) for side in (training, evaluation))
-    assert not seen & kept
-    assert seen | kept == set("abcde")
+def test_a_patient_in_both_domains_stands_on_one_side_whatever_the_files_are(
+    folders: tuple[Path, Path],
+) -> None:
+    """Pictures in a folder of that name, DICOM with that Patient ID; the patient shows in the brightness."""
+    for k, name in enumerate("abcdef"):
+        (folders[0] / name).mkdir()
+        png(folders[0] / name / "1.png", 10 * k)
+        own = {"SOPInstanceUID": uid(name), "SeriesInstanceUID": uid(f"s{name}"), "PatientID": name}
+        write_xa(folders[1] / name, np.full((2, 32, 32), 10 * k, np.uint8), **own)
+    training, evaluation = divided(spec_of(folders), 0.34)
+    assert training[0] == training[1]
+    assert evaluation[0] == evaluation[1]
+    assert not training[0] & evaluation[0]
+
+
+def test_a_patient_who_comes_later_changes_no_side(folders: tuple[Path, Path]) -> None:
+    for folder in folders:
+        for k in range(12):
+            (folder / f"p{k}").mkdir()
+            png(folder / f"p{k}" / "1.png", k)
+    before, _ = both_sides(spec_of(folders), with_held_out(0.3))
+    for folder in folders:
+        shutil.rmtree(folder / f"p{min(before[0])}")
+        for k in range(12, 20):
+            (folder / f"p{k}").mkdir()
+            png(folder / f"p{k}" / "1.png", k)
+    _, evaluation = both_sides(spec_of(folders), with_held_out(0.3))
+    assert not (before[0] | before[1]) & (evaluation[0] | evaluation[1])
+
+
+def test_evaluation_reads_frames_at_their_own_size_as_often_as_asked(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is passed over is said once."""
+    for folder in folders:
+        png(folder / "a.png", 100, side=40)
+        write_xa(folder / "run", moving_frames(2, 32, 48))
+    (folders[0] / "cut").write_bytes((folders[0] / "run").read_bytes()[:700])
+    read, _ = load_evaluation(spec_of(folders), SETTINGS.data)
+    for _ in range(2):
+        assert [series.shape for series in read()] == [(1, 40, 40), (2, 32, 48)]
+    assert capsys.readouterr().err.count("passed over") == 1
 
 
 def test_without_a_share_held_out_training_and_evaluation_get_all(folders: tuple[Path, Path]) -> None:
     for folder in folders:
         png(folder / "a.png", 100)
-    for load in (load_domains, load_evaluation):
-        domains = load(spec_of(folders), SETTINGS)
-        assert (len(domains.x), len(domains.y), domains.labelled) == (1, 1, None)
+    assert both_sides(spec_of(folders), SETTINGS) == ([{100}, {100}], [{100}, {100}])
 
 
 def test_simulated_data_has_an_evaluation_of_its_own() -> None:
     with pytest.raises(ConfigError, match="simulated data holds nothing back"):
-        load_evaluation(parse_data("sim:1"), with_held_out(0.5))
+        load_evaluation(parse_data("sim:1"), with_held_out(0.5).data)
 
 
 def test_mixed_bit_depth_within_a_domain_is_refused_but_not_between_domains(

@@ -178,14 +178,11 @@ def test_no_frames_are_an_error() -> None:
         frame_set([], NORMALISATION, 0)
 
 
-def test_each_frame_knows_its_series_or_its_patient() -> None:
-    parts = [series(ramp(2), "s1", "p1"), series(ramp(1), "s2", "p1"), series(ramp(1), "s3", "p2")]
-    by_series = frame_set(parts, NORMALISATION, 0, "series").groups
-    by_patient = frame_set(parts, NORMALISATION, 0, "patient").groups
-    assert by_series is not None
-    assert by_patient is not None
-    assert by_series.tolist() == ["s1", "s1", "s2", "s3"]
-    assert by_patient.tolist() == ["p1", "p1", "p1", "p2"]
+def test_frames_that_would_have_to_be_enlarged_to_fill_a_crop_are_refused() -> None:
+    small = [series(ramp(1, 40)[:, :20])]
+    assert len(frame_set(small, NORMALISATION, 64, crop=40)) == 1
+    with pytest.raises(ConfigError, match=r"data\.crop is 41, but there are frames of \(20, 40\) px"):
+        frame_set(small, NORMALISATION, 64, crop=41)
 
 
 def test_the_masks_of_a_series_stay_over_its_frames_when_both_are_resized() -> None:

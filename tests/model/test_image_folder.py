@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.data import patient_key
 from casgan_dicom.model.image_folder import read_images
 
 
@@ -174,7 +175,7 @@ def test_a_grey_picture_saved_in_colour_or_with_a_palette_is_read_as_grey(tmp_pa
         ("png8", "png16", "a/1.png has 8 bits, b/1.png has 16"),
         ("png16", "png8", "a/1.png has 16 bits, b/1.png has 8"),
         ("npy8", "npy16", "a/1.npy has 8 bits, b/1.npy has 16"),
-        ("png8", "npy16", "a/1.png has 8 bits, b/1.npy has 16"),
+        ("png8", "npy16", "b/1.npy has 16 bits, a/1.png has 8"),
     ],
 )
 def test_two_bit_depths_in_one_domain_are_refused_by_the_names_of_two_files(
@@ -207,12 +208,12 @@ def test_the_first_sub_folder_is_the_patient_and_the_file_or_the_folder_of_still
     found = [(series.key, series.patient, len(series.frames)) for series in read_images(tmp_path)]
 
     assert sorted(found) == [
-        (".", ".", 2),
-        ("alone", "alone", 1),
-        ("one/early", "one", 1),
-        ("one/late", "one", 2),
-        ("one/run", "one", 1),
-        ("two/deep/run", "two", 1),
+        (".", patient_key("."), 2),
+        ("alone", patient_key("alone"), 1),
+        ("one/early", patient_key("one"), 1),
+        ("one/late", patient_key("one"), 2),
+        ("one/run", patient_key("one"), 1),
+        ("two/deep/run", patient_key("two"), 1),
     ]
 
 

@@ -1,9 +1,8 @@
-"""What is kept for evaluation: no group on both sides, the same draw whatever the order of files."""
+"""What is kept for evaluation: no group on both sides, and none that changes sides when others come or go."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -11,121 +10,84 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data import Domains, FrameSet
-from casgan_dicom.model.split import split
+from casgan_dicom.model.data import Series
+from casgan_dicom.model.settings import DataSettings
+from casgan_dicom.model.split import is_held_out, one_side
+
+FRAME = np.zeros((1, 4, 4), np.float32)
 
 
-def frames_of(groups: Sequence[str]) -> FrameSet:
-    """Two frames of each group; every pixel of a frame says which one it is."""
-    keys = np.repeat(np.array(groups), 2)
-    numbers = np.arange(len(keys), dtype=np.uint16)
-    stored = np.broadcast_to(numbers[:, None, None], (len(keys), 4, 4)).copy()
-    levels = np.stack([numbers, numbers + 1], axis=1).astype(np.float32)
-    return FrameSet(stored, levels, stored + 1, stored % 2 == 0, keys)
+def series_of(patients: Iterable[str], each: int = 2) -> list[Series]:
+    """Some series of each patient."""
+    return [Series(FRAME, f"{patient} {k}", patient) for patient in patients for k in range(each)]
 
 
-def groups_of(frames: FrameSet | None) -> set[str]:
-    assert frames is not None
-    assert frames.groups is not None
-    return set(frames.groups.tolist())
+def both_sides(series: Sequence[Series], data: DataSettings) -> tuple[list[str], list[str]]:
+    """Keys of what training sees, and of what is kept from it."""
+    training, evaluation = (list(one_side(series, "x", data, evaluation=e)) for e in (False, True))
+    return [one.key for one in training], [one.key for one in evaluation]
 
 
-def numbered(*letters: str, n: int = 10) -> list[str]:
-    return [f"{letter}{k}" for letter in letters for k in range(n)]
-
-
-@pytest.mark.parametrize(("share", "kept"), [(0.2, 2), (0.01, 1), (0.25, 2), (0.5, 5), (0.99, 9)])
-def test_the_share_of_groups_is_kept_and_at_least_one_stays_on_each_side(share: float, kept: int) -> None:
-    training, evaluation = split(Domains(frames_of(numbered("x")), frames_of(numbered("y"))), share, 1)
-    for name, side in (("x", evaluation.x), ("y", evaluation.y)):
-        assert len(groups_of(side)) == kept
-        assert all(group.startswith(name) for group in groups_of(side))
-    assert len(training.x) == len(training.y) == 2 * (10 - kept)
-    assert training.labelled is evaluation.labelled is None
+def test_about_the_share_is_held_out() -> None:
+    """1,000 groups: more than five standard deviations off never happens."""
+    names = [f"p{k}" for k in range(1000)]
+    for share in (0.1, 0.2, 0.5, 0.9):
+        kept = sum(is_held_out(name, share, 1) for name in names)
+        assert abs(kept - 1000 * share) < 5 * (1000 * share * (1 - share)) ** 0.5
+    assert not any(is_held_out(name, 0.0, 1) for name in names)
 
 
 @given(
-    x=st.sets(st.sampled_from(numbered("p")), min_size=2),
-    y=st.sets(st.sampled_from(numbered("p")), min_size=2),
-    labelled=st.none() | st.sets(st.sampled_from(numbered("p")), min_size=2),
-    share=st.floats(0.05, 0.6),
+    share=st.floats(0.05, 0.95),
     seed=st.integers(0, 100),
+    names=st.sets(st.sampled_from([f"p{k}" for k in range(30)]), min_size=1),
 )
-def test_no_group_stands_on_both_sides_and_none_is_lost(
-    x: set[str], y: set[str], labelled: set[str] | None, share: float, seed: int
+def test_every_patient_stands_on_one_side_whoever_else_is_there(
+    share: float, seed: int, names: set[str]
 ) -> None:
-    third = None if labelled is None else frames_of(sorted(labelled))
-    domains = Domains(frames_of(sorted(x)), frames_of(sorted(y)), third)
+    data = DataSettings(held_out=share, split_seed=seed)
     try:
-        training, evaluation = split(domains, share, seed)
-    except ConfigError as error:  # few groups, shared crosswise
+        training, evaluation = both_sides(series_of(sorted(names)), data)
+    except ConfigError as error:  # few patients, all of them on one side
         assert "would have nothing to" in error.message  # noqa: PT017 - the error is one of two outcomes
         return
-    seen, kept = set[str](), set[str]()
-    for name, whole in (("x", x), ("y", y), ("labelled", labelled)):
-        if whole is None:
-            assert getattr(training, name) is getattr(evaluation, name) is None
-            continue
-        left, right = groups_of(getattr(training, name)), groups_of(getattr(evaluation, name))
-        assert left
-        assert right
-        assert left | right == whole
-        seen |= left
-        kept |= right
-    assert not seen & kept
+    assert sorted([*training, *evaluation]) == sorted(one.key for one in series_of(names))
+    assert {key.split()[0] for key in evaluation} == {
+        name for name in names if is_held_out(name, share, seed)
+    }
+    assert {key.split()[0] for key in training}.isdisjoint(key.split()[0] for key in evaluation)
 
 
-def test_frames_keep_their_levels_twins_and_masks() -> None:
-    domains = Domains(frames_of(numbered("x")), frames_of(numbered("y")))
-    for side in split(domains, 0.3, 5):
-        for part in (side.x, side.y):
-            assert part.twins is not None
-            assert part.masks is not None
-            assert part.groups is not None
-            numbers = part.frames[:, 0, 0]
-            np.testing.assert_array_equal(part.levels[:, 0], numbers)
-            np.testing.assert_array_equal(part.twins[:, 0, 0], numbers + 1)
-            np.testing.assert_array_equal(part.masks[:, 0, 0], numbers % 2 == 0)
-            assert [int(group[1:]) for group in part.groups] == (numbers // 2).tolist()
-
-
-def test_the_order_of_files_changes_nothing() -> None:
-    names = numbered("p", "q")
-    shuffled = [str(name) for name in np.random.default_rng(0).permutation(names)]
-    _, one = split(Domains(frames_of(names), frames_of(names)), 0.3, 4)
-    _, other = split(Domains(frames_of(shuffled), frames_of(shuffled)), 0.3, 4)
-    assert groups_of(one.x) == groups_of(other.x)
-    assert groups_of(one.y) == groups_of(one.x)
+def test_series_of_one_patient_may_be_divided_when_series_are_what_counts() -> None:
+    series = series_of(["p"], each=20)
+    training, evaluation = both_sides(series, DataSettings(held_out=0.5, split_by="series"))
+    assert training
+    assert evaluation
+    assert sorted([*training, *evaluation]) == sorted(one.key for one in series)
 
 
 def test_another_seed_keeps_others() -> None:
-    domains = Domains(frames_of(numbered("x")), frames_of(numbered("y")))
-    draws = {frozenset(groups_of(split(domains, 0.3, seed)[1].x)) for seed in range(20)}
-    assert len(draws) > 10  # 20 draws of 120 possible triples: 10 or fewer different ones never happens
-    assert groups_of(split(domains, 0.3, 3)[1].x) == groups_of(split(domains, 0.3, 3)[1].x)
+    names = [f"p{k}" for k in range(10)]
+    draws = {frozenset(name for name in names if is_held_out(name, 0.3, seed)) for seed in range(20)}
+    assert len(draws) > 10
 
 
-def test_one_group_cannot_be_divided() -> None:
-    with pytest.raises(ConfigError, match="domain y has 1 series or patient, want at least 2") as caught:
-        split(Domains(frames_of(["a", "b"]), frames_of(["a"])), 0.5, 1)
-    assert "sub-folder" in caught.value.hint
+def test_without_a_share_both_sides_are_all() -> None:
+    series = series_of(["a"])
+    assert both_sides(series, DataSettings()) == ([one.key for one in series],) * 2
 
 
-def test_groups_shared_crosswise_that_leave_a_side_empty_are_refused() -> None:
-    """Each pair of three patients is a domain: one or two held out always empty a side of some domain."""
-    domains = Domains(frames_of(["a", "b"]), frames_of(["b", "c"]), frames_of(["a", "c"]))
-    with pytest.raises(ConfigError, match=r"would have nothing to (train|be evaluated) on"):
-        split(domains, 0.5, 1)
+@pytest.mark.parametrize("evaluation", [False, True])
+@pytest.mark.parametrize(("share", "lacking"), [(0.001, "be evaluated on"), (0.999, "train on")])
+def test_a_side_that_stays_empty_is_an_error_of_both(share: float, lacking: str, evaluation: bool) -> None:
+    data = DataSettings(held_out=share)
+    with pytest.raises(
+        ConfigError, match=rf"of 2 patients domain y would have nothing to {lacking}"
+    ) as caught:
+        list(one_side(series_of(["a", "b"]), "y", data, evaluation=evaluation))
+    assert "data.split_seed" in caught.value.hint
 
 
-def test_simulated_frames_have_no_groups() -> None:
-    plain = dataclasses.replace(frames_of(["a", "b"]), groups=None)
-    with pytest.raises(ConfigError, match="series or patient is known"):
-        split(Domains(plain, plain), 0.5, 1)
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
-def test_a_share_that_is_none_is_refused(share: float) -> None:
-    domains = Domains(frames_of(["a", "b"]), frames_of(["a", "b"]))
-    with pytest.raises(ConfigError, match=r"data\.held_out is"):
-        split(domains, share, 1)
+def test_an_empty_domain_is_not_the_fault_of_the_split() -> None:
+    """Who reads it says so."""
+    assert list(one_side([], "x", DataSettings(held_out=0.5), evaluation=False)) == []

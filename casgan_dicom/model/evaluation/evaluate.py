@@ -1,13 +1,14 @@
 """Many bundles, one report: what every one of them draws on the same held-out frames.
 
 The angiograms that a distance between sets needs are of other simulated patients than those whose frames are
-translated; a second set of yet other patients gives the floor. Frames from folders have halves of one set.
+translated; a second set of yet other patients gives the floor. Frames from folders have halves of one set;
+they are translated as `convert` would, at their own size and with the levels of the whole series.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data import FULL, FrameSet
 from casgan_dicom.model.environment import source_revision
 from casgan_dicom.model.evaluation.judges import Judges, Log
 from casgan_dicom.model.evaluation.protocol import Protocol
@@ -33,7 +33,9 @@ from casgan_dicom.model.metrics.extractors import Extractor
 from casgan_dicom.model.metrics.flicker import FlickerScores
 from casgan_dicom.model.metrics.sets import SetScores, compare_sets
 from casgan_dicom.model.metrics.vessels import VesselScores
+from casgan_dicom.model.settings import DataSettings
 from casgan_dicom.model.simulated_data import SimulatedData, SimulatedRun, simulated_runs
+from casgan_dicom.model.square import to_square
 
 PICTURES = 4
 """Runs on the page of pictures."""
@@ -55,6 +57,10 @@ class Report:
     """The bundles."""
     data: str
     """Name of the backgrounds, or "folders"."""
+    source: str
+    """One sentence about the frames that everything is measured on, with attribution."""
+    split: DataSettings | None
+    """Which frames of the folders, by `held_out`, `split_by` and `split_seed`; None for simulated ones."""
     frames: int
     """Frames translated."""
     protocol: Protocol | None
@@ -69,6 +75,18 @@ class Report:
     """Git revision of this package; None outside a clone."""
     pictures: Pictures = field(repr=False)
     """For the page of pictures."""
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """What everything is measured with."""
+
+    extractor: Extractor | None
+    """For the distances between sets; None leaves them out."""
+    device: str = "auto"
+    """Where generators run: "auto", "cpu", "cuda" or "cuda:N"."""
+    log: Log = lambda _sentence: None
+    """Receives sentences about progress."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +119,9 @@ def evaluate_bundles(
     data: SimulatedData,
     protocol: Protocol,
     judges: Path,
+    instruments: Instruments,
     *,
-    extractor: Extractor | None,
-    log: Log,
+    source: str = "",
 ) -> Report:
     """Measure bundles on held-out simulated runs.
 
@@ -117,10 +135,10 @@ def evaluate_bundles(
         How much of everything.
     judges
         Folder that keeps the evaluation's own networks; trained where it lacks them.
-    extractor
-        For the distances between sets; None leaves them out.
-    log
-        Receives sentences about progress.
+    instruments
+        Extractor, device and log.
+    source
+        One sentence about the data, for the report.
 
     Raises
     ------
@@ -134,16 +152,19 @@ def evaluate_bundles(
             f"{protocol.runs} runs and {protocol.cines} cines, want 2 or more of each, or no cines: "
             "chance draws the tree of another one"
         )
-    trained = Judges.train(data, protocol, judges, log)
+    extractor = instruments.extractor
+    trained = Judges.train(data, protocol, judges, instruments.log)
     held = _held(data, protocol, extractor)
     measured = []
-    for name, engine, drawer in drawers(subjects, trained):
-        log(f"measuring {name}")
+    for name, engine, drawer in drawers(subjects, trained, instruments.device):
+        instruments.log(f"measuring {name}")
         measured.append(_measure(name, engine, drawer, held))
     return Report(
         rows=_rows(measured),
         subjects=tuple(subjects),
         data=data.name,
+        source=source,
+        split=None,
         frames=sum(len(run.plain) for run in held.runs),
         protocol=protocol,
         seed=data.seed,
@@ -172,11 +193,12 @@ def _rows(measured: Sequence[_Measured]) -> tuple[Row, ...]:
 
 def evaluate_frames(
     subjects: Sequence[Subject],
-    x: Sequence[Frames],
-    y: Sequence[Frames],
+    x: Callable[[], Iterable[Frames]],
+    y: Callable[[], Iterable[Frames]],
+    instruments: Instruments,
     *,
-    extractor: Extractor,
-    log: Log,
+    source: str = "",
+    split: DataSettings | None = None,
 ) -> Report:
     """Measure bundles on frames without truth: distances between sets only.
 
@@ -185,28 +207,41 @@ def evaluate_frames(
     subjects
         From `find_subjects`.
     x, y
-        Series without and with contrast, each (T, H, W) of display values in [0, 1].
-    extractor
-        For the distances.
-    log
-        Receives sentences about progress.
+        Read the series without and with contrast from the beginning, each (T, H, W) of display values in
+        [0, 1], of any size; one series is in memory at a time.
+    instruments
+        Extractor, device and log.
+    source, split
+        One sentence about the data, and which part of it, for the report.
+
+    Raises
+    ------
+    ConfigError
+        There is no extractor, so nothing to measure.
     """
-    real = np.concatenate([extractor(series) for series in y])
-    rows, shown = [], {}
-    for name, generator in itertools.chain(
-        [("identity", None)], ((s.label, Generator.load(s.folder)) for s in subjects)
-    ):
-        log(f"measuring {name}")
-        made = [series if generator is None else generator(series).frames for series in x]
-        features = np.concatenate([extractor(series) for series in made])
-        engine = "" if generator is None else engine_of(generator)
-        rows.append(Row(name, sets=compare_sets(features, real, extractor.score_name), engine=engine))
-        shown["input" if generator is None else name] = [s[len(s) // 2] for s in made[:PICTURES]]
+    extractor = instruments.extractor
+    if extractor is None:
+        raise ConfigError("frames without truth and no extractor: there is nothing to measure")
+    real = np.concatenate([extractor(series) for series in y()])
+    rows: list[Row] = []
+    shown: dict[str, list[Frames]] = {}
+    frames = 0
+    for subject in (None, *subjects):
+        name = "identity" if subject is None else subject.label
+        instruments.log(f"measuring {name}")
+        generator = None if subject is None else Generator.load(subject.folder, device=instruments.device)
+        features, pictures = _drawn_features(x(), generator, extractor)
+        sets, engine = compare_sets(features, real, extractor.score_name), generator and engine_of(generator)
+        rows.append(Row(name, sets=sets, engine=engine or ""))
+        shown["input" if generator is None else name] = pictures
+        frames = len(features)
     return Report(
         rows=tuple(rows),
         subjects=tuple(subjects),
         data="folders",
-        frames=sum(map(len, x)),
+        source=source,
+        split=split,
+        frames=frames,
         protocol=None,
         seed=None,
         extractor=extractor.name,
@@ -216,10 +251,19 @@ def evaluate_frames(
     )
 
 
-def series_of(frames: FrameSet) -> list[Frames]:
-    """Cut a domain into its series, display values: levels are measured on a whole one, and differ."""
-    starts = np.flatnonzero(np.any(frames.levels[1:] != frames.levels[:-1], axis=1)) + 1
-    return [part.astype(np.float32) / np.float32(FULL) for part in np.split(frames.frames, starts)]
+def _drawn_features(
+    x: Iterable[Frames], generator: Generator | None, extractor: Extractor
+) -> tuple[npt.NDArray[np.float32], list[Frames]]:
+    """Features of what a generator makes of every series, and the middle frame of the first ones."""
+    features: list[npt.NDArray[np.float32]] = []
+    pictures: list[Frames] = []
+    for series in x:
+        made = series if generator is None else generator(series).frames
+        features.append(extractor(made))
+        if len(pictures) < PICTURES:
+            middle = len(made) // 2
+            pictures.append(to_square(made[middle : middle + 1], Protocol.frame_size)[0].copy())
+    return np.concatenate(features), pictures
 
 
 def _held(data: SimulatedData, protocol: Protocol, extractor: Extractor | None) -> _Held:

@@ -26,6 +26,10 @@ FACTS = ("name", "method", "seed", "parameters", "steps", "images", "cue", "weig
 """What table.csv says about a bundle."""
 
 
+SPLIT = ("held_out", "split_by", "split_seed")
+"""Which settings say what part of folders was measured."""
+
+
 def write_report(report: Report, out: Path, table: TableName = "all") -> None:
     """Write table.md, table.csv, report.json and pictures.png into `out`, made if it is not there.
 
@@ -51,6 +55,8 @@ def report_figures(report: Report) -> dict[str, Any]:
         ],
         "protocol": None if report.protocol is None else dataclasses.asdict(report.protocol),
         "data": report.data,
+        "source": report.source,
+        "split": None if report.split is None else {key: getattr(report.split, key) for key in SPLIT},
         "seed": report.seed,
         "frames": report.frames,
         "extractor": report.extractor,

@@ -43,13 +43,13 @@ Drawer = Callable[[Sequence[SimulatedRun], int], Drawn]
 """Runs and the index of one of them → what a row shows for it."""
 
 
-def drawers(subjects: Sequence[Subject], judges: Judges) -> Iterator[tuple[str, str, Drawer]]:
+def drawers(subjects: Sequence[Subject], judges: Judges, device: str) -> Iterator[tuple[str, str, Drawer]]:
     """Give every row's name, engine and drawer, in the order of the table; one generator at a time."""
     segmentor = judges.segmentor
     yield "identity", "", lambda runs, i: _read(segmentor, runs[i].plain)
     yield "chance", "", partial(_chance, segmentor)
     for subject in subjects:
-        generator = Generator.load(subject.folder)
+        generator = Generator.load(subject.folder, device=device)
         yield subject.label, engine_of(generator), partial(_translated, generator, segmentor)
     yield "oracle", "", lambda runs, i: Drawn(runs[i].plain, find_vessels(judges.oracle, runs[i].plain))
     yield "truth", "", lambda runs, i: _read(segmentor, runs[i].contrast)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.bundle import load_bundle
+from casgan_dicom.model.bundle import is_simulated, load_bundle
 from casgan_dicom.model.evaluation.paper import TABLE_1, Bits
 from casgan_dicom.model.methods.casgan import CasOptions
 from casgan_dicom.model.methods.registry import method_names
@@ -93,20 +93,21 @@ RESERVED = ("identity", "chance", "oracle", "truth")
 """Rows of every table that are no bundle."""
 
 
-def split_settings(subjects: Sequence[Subject], frame_size: int) -> TrainSettings:
+def split_settings(subjects: Sequence[Subject]) -> DataSettings:
     """Settings that read, of folders, what none of the bundles saw in training.
 
-    Raises ConfigError when they kept different frames for it.
+    A bundle that was trained on simulated data saw nothing of any folder. Raises ConfigError when the others
+    kept different frames.
     """
-    splits = {(s.held_out, s.split_by, s.split_seed if s.held_out else 1) for s in subjects}
+    saw = [subject for subject in subjects if not is_simulated(subject.data)]
+    splits = {(s.held_out, s.split_by, s.split_seed if s.held_out else 1) for s in saw}
     if len(splits) > 1:
         raise ConfigError(
             "the bundles kept different frames for evaluation",
             hint="evaluate those of one data.held_out, data.split_by and data.split_seed together",
         )
-    held_out, split_by, seed = splits.pop()
-    data = DataSettings(frame_size=frame_size, held_out=held_out, split_by=split_by, split_seed=seed)
-    return TrainSettings(data=data)
+    held_out, split_by, seed = splits.pop() if splits else (0.0, "patient", 1)
+    return DataSettings(held_out=held_out, split_by=split_by, split_seed=seed)
 
 
 def paper_order(subject: Subject) -> tuple[int, int, str]:

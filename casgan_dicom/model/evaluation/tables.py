@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.bundle import is_simulated
 from casgan_dicom.model.evaluation.evaluate import Report
 from casgan_dicom.model.evaluation.lines import Line, line_of, subject_lines
 from casgan_dicom.model.evaluation.paper import TABLE_1, TABLE_2
@@ -77,7 +78,7 @@ TRAINED = (
     Fact("parameters", lambda s: f"{s.parameters:,}"),
     Fact("steps", lambda s: f"{s.steps:,}"),
     Fact("images seen", lambda s: f"{s.images:,}"),
-    Fact("cue in training", lambda s: f"{s.cue:g}" if s.data.startswith("Simulated") else "—"),
+    Fact("cue in training", lambda s: f"{s.cue:g}" if is_simulated(s.data) else "—"),
 )
 PAPER_1 = (
     Fact("paper: FID, XCAD", lambda s: "" if s.beyond_paper else f"{TABLE_1[s.method][0]:.2f}"),
@@ -151,8 +152,10 @@ def conditions(report: Report) -> str:
             text += " Every chest, here and in training, is a variant of one CT."
         real, floor = "simulated angiograms of other runs", "two such sets of other runs"
     else:
-        text = f"{report.frames} frames from folders. Their vessels are not known, so no vessel score exists."
-        if any(subject.held_out == 0 for subject in report.subjects):
+        text = (
+            f"{report.frames} frames. {report.source} Their vessels are not known, so no vessel score exists."
+        )
+        if any(s.held_out == 0 and not is_simulated(s.data) for s in report.subjects):
             text += " **Training kept no frames back: these may be frames that the bundles were trained on.**"
         real, floor = "real angiograms", "random halves of these"
     sets = next((row.sets for row in report.rows if row.sets is not None), None)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.bundle import Bundle
+from casgan_dicom.model.bundle import Bundle, is_simulated
 from casgan_dicom.model.engines.traced import save_traced, traced_module
 from casgan_dicom.model.export.facts import NOTICE, card_text, facts_of, licence_text
 from casgan_dicom.model.export.parity import Maps, Run
@@ -71,7 +71,7 @@ def metadata(bundle: Bundle) -> dict[str, Any]:
         "authors": "Whoever trained these weights, with the networks of casgan-dicom",
         "copyright": f"SPDX-License-Identifier: {info.licence}",
         "data_source": info.data,
-        "data_type": "simulated X-ray cine" if info.data.startswith("Simulated") else "X-ray frames",
+        "data_type": "simulated X-ray cine" if is_simulated(info.data) else "X-ray frames",
         "intended_use": NOTICE,
         "references": [],
         "network_data_format": {

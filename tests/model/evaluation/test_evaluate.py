@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data import Series, frame_set
 from casgan_dicom.model.evaluation.evaluate import (
+    Instruments,
     Report,
     evaluate_bundles,
     evaluate_frames,
-    series_of,
 )
 from casgan_dicom.model.evaluation.protocol import Protocol
 from casgan_dicom.model.evaluation.subjects import Subject, find_subjects
 from casgan_dicom.model.infer import Generator
 from casgan_dicom.model.metrics.extractors import Extractor, load_extractor
 from casgan_dicom.model.metrics.frechet import frechet_distance
-from casgan_dicom.model.settings import NormalisationSettings
+from casgan_dicom.model.settings import DataSettings
 from casgan_dicom.model.simulated_data import SimulatedData, simulated_runs
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
+from casgan_dicom.model.square import to_square
 from tests.model.bundles import write_bundle
 
 SMALL = Protocol(
@@ -71,7 +71,7 @@ def extractor() -> Extractor:
 
 @pytest.fixture(scope="module")
 def report(subjects: list[Subject], data: SimulatedData, judges: Path, extractor: Extractor) -> Report:
-    return evaluate_bundles(subjects, data, SMALL, judges, extractor=extractor, log=lambda _sentence: None)
+    return evaluate_bundles(subjects, data, SMALL, judges, Instruments(extractor), source="Simulated.")
 
 
 def test_the_report_has_the_rows_that_give_a_score_its_meaning(report: Report) -> None:
@@ -165,7 +165,7 @@ def test_judges_are_trained_once_and_shared_by_reports(
     assert [name.split("-")[0] for name in kept] == ["oracle", "segmentor"]
     written = [(judges / name).stat().st_mtime_ns for name in kept]
 
-    again = evaluate_bundles(subjects[:1], data, SMALL, judges, extractor=None, log=lambda _sentence: None)
+    again = evaluate_bundles(subjects[:1], data, SMALL, judges, Instruments(None))
 
     assert [(judges / name).stat().st_mtime_ns for name in kept] == written
     assert again.extractor == "none"
@@ -179,39 +179,30 @@ def test_a_single_patient_has_no_other_whose_tree_could_be_drawn(
     subjects: list[Subject], data: SimulatedData, tmp_path: Path, change: dict[str, int]
 ) -> None:
     with pytest.raises(ConfigError, match="want 2 or more of each"):
-        evaluate_bundles(
-            subjects, data, replace(SMALL, **change), tmp_path, extractor=None, log=lambda _sentence: None
-        )
+        evaluate_bundles(subjects, data, replace(SMALL, **change), tmp_path, Instruments(None))
 
 
 def test_frames_without_truth_have_distances_only(subjects: list[Subject], extractor: Extractor) -> None:
+    """Series of two sizes, not square, seen as `convert` sees them: at their own size, each by its levels."""
     rng = np.random.default_rng(0)
-    x, y = ([rng.random((3, 64, 64), dtype=np.float32) for _ in range(2)] for _ in range(2))
+    x, y = ([rng.random((3, h, w), dtype=np.float32) for h, w in ((64, 48), (72, 96))] for _ in range(2))
+    split = DataSettings(held_out=0.25)
 
-    found = evaluate_frames(subjects[:1], x, y, extractor=extractor, log=lambda _sentence: None)
+    found = evaluate_frames(
+        subjects[:1], lambda: x, lambda: y, Instruments(extractor), source="Noise.", split=split
+    )
 
     assert [row.name for row in found.rows] == ["identity", "casgan-smoke-s1"]
     for row in found.rows:
         assert (row.scores, row.recall_margin, row.flicker) == (None, None, None)
-    made = np.concatenate([Generator.load(subjects[0].folder)(series).frames for series in x])
-    real = np.concatenate([extractor(series) for series in y])
+    made = [Generator.load(subjects[0].folder)(series).frames for series in x]
+    drawn, real = (np.concatenate([extractor(series) for series in side]) for side in (made, y))
     sets = found.rows[1].sets
     assert sets is not None
-    assert sets.fd == pytest.approx(frechet_distance(extractor(made), real), rel=1e-4)
+    assert sets.fd == pytest.approx(frechet_distance(drawn, real), rel=1e-4)
     assert (found.protocol, found.seed, found.frames, found.judges) == (None, None, 6, {})
+    assert (found.source, found.split) == ("Noise.", split)
     assert [bool(row.engine) for row in found.rows] == [False, True]
-
-
-def test_a_domain_falls_into_its_series_again() -> None:
-    """Levels are those of a whole series, so a generator must see it whole."""
-    rng = np.random.default_rng(1)
-    series = [rng.random((n, 32, 32), dtype=np.float32) for n in (3, 1, 4)]
-    stacked = frame_set(
-        [Series(frames, str(k), "one patient") for k, frames in enumerate(series)], NormalisationSettings(), 0
-    )
-
-    found = series_of(stacked)
-
-    assert [len(part) for part in found] == [3, 1, 4]
-    for part, original in zip(found, series, strict=True):
-        np.testing.assert_allclose(part, original, atol=1 / 65535)
+    page = found.pictures["casgan-smoke-s1"]
+    assert [picture.shape for picture in page] == [(256, 256), (256, 256)]
+    np.testing.assert_array_equal(page[0], to_square(made[0][1:2], 256)[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.evaluation.report import write_report
 from casgan_dicom.model.evaluation.tables import markdown
+from casgan_dicom.model.settings import DataSettings
 from tests.model.evaluation.reports import report, subject
 
 SEEDS = [subject("cut-paper", "cut", seed=s, label=f"cut-paper-s{s}") for s in (1, 3)]
@@ -45,9 +47,19 @@ def test_the_json_tells_every_figure_and_what_it_was_measured_with(out: Path) ->
     assert (figures["extractor"], figures["seed"], figures["frames"]) == ("efflite0", 7, 120)
     assert figures["protocol"]["cue"] == 1
     assert (rows["cut-paper-s3"]["engine"], rows["truth"]["engine"]) == ("torch-fp32 on cpu", "")
+    assert (figures["source"], figures["split"]) == ("Simulated coronary X-ray cine.", None)
     assert figures["judges"] == {"segmentor-1.safetensors": "ab", "oracle-2.safetensors": "cd"}
     assert figures["versions"]["torch"] == version("torch")
     assert figures["source_revision"] == "0123abc"
+
+
+def test_a_report_of_folders_says_which_part_of_them_it_measured(tmp_path: Path) -> None:
+    split = DataSettings(held_out=0.2, split_by="series", split_seed=3)
+    of_folders = replace(report(SEEDS[0]), data="folders", source="XCAD.", split=split, protocol=None)
+    write_report(of_folders, tmp_path / "report")
+    figures = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert figures["split"] == {"held_out": 0.2, "split_by": "series", "split_seed": 3}
+    assert "120 frames. XCAD. Their vessels are not known" in (tmp_path / "report" / "table.md").read_text()
 
 
 def test_seeds_of_one_recipe_are_given_together(out: Path) -> None:

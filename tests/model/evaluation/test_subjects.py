@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,11 +116,19 @@ def test_the_order_is_that_of_the_papers_table() -> None:
 def test_frames_kept_from_training_are_read_with_the_runs_own_split(tmp_path: Path) -> None:
     overrides = ["data.held_out=0.25", "data.split_by='series'", "data.split_seed=9"]
     (found,) = find_subjects([write_bundle(tmp_path / "bundle", overrides)])
-    settings = split_settings([found], 128)
-    assert (settings.data.held_out, settings.data.split_by, settings.data.split_seed) == (0.25, "series", 9)
-    assert settings.data.frame_size == 128
+    other = replace(subject("a", "cut"), data="Frames from two folders.")
+    split = split_settings([found])
+    assert (split.held_out, split.split_by, split.split_seed) == (0.25, "series", 9)
     with pytest.raises(ConfigError, match="kept different frames"):
-        split_settings([found, subject("a", "cut")], 128)
+        split_settings([found, other])
+
+
+def test_bundles_from_the_simulator_saw_nothing_of_any_folder(tmp_path: Path) -> None:
+    """Whatever share they were told to hold out: beside them the split is that of the others."""
+    (trained,) = find_subjects([write_bundle(tmp_path / "bundle", ["data.held_out=0.25"])])
+    simulated = replace(subject("a", "cut"), held_out=0.5)
+    assert split_settings([trained, simulated]).held_out == 0.25
+    assert split_settings([simulated]).held_out == 0
 
 
 def test_runs_that_differ_in_their_seed_only_share_a_recipe(tmp_path: Path) -> None:
