@@ -34,8 +34,6 @@ from casgan_dicom.model.shelf import (
     read_config,
 )
 
-DEFAULT_SIZE = 256
-"""Rows and columns that the networks see when training kept the size of a folder's frames."""
 WEIGHT_FILES = ("model.safetensors", SEGMENTOR_NAME)
 SIMULATED_LICENCE = "Apache-2.0"
 """Licence of weights that are trained on the simulator: its own."""
@@ -127,7 +125,7 @@ def save_bundle(
     folder
         Made if it is not there; its files are replaced.
     settings
-        Of the run.
+        Of the run; `data.frame_size` is what the networks will see.
     weights
         State of all generator networks; only the deployed ones are kept.
     segmentor
@@ -147,7 +145,7 @@ def save_bundle(
         "name": f"{settings.method}-{settings.preset}",
         "method": settings.method,
         "version": version,
-        "size": settings.data.frame_size // SIZE_STEP * SIZE_STEP or DEFAULT_SIZE,
+        "size": settings.data.frame_size // SIZE_STEP * SIZE_STEP,
         "data": data,
         "licence": SIMULATED_LICENCE if is_simulated(data) else UNKNOWN_LICENCE,
         "settings": settings_to_dict(_without_paths(settings)),

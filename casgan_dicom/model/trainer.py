@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -176,8 +176,14 @@ class Trainer:
         """Write ``bundle/`` from the trained (or, with `ema`, the averaged) weights; returns its folder."""
         weights = self.method.generators.state_dict() if self.average is None else self.average.state
         segmentor = load_file(self.out / SEGMENTOR_NAME)
-        save_bundle(self.out / "bundle", self.settings, weights, segmentor, data=self.data)
+        save_bundle(self.out / "bundle", self._with_frame_size(), weights, segmentor, data=self.data)
         return self.out / "bundle"
+
+    def _with_frame_size(self) -> TrainSettings:
+        """The settings, with the size of a folder's frames where training kept it: use is at that scale."""
+        data = self.settings.data
+        size = data.frame_size or max(self.sampler.x.frames.shape[1:])
+        return replace(self.settings, data=replace(data, frame_size=size))
 
     def _frame_faults(self) -> list[str]:
         """Settings that these frames do not go with."""

@@ -100,11 +100,11 @@ def test_another_schema_is_refused(folder: Path, schema: object) -> None:
         load_bundle(folder)
 
 
-@pytest.mark.parametrize(("frame_size", "size"), [(64, 64), (286, 284), (0, 256)])
+@pytest.mark.parametrize(("frame_size", "size"), [(64, 64), (286, 284)])
 def test_networks_see_frames_at_the_size_they_were_trained_at(
     tmp_path: Path, frame_size: int, size: int
 ) -> None:
-    """Rounded to the multiple of 4 that the encoder needs; 256 where folders kept their own sizes."""
+    """Rounded to the multiple of 4 that the encoder needs."""
     folder = write_bundle(tmp_path / "small", [f"data.frame_size={frame_size}"])
     assert load_bundle(folder).info.size == size
 

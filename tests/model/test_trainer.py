@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from casgan_dicom.errors import ConfigError, WeightsError
+from casgan_dicom.model.bundle import load_bundle
 from casgan_dicom.model.checkpoint import load_checkpoint
 from casgan_dicom.model.data import CropSampler, FrameSet
 from casgan_dicom.model.methods.base import Batch
@@ -142,6 +143,15 @@ def test_rows_are_means_over_the_steps_between_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.train
+def test_a_bundle_of_frames_at_their_own_size_is_used_at_that_size(tmp_path: Path) -> None:
+    settings = tiny_settings({"data": {"frame_size": 0}})
+    trainer = Trainer(settings, tiny_sampler(settings), tmp_path)
+    trainer.run()
+    bundle = load_bundle(trainer.export())
+    assert bundle.info.size == max(trainer.sampler.x.frames.shape[1:]) == 80
+    assert json.loads((tmp_path / "config.json").read_text())["data"]["frame_size"] == 0
+
+
 def test_the_average_follows_the_weights_and_is_what_the_bundle_holds(tmp_path: Path) -> None:
     """One step: average = decay · first + (1 - decay) · second; a rate of 0 shows the first weights."""
     first = Trainer(tiny_settings({"optim": {"lr": 0}}), tiny_sampler(tiny_settings()), tmp_path / "still")
