@@ -79,13 +79,15 @@ class Reason:
         return self.text
 
 
-def reasons_against(cine: Cine) -> tuple[Reason, ...]:
+def reasons_against(cine: Cine, *, angiogram: bool = False) -> tuple[Reason, ...]:
     """Say why a cine may not be converted.
 
     Parameters
     ----------
     cine
         The cine; only its headers are read, all of them.
+    angiogram
+        It is to be looked at and not converted, so contrast is no reason.
 
     Returns
     -------
@@ -93,7 +95,8 @@ def reasons_against(cine: Cine) -> tuple[Reason, ...]:
         Every reason once, empty if there is none; one that only some of the frames give says how many. If all
         are forceable, the user may insist.
     """
-    return tuple(reason for rule in _RULES for reason in rule(cine))
+    rules = (rule for rule in _RULES if not (angiogram and rule is _contrast))
+    return tuple(reason for rule in rules for reason in rule(cine))
 
 
 def reasons_against_series(series: Series) -> tuple[Reason, ...]:

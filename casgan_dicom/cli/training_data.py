@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
@@ -19,7 +20,8 @@ import platformdirs
 from casgan_dicom.cli.output import say
 from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME, read_ct
 from casgan_dicom.decode import iter_frames
-from casgan_dicom.errors import ConfigError, SeriesError
+from casgan_dicom.eligible import reasons_against, reasons_against_series
+from casgan_dicom.errors import ConfigError, PixelError, SeriesError
 from casgan_dicom.grouping import Cine
 from casgan_dicom.model.data import Domains, Frames, Series, frame_set, patient_key
 from casgan_dicom.model.image_folder import read_images
@@ -31,7 +33,7 @@ from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
 from casgan_dicom.model.split import one_side
 from casgan_dicom.model.xcad import ANGIOGRAMS, BACKGROUNDS, read_frames, read_labelled, xcad_root
 from casgan_dicom.pixels import Display
-from casgan_dicom.series import find_series
+from casgan_dicom.series import Found, find_series
 
 CT_SOURCES = {
     "1e817ac50e99f22c": (
@@ -180,27 +182,52 @@ def _read(spec: DataSpec, log: Callable[[str], object]) -> dict[str, Iterator[Se
         x, y = (read_frames(spec.xcad, folder) for folder in (BACKGROUNDS, ANGIOGRAMS))
         return {"x": x, "y": y, "labelled": read_labelled(spec.xcad)}
     assert spec.folders is not None
-    x, y = (_read_folder(folder, log) for folder in spec.folders)
-    return {"x": x, "y": y}
+    domains = zip(("x", "y"), spec.folders, strict=True)
+    return {domain: _read_folder(folder, log, angiograms=domain == "y") for domain, folder in domains}
 
 
-def _read_folder(folder: Path, log: Callable[[str], object]) -> Iterator[Series]:
-    pictures_only = False
+def _read_folder(folder: Path, log: Callable[[str], object], *, angiograms: bool) -> Iterator[Series]:
+    any_read = False
     for series in read_images(folder):
-        pictures_only = True
+        any_read = True
         yield series
     try:
         found = find_series([folder])
     except SeriesError as error:
-        if pictures_only:
+        if any_read:
             return
         raise ConfigError(f"--data: folder '{folder.name}' holds no PNG, NPY or DICOM frames") from error
     if found.damaged:
         log(f"{len(found.damaged)} damaged files of '{folder.name}' passed over")
-    for cine in found.cines:
+    accepted, passed_over = _eligible(found, angiograms=angiograms)
+    told = [f"{count} runs of '{folder.name}' passed over: {why}" for why, count in passed_over.items()]
+    if not accepted and not any_read:
+        raise ConfigError(f"--data: nothing to train on: {'; '.join(told)}")
+    for sentence in told:
+        log(sentence)
+    for cine in accepted:
+        yield _read_cine(cine)
+
+
+def _eligible(found: Found, *, angiograms: bool) -> tuple[list[Cine], Counter[str]]:
+    """Cines that `convert` would take, contrast apart for angiograms; how many it would not, by reasons."""
+    accepted: list[Cine] = []
+    passed_over: Counter[str] = Counter()
+    for series in found.series:
+        for cine in series.cines:
+            reasons = [*reasons_against_series(series), *reasons_against(cine, angiogram=angiograms)]
+            passed_over.update(["; ".join(map(str, reasons))] if reasons else [])
+            accepted += [] if reasons else [cine]
+    return accepted, passed_over
+
+
+def _read_cine(cine: Cine) -> Series:
+    try:
         display = Display.of(cine)
         frames = np.stack([display.apply(k, stored) for k, stored in enumerate(iter_frames(cine))])
-        yield Series(frames, cine.series_uid, _patient(cine))
+    except PixelError as error:
+        raise PixelError(f"series {cine.series_uid}: {error.message}", hint=error.hint) from error
+    return Series(frames, cine.series_uid, _patient(cine))
 
 
 def _patient(cine: Cine) -> str:

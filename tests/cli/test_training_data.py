@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import CTImageStorage, JPEGBaseline8Bit
 
 from casgan_dicom.cli.training_data import (
     DataSpec,
@@ -20,7 +20,7 @@ from casgan_dicom.cli.training_data import (
     parse_data,
 )
 from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME
-from casgan_dicom.errors import ConfigError
+from casgan_dicom.errors import ConfigError, PixelError
 from casgan_dicom.model.settings import TrainSettings, settings_from_dict
 from casgan_dicom.model.split import is_held_out
 from tests.factories import moving_frames, uid, write_xa, write_xa_single_frames
@@ -133,16 +133,16 @@ def test_a_ct_folder_without_its_files_is_refused(tmp_path: Path) -> None:
 
 def test_pictures_arrays_and_dicom_may_lie_side_by_side(folders: tuple[Path, Path]) -> None:
     x, y = folders
-    png(x / "a.png", 51)
-    np.save(x / "b.npy", np.full((2, 32, 32), 0.4, np.float32))
-    cine = moving_frames(3, 32, 32)
+    png(x / "a.png", 51, side=64)
+    np.save(x / "b.npy", np.full((2, 64, 64), 0.4, np.float32))
+    cine = moving_frames(3, 64, 64)
     write_xa(x / "c" / "run", cine)
     png(y / "a.png", 102)
 
     found = load_domains(spec_of(folders), SETTINGS)
     domain_x, domain_y = found.x, found.y
 
-    expected = np.concatenate([np.full((2, 32, 32), 0.4), np.full((1, 32, 32), 0.2), cine / 255])
+    expected = np.concatenate([np.full((2, 64, 64), 0.4), np.full((1, 64, 64), 0.2), cine / 255])
     np.testing.assert_allclose(domain_x.frames / 65535, expected, atol=1e-5)
     np.testing.assert_allclose(domain_y.frames / 65535, np.full((1, 32, 32), 0.4), atol=1e-5)
     assert spec_of(folders).description == "Frames from two folders of the user's."
@@ -151,21 +151,59 @@ def test_pictures_arrays_and_dicom_may_lie_side_by_side(folders: tuple[Path, Pat
 def test_dicom_becomes_display_values_in_time_order(folders: tuple[Path, Path]) -> None:
     """12 bits, MONOCHROME1, single-frame instances under names that say nothing."""
     x, y = folders
-    run = moving_frames(4, 32, 48, bits=12)
+    run = moving_frames(4, 64, 96, bits=12)
     write_xa_single_frames(x, run, PhotometricInterpretation="MONOCHROME1", BitsStored=12)
-    write_xa(y / "one", moving_frames(2, 32, 48), syntax=JPEGBaseline8Bit, SeriesInstanceUID=uid("other"))
+    write_xa(y / "one", moving_frames(2, 64, 96), syntax=JPEGBaseline8Bit, SeriesInstanceUID=uid("other"))
 
     found = load_domains(spec_of(folders), SETTINGS)
     domain_x, domain_y = found.x, found.y
 
     np.testing.assert_allclose(domain_x.frames / 65535, 1 - run / 4095, atol=1e-4)
-    assert domain_y.frames.shape == (2, 32, 48)
+    assert domain_y.frames.shape == (2, 64, 96)
+
+
+def test_dicom_that_convert_would_refuse_is_passed_over_and_said(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A CT, a run that shows contrast among those without, an object that was synthesised from another."""
+    run = moving_frames(2, 64, 64)
+    others: list[dict[str, object]] = [
+        {"SOPClassUID": CTImageStorage, "Modality": "CT"},
+        {"SyntheticData": "YES", "ImageType": ["DERIVED", "PRIMARY"]},
+        {"ContrastBolusAgent": "Iodine"},
+        {},
+    ]
+    for folder in folders:
+        for k, own in enumerate(others):
+            ids = {"SOPInstanceUID": uid(f"{k}"), "SeriesInstanceUID": uid(f"s{k}")}
+            write_xa(folder / str(k), run, **ids, **own)
+
+    found = load_domains(spec_of(folders), SETTINGS)
+
+    assert (len(found.x), len(found.y)) == (2, 4)  # the run, and among angiograms the one with contrast
+    said = capsys.readouterr().err
+    assert said.count("runs of 'x' passed over") == 3
+    assert said.count("runs of 'y' passed over") == 2
+    for word in ("SOPClassUID (0008,0016)", "SyntheticData (0008,001C)", "ContrastBolusAgent (0018,0010)"):
+        assert word in said
+    (folders[0] / "3").unlink()
+    with pytest.raises(ConfigError, match=r"nothing to train on: 1 runs of 'x' passed over: .*; 1 runs"):
+        load_domains(spec_of(folders), SETTINGS)
+
+
+def test_frames_that_cannot_be_decoded_are_an_error_that_names_the_series(folders: tuple[Path, Path]) -> None:
+    png(folders[1] / "a.png", 100)
+    write_xa(folders[0] / "run", moving_frames(2, 64, 64), syntax=JPEGBaseline8Bit)
+    whole = (folders[0] / "run").read_bytes()
+    (folders[0] / "run").write_bytes(whole.replace(b"\xff\xda", b"\xff\x00"))
+    with pytest.raises(PixelError, match=r"^series [0-9.]+: "):
+        load_domains(spec_of(folders), SETTINGS)
 
 
 def test_frames_are_brought_to_the_frame_size(folders: tuple[Path, Path]) -> None:
     for folder in folders:
         png(folder / "a.png", 100, side=40)
-        write_xa(folder / "run", moving_frames(2, 32, 48))
+        write_xa(folder / "run", moving_frames(2, 64, 96))
     found = load_domains(spec_of(folders), settings_from_dict({"data": {"frame_size": 24, "crop": 16}}))
     assert found.x.frames.shape == (3, 24, 24)
 
@@ -274,7 +312,7 @@ def test_dicom_is_split_by_patient_or_by_series(
     for folder in folders:
         for k in range(6):
             series, patient = uid(f"{folder.name} {k}"), f"SECRET-{k % 2}"
-            frames = np.full((2, 32, 32), 50 + 100 * (k % 2), np.uint8)  # the patient shows in the brightness
+            frames = np.full((2, 64, 64), 50 + 100 * (k % 2), np.uint8)  # the patient shows in the brightness
             own = {"SOPInstanceUID": uid(series), "SeriesInstanceUID": series, "PatientID": patient}
             write_xa(folder / str(k), frames, **own)
     training, evaluation = divided(spec_of(folders), 0.5, split_by)
@@ -286,7 +324,7 @@ def test_series_without_a_patient_id_count_as_one_patient(folders: tuple[Path, P
     for folder in folders:
         for k in range(2):
             own = {"SOPInstanceUID": uid(f"i{k}"), "SeriesInstanceUID": uid(f"s{k}"), "PatientID": ""}
-            write_xa(folder / str(k), moving_frames(2, 32, 32), **own)
+            write_xa(folder / str(k), moving_frames(2, 64, 64), **own)
     with pytest.raises(ConfigError, match="of 1 patients domain x would have nothing"):
         load_domains(spec_of(folders), with_held_out(0.5))
     divided(spec_of(folders), 0.5, "series")
@@ -300,7 +338,7 @@ def test_a_patient_in_both_domains_stands_on_one_side_whatever_the_files_are(
         (folders[0] / name).mkdir()
         png(folders[0] / name / "1.png", 10 * k)
         own = {"SOPInstanceUID": uid(name), "SeriesInstanceUID": uid(f"s{name}"), "PatientID": name}
-        write_xa(folders[1] / name, np.full((2, 32, 32), 10 * k, np.uint8), **own)
+        write_xa(folders[1] / name, np.full((2, 64, 64), 10 * k, np.uint8), **own)
     training, evaluation = divided(spec_of(folders), 0.34)
     assert training[0] == training[1]
     assert evaluation[0] == evaluation[1]
@@ -328,11 +366,11 @@ def test_evaluation_reads_frames_at_their_own_size_as_often_as_asked(
     """What is passed over is said once."""
     for folder in folders:
         png(folder / "a.png", 100, side=40)
-        write_xa(folder / "run", moving_frames(2, 32, 48))
+        write_xa(folder / "run", moving_frames(2, 64, 96))
     (folders[0] / "cut").write_bytes((folders[0] / "run").read_bytes()[:700])
     read, _ = load_evaluation(spec_of(folders), SETTINGS.data)
     for _ in range(2):
-        assert [series.shape for series in read()] == [(1, 40, 40), (2, 32, 48)]
+        assert [series.shape for series in read()] == [(1, 40, 40), (2, 64, 96)]
     assert capsys.readouterr().err.count("passed over") == 1
 
 
