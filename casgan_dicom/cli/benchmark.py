@@ -29,7 +29,7 @@ from casgan_dicom.model.evaluation.subjects import find_subjects
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.metrics.extractors import Extractor
 from casgan_dicom.model.run_folder import CONFIG_NAME, check_run_folder
-from casgan_dicom.model.segment import save_unet, train_segmentor
+from casgan_dicom.model.segment import check_lesson, save_unet, train_segmentor, write_lesson
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.shelf import SEGMENTOR_NAME
 from casgan_dicom.model.signals import on_stop_signal
@@ -142,7 +142,10 @@ def benchmark(  # noqa: PLR0913 - one parameter per option is how click calls
     if not planned.segmentor.path:
         _train_shared_segmentor(planned, bench)
     if failed := _train_all(runs, bench, jobs):
-        raise ConfigError(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}")
+        raise ConfigError(
+            f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}",
+            hint="`casgan-dicom evaluate` measures those that are finished",
+        )
     if left := [run.name for run in runs if not bench.finished(run)]:
         click.echo(f"stopped with {len(left)} of {len(runs)} runs to go; the same command continues")
         return
@@ -179,7 +182,9 @@ def _check(plan: Plan, spec: DataSpec, extractor: Extractor | None) -> None:
 def _train_shared_segmentor(planned: TrainSettings, bench: Bench) -> None:
     """Train the segmentor of all runs, unless an earlier start did."""
     if bench.segmentor.is_file():
+        check_lesson(bench.segmentor, planned, bench.data.description)
         return
+    write_lesson(bench.segmentor, planned, bench.data.description)
     frames = load_domains(bench.data, planned)
     sampler = CropSampler(frames.x, frames.y, planned.data, planned.normalisation, frames.labelled)
     save_unet(train_segmentor(planned, sampler, bench.device, say), bench.segmentor)

@@ -6,9 +6,11 @@ seed, width and training set.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -21,8 +23,8 @@ from casgan_dicom.model.data import CropSampler
 from casgan_dicom.model.devices import computes_bf16
 from casgan_dicom.model.losses import soft_dice_loss
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.shelf import ALIASES, SEGMENTOR_NAME, bundle_folder, shipped_bundles
+from casgan_dicom.model.settings import TrainSettings, settings_to_dict
+from casgan_dicom.model.shelf import ALIASES, SEGMENTOR_NAME, bundle_folder, read_config, shipped_bundles
 
 Labelled = tuple[Tensor, Tensor]
 """Images in network values and masks, both (B, 1, H, W)."""
@@ -95,6 +97,45 @@ def segmentor_file(path: str) -> Path:
     if path in (*ALIASES, *shipped_bundles()) or Path(path).is_dir():
         return bundle_folder(path) / SEGMENTOR_NAME
     return Path(path)
+
+
+def write_lesson(path: Path, settings: TrainSettings, source: str) -> None:
+    """Write beside the segmentor `path` what it was trained with, and on: ``segmentor.json``."""
+    path.with_suffix(".json").write_text(json.dumps(_lesson(settings, source), indent=2) + "\n")
+
+
+def check_lesson(path: Path, settings: TrainSettings, source: str) -> None:
+    """Raise WeightsError unless the segmentor `path` was trained with these settings on this data."""
+    found, wanted = _told(path) or {}, _lesson(settings, source)
+    if differing := [key for key in wanted if found.get(key) != wanted[key]]:
+        raise WeightsError(
+            f"'{path.name}' in '{path.parent.name}' was trained otherwise: {', '.join(differing)}",
+            hint=f"choose another --out, or remove {path.name} and the runs that looked through it",
+        )
+
+
+def segmentor_source(path: str) -> str | None:
+    """Sentence about what the segmentor of ``segmentor.path`` was trained on; None where nothing tells it."""
+    file = segmentor_file(path)
+    if (file.parent / "model.safetensors").is_file():
+        return str(read_config(file.parent)["data"])
+    return (_told(file) or {}).get("source")
+
+
+def _lesson(settings: TrainSettings, source: str) -> dict[str, Any]:
+    tables = settings_to_dict(settings)
+    lesson = {key: tables[key] for key in ("seed", "segmentor", "data", "normalisation")}
+    plain: dict[str, Any] = json.loads(json.dumps({"source": source, **lesson}))
+    return plain
+
+
+def _told(path: Path) -> dict[str, Any] | None:
+    """What ``segmentor.json`` beside a segmentor tells; None where there is none that can be read."""
+    try:
+        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def save_unet(net: UNet, path: Path) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.model.average import MovingAverage
-from casgan_dicom.model.bundle import save_bundle
+from casgan_dicom.model.bundle import is_simulated, save_bundle
 from casgan_dicom.model.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from casgan_dicom.model.data import CROP_STEP, CropSampler
 from casgan_dicom.model.distributed import ALONE, World
@@ -33,7 +33,7 @@ from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.pictures import save_grid
 from casgan_dicom.model.run_folder import CONFIG_NAME, check_run_folder, write_config
 from casgan_dicom.model.schedule import learning_rate_factor
-from casgan_dicom.model.segment import load_unet, save_unet, segmentor_file, train_segmentor
+from casgan_dicom.model.segment import load_unet, save_unet, segmentor_file, segmentor_source, train_segmentor
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.shelf import SEGMENTOR_NAME
 from casgan_dicom.model.signals import on_stop_signal
@@ -176,8 +176,17 @@ class Trainer:
         """Write ``bundle/`` from the trained (or, with `ema`, the averaged) weights; returns its folder."""
         weights = self.method.generators.state_dict() if self.average is None else self.average.state
         segmentor = load_file(self.out / SEGMENTOR_NAME)
-        save_bundle(self.out / "bundle", self._with_frame_size(), weights, segmentor, data=self.data)
+        save_bundle(self.out / "bundle", self._with_frame_size(), weights, segmentor, data=self._trained_on())
         return self.out / "bundle"
+
+    def _trained_on(self) -> str:
+        """What generator and segmentor were trained on; "Simulated …" only if all of it was."""
+        path = self.settings.segmentor.path
+        source = (segmentor_source(path) or "of unknown data.") if path else self.data
+        if source == self.data:
+            return self.data
+        mixed = is_simulated(self.data) and not is_simulated(source)
+        return f"{'Generator: ' if mixed else ''}{self.data} Segmentor: {source}"
 
     def _with_frame_size(self) -> TrainSettings:
         """The settings, with the size of a folder's frames where training kept it: use is at that scale."""

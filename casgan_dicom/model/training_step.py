@@ -190,7 +190,8 @@ class TrainingStep:
         save_file(crops, file)
         raise ConfigError(
             f"step {self._number}: {', '.join(broken)} not finite; the batch is in {file.name}",
-            hint="the last checkpoint stays; try a smaller optim.lr, or optim.amp=false",
+            hint="--resume goes on from the last checkpoint; optim.amp=false or a smaller optim.lr is another"
+            " run, with another --out",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,6 +160,12 @@ def test_the_smoke_plan_ends_with_both_tables_and_starts_nothing_twice(tmp_path:
     assert [bundle.stat().st_mtime_ns for bundle in bundles] == written
     assert other.returncode == 5
     assert "run 'cyclegan-paper-s1' was trained with other settings: optim" in refused
+
+    shutil.rmtree(tmp_path / "out" / "runs")
+    with started(tmp_path, "--set", "segmentor.steps=3") as third:
+        _, refused = third.communicate(timeout=400)
+    assert third.returncode == 5
+    assert "'segmentor.safetensors' in 'out' was trained otherwise: segmentor" in refused
 
 
 def test_runs_that_would_be_measured_on_their_training_frames_are_refused_before_they_start(

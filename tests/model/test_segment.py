@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from casgan_dicom.errors import WeightsError
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.segment import train_unet
+from casgan_dicom.model.segment import check_lesson, segmentor_source, train_unet, write_lesson
+from tests.model.bundles import write_bundle
 from tests.model.toys import tiny_sampler, tiny_settings
 
 
@@ -40,3 +44,34 @@ def test_a_segmentor_learns_the_stripe_and_comes_back_frozen() -> None:
 @pytest.mark.parametrize("steps", [0, 1])
 def test_very_short_training_is_possible(steps: int) -> None:
     assert not trained(steps, []).training
+
+
+def test_a_segmentor_of_other_settings_or_data_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    path, settings = tmp_path / "segmentor.safetensors", tiny_settings()
+    with pytest.raises(
+        WeightsError, match="was trained otherwise: source, seed, segmentor, data, normalisation"
+    ):
+        check_lesson(path, settings, "XCAD.")
+
+    write_lesson(path, settings, "XCAD.")
+
+    check_lesson(path, settings, "XCAD.")
+    check_lesson(path, tiny_settings({"optim": {"lr": 1.0}}), "XCAD.")  # no business of the segmentor's
+    for other, source, told in (
+        (tiny_settings({"segmentor": {"steps": 9}}), "XCAD.", "otherwise: segmentor$"),
+        (tiny_settings({"data": {"held_out": 0.5}}), "XCAD.", "otherwise: data$"),
+        (settings, "Other frames.", "otherwise: source$"),
+    ):
+        with pytest.raises(WeightsError, match=told):
+            check_lesson(path, other, source)
+
+
+def test_what_a_given_segmentor_was_trained_on_is_told_by_its_bundle_or_the_file_beside_it(
+    tmp_path: Path,
+) -> None:
+    bundle = write_bundle(tmp_path / "bundle", data="XCAD.")
+    write_lesson(tmp_path / "segmentor.safetensors", tiny_settings(), "Frames.")
+    assert segmentor_source(str(bundle)) == segmentor_source(str(bundle / "segmentor.safetensors")) == "XCAD."
+    assert segmentor_source(str(tmp_path / "segmentor.safetensors")) == "Frames."
+    assert segmentor_source(str(tmp_path / "other.safetensors")) is None
+    assert (segmentor_source("casgan") or "").startswith("Simulated")

@@ -22,7 +22,9 @@ from casgan_dicom.model.checkpoint import load_checkpoint
 from casgan_dicom.model.data import CropSampler, FrameSet
 from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.casgan import CasGan
+from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.segment import save_unet, write_lesson
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.trainer import Progress, Trainer
 from tests.model.toys import StopsAt, made_up_frames, same, tiny_sampler, tiny_settings
@@ -297,6 +299,29 @@ def test_a_given_segmentor_is_used_and_not_trained(tmp_path: Path) -> None:
     given, used = load_file(path), load_file(tmp_path / "second" / "segmentor.safetensors")
     assert given.keys() == used.keys()
     assert all(torch.equal(value, used[key]) for key, value in given.items())
+
+
+@pytest.mark.parametrize(
+    ("origin", "told", "licence"),
+    [
+        (None, "Generator: Simulated cine. Segmentor: of unknown data.", "NOASSERTION"),
+        ("XCAD.", "Generator: Simulated cine. Segmentor: XCAD.", "NOASSERTION"),
+        ("Simulated otherwise.", "Simulated cine. Segmentor: Simulated otherwise.", "Apache-2.0"),
+        ("Simulated cine.", "Simulated cine.", "Apache-2.0"),
+    ],
+)
+def test_a_bundle_says_what_a_given_segmentor_was_trained_on(
+    tmp_path: Path, origin: str | None, told: str, licence: str
+) -> None:
+    path = tmp_path / "unet.safetensors"
+    save_unet(UNet(4), path)
+    settings = tiny_settings({"segmentor": {"path": str(path)}})
+    if origin is not None:
+        write_lesson(path, settings, origin)
+    trainer = Trainer(settings, tiny_sampler(settings), tmp_path / "run", data="Simulated cine.")
+    trainer.run()
+    info = load_bundle(trainer.export()).info
+    assert (info.data, info.licence) == (told, licence)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"x" * 100])
