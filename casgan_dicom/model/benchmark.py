@@ -31,8 +31,10 @@ from casgan_dicom.model.evaluation.protocol import Protocol
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
 
-KEYS = {"description", "scale", "set", "evaluation", "runs"}
-"""Keys of a plan."""
+KEYS: Mapping[str, type] = {"description": str, "scale": str, "set": list, "evaluation": dict, "runs": list}
+"""Keys of a plan, and what each holds."""
+RUN_KEYS: Mapping[str, type] = {"methods": str, "presets": str, "seeds": int}
+"""Keys of an entry of `runs`, each a list of these."""
 
 
 @dataclass(frozen=True)
@@ -74,30 +76,54 @@ def read_plan(plan: str, overrides: tuple[str, ...] = ()) -> Plan:
     Raises
     ------
     ConfigError
-        No such plan, an unknown key, a method or preset that does not exist, or a run named twice.
+        No such plan, an unknown key or a value of another kind, a method or preset that does not exist, or a
+        run named twice.
     """
     table = _read(plan)
-    faults = [f"unknown key '{key}'" for key in table.keys() - KEYS]
-    protocol, wrong = _protocol(table.get("evaluation", {}))
-    faults += wrong
+    if faults := _wrong_kinds(table):
+        raise ConfigError(f"benchmark '{Path(plan).name}': {'; '.join(faults)}")
+    protocol, faults = _protocol(table.get("evaluation", {}))
     common = (*table.get("set", ()), *overrides)
     faults += [
         f"'{one}': the plan says the seeds" for one in common if one.partition("=")[0].strip() == "seed"
     ]
     planned: list[PlannedRun] = []
     for entry in table.get("runs", []):
-        faults += [f"unknown key 'runs.{key}'" for key in entry.keys() - {"methods", "presets", "seeds"}]
-        faults += [f"runs wants '{key}'" for key in ("methods", "presets", "seeds") if not entry.get(key)]
-        if faults:
-            continue
         for seed, method, preset in itertools.product(entry["seeds"], entry["methods"], entry["presets"]):
             settings = load_settings(method, preset, common, scale=table.get("scale"))
-            planned.append(PlannedRun(f"{method}-{preset}-s{seed}", replace(settings, seed=int(seed))))
+            planned.append(PlannedRun(f"{method}-{preset}-s{seed}", replace(settings, seed=seed)))
     names = [run.name for run in planned]
     faults += [f"run '{name}' is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
     if faults or not planned:
         raise ConfigError(f"benchmark '{Path(plan).name}': {'; '.join(faults) or 'names no runs'}")
     return Plan(tuple(planned), protocol)
+
+
+def _wrong_kinds(table: Mapping[str, Any]) -> list[str]:
+    """Unknown keys of a plan and of its entries, missing ones, and values of another kind."""
+    faults = [f"unknown key '{key}'" for key in table if key not in KEYS]
+    for key, kind in KEYS.items():
+        if key in table and type(table[key]) is not kind:
+            faults.append(f"{key} is {table[key]!r}, want {_KINDS[kind]}")
+    if faults:
+        return faults
+    faults += [f"set has {one!r}, want KEY=VALUE" for one in table.get("set", []) if type(one) is not str]
+    for entry in table.get("runs", []):
+        if not isinstance(entry, Mapping):
+            faults.append(f"runs has {entry!r}, want tables: [[runs]]")
+            continue
+        faults += [f"unknown key 'runs.{key}'" for key in entry if key not in RUN_KEYS]
+        for key, kind in RUN_KEYS.items():
+            found = entry.get(key)
+            if not found:
+                faults.append(f"runs wants '{key}'")
+            elif type(found) is not list or any(type(one) is not kind for one in found):
+                faults.append(f"runs.{key} is {found!r}, want a list of {_KINDS[kind]}")
+    return faults
+
+
+_KINDS: Mapping[type, str] = {str: "text", int: "whole numbers", list: "a list", dict: "a table"}
+"""What a message calls a type."""
 
 
 def _protocol(table: Mapping[str, Any]) -> tuple[Protocol, list[str]]:
