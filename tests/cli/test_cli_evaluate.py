@@ -80,6 +80,7 @@ def test_folders_without_an_extractor_leave_nothing_to_measure(
     [
         (("--table", "2"), "table 2 needs a bundle of CAS-GAN"),
         (("--extractor", "resnet"), "extractor 'resnet' is unknown"),
+        (("--device", "tpu"), "device 'tpu' is unknown"),
         (("--data", "sim:one"), "--data is 'sim:one'"),
     ],
 )
