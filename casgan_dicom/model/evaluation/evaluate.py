@@ -231,8 +231,8 @@ def evaluate_frames(
         instruments.log(f"measuring {name}")
         generator = None if subject is None else Generator.load(subject.folder, device=instruments.device)
         features, pictures = _drawn_features(x(), generator, extractor)
-        sets, engine = compare_sets(features, real, extractor.score_name), generator and engine_of(generator)
-        rows.append(Row(name, sets=sets, engine=engine or ""))
+        sets = compare_sets(features, real, extractor.score_name)
+        rows.append(Row(name, sets=sets, engine="" if generator is None else engine_of(generator)))
         shown["input" if generator is None else name] = pictures
         frames = len(features)
     return Report(
