@@ -37,7 +37,7 @@ def check_run_folder(out: Path, settings: TrainSettings, data: str, *, resume: b
     if not config.is_file():
         raise WeightsError(f"'{out.name}' holds no run to resume", hint="leave --resume out")
     found, found_data = _read_config(config)
-    wanted = _as_json(settings)
+    wanted = settings_to_dict(settings)
     differing = [key for key in wanted if key not in found or found[key] != wanted[key]]
     if found_data is not None and found_data != data:
         differing.append("--data")
@@ -51,7 +51,7 @@ def check_run_folder(out: Path, settings: TrainSettings, data: str, *, resume: b
 def write_config(out: Path, settings: TrainSettings, data: str) -> None:
     """Write the settings and the sentence about the data."""
     partial = (out / CONFIG_NAME).with_suffix(".partial")
-    partial.write_text(json.dumps({**_as_json(settings), "data_source": data}, indent=2) + "\n")
+    partial.write_text(json.dumps({**settings_to_dict(settings), "data_source": data}, indent=2) + "\n")
     partial.replace(out / CONFIG_NAME)
 
 
@@ -61,15 +61,9 @@ def _read_config(config: Path) -> tuple[dict[str, Any], str | None]:
         table = dict(json.loads(config.read_text(encoding="utf-8")))
         data = table.pop("data_source", None)
         # Read as settings, so that a run of an earlier version has the default of every newer key.
-        return _as_json(settings_from_dict(table)), data
+        return settings_to_dict(settings_from_dict(table)), data
     except (OSError, ValueError, TypeError, ConfigError) as error:
         raise WeightsError(
             f"run '{config.parent.name}': {config.name} cannot be read ({error})",
             hint="begin again with another --out",
         ) from error
-
-
-def _as_json(settings: TrainSettings) -> dict[str, Any]:
-    """Give the settings as config.json returns them: lists where they hold tuples."""
-    plain: dict[str, Any] = json.loads(json.dumps(settings_to_dict(settings)))
-    return plain

@@ -106,7 +106,7 @@ def write_lesson(path: Path, settings: TrainSettings, source: str) -> None:
 
 def check_lesson(path: Path, settings: TrainSettings, source: str) -> None:
     """Raise WeightsError unless the segmentor `path` was trained with these settings on this data."""
-    found, wanted = _told(path) or {}, _lesson(settings, source)
+    found, wanted = _told(path), _lesson(settings, source)
     if differing := [key for key in wanted if found.get(key) != wanted[key]]:
         raise WeightsError(
             f"'{path.name}' in '{path.parent.name}' was trained otherwise: {', '.join(differing)}",
@@ -119,23 +119,21 @@ def segmentor_source(path: str) -> str | None:
     file = segmentor_file(path)
     if (file.parent / "model.safetensors").is_file():
         return str(read_config(file.parent)["data"])
-    return (_told(file) or {}).get("source")
+    return _told(file).get("source")
 
 
 def _lesson(settings: TrainSettings, source: str) -> dict[str, Any]:
     tables = settings_to_dict(settings)
-    lesson = {key: tables[key] for key in ("seed", "segmentor", "data", "normalisation")}
-    plain: dict[str, Any] = json.loads(json.dumps({"source": source, **lesson}))
-    return plain
+    return {"source": source, **{key: tables[key] for key in ("seed", "segmentor", "data", "normalisation")}}
 
 
-def _told(path: Path) -> dict[str, Any] | None:
-    """What ``segmentor.json`` beside a segmentor tells; None where there is none that can be read."""
+def _told(path: Path) -> dict[str, Any]:
+    """What ``segmentor.json`` beside a segmentor tells; nothing where there is none that can be read."""
     try:
         told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return told if isinstance(told, dict) else None
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def save_unet(net: UNet, path: Path) -> None:

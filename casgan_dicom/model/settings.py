@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -196,11 +197,12 @@ def settings_from_dict(table: Mapping[str, Any]) -> TrainSettings:
 
 
 def settings_to_dict(settings: TrainSettings) -> dict[str, Any]:
-    """Give the nested mapping that `settings_from_dict` reads; JSON-compatible."""
+    """Give the nested mapping that `settings_from_dict` reads, as JSON returns it: lists, no tuples."""
     table = dataclasses.asdict(settings)
     own = table.pop("own")
     name = method_class(settings.method).table
-    return table | ({name: own} if name else {})
+    plain: dict[str, Any] = json.loads(json.dumps(table | ({name: own} if name else {})))
+    return plain
 
 
 _AT_LEAST: Mapping[str, float] = {
