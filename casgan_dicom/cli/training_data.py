@@ -106,10 +106,10 @@ def simulated_data(seed: int, ct: Path | None, *, cached: bool = True) -> Simula
 
     Rendered runs are kept in the user's data folder, or, not `cached`, rendered anew by every command.
     """
-    cache = data_folder() / "simulated" if cached else None
+    kept = data_folder() / "simulated" if cached else None
     if ct is None:
-        return SimulatedData(seed, ProceduralBackgrounds, "procedural", cache, log=say)
-    return SimulatedData(seed, partial(ct_backgrounds, ct.resolve()), "ct", cache, ct_digest(ct), log=say)
+        return SimulatedData(seed, ProceduralBackgrounds, "procedural", kept, log=say)
+    return SimulatedData(seed, partial(ct_backgrounds, ct.resolve()), "ct", kept, ct_digest(ct), log=say)
 
 
 def ct_digest(folder: Path) -> str:
@@ -214,10 +214,12 @@ def _eligible(found: Found, *, angiograms: bool) -> tuple[list[Cine], Counter[st
     accepted: list[Cine] = []
     passed_over: Counter[str] = Counter()
     for series in found.series:
+        of_all = reasons_against_series(series)
         for cine in series.cines:
-            reasons = [*reasons_against_series(series), *reasons_against(cine, angiogram=angiograms)]
-            passed_over.update(["; ".join(map(str, reasons))] if reasons else [])
-            accepted += [] if reasons else [cine]
+            if reasons := (*of_all, *reasons_against(cine, angiogram=angiograms)):
+                passed_over["; ".join(map(str, reasons))] += 1
+            else:
+                accepted.append(cine)
     return accepted, passed_over
 
 
