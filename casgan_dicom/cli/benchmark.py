@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.evaluate import choose_extractor, measure
 from casgan_dicom.cli.output import make_folder, say, show_error
 from casgan_dicom.cli.train import run_training, with_segmentor
@@ -98,9 +99,7 @@ class Bench:
     show_envvar=True,
     help="Runs that train at the same time.",
 )
-@click.option(
-    "--device", default="auto", show_default=True, show_envvar=True, help="auto, cpu, cuda or cuda:N."
-)
+@device_option()
 @click.option(
     "--extractor",
     default="auto",
@@ -127,9 +126,7 @@ def benchmark(  # noqa: PLR0913 - one parameter per option is how click calls
     `evaluate --table all` is written to --out/report.
     """
     plan, spec = read_plan(preset, overrides), parse_data(data)
-    _check(
-        plan, spec, choose_extractor(extractor, "cpu")
-    )  # the GPU is training's until all runs are finished
+    _check(plan, spec, choose_extractor(extractor, "cpu"))  # a GPU is training's until all are finished
     bench = Bench(out.resolve(), spec, choose_device(device), max(1, (os.cpu_count() or 1) // jobs))
     make_folder(bench.out)
     planned = with_segmentor(

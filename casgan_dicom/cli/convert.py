@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.output import EXIT_CODES, json_option, show_json
 from casgan_dicom.compress import Compression, CompressionName
 from casgan_dicom.convert import convert_plan, report_nothing, silent
@@ -43,9 +44,7 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="Name of a shipped bundle, or folder of any.  [default: casgan; see `weights info`]",
 )
-@click.option(
-    "--device", default="auto", show_default=True, show_envvar=True, help="auto, cpu, cuda or cuda:N."
-)
+@device_option()
 @click.option(
     "--engine",
     type=click.Choice(["auto", "torch", "openvino"]),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.output import make_folder, say
 from casgan_dicom.cli.training_data import DataSpec, load_domains, parse_data
 from casgan_dicom.model.data import CropSampler
@@ -44,9 +45,7 @@ from casgan_dicom.model.trainer import Trainer, check_weights
     help="sim:SEED[,cache=no][,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER.",
 )
 @click.option("--out", type=click.Path(path_type=Path), show_envvar=True, help="Run folder.")
-@click.option(
-    "--device", default="auto", show_default=True, show_envvar=True, help="auto, cpu, cuda or cuda:N."
-)
+@device_option()
 @click.option("--resume", is_flag=True, show_envvar=True, help="Continue the run in --out.")
 @click.option(
     "--list",
