@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.output import json_option, make_folder, need_extra, say
 from casgan_dicom.cli.training_data import DataSpec, load_evaluation, parse_data
-from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.devices import choose_device
 
 with need_extra("metrics"):
@@ -105,13 +105,7 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="Training steps of the segmentor; the oracle takes twice as many.",
 )
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    show_envvar=True,
-    help="Of generators and extractor: auto, cpu, cuda or cuda:N.",
-)
+@device_option("Of generators and extractor: ")
 @click.option(
     "--judges",
     type=click.Path(path_type=Path),
@@ -192,11 +186,6 @@ def choose_extractor(spec: str, device: str) -> Extractor | None:
 
 def _of_folders(subjects: Sequence[Subject], spec: DataSpec, instruments: Instruments) -> Report:
     """Distances between sets of a folder's frames: its true vessels are not known."""
-    if instruments.extractor is None:
-        raise ConfigError(
-            "frames from folders have no known vessels, so without an extractor nothing can be measured",
-            hint="--extractor efflite0, or --data sim:1 for vessel scores",
-        )
     say("frames from folders have no known vessels: distances between sets only, no vessel score")
     split = split_settings(subjects)
     if split.held_out == 0:

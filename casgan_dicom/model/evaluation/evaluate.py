@@ -221,7 +221,10 @@ def evaluate_frames(
     """
     extractor = instruments.extractor
     if extractor is None:
-        raise ConfigError("frames without truth and no extractor: there is nothing to measure")
+        raise ConfigError(
+            "frames from folders have no known vessels, so without an extractor nothing can be measured",
+            hint="--extractor efflite0, or --data sim:1 for vessel scores",
+        )
     real = np.concatenate([extractor(series) for series in y()])
     rows: list[Row] = []
     shown: dict[str, list[Frames]] = {}
