@@ -117,8 +117,8 @@ class TrainingStep:
         method, weights = self.method, self.settings.weights
         method.discriminators.requires_grad_(False)
         self.optim_g.zero_grad(set_to_none=True)
-        sums: Figures = {}
-        diagnostics: Figures = {}
+        sums: Losses = {}
+        diagnostics: Losses = {}
         samples: list[Samples] = []
         for part in parts:
             with self._autocast():
@@ -132,19 +132,20 @@ class TrainingStep:
                 total = torch.stack([weights[name] * value.float() for name, value in losses.items()]).sum()
                 if method.order == "GD":
                     samples.append(method.discriminator_samples(part))
-            _add(sums, {name: float(value.detach()) for name, value in losses.items()}, len(parts))
-            self._check(sums, parts)
+            _add(sums, losses, len(parts))
             _add(diagnostics, method.diagnostics(), len(parts))
             (total / len(parts)).backward()  # type: ignore[no-untyped-call]
+        figures = _numbers(sums | diagnostics)
+        self._check({name: figures[name] for name in sums}, parts)
         self._update(self.optim_g, method.generators, parts, times=method.generator_steps)
-        return sums | diagnostics, samples
+        return figures, samples
 
     def _step_discriminators(self, samples: Sequence[Samples], parts: Sequence[Batch]) -> Figures:
         """One step of the discriminators on what was painted; nothing for a method without."""
         method = self.method
         method.discriminators.requires_grad_(True)
         self.optim_d.zero_grad(set_to_none=True)
-        sums: Figures = {}
+        sums: Losses = {}
         for sample in samples:
             losses: Losses = {}
             with self._autocast():
@@ -154,14 +155,15 @@ class TrainingStep:
                         adversarial(net(real), real=True, kind=method.gan)
                         + adversarial(net(fakes), real=False, kind=method.gan)
                     )
-            _add(sums, {name: float(value.detach()) for name, value in losses.items()}, len(samples))
-            self._check(sums, parts)
+            _add(sums, losses, len(samples))
             if losses:
                 total = torch.stack([value.float() for value in losses.values()]).sum()
                 (total / len(samples)).backward()  # type: ignore[no-untyped-call]
-        if sums:
+        figures = _numbers(sums)
+        if figures:
+            self._check(figures, parts)
             self._update(self.optim_d, method.discriminators, parts)
-        return sums
+        return figures
 
     def _update(
         self, optimiser: torch.optim.Adam, side: nn.ModuleDict, parts: Sequence[Batch], times: int = 1
@@ -195,7 +197,15 @@ class TrainingStep:
         )
 
 
-def _add(means: Figures, figures: Mapping[str, float], parts: int) -> None:
-    """Add the figures of one of `parts` parts to their means."""
+def _add(means: Losses, figures: Mapping[str, Tensor], parts: int) -> None:
+    """Add the figures of one of `parts` parts to their means; they stay on the device."""
     for name, value in figures.items():
-        means[name] = means.get(name, 0.0) + value / parts
+        share = value.detach().float() / parts
+        means[name] = means[name] + share if name in means else share
+
+
+def _numbers(figures: Losses) -> Figures:
+    """Fetch scalars from the device all at once: it is waited for once, and not for each of them."""
+    if not figures:
+        return {}
+    return dict(zip(figures, torch.stack(list(figures.values())).tolist(), strict=True))

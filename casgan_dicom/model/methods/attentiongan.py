@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from casgan_dicom.model.methods.base import Batch
+from casgan_dicom.model.methods.base import Batch, Losses
 from casgan_dicom.model.methods.cyclegan import CycleGan
 from casgan_dicom.model.networks.attention import compose
 from casgan_dicom.model.networks.attention_generator import AttentionGenerator
@@ -65,6 +65,6 @@ class AttentionGan(CycleGan):
         self._fakes = self.draw("g_x", batch.y), compose(batch.x, context, attention)
         self._attention = attention.detach()
 
-    def diagnostics(self) -> dict[str, float]:
+    def diagnostics(self) -> Losses:
         """Mean of A: the share of y_g that was drawn."""
-        return {} if self._attention is None else {"mean_attention": float(self._attention.float().mean())}
+        return {} if self._attention is None else {"mean_attention": self._attention.float().mean()}

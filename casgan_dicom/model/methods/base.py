@@ -157,6 +157,6 @@ class Method(nn.Module, ABC):
         drawn, attention = self.predict_maps(self.generators, self.settings, x)
         return (drawn if attention is None else compose(x, drawn, attention)), attention
 
-    def diagnostics(self) -> dict[str, float]:
-        """Figures to log beside the losses, of the last step."""
+    def diagnostics(self) -> Losses:
+        """Figures to log beside the losses, of the last step: scalars, left on the device."""
         return {}

@@ -196,16 +196,16 @@ class CasGan(Method):
                 samples["d_sem"] = (self._semantic(self.segmentor(batch.y)), fake)
         return {name: (real.detach(), fake.detach().float()) for name, (real, fake) in samples.items()}
 
-    def diagnostics(self) -> dict[str, float]:
+    def diagnostics(self) -> Losses:
         """Mean attention, and L_Pred in units of the vessel latent's own size."""
-        figures: dict[str, float] = {}
+        figures: Losses = {}
         if self._cycle is None:
             return figures
         if self._cycle.y_g.attention is not None:
-            figures["mean_attention"] = float(self._cycle.y_g.attention.detach().mean())
+            figures["mean_attention"] = self._cycle.y_g.attention.detach().mean()
         if self._cycle.prediction is not None:
             m, z_vess = (t.detach().float() for t in self._cycle.prediction)
-            figures["pred_relative"] = float(F.l1_loss(m, z_vess) / z_vess.abs().mean().clamp_min(1e-8))
+            figures["pred_relative"] = F.l1_loss(m, z_vess) / z_vess.abs().mean().clamp_min(1e-8)
         return figures
 
     def _painted(self) -> Cycle:

@@ -126,11 +126,11 @@ class SegmentThenPaint(Method):
         y_g = self._painting().y_g.detach()
         return dict.fromkeys(self.discriminators, (batch.y, y_g))
 
-    def diagnostics(self) -> dict[str, float]:
+    def diagnostics(self) -> Losses:
         """Mean of the soft mask."""
         if self._kept is None:
             return {}
-        return {"mean_attention": float(torch.sigmoid(self._kept.logits.detach()).mean())}
+        return {"mean_attention": torch.sigmoid(self._kept.logits.detach()).mean()}
 
     def _painting(self) -> Painting:
         return painted(self._kept)

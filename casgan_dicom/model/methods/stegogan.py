@@ -175,9 +175,9 @@ class StegoGan(Method):
         p = self._painted()
         return {"d_x": (batch.x, p.x_g.detach().float()), "d_y": (batch.y, p.y_g.detach().float())}
 
-    def diagnostics(self) -> dict[str, float]:
+    def diagnostics(self) -> Losses:
         """Mean of w: the share of y that G_X took out."""
-        return {} if self._painting is None else {"mean_removed": float(self._painting.where.detach().mean())}
+        return {} if self._painting is None else {"mean_removed": self._painting.where.detach().mean()}
 
     def _painted(self) -> Painting:
         return painted(self._painting)
