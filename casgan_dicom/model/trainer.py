@@ -41,6 +41,8 @@ from casgan_dicom.model.trackers import Tracker, make_trackers, missing_trackers
 from casgan_dicom.model.training_step import TrainingStep
 
 Log = Callable[[str], None]
+COMPILED_FORMS = 32
+"""Forms of one network that are compiled: UNSB has some for each step of its bridge; torch stops at 8."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,7 @@ class Trainer:
         self._optimise = TrainingStep(self.method, s, self.world, self.out)
         self.average = MovingAverage(self.method.generators, s.optim.ema) if s.optim.ema else None
         if s.optim.compile:
+            torch._dynamo.config.recompile_limit = COMPILED_FORMS
             for net in (*self.method.generators.values(), *self.method.discriminators.values()):
                 net.compile(dynamic=False)
 

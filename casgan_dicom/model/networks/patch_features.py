@@ -25,6 +25,7 @@ class PatchFeatures(nn.Module):
             }
         )
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # else compiled anew for each name; no gain
     def forward(self, name: str, patches: Tensor) -> Tensor:
         """Map patches of layer `name`, (B, N, C), to (B, N, width), each of length 1.
 
