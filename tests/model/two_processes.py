@@ -47,7 +47,7 @@ def stepped(
     makes steps of full size of that.
     """
     torch.manual_seed(5)
-    method = method_class(settings.method)(settings, UNet(4))
+    method = method_class(settings.method)(settings, UNet(4)).to(world.device)
     step = TrainingStep(method, settings, world, out)
     step(parts, 0, 1.0)
     named = method.named_parameters()
