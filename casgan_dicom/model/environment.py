@@ -23,13 +23,14 @@ def write_environment(out: Path, device: str) -> None:
         **package_versions(PACKAGES),
         "source_revision": source_revision(),
         "device": device,
-        "device_name": _device_name(device),
+        "device_name": device_name(device),
         "threads": torch.get_num_threads(),
     }
     (out / FILE_NAME).write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
+    """Name of the GPU, or the architecture of the processor."""
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()
 
 

@@ -22,8 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.model.bundle import Bundle, BundleInfo
+from casgan_dicom.model.devices import choose_device
 from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine, Precision
 from casgan_dicom.model.engines.torch_engine import TorchEngine
+from casgan_dicom.model.environment import device_name
 from casgan_dicom.model.infer import Engine, Generator, TranslationNet
 from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.methods.registry import method_class
@@ -56,17 +58,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ngf", type=int, nargs="+", default=WIDTHS)
     parser.add_argument("--size", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     options = parser.parse_args()
     started = time.monotonic()
     write = sys.stdout.write
-    write(machine() + "\n\n| ngf | size | engine | frames at once | s/frame | ratio | deviation |\n")
+    device = choose_device(options.device)
+    write(machine(device) + "\n\n| ngf | size | engine | frames at once | s/frame | ratio | deviation |\n")
     write("|---|---|---|---|---|---|---|\n")
     for size in options.size:
         for ngf in options.ngf:
             if time.monotonic() - started > BUDGET_S:
                 write(f"| {ngf} | {size} | left out: the time is used up | | | | |\n")
                 continue
-            rows = measure(ngf, size)
+            rows = measure(ngf, size, device)
             for row in rows:
                 ratio = rows[0].seconds / row.seconds
                 write(f"| {row.ngf} | {row.size} | {row.engine} | {row.batch} | {row.seconds:.4f} | ")
@@ -76,8 +80,10 @@ def main() -> int:
     return 0
 
 
-def machine() -> str:
+def machine(device: str) -> str:
     """What the figures were measured on."""
+    if device != "cpu":
+        return f"{device_name(device)}; torch {torch.__version__}"
     flags = set(Path("/proc/cpuinfo").read_text().split()) if Path("/proc/cpuinfo").is_file() else set()
     have = ", ".join(f"{flag} {'yes' if flag in flags else 'no'}" for flag in FLAGS)
     cores = len(os.sched_getaffinity(0))
@@ -87,22 +93,23 @@ def machine() -> str:
     )
 
 
-def measure(ngf: int, size: int) -> list[Row]:
+def measure(ngf: int, size: int, device: str) -> list[Row]:
     """The plain networks first, then each engine; frames of `size` go to networks of `size`."""
     bundle = make_bundle(ngf, size)
     net = TranslationNet(bundle).eval()
     frames = made_up_frames(size)
     x = frames[:, None] * 2 - 1
-    engines: list[Engine] = [TorchEngine(net, "cpu")]
-    precisions: tuple[Precision, ...] = ("f32", "auto")
-    engines += [OpenVinoEngine(net, size, precision=precision) for precision in precisions]
-    eager = median(lambda: run_eager(net, x[:1]), 1)
+    reference = Generator(bundle, TorchEngine(net, "cpu"))(frames).frames
+    net.to(device)
+    eager = median(lambda: run_eager(net, x[:1], device), 1)
     rows = [Row(ngf, size, "eager torch fp32", 1, eager, 0.0)]
-    reference = Generator(bundle, engines[0])(frames).frames
+    engines: list[Engine] = [TorchEngine(net, device)]
+    precisions: tuple[Precision, ...] = ("f32", "auto") if device == "cpu" else ()
+    engines += [OpenVinoEngine(net, size, precision=precision) for precision in precisions]
     for engine in engines:
-        at_once = x[: engine.batch]
+        at_once = x.repeat(engine.batch, axis=0)[: engine.batch]
         seconds = median(lambda engine=engine, at_once=at_once: engine(at_once), len(at_once))  # type: ignore[misc]
-        made = reference if engine is engines[0] else Generator(bundle, engine)(frames).frames
+        made = Generator(bundle, engine)(frames).frames
         deviation = float(np.abs(made - reference).mean())
         rows.append(Row(ngf, size, engine.name, len(at_once), seconds, deviation))
     return rows
@@ -132,10 +139,10 @@ def made_up_frames(size: int) -> Frames:
 
 
 @torch.inference_mode()
-def run_eager(net: nn.Module, x: Frames) -> tuple[Tensor, Tensor | None]:
-    """What a reference implementation does: the module, in float32, as it is."""
-    maps: tuple[Tensor, Tensor | None] = net(torch.from_numpy(x))
-    return maps
+def run_eager(net: nn.Module, x: Frames, device: str) -> list[Tensor | None]:
+    """What a reference implementation does: the module, in float32, as it is; maps on the CPU."""
+    maps: tuple[Tensor, Tensor | None] = net(torch.from_numpy(x).to(device))
+    return [None if found is None else found.cpu() for found in maps]
 
 
 def median(run: Callable[[], object], frames: int) -> float:

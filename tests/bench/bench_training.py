@@ -1,11 +1,11 @@
 """Seconds per step of every method, beside a straight float32 loop of the same networks and losses.
 
-python -m tests.bench.bench_training [METHOD …] [--preset desk] [--steps 8] [--compile] [--batch 1]
+python -m tests.bench.bench_training [METHOD …] [--preset desk] [--steps 8] [--set optim.compile=true …]
 
 The straight loop is what a script would do: paint, losses, backward, Adam; then the discriminators, in eager
 float32, without autocast, pools, checks or averages. Both take their steps in turn on the same crops, so that
-the load of the machine meets both; the figures are medians. `ours` is the trainer's step as the presets have
-it: bf16 where the device has it, float32 elsewhere.
+the load of the machine meets both; the figures are medians. `ours` is the trainer's step as the preset and
+--set have it: bf16 where the device has it, float32 elsewhere.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import torch
 
 from casgan_dicom.model.devices import choose_device
 from casgan_dicom.model.distributed import World
+from casgan_dicom.model.environment import device_name
 from casgan_dicom.model.losses import adversarial
 from casgan_dicom.model.methods.base import Batch, Method, Samples
 from casgan_dicom.model.methods.registry import BUILT_IN, method_class
@@ -39,17 +40,15 @@ def main() -> None:
     parser.add_argument("methods", nargs="*", default=list(BUILT_IN))
     parser.add_argument("--preset", default="desk")
     parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of train")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     device = choose_device(args.device)
-    threads = torch.get_num_threads()
-    sys.stdout.write(f"{device}, {threads} threads, preset {args.preset}, batch {args.batch}\n\n")
+    where = f"{device} ({device_name(device)}), {torch.get_num_threads()} threads"
+    sys.stdout.write(f"{where}, preset {' '.join([args.preset, *args.set])}\n\n")
     sys.stdout.write("| method | straight loop, s | ours, s | ours / straight |\n|---|---|---|---|\n")
     for name in args.methods:
-        overrides = [f"optim.batch={args.batch}", f"optim.compile={str(args.compile).lower()}"]
-        settings = load_settings(name, args.preset, overrides)
+        settings = load_settings(name, args.preset, args.set)
         straight, ours = measure(settings, device, args.steps)
         sys.stdout.write(f"| {name} | {straight:.3f} | {ours:.3f} | {ours / straight:.2f} |\n")
         sys.stdout.flush()
@@ -61,7 +60,10 @@ def measure(settings: TrainSettings, device: str, steps: int) -> tuple[float, fl
     x, y, twin = (torch.rand(n, 1, crop, crop, device=device) * 2 - 1 for _ in range(3))
     batch = Batch(x, y, twin, (torch.rand(n, 1, crop, crop, device=device) > 0.95).float())
     with tempfile.TemporaryDirectory() as folder:
-        step = TrainingStep(made(settings, device), settings, World(device=device), Path(folder))
+        ours = made(settings, device)
+        if settings.net.channels_last:
+            ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        step = TrainingStep(ours, settings, World(device=device), Path(folder))
         if settings.optim.compile:
             for net in (*step.method.generators.values(), *step.method.discriminators.values()):
                 net.compile(dynamic=False)
