@@ -188,7 +188,7 @@ def _of_folders(subjects: Sequence[Subject], spec: DataSpec, instruments: Instru
     """Distances between sets of a folder's frames: its true vessels are not known."""
     say("frames from folders have no known vessels: distances between sets only, no vessel score")
     split = split_settings(subjects)
-    if split.held_out == 0:
+    if any(subject.kept_nothing for subject in subjects):
         say("the bundles kept no frames for evaluation: these must be others than those of their training")
     x, y = load_evaluation(spec, split)
     return evaluate_frames(subjects, x, y, instruments, source=spec.description, split=split)

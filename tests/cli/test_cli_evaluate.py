@@ -61,10 +61,18 @@ def test_frames_from_folders_give_distances_only_and_it_is_said(
     result = evaluate(bundle, "--data", folders, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "no vessel score" in result.stderr
+    assert "kept no frames" in result.stderr
     assert result.stdout == (tmp_path / "out" / "table.md").read_text()
     rows = json.loads((tmp_path / "out" / "report.json").read_text())["rows"]
     assert [row["name"] for row in rows] == ["identity", "casgan-smoke"]
     assert all(row["sets"]["n_generated"] == 6 and row["recall_margin"] is None for row in rows)
+
+
+def test_a_bundle_of_the_simulator_has_not_seen_the_frames_of_a_folder(folders: str, tmp_path: Path) -> None:
+    simulated = write_bundle(tmp_path / "bundle", data="Simulated coronary X-ray cine, seed 1.")
+    result = evaluate(simulated, "--data", folders, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "kept no frames" not in result.stderr
 
 
 def test_folders_without_an_extractor_leave_nothing_to_measure(

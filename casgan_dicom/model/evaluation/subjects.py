@@ -61,6 +61,11 @@ class Subject:
     weights_sha256: str
     """SHA-256 of model.safetensors."""
 
+    @property
+    def kept_nothing(self) -> bool:
+        """Whether it was trained on all frames of its folders: any of them may have been learnt."""
+        return self.held_out == 0 and not is_simulated(self.data)
+
 
 def find_subjects(places: Sequence[str | Path]) -> list[Subject]:
     """Find bundles, by name or folder, and those of run folders; in the given order.

@@ -155,7 +155,7 @@ def conditions(report: Report) -> str:
         text = (
             f"{report.frames} frames. {report.source} Their vessels are not known, so no vessel score exists."
         )
-        if any(s.held_out == 0 and not is_simulated(s.data) for s in report.subjects):
+        if any(subject.kept_nothing for subject in report.subjects):
             text += " **Training kept no frames back: these may be frames that the bundles were trained on.**"
         real, floor = "real angiograms", "random halves of these"
     sets = next((row.sets for row in report.rows if row.sets is not None), None)
