@@ -38,11 +38,9 @@ from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.shelf import SEGMENTOR_NAME
 from casgan_dicom.model.signals import on_stop_signal
 from casgan_dicom.model.trackers import Tracker, make_trackers, missing_trackers
-from casgan_dicom.model.training_step import TrainingStep
+from casgan_dicom.model.training_step import TrainingStep, arrange
 
 Log = Callable[[str], None]
-COMPILED_FORMS = 32
-"""Forms of one network that are compiled: UNSB has some for each step of its bridge; torch stops at 8."""
 
 
 @dataclass(frozen=True)
@@ -228,14 +226,9 @@ class Trainer:
         self.method.initialise(torch.Generator().manual_seed(s.seed))
         torch.manual_seed(s.seed + self.world.rank)  # same weights everywhere, noise of each process its own
         self.method.to(self.device)
-        if s.net.channels_last:
-            self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        arrange(self.method, s)
         self._optimise = TrainingStep(self.method, s, self.world, self.out)
         self.average = MovingAverage(self.method.generators, s.optim.ema) if s.optim.ema else None
-        if s.optim.compile:
-            torch._dynamo.config.recompile_limit = COMPILED_FORMS
-            for net in (*self.method.generators.values(), *self.method.discriminators.values()):
-                net.compile(dynamic=False)
 
     def _segmentor(self, *, resume: bool) -> UNet:
         """Load the segmentor of the run that is resumed or the given one; otherwise train it.

@@ -20,6 +20,18 @@ from casgan_dicom.model.methods.base import Batch, Losses, Method, Samples
 from casgan_dicom.model.settings import TrainSettings
 
 Figures = dict[str, float]
+COMPILED_FORMS = 32
+"""Forms of one network that are compiled: UNSB has some for each step of its bridge; torch stops at 8."""
+
+
+def arrange(method: Method, settings: TrainSettings) -> None:
+    """Lay out the weights of a method on its device, and compile its networks, as the settings have it."""
+    if settings.net.channels_last:
+        method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if settings.optim.compile:
+        torch._dynamo.config.recompile_limit = COMPILED_FORMS
+        for net in (*method.generators.values(), *method.discriminators.values()):
+            net.compile(dynamic=False)
 
 
 class TrainingStep:
@@ -28,7 +40,7 @@ class TrainingStep:
     Parameters
     ----------
     method
-        On its device already.
+        On its device already, and arranged.
     settings
         Of the run.
     world
@@ -159,10 +171,11 @@ class TrainingStep:
             if losses:
                 total = torch.stack([value.float() for value in losses.values()]).sum()
                 (total / len(samples)).backward()  # type: ignore[no-untyped-call]
+        if not sums:
+            return {}
         figures = _numbers(sums)
-        if figures:
-            self._check(figures, parts)
-            self._update(self.optim_d, method.discriminators, parts)
+        self._check(figures, parts)
+        self._update(self.optim_d, method.discriminators, parts)
         return figures
 
     def _update(
@@ -206,6 +219,4 @@ def _add(means: Losses, figures: Mapping[str, Tensor], parts: int) -> None:
 
 def _numbers(figures: Losses) -> Figures:
     """Fetch scalars from the device all at once: it is waited for once, and not for each of them."""
-    if not figures:
-        return {}
     return dict(zip(figures, torch.stack(list(figures.values())).tolist(), strict=True))

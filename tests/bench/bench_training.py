@@ -29,7 +29,7 @@ from casgan_dicom.model.methods.registry import BUILT_IN, method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.training_step import TrainingStep
+from casgan_dicom.model.training_step import TrainingStep, arrange
 
 Step = Callable[[Batch], object]
 
@@ -61,12 +61,8 @@ def measure(settings: TrainSettings, device: str, steps: int) -> tuple[float, fl
     batch = Batch(x, y, twin, (torch.rand(n, 1, crop, crop, device=device) > 0.95).float())
     with tempfile.TemporaryDirectory() as folder:
         ours = made(settings, device)
-        if settings.net.channels_last:
-            ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        arrange(ours, settings)
         step = TrainingStep(ours, settings, World(device=device), Path(folder))
-        if settings.optim.compile:
-            for net in (*step.method.generators.values(), *step.method.discriminators.values()):
-                net.compile(dynamic=False)
         loops: list[Step] = [straight_loop(made(settings, device), settings), lambda b: step([b], 0, 1.0)]
         seconds: list[list[float]] = [[], []]
         for k in range(steps + 2):
