@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from casgan_dicom.model.methods.registry import BUILT_IN
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.trainer import Progress, Trainer
-from tests.model.toys import StopsAt, tiny_sampler
+from tests.model.toys import FLOAT32, StopsAt, figures, tiny_sampler
 from tests.model.two_processes import METHODS, batch_of_four, settings_of, stepped
 
 pytestmark = [
@@ -26,18 +25,12 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
 GPU = World(device="cuda")
-FLOAT32 = ["optim.amp=false", "sample_steps=100"]
 
 
 @pytest.fixture
 def full_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """No TF32, which torch lets convolutions use."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-
-
-def rows(run: Path) -> list[dict[str, float]]:
-    with (run / "metrics.csv").open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def trained(settings: TrainSettings, run: Path, *, world: World = GPU, resume: bool = False) -> list[str]:
@@ -56,8 +49,8 @@ def test_every_method_trains_in_bf16_and_its_bundle_draws_on_both_devices(
     said = trained(load_settings(method, "smoke", ["sample_steps=2", "optim.ema=0.9"]), tmp_path)
 
     assert "training on cuda in bf16 autocast" in said
-    assert [row["step"] for row in rows(tmp_path)] == [1, 2, 3, 4]
-    assert all(math.isfinite(value) for row in rows(tmp_path) for value in row.values())
+    assert [row["step"] for row in figures(tmp_path)] == [1, 2, 3, 4]
+    assert all(math.isfinite(value) for row in figures(tmp_path) for value in row.values())
     frames = np.random.default_rng(1).random((9, 64, 64), np.float32)
     on_gpu, on_cpu = (
         Generator.load(tmp_path / "bundle", device=device, engine="torch")(frames).frames
@@ -73,12 +66,12 @@ def test_the_gpu_takes_the_step_that_the_cpu_takes(method: str, tmp_path: Path) 
     on_gpu = Batch(*(crops.to("cuda") for crops in vars(batch).values()))
     expected, gradients = stepped(settings_of(method), [batch], ALONE, tmp_path)
 
-    figures, on_gpu_gradients = stepped(settings_of(method), [on_gpu], GPU, tmp_path)
+    found, found_gradients = stepped(settings_of(method), [on_gpu], GPU, tmp_path)
 
-    assert figures == pytest.approx(expected, rel=1e-3)
+    assert found == pytest.approx(expected, rel=1e-3)
     # Where an L1 term or a ReLU bends, rounding turns a sign: all gradients together are compared.
     squares = sum(float(gradient.square().sum()) for gradient in gradients.values())
-    errors = sum(float((on_gpu_gradients[name].cpu() - g).square().sum()) for name, g in gradients.items())
+    errors = sum(float((found_gradients[name].cpu() - g).square().sum()) for name, g in gradients.items())
     assert math.sqrt(errors / squares) < 0.05
 
 
@@ -93,7 +86,7 @@ def test_a_stopped_run_goes_on_with_the_random_numbers_of_the_gpu(method: str, t
     trained(settings, tmp_path / "stopped", resume=True)
 
     assert stopped == Progress(2, 4, finished=False)
-    for row, other in zip(rows(tmp_path / "stopped"), rows(tmp_path / "whole"), strict=True):
+    for row, other in zip(figures(tmp_path / "stopped"), figures(tmp_path / "whole"), strict=True):
         assert row == pytest.approx(other, rel=5e-3, abs=1e-4)
 
 
@@ -101,7 +94,7 @@ def test_a_run_stopped_on_a_gpu_goes_on_without(tmp_path: Path) -> None:
     settings = load_settings("casgan", "smoke", FLOAT32)
     Trainer(settings, StopsAt(settings, 2), tmp_path, world=GPU).run()
     trained(settings, tmp_path, world=ALONE, resume=True)
-    assert [row["step"] for row in rows(tmp_path)] == [1, 2, 3, 4]
+    assert [row["step"] for row in figures(tmp_path)] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +106,7 @@ def test_layout_and_compiler_change_only_the_rounding(method: str, more: str, tm
     """One network for the compiler, which takes its time."""
     trained(load_settings(method, "smoke", FLOAT32), tmp_path / "plain")
     trained(load_settings(method, "smoke", [*FLOAT32, more]), tmp_path / "other")
-    for row, other in zip(rows(tmp_path / "other"), rows(tmp_path / "plain"), strict=True):
+    for row, other in zip(figures(tmp_path / "other"), figures(tmp_path / "plain"), strict=True):
         assert row == pytest.approx(other, rel=5e-3, abs=1e-4)
 
 

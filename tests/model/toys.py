@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ from casgan_dicom.model.data import CropSampler, FrameSet
 from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.settings import TrainSettings, settings_from_dict
 
+FLOAT32 = ["optim.amp=false", "sample_steps=100"]
+"""What a run of the smoke preset is to be compared with another for: full precision, no pictures."""
 WEIGHTS: Mapping[str, float] = {
     **{"pred": 1, "gan_x": 1, "gan_y": 1, "gan_sem": 1},
     **{"cyc_img": 10, "cyc_lat": 1, "rec": 10, "idt": 5},
@@ -71,6 +75,17 @@ class StopsAt(CropSampler):
         if self.left == 0:
             signal.raise_signal(self.number)
         return super().batch(size, generator, whole=whole)
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    """The rows of a run's metrics.csv."""
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def figures(run: Path) -> list[dict[str, float]]:
+    """The same as numbers."""
+    return [{name: float(value) for name, value in row.items()} for row in rows(run)]
 
 
 def same(a: object, b: object) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
@@ -22,10 +21,9 @@ from casgan_dicom.model.methods.registry import BUILT_IN, method_class
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.trainer import Progress, Trainer
-from tests.model.toys import StopsAt, made_up_frames, same, tiny_sampler
+from tests.model.toys import FLOAT32, StopsAt, figures, made_up_frames, rows, same, tiny_sampler
 
 METHODS = list(BUILT_IN)
-FLOAT32 = ["optim.amp=false", "sample_steps=100"]
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +43,8 @@ def test_the_smoke_preset_trains_and_its_bundle_translates(
     result = CliRunner().invoke(cli, ["train", *arguments], catch_exceptions=False)
 
     assert (result.exit_code, result.stdout) == (0, f"bundle: {tmp_path / 'run' / 'bundle'}\n"), result.stderr
-    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
-    assert all(math.isfinite(float(value)) for row in rows for value in row.values())
+    assert [row["step"] for row in rows(tmp_path / "run")] == ["1", "2", "3", "4"]
+    assert all(math.isfinite(value) for row in figures(tmp_path / "run") for value in row.values())
     frames = np.random.default_rng(1).random((2, 64, 64), np.float32)
     generator = Generator.load(tmp_path / "run" / "bundle", device="cpu", engine="torch")
     first, again = generator(frames), generator(frames)
