@@ -9,7 +9,8 @@ pynetdicom 3.0.4 does the protocol. What it lacks, and where it is put right her
   after each piece, because the kernel forgets it;
 * it queues a whole file before the first byte has left, which takes memory and starts the clock for the
   response too early: `_ShortQueue`;
-* it waits for its thread before it closes the socket on which that thread hangs: `Connection._on_aborted`.
+* it waits for its thread before it closes the socket on which that thread hangs: `Connection._on_aborted`;
+* it takes a peer that rejects and hangs up at once for one that was never there: `Connection._on_pdu`.
 
 `AE._create_socket` is the one private method that is replaced.
 """
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
-from pynetdicom.pdu import A_ABORT_RQ
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import A_ABORT, A_RELEASE, P_DATA, MaximumLengthNotification
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
@@ -96,6 +97,7 @@ class Connection:
         self.peer = peer
         self._entity = _Entity(peer, options)
         self._aborted = False
+        self._rejection: A_ASSOCIATE_RJ | None = None
         self._answered = 0
 
     def open(self, contexts: Sequence[PresentationContext]) -> None:
@@ -206,9 +208,8 @@ class Connection:
     def _refusal(self, association: Association) -> PeerError:
         """Why there is no association."""
         error = self._entity.line.failure if self._entity.line else None
-        answer = association.acceptor.primitive
-        if association.is_rejected and answer is not None:
-            return rejected(self.peer, answer)
+        if self._rejection is not None:
+            return rejected(self.peer, self._rejection)
         if association.rejected_contexts:
             return not_accepted(self.peer, association.requestor.requested_contexts)
         if error is not None and not self._entity.connected:
@@ -235,6 +236,8 @@ class Connection:
 
     def _on_pdu(self, event: evt.Event) -> None:
         self._aborted = self._aborted or isinstance(event.pdu, A_ABORT_RQ)
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            self._rejection = event.pdu
 
     def _on_message(self, event: evt.Event) -> None:
         self._answered = int(event.message.command_set.get("MessageIDBeingRespondedTo", -1))

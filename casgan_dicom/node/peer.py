@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydicom.uid import UID
 from pynetdicom import _config
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext
 
 from casgan_dicom.errors import ConfigError, PeerError
@@ -74,9 +74,9 @@ def unreachable(peer: Peer, error: OSError | UnicodeError) -> PeerError:
     return PeerError(f"{peer}: no connection ({said})", hint="check the host")
 
 
-def rejected(peer: Peer, answer: A_ASSOCIATE) -> PeerError:
+def rejected(peer: Peer, answer: A_ASSOCIATE_RJ) -> PeerError:
     """The peer answered A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
-    match answer.result_source, answer.diagnostic:
+    match answer.source, answer.reason_diagnostic:
         case 1, 7:
             return PeerError(
                 f"{peer}: called AE title '{peer.ae_title}' is not known there",
@@ -89,7 +89,7 @@ def rejected(peer: Peer, answer: A_ASSOCIATE) -> PeerError:
             )
         case 3, (1 | 2):
             return PeerError(f"{peer} is busy ({answer.reason_str.lower()})", hint="try again later")
-    codes = f"result {answer.result}, source {answer.result_source}, reason {answer.diagnostic}"
+    codes = f"result {answer.result}, source {answer.source}, reason {answer.reason_diagnostic}"
     return PeerError(f"{peer} rejected the association ({codes})", hint="its log may say why")
 
 

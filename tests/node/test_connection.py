@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage
 from pynetdicom import AE, evt
+from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 
@@ -22,6 +23,7 @@ from casgan_dicom.errors import PeerError
 from casgan_dicom.node.scu import Peer, SocketOptions, StoreResult, echo, store
 from tests.factories import uid, write_xa
 from tests.fake_pacs import LOOPBACK, NORMAL, Behaviour, FakePacs, abort, deaf, hang, ignore, reject, reset
+from tests.waiting import wait_for
 
 PATIENCE = 2.0
 """Seconds that we wait for a peer here."""
@@ -87,6 +89,26 @@ def test_a_fault_ends_in_time_and_is_named_and_the_next_attempt_succeeds(
         assert said in message
         assert list(pacs.stored) == [uid("instance")]
     assert our_threads() == []
+
+
+def test_a_rejection_that_is_over_before_pynetdicom_looks_is_still_a_rejection(
+    pacs: FakePacs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the answer comes and the connection ends before pynetdicom asks for one."""
+    ask = ACSE.send_request
+
+    def ask_and_dawdle(acse: ACSE) -> None:
+        ask(acse)
+        socket_wrapper = acse.socket
+        assert socket_wrapper is not None
+        wait_for(lambda: acse.dul.peek_next_pdu() is not None, "the answer", IN_TIME)
+        wait_for(lambda: not socket_wrapper._is_connected, "the end of the connection", IN_TIME)
+
+    monkeypatch.setattr(ACSE, "send_request", ask_and_dawdle)
+    pacs.behaviour = reject(1, 1, 7)
+
+    with pytest.raises(PeerError, match="called AE title 'FAKEPACS' is not known there"):
+        echo(pacs.peer())
 
 
 def test_a_pacs_that_goes_away_is_refused_and_found_again_when_it_is_back(tmp_path: Path) -> None:
