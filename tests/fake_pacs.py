@@ -266,7 +266,7 @@ class FakePacs:
         with self._switch:
             if self._server is None:
                 self._server = self._entity.make_server(
-                    (LOOPBACK, self.port), evt_handlers=handlers, server_class=ThreadedAssociationServer
+                    (LOOPBACK, self.port), evt_handlers=handlers, server_class=_Server
                 )
                 # pynetdicom's own start_server looks only every 0.5 s whether to stop.
                 self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -370,6 +370,20 @@ class FakePacs:
                 )
             )
             self._condition.notify_all()
+
+
+class _Server(ThreadedAssociationServer):
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        line, address = super().get_request()
+        return _Line(fileno=line.detach()), address
+
+
+class _Line(socket.socket):
+    """Shuts down without an error: pynetdicom leaves a socket open that the peer has reset already."""
+
+    def shutdown(self, how: int, /) -> None:
+        with suppress(OSError):
+            super().shutdown(how)
 
 
 def _entity(ae_title: str, accepts: Sequence[tuple[str, Sequence[str]]] | None) -> AE:
