@@ -10,7 +10,8 @@ pynetdicom 3.0.4 does the protocol. What it lacks, and where it is put right her
 * it queues a whole file before the first byte has left, which takes memory and starts the clock for the
   response too early: `_ShortQueue`;
 * it waits for its thread before it closes the socket on which that thread hangs: `Connection._on_aborted`;
-* it takes a peer that rejects and hangs up at once for one that was never there: `Connection._on_pdu`.
+* it takes a peer that rejects and hangs up at once for one that was never there, and its thread dies of a
+  rejection with unknown codes: `Connection._on_pdu`.
 
 `AE._create_socket` is the one private method that is replaced.
 """
@@ -21,6 +22,7 @@ import queue
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -237,7 +239,9 @@ class Connection:
     def _on_pdu(self, event: evt.Event) -> None:
         self._aborted = self._aborted or isinstance(event.pdu, A_ABORT_RQ)
         if isinstance(event.pdu, A_ASSOCIATE_RJ):
-            self._rejection = event.pdu
+            self._rejection = copy(event.pdu)
+            # What pynetdicom reads: its thread dies of codes that are not in PS3.8 table 9-21.
+            event.pdu.result, event.pdu.source, event.pdu.reason_diagnostic = 1, 1, 1
 
     def _on_message(self, event: evt.Event) -> None:
         self._answered = int(event.message.command_set.get("MessageIDBeingRespondedTo", -1))

@@ -207,6 +207,19 @@ def test_what_is_no_dicom_node_is_an_error_in_time(
     assert message.startswith(f"FAKEPACS at 127.0.0.1:{port} ")
 
 
+def test_a_rejection_with_codes_of_no_standard_is_told_at_once(tmp_path: Path) -> None:
+    """PS3.8 table 9-21 knows result 1 and 2, source 1 to 3."""
+
+    def reject_oddly(connection: socket.socket) -> None:
+        connection.sendall(struct.pack(">BBLBBBB", 0x03, 0, 4, 0, 5, 9, 77))
+
+    with raw_peer(reject_oddly) as port:
+        patient = Peer(LOOPBACK, port, "FAKEPACS", connect_seconds=2 * IN_TIME)
+        message, _ = failing(patient, [write_xa(tmp_path / "a")])
+
+    assert "rejected the association (result 5, source 9, reason 77)" in message
+
+
 def test_a_full_backlog_is_no_connection_in_time(tmp_path: Path) -> None:
     """Nobody accepts, and the kernel takes no more connections: what a firewall that drops looks like."""
     with socket.create_server((LOOPBACK, 0), backlog=0) as listener:
