@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,9 +17,12 @@ FILE_NAME = "environment.json"
 PACKAGES = ("casgan-dicom", "torch", "numpy", "scipy", "safetensors")
 
 
-def write_environment(out: Path, device: str) -> None:
-    """Write ``environment.json`` into the run folder `out`."""
-    facts = {
+def write_environment(out: Path, device: str, *, resume: bool = False) -> None:
+    """Write ``environment.json`` into the run folder `out`.
+
+    A run that is resumed keeps under ``earlier`` what it was made with before, where that was something else.
+    """
+    facts: dict[str, Any] = {
         "python": platform.python_version(),
         **package_versions(PACKAGES),
         "source_revision": source_revision(),
@@ -26,7 +30,15 @@ def write_environment(out: Path, device: str) -> None:
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
     }
-    (out / FILE_NAME).write_text(json.dumps(facts, indent=2) + "\n")
+    path = out / FILE_NAME
+    earlier: list[dict[str, Any]] = []
+    if resume and path.is_file():
+        before = json.loads(path.read_text())
+        earlier = before.pop("earlier", [])
+        earlier += [before] if before != facts else []
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(facts | {"earlier": earlier}, indent=2) + "\n")
+    partial.replace(path)
 
 
 def device_name(device: str) -> str:

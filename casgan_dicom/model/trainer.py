@@ -142,7 +142,7 @@ class Trainer:
             check_run_folder(self.out, self.settings, self.data, resume=resume)
             (self.out / "samples").mkdir(parents=True, exist_ok=True)
             write_config(self.out, self.settings, self.data)
-            write_environment(self.out, str(self.device))
+            write_environment(self.out, str(self.device), resume=resume)
         try:
             self._build(resume=resume)
         except CasganError:

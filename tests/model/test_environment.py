@@ -35,6 +35,22 @@ def test_a_run_folder_says_what_it_was_made_with(tmp_path: Path) -> None:
     assert facts["threads"] == torch.get_num_threads()
 
 
+def test_a_resumed_run_says_what_it_was_made_with_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(revision: str, *, resume: bool) -> list[str]:
+        monkeypatch.setattr(environment, "source_revision", lambda: revision)
+        write_environment(tmp_path, "cpu", resume=resume)
+        facts = json.loads((tmp_path / "environment.json").read_text())
+        return [facts["source_revision"], *(each["source_revision"] for each in facts["earlier"])]
+
+    assert start("a", resume=False) == ["a"]
+    assert start("a", resume=True) == ["a"]
+    assert start("b", resume=True) == ["b", "a"]
+    assert start("c", resume=True) == ["c", "a", "b"]
+    assert start("a", resume=False) == ["a"]
+
+
 def test_the_revision_is_that_of_the_clone_and_says_when_files_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
