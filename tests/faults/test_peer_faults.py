@@ -43,7 +43,7 @@ def test_every_fault_of_an_archive_ends_with_everything_delivered_and_blocks_no_
     with running_node(settings) as node:
         for k, (name, fault) in enumerate(FAULTS.items(), 1):
             _break(pacs, fault)
-            send(node.port, [cine(tmp_path / "sent", name, frames=40)])
+            send(node.port, [cine(tmp_path / "sent", name, frames=12)])
 
             wait_for(lambda k=k: len(archive.stored) == k, f"delivery to the other archive: {name}")  # type: ignore[misc]
             wait_for(lambda: _tries(node) >= 2, f"a second attempt: {name}")
