@@ -10,6 +10,8 @@ pynetdicom 3.0.4 does the protocol. What it lacks, and where it is put right her
 * it queues a whole file before the first byte has left, which takes memory and starts the clock for the
   response too early: `_ShortQueue`;
 * it waits for its thread before it closes the socket on which that thread hangs: `Connection._on_aborted`;
+* its thread that watches the association may miss that it is to pause, and take the answer that we wait for
+  (`Association._run_reactor`, between two lines of it): `_Answers`;
 * it takes a peer that rejects and hangs up at once for one that was never there, and its thread dies of a
   rejection with unknown codes: `Connection._on_pdu`.
 
@@ -293,6 +295,7 @@ class _Entity(AE):
         if wrapper.socket is not None:
             self.line = wrapper.socket = _Socket(wrapper.socket.detach(), self._patience, self._options)
         assoc.dul.to_provider_queue = self.queue
+        assoc.dimse.msg_queue = _Answers()
         self.association = assoc
         return wrapper
 
@@ -393,3 +396,13 @@ class _ShortQueue(queue.Queue[Any]):
             self._over = True
             self.queue.clear()
             self.not_full.notify_all()
+
+
+class _Answers(queue.Queue[Any]):
+    """What the peer answered, for whoever waits for it; nothing for pynetdicom's thread, which only looks."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ANN401  # as the base
+        """Wait for the next message."""
+        if not block:
+            raise queue.Empty
+        return super().get(timeout=timeout)

@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage
 from pynetdicom import AE, evt
 from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dul import DULServiceProvider
 
 from casgan_dicom.errors import PeerError
@@ -109,6 +111,29 @@ def test_a_rejection_that_is_over_before_pynetdicom_looks_is_still_a_rejection(
 
     with pytest.raises(PeerError, match="called AE title 'FAKEPACS' is not known there"):
         echo(pacs.peer())
+
+
+def test_an_answer_is_not_lost_to_the_thread_that_watches_the_association(
+    pacs: FakePacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine that thread misses that it is to pause, and looks for messages before we do."""
+    send = DIMSEServiceProvider.send_msg
+
+    def send_and_dawdle(dimse: DIMSEServiceProvider, message: Any, context: int) -> None:  # noqa: ANN401
+        send(dimse, message, context)
+        if dimse.assoc.is_requestor:
+            time.sleep(0.3)
+
+    awake = threading.Event()
+    monkeypatch.setattr(awake, "wait", lambda: time.sleep(0.01))
+    checkpoint = property(lambda _: awake, lambda _, event: None)
+    monkeypatch.setattr(Association, "_reactor_checkpoint", checkpoint, raising=False)
+    monkeypatch.setattr(DIMSEServiceProvider, "send_msg", send_and_dawdle)
+    results: list[StoreResult] = []
+
+    store(pacs.peer(response_seconds=PATIENCE), [write_xa(tmp_path / "a")], results.append)
+
+    assert [each.outcome for each in results] == ["stored"]
 
 
 def test_a_pacs_that_goes_away_is_refused_and_found_again_when_it_is_back(tmp_path: Path) -> None:
