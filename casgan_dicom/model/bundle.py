@@ -12,7 +12,6 @@ Nothing in it is executed: weights are safetensors, settings are JSON.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError, WeightsError
+from casgan_dicom.model.json_file import write_json
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import TrainSettings, settings_from_dict, settings_to_dict
@@ -151,9 +151,7 @@ def save_bundle(
         "settings": settings_to_dict(_without_paths(settings)),
         "sha256": {name: file_sha256(folder / name) for name in WEIGHT_FILES},
     }
-    partial = folder / "config.partial"  # written last and whole: who finds it finds a complete bundle
-    partial.write_text(json.dumps(config, indent=2) + "\n")
-    partial.replace(folder / "config.json")
+    write_json(folder / "config.json", config)  # last: who finds it finds a complete bundle
 
 
 def is_simulated(data: str) -> bool:

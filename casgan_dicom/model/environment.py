@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from casgan_dicom.model.json_file import write_json
+
 FILE_NAME = "environment.json"
 PACKAGES = ("casgan-dicom", "torch", "numpy", "scipy", "safetensors")
 
@@ -36,9 +38,7 @@ def write_environment(out: Path, device: str, *, resume: bool = False) -> None:
         before = json.loads(path.read_text())
         earlier = before.pop("earlier", [])
         earlier += [before] if before != facts else []
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(facts | {"earlier": earlier}, indent=2) + "\n")
-    partial.replace(path)
+    write_json(path, facts | {"earlier": earlier})
 
 
 def device_name(device: str) -> str:

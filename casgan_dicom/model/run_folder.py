@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from casgan_dicom.errors import ConfigError, WeightsError
+from casgan_dicom.model.json_file import write_json
 from casgan_dicom.model.settings import TrainSettings, settings_from_dict, settings_to_dict
 
 CONFIG_NAME = "config.json"
@@ -50,9 +51,7 @@ def check_run_folder(out: Path, settings: TrainSettings, data: str, *, resume: b
 
 def write_config(out: Path, settings: TrainSettings, data: str) -> None:
     """Write the settings and the sentence about the data."""
-    partial = (out / CONFIG_NAME).with_suffix(".partial")
-    partial.write_text(json.dumps({**settings_to_dict(settings), "data_source": data}, indent=2) + "\n")
-    partial.replace(out / CONFIG_NAME)
+    write_json(out / CONFIG_NAME, {**settings_to_dict(settings), "data_source": data})
 
 
 def _read_config(config: Path) -> tuple[dict[str, Any], str | None]:

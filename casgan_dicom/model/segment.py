@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from casgan_dicom.errors import WeightsError
 from casgan_dicom.model.data import CropSampler
 from casgan_dicom.model.devices import computes_bf16
+from casgan_dicom.model.json_file import write_json
 from casgan_dicom.model.losses import soft_dice_loss
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import TrainSettings, settings_to_dict
@@ -101,7 +102,7 @@ def segmentor_file(path: str) -> Path:
 
 def write_lesson(path: Path, settings: TrainSettings, source: str) -> None:
     """Write beside the segmentor `path` what it was trained with, and on: ``segmentor.json``."""
-    path.with_suffix(".json").write_text(json.dumps(_lesson(settings, source), indent=2) + "\n")
+    write_json(path.with_suffix(".json"), _lesson(settings, source))
 
 
 def check_lesson(path: Path, settings: TrainSettings, source: str) -> None:
