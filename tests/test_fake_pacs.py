@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import socket
-import struct
 import threading
 import warnings
 
@@ -32,7 +30,7 @@ def test_a_connection_that_is_reset_while_the_pacs_closes_it_is_closed(
         with Wire.associated(pacs.port, contexts={ECHO_CONTEXT: (VERIFICATION, [IMPLICIT])}) as peer:
             peer.send(pdu(RELEASE_RQ, bytes(4)))
             assert closing.wait(DEADLINE)
-            peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.reset()
         gone.set()
         pacs.close_port()
         gc.collect()

@@ -59,7 +59,7 @@ def play(port: int, pdus: list[bytes], chance: random.Random, source: str) -> No
                     wire.socket.recv(65536)
         leave = chance.choice(["close", "reset", "half", "wait"])
         if leave == "reset":
-            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            wire.reset()
         elif leave == "half":
             wire.socket.shutdown(socket.SHUT_WR)
         if leave in ("half", "wait"):

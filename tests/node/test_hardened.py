@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import socket
 import struct
 import threading
 from collections.abc import Iterator, Mapping
@@ -212,8 +211,7 @@ def test_connection_that_is_reset_leaves_nothing(quick: Listening, tmp_path: Pat
         wire = Wire.associated(quick.port)
         wire.send(p_data(XA_CONTEXT, 3, store_command(XA, uid("instance"))))
         wire.send(p_data(XA_CONTEXT, 0, data_set(tmp_path)[:500]))
-        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        wire.socket.close()
+        wire.reset()
 
     assert serves(quick)
     assert quick.rows() == []

@@ -198,6 +198,11 @@ class Wire:
         kind, _ = self.read()
         assert kind == RELEASE_RP, f"PDU of type {kind} in place of A-RELEASE-RP"
 
+    def reset(self) -> None:
+        """End the connection with RST: nothing is said, and what waits is dropped."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
     def is_over(self) -> bool:
         """Wait for the end of the connection, whatever comes before it; False if it does not come in time."""
         try:
