@@ -8,10 +8,10 @@ pynetdicom 3.0.4 does the protocol. What it lacks, and where it is put right her
   before, and the last piece of our request is held back here in the same way: TCP_NODELAY, and TCP_QUICKACK
   after each piece, because the kernel forgets it;
 * it queues a whole file before the first byte has left, which takes memory and starts the clock for the
-  response too early: `_ShortQueue`;
+  response too early: `ShortQueue`;
 * it waits for its thread before it closes the socket on which that thread hangs: `Connection._on_aborted`;
 * its thread that watches the association may miss that it is to pause, and take the answer that we wait for
-  (`Association._run_reactor`, between two lines of it): `_Answers`;
+  (`Association._run_reactor`, between two lines of it): `AnswerQueue`;
 * it takes a peer that rejects and hangs up at once for one that was never there, and its thread dies of a
   rejection with unknown codes: `Connection._on_pdu`.
 
@@ -20,7 +20,6 @@ pynetdicom 3.0.4 does the protocol. What it lacks, and where it is put right her
 
 from __future__ import annotations
 
-import queue
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,11 +31,12 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
-from pynetdicom.pdu_primitives import A_ABORT, A_RELEASE, P_DATA, MaximumLengthNotification
+from pynetdicom.pdu_primitives import A_ABORT, A_RELEASE, MaximumLengthNotification
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from casgan_dicom.errors import PeerError
+from casgan_dicom.node.connection_queues import AnswerQueue, HungUpError, ShortQueue
 from casgan_dicom.node.peer import Peer, not_accepted, rejected, unreachable
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Connection:
             return None
         try:
             response = send(self._association)
-        except _HungUpError:
+        except HungUpError:
             return None
         except RuntimeError:  # pynetdicom says so of an association that has ended this moment
             if self._association.is_established:
@@ -279,7 +279,7 @@ class _Entity(AE):
         self.network_timeout = None  # it would count the time in which we have nothing to send
         self.association: Association | None = None
         self.line: _Socket | None = None
-        self.queue = _ShortQueue()
+        self.queue = ShortQueue()
         self._patience = peer.response_seconds
         self._options = options
 
@@ -295,7 +295,7 @@ class _Entity(AE):
         if wrapper.socket is not None:
             self.line = wrapper.socket = _Socket(wrapper.socket.detach(), self._patience, self._options)
         assoc.dul.to_provider_queue = self.queue
-        assoc.dimse.msg_queue = _Answers()
+        assoc.dimse.msg_queue = AnswerQueue()
         self.association = assoc
         return wrapper
 
@@ -366,43 +366,3 @@ class _Socket(socket.socket):
     def _remember(self, error: OSError) -> None:
         if not self._forgets:
             self.failure = self.failure or error
-
-
-class _HungUpError(RuntimeError):
-    """Nobody is left who would send what is queued."""
-
-
-class _ShortQueue(queue.Queue[Any]):
-    """What pynetdicom's thread is to send: few pieces of a data set, and nothing once it is done."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.room = 1
-        self._over = False
-
-    def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
-        """Append, a piece of a data set once there is room; `_HungUpError` where nobody would send it."""
-        with self.not_full:
-            if isinstance(item, P_DATA):
-                self.not_full.wait_for(lambda: self._over or self._qsize() < self.room)
-                if self._over:
-                    raise _HungUpError
-        if not self._over:
-            super().put(item, block, timeout)
-
-    def end(self) -> None:
-        """Drop what is queued and let nobody wait: in its last states, pynetdicom would fail on it."""
-        with self.not_full:
-            self._over = True
-            self.queue.clear()
-            self.not_full.notify_all()
-
-
-class _Answers(queue.Queue[Any]):
-    """What the peer answered, for whoever waits for it; nothing for pynetdicom's thread, which only looks."""
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ANN401  # as the base
-        """Wait for the next message."""
-        if not block:
-            raise queue.Empty
-        return super().get(timeout=timeout)
