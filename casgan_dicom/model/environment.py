@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from casgan_dicom.errors import WeightsError
 from casgan_dicom.model.json_file import write_json
 
 FILE_NAME = "environment.json"
@@ -22,7 +23,8 @@ PACKAGES = ("casgan-dicom", "torch", "numpy", "scipy", "safetensors")
 def write_environment(out: Path, device: str, *, resume: bool = False) -> None:
     """Write ``environment.json`` into the run folder `out`.
 
-    A run that is resumed keeps under ``earlier`` what it was made with before, where that was something else.
+    A run that is resumed keeps under ``earlier`` what it was made with before, where that was something else;
+    WeightsError where that cannot be read.
     """
     facts: dict[str, Any] = {
         "python": platform.python_version(),
@@ -32,13 +34,22 @@ def write_environment(out: Path, device: str, *, resume: bool = False) -> None:
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
     }
-    path = out / FILE_NAME
     earlier: list[dict[str, Any]] = []
-    if resume and path.is_file():
-        before = json.loads(path.read_text())
+    if resume and (out / FILE_NAME).is_file():
+        before = _read(out)
         earlier = before.pop("earlier", [])
         earlier += [before] if before != facts else []
-    write_json(path, facts | {"earlier": earlier})
+    write_json(out / FILE_NAME, facts | {"earlier": earlier})
+
+
+def _read(out: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((out / FILE_NAME).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsError(
+            f"run '{out.name}': {FILE_NAME} cannot be read ({error})",
+            hint="remove it: it only tells what the run was made with before",
+        ) from error
 
 
 def device_name(device: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from casgan_dicom.errors import WeightsError
 from casgan_dicom.model import environment
 from casgan_dicom.model.environment import source_revision, write_environment
 
@@ -49,6 +50,16 @@ def test_a_resumed_run_says_what_it_was_made_with_before(
     assert start("b", resume=True) == ["b", "a"]
     assert start("c", resume=True) == ["c", "a", "b"]
     assert start("a", resume=False) == ["a"]
+
+
+@pytest.mark.parametrize("damaged", ["", "[1]"])
+def test_a_damaged_record_of_a_resumed_run_is_an_error_that_names_it(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "environment.json").write_text(damaged)
+
+    with pytest.raises(WeightsError, match=f"run '{tmp_path.name}': environment.json cannot be read"):
+        write_environment(tmp_path, "cpu", resume=True)
+
+    assert (tmp_path / "environment.json").read_text() == damaged
 
 
 def test_the_revision_is_that_of_the_clone_and_says_when_files_differ(
