@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+import casgan_dicom
 from casgan_dicom.errors import WeightsError
 from casgan_dicom.model.json_file import write_json
 
@@ -59,12 +60,12 @@ def device_name(device: str) -> str:
 
 def source_revision() -> str | None:
     """Git revision of this package's source, "+changed" where files differ from it; None outside a clone."""
-    file = Path(__file__).resolve()
+    file = Path(casgan_dicom.__file__).resolve()
     source = file.parent
     try:
         _git(source, "ls-files", "--error-unmatch", file.name)  # not a clone of something else around it
         revision = _git(source, "rev-parse", "HEAD")
-        changed = _git(source, "status", "--porcelain", "--", str(source.parent))
+        changed = _git(source, "status", "--porcelain", "--", str(source))
     except (OSError, subprocess.CalledProcessError):  # no git, or no clone of ours
         return None
     return revision + ("+changed" if changed else "")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import casgan_dicom
 from casgan_dicom.errors import WeightsError
 from casgan_dicom.model import environment
 from casgan_dicom.model.environment import source_revision, write_environment
@@ -65,10 +66,12 @@ def test_a_damaged_record_of_a_resumed_run_is_an_error_that_names_it(tmp_path: P
 def test_the_revision_is_that_of_the_clone_and_says_when_files_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = tmp_path / "package" / "model" / "environment.py"
+    package = tmp_path / "package"
+    source = package / "deep" / "below" / "file.py"
     source.parent.mkdir(parents=True)
     source.write_text("first")
-    monkeypatch.setattr(environment, "__file__", str(source))
+    (package / "__init__.py").touch()
+    monkeypatch.setattr(casgan_dicom, "__file__", str(package / "__init__.py"))
     commit_all(tmp_path)
 
     assert source_revision() == git(tmp_path, "rev-parse", "HEAD")
@@ -82,15 +85,15 @@ def test_a_clone_of_something_else_around_the_package_is_not_its_revision(
     """Installed in an environment that lies in the folder of another project, as most do."""
     (tmp_path / ".gitignore").write_text(".venv")
     commit_all(tmp_path)
-    installed = tmp_path / ".venv" / "casgan_dicom" / "model" / "environment.py"
+    installed = tmp_path / ".venv" / "casgan_dicom" / "__init__.py"
     installed.parent.mkdir(parents=True)
     installed.touch()
-    monkeypatch.setattr(environment, "__file__", str(installed))
+    monkeypatch.setattr(casgan_dicom, "__file__", str(installed))
 
     assert source_revision() is None
 
 
 def test_there_is_no_revision_outside_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "__file__", str(tmp_path / "environment.py"))
+    monkeypatch.setattr(casgan_dicom, "__file__", str(tmp_path / "__init__.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert source_revision() is None
