@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from casgan_dicom import __version__
 from casgan_dicom.banner import banner_for
+from casgan_dicom.cine import Cine
 from casgan_dicom.decode import lossy_history
 from casgan_dicom.deliver import (
     Delivery,
@@ -41,7 +42,6 @@ from casgan_dicom.plan import Plan, instances_of, notes_on, plan_conversion, ski
 from casgan_dicom.preview import ContactSheet
 from casgan_dicom.provenance import Provenance
 from casgan_dicom.report import ConvertReport, ModelIdentity, Output, Seconds, Skipped
-from casgan_dicom.series import Cine
 from casgan_dicom.synthesize import Progress, Spools, Step, Synthesized, Task, synthesize
 
 if TYPE_CHECKING:

@@ -38,10 +38,10 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
+from casgan_dicom.cine import Cine, Instance
 from casgan_dicom.errors import PixelError
 from casgan_dicom.inflate import inflated
 from casgan_dicom.jpeg import JpegDecoder, JpegError, frame_header
-from casgan_dicom.series import Cine, Instance
 from casgan_dicom.values import numbers, several
 
 StoredFrame = npt.NDArray[np.integer[Any]]

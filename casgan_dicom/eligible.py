@@ -27,8 +27,8 @@ from pydicom.uid import (
     XRayRadiofluoroscopicImageStorage,
 )
 
+from casgan_dicom.cine import Cine, Series
 from casgan_dicom.header import plain_values
-from casgan_dicom.series import Cine, Series
 from casgan_dicom.timing import MIN_FRAME_TIME_MS
 
 MIN_SIDE = 64

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 
 from pydicom.config import IGNORE
@@ -27,8 +27,9 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
+from casgan_dicom.cine import Cine
 from casgan_dicom.enhanced import classic_view, is_enhanced
-from casgan_dicom.header import Head, Instance, integer, plain, plain_values
+from casgan_dicom.header import Head, integer, plain, plain_values
 from casgan_dicom.shutters import SHUTTER_KEYWORDS, bitmap_tags
 from casgan_dicom.timing import FrameTiming, moments, timing_of_instance, timing_of_moments
 
@@ -63,41 +64,6 @@ _NAMED_AT_MOST = 5
 
 Traits = dict[str, Hashable]
 """What may not vary in a run, by the name of the element as a note says it."""
-
-
-@dataclass(frozen=True, eq=False)
-class Cine:
-    """One run of frames, the unit of conversion."""
-
-    series_uid: str
-    """Series Instance UID (0020,000E)."""
-    instances: tuple[Instance, ...]
-    """One multi-frame instance, or the single-frame instances in the order of time."""
-    headers: tuple[Dataset, ...]
-    """Headers of all instances without Pixel Data, in the order of `instances`, each with its `file_meta`."""
-    frames: int
-    """Frames that the headers promise, over all instances."""
-    rows: int
-    """Rows (0028,0010); 0 where absent."""
-    columns: int
-    """Columns (0028,0011); 0 where absent."""
-    timing: FrameTiming
-    """When the frames were taken."""
-    frame_vois: tuple[Dataset, ...] = ()
-    """What decides the display values of each frame, equal ones the same object; empty: `header` for all."""
-    frame_shutters: tuple[Dataset, ...] = ()
-    """The shutters of each frame, equal ones the same object; empty: those of `header` are for all."""
-    frame_contrast: tuple[bool, ...] = ()
-    """Whether contrast had been administered by the time of each frame; empty where no header says."""
-    faults: tuple[str, ...] = ()
-    """Why its headers cannot be relied on, one sentence each; empty for a cine that may be converted."""
-    notes: tuple[str, ...] = ()
-    """What was odd about the headers and how it was read, one sentence each."""
-
-    @property
-    def header(self) -> Dataset:
-        """The first of `headers`: what may not vary in a run is the same in all of them."""
-        return self.headers[0]
 
 
 def cines_of(series_uid: str, heads: Sequence[Head]) -> tuple[Cine, ...]:

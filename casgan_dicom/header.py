@@ -21,6 +21,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
+from casgan_dicom.cine import Instance
 from casgan_dicom.inflate import inflated, is_deflated
 from casgan_dicom.shutters import shutter_group
 
@@ -37,22 +38,6 @@ _EXACT = 2**53
 """Below it, an integer and the same float are one number."""
 _NAMED_AT_MOST = 4
 """How many groups a note names."""
-
-
-@dataclass(frozen=True)
-class Instance:
-    """One SOP instance in one file."""
-
-    path: Path
-    """The file that holds it."""
-    sop_instance_uid: str
-    """SOP Instance UID (0008,0018)."""
-    frames: int
-    """Number of Frames (0028,0008); 1 where absent, 0 where the header says nonsense."""
-    transfer_syntax: str
-    """Transfer Syntax UID (0002,0010)."""
-    has_pixels: bool
-    """Whether the file holds Pixel Data (7FE0,0010) at all."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,6 +40,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from casgan_dicom.cine import Cine, Series
 from casgan_dicom.decode import lossy_history
 from casgan_dicom.eligible import MAX_BYTES, Reason, reasons_against, reasons_against_series
 from casgan_dicom.eligible import warnings as warnings_about
@@ -47,7 +48,7 @@ from casgan_dicom.errors import PixelError
 from casgan_dicom.header import integer
 from casgan_dicom.pixels import Display
 from casgan_dicom.provenance import view_name
-from casgan_dicom.series import Cine, Series, find_series
+from casgan_dicom.series import find_series
 from casgan_dicom.shutters import shutter_shapes
 
 SCHEMA = 1

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from casgan_dicom.cine import Cine
 from casgan_dicom.errors import PixelError
-from casgan_dicom.series import Cine
 from casgan_dicom.shutters import bitmap_frames, shutter_mask
 from casgan_dicom.values import numbers, several
 

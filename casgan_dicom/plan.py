@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from casgan_dicom.cine import Cine
 from casgan_dicom.deliver import is_part, refuse_input_folder
 from casgan_dicom.eligible import reasons_against, reasons_against_series
 from casgan_dicom.eligible import warnings as warnings_about
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.report import Skipped
-from casgan_dicom.series import Cine, find_series
+from casgan_dicom.series import find_series
 
 
 @dataclass(frozen=True)

@@ -13,27 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from casgan_dicom.cine import Cine, Series
 from casgan_dicom.errors import SeriesError
-from casgan_dicom.grouping import Cine, cines_of
-from casgan_dicom.header import DICOMDIR, NOT_DICOM, Head, Instance, SkippedFile, read_head, unreadable
-from casgan_dicom.timing import FrameTiming
-
-__all__ = [
-    "DICOMDIR", "DUPLICATE", "NOT_DICOM", "Cine", "Found", "FrameTiming", "Instance", "Series", "SkippedFile",
-    "find_series",
-]  # fmt: skip
+from casgan_dicom.grouping import cines_of
+from casgan_dicom.header import Head, SkippedFile, read_head, unreadable
 
 DUPLICATE = "another copy of a SOP Instance UID (0008,0018)"
-
-
-@dataclass(frozen=True)
-class Series:
-    """The cines that share a Series Instance UID (0020,000E)."""
-
-    uid: str
-    """Series Instance UID."""
-    cines: tuple[Cine, ...]
-    """At least one, in the order of time or Instance Number (0020,0013)."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.banner import Banner
+from casgan_dicom.cine import Cine
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.errors import PixelError
 from casgan_dicom.framefile import FrameFile, FrameWriter
@@ -28,7 +29,6 @@ from casgan_dicom.options import FrameChoice
 from casgan_dicom.pixels import Display, to_stored
 from casgan_dicom.preview import ContactSheet
 from casgan_dicom.quality import FrameQuality
-from casgan_dicom.series import Cine
 
 if TYPE_CHECKING:
     from casgan_dicom.model.infer import Generator, Synthesis

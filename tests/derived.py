@@ -11,13 +11,14 @@ from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
 from casgan_dicom.banner import banner_for
+from casgan_dicom.cine import Cine
 from casgan_dicom.compress import Compression
 from casgan_dicom.decode import LossyHistory
 from casgan_dicom.derive import SyntheticCine, stored_pixels
 from casgan_dicom.framefile import FrameFile, FrameWriter
 from casgan_dicom.marks import Derivation
 from casgan_dicom.provenance import Provenance
-from casgan_dicom.series import Cine, find_series
+from casgan_dicom.series import find_series
 from tests.factories import write_xa
 
 CREATED = datetime(2026, 3, 1, 23, 30, 15, 250000, tzinfo=UTC)

@@ -14,11 +14,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
 
 from casgan_dicom.banner import banner_for
+from casgan_dicom.cine import Cine
 from casgan_dicom.compress import Compression
 from casgan_dicom.derive import MapCine, SyntheticCine, SyntheticFrame, single_frame, stored_pixels
 from casgan_dicom.framefile import FrameFile, FrameWriter, stored_dtype
 from casgan_dicom.marks import Derivation
-from casgan_dicom.series import Cine
 from tests.derived import PROVENANCE, derivation_of
 from tests.factories import uid
 

@@ -19,9 +19,10 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
+from casgan_dicom.cine import Cine
 from casgan_dicom.decode import iter_frames, lossy_history
 from casgan_dicom.pixels import Display
-from casgan_dicom.series import Cine, find_series
+from casgan_dicom.series import find_series
 from tests.encoders import BY_DCMTK, by_gdcm, dcmtk, with_streams
 from tests.factories import Frames, moving_frames, write_xa
 from tests.htj2k_streams import LOSSLESS_8, LOSSLESS_12, LOSSLESS_16, LOSSY_12

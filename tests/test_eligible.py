@@ -21,8 +21,9 @@ from pydicom.uid import (
     XRayRadiofluoroscopicImageStorage,
 )
 
+from casgan_dicom.cine import Cine
 from casgan_dicom.eligible import Reason, reasons_against, reasons_against_series, warnings
-from casgan_dicom.series import Cine, find_series
+from casgan_dicom.series import find_series
 from tests.factories import moving_frames, write_header, write_xa
 
 

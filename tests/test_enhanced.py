@@ -18,11 +18,12 @@ from pydicom.uid import (
     XRayAngiographicImageStorage,
 )
 
+from casgan_dicom.cine import Cine
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.eligible import reasons_against, warnings
 from casgan_dicom.enhanced import classic_view, is_enhanced
 from casgan_dicom.pixels import Display
-from casgan_dicom.series import Cine, find_series
+from casgan_dicom.series import find_series
 from tests.enhanced_factory import Macros, moment, window, write_enhanced
 from tests.factories import moving_frames, uid, write_xa, xa_dataset
 from tests.validators import dciodvfy

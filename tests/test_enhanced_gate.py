@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
+from casgan_dicom.cine import Cine
 from casgan_dicom.eligible import reasons_against, warnings
-from casgan_dicom.series import Cine, find_series
+from casgan_dicom.series import find_series
 from tests.enhanced_factory import Macros, code, write_enhanced
 
 

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from casgan_dicom import quality_report
+from casgan_dicom.cine import Cine
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.quality import FrameQuality
 from casgan_dicom.quality_report import (
@@ -27,7 +28,7 @@ from casgan_dicom.quality_report import (
     QualityReport,
 )
 from casgan_dicom.segmentation import Reference
-from casgan_dicom.series import Cine, find_series
+from casgan_dicom.series import find_series
 from casgan_dicom.uids import model_uid
 from casgan_dicom.verify import verify_file
 from tests.derived import CREATED, PROVENANCE, cine_of, derivation_of, derived

@@ -9,12 +9,13 @@ import pytest
 from click.testing import CliRunner
 from pydicom import Dataset, dcmread
 
+from casgan_dicom.cine import Cine
 from casgan_dicom.cli.simulate import simulate
 from casgan_dicom.convert import convert_series
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.eligible import reasons_against
 from casgan_dicom.options import ConvertOptions
-from casgan_dicom.series import Cine, find_series
+from casgan_dicom.series import find_series
 from casgan_dicom.verify import verify_file
 from tests.painter import DiscPainter
 from tests.validators import dcentvfy, dciodvfy

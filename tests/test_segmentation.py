@@ -15,11 +15,12 @@ import pytest
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
+from casgan_dicom.cine import Cine
 from casgan_dicom.decode import LossyHistory
 from casgan_dicom.framefile import FrameFile, FrameWriter
 from casgan_dicom.marks import Derivation
 from casgan_dicom.segmentation import Reference, VesselSegmentation
-from casgan_dicom.series import Cine, find_series
+from casgan_dicom.series import find_series
 from casgan_dicom.verify import verify_file
 from tests.derived import CREATED, NOT_LOSSY, PROVENANCE, cine_of, derivation_of, derived
 from tests.factories import moving_frames, uid, write_xa, write_xa_single_frames

@@ -23,7 +23,8 @@ from pydicom.uid import (
 
 from casgan_dicom.eligible import reasons_against
 from casgan_dicom.errors import SeriesError
-from casgan_dicom.series import DICOMDIR, DUPLICATE, NOT_DICOM, SkippedFile, find_series
+from casgan_dicom.header import DICOMDIR, NOT_DICOM, SkippedFile
+from casgan_dicom.series import DUPLICATE, find_series
 from tests.factories import moving_frames, uid, write_header, write_xa
 
 

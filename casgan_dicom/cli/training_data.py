@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
+from casgan_dicom.cine import Cine
 from casgan_dicom.cli.output import say
 from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME, read_ct
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.eligible import reasons_against, reasons_against_series
 from casgan_dicom.errors import ConfigError, PixelError, SeriesError
-from casgan_dicom.grouping import Cine
 from casgan_dicom.model.data import Domains, Frames, Series, frame_set, patient_key
 from casgan_dicom.model.image_folder import read_images
 from casgan_dicom.model.settings import DataSettings, TrainSettings
