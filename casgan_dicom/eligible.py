@@ -28,8 +28,8 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.cine import Cine, Series
-from casgan_dicom.header import plain_values
 from casgan_dicom.timing import MIN_FRAME_TIME_MS
+from casgan_dicom.values import plain_values
 
 MIN_SIDE = 64
 """Rows and columns below which a picture shows no coronary artery."""

@@ -24,9 +24,9 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import EnhancedXAImageStorage, EnhancedXRFImageStorage
 from pydicom.valuerep import DT
 
-from casgan_dicom.header import plain, plain_values
 from casgan_dicom.shutters import SHUTTER_KEYWORDS, bitmap_tags
 from casgan_dicom.timing import FrameTiming, timing_of_frame_times, timing_of_instance
+from casgan_dicom.values import plain, plain_values
 
 ENHANCED = (EnhancedXAImageStorage, EnhancedXRFImageStorage)
 """The SOP classes that are read here."""

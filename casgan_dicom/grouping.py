@@ -29,9 +29,10 @@ from pydicom.uid import UID
 
 from casgan_dicom.cine import Cine
 from casgan_dicom.enhanced import classic_view, is_enhanced
-from casgan_dicom.header import Head, integer, plain, plain_values
+from casgan_dicom.header import Head
 from casgan_dicom.shutters import SHUTTER_KEYWORDS, bitmap_tags
 from casgan_dicom.timing import FrameTiming, moments, timing_of_instance, timing_of_moments
+from casgan_dicom.values import integer, plain, plain_values
 
 ALIKE = 1 / 255
 """Difference of display values in [0, 1] up to which two windows count as one: a grey level of the output."""

@@ -7,9 +7,7 @@ patient, and so may a file name, which is why no reason holds one.
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,13 +15,12 @@ from typing import BinaryIO
 from pydicom import dcmread
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
-from pydicom.sequence import Sequence as Items
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from casgan_dicom.cine import Instance
 from casgan_dicom.inflate import inflated, is_deflated
 from casgan_dicom.shutters import shutter_group
+from casgan_dicom.values import integer
 
 NOT_DICOM = "no DICOM file"
 DICOMDIR = "DICOMDIR"
@@ -34,8 +31,6 @@ _HEADER_LIMIT = 2**28
 """Most bytes of a deflated data set that are looked through for its header."""
 _BIT_POSITION = 0x0102
 """Overlay Bit Position (60xx,0102); above 0 where the overlay sits in the pixels, PS3.3 C.9.2 of 2004."""
-_EXACT = 2**53
-"""Below it, an integer and the same float are one number."""
 _NAMED_AT_MOST = 4
 """How many groups a note names."""
 
@@ -91,30 +86,6 @@ def unreadable(path: Path, error: Exception) -> SkippedFile:
     """A file or folder that the operating system does not hand out, with what it says but no name."""
     said = getattr(error, "strerror", None) or type(error).__name__
     return SkippedFile(path, f"{UNREADABLE} ({said})", damaged=True)
-
-
-def integer(value: object) -> int:
-    """The value as an integer; 0 for nothing, for several values and for whatever else is none."""
-    if isinstance(value, int):
-        return int(value)
-    return int(value) if isinstance(value, float) and math.isfinite(value) else 0
-
-
-def plain(value: object) -> Hashable:
-    """A value of any element as something to compare: 1 and 1.0 are the same, as are absent and empty."""
-    if isinstance(value, Dataset):
-        return tuple((int(element.tag), plain(element.value)) for element in value)
-    if isinstance(value, MultiValue | Items | list | tuple):
-        return tuple(plain(one) for one in value) or None
-    if isinstance(value, int | float):
-        return float(value) if -_EXACT < value < _EXACT else repr(value)
-    return value if isinstance(value, bytes) else str(value or "").strip() or None
-
-
-def plain_values(value: object) -> tuple[Hashable, ...]:
-    """The values of an element, compared like `plain`, whether it holds none, one or many."""
-    found = plain(value)
-    return found if isinstance(found, tuple) else () if found is None else (found,)
 
 
 def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, tuple[str, ...]]:

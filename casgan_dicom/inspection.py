@@ -45,11 +45,11 @@ from casgan_dicom.decode import lossy_history
 from casgan_dicom.eligible import MAX_BYTES, Reason, reasons_against, reasons_against_series
 from casgan_dicom.eligible import warnings as warnings_about
 from casgan_dicom.errors import PixelError
-from casgan_dicom.header import integer
 from casgan_dicom.pixels import Display
 from casgan_dicom.provenance import view_name
 from casgan_dicom.series import find_series
 from casgan_dicom.shutters import shutter_shapes
+from casgan_dicom.values import integer
 
 SCHEMA = 1
 """Version of the JSON form."""

@@ -20,7 +20,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID
-from pydicom.valuerep import DA, DT, IS, TM
+from pydicom.valuerep import DA, DT, TM
 
 from casgan_dicom import __version__
 from casgan_dicom.cine import Cine, Instance
@@ -29,6 +29,7 @@ from casgan_dicom.errors import SeriesError
 from casgan_dicom.provenance import Provenance, ascii_only, series_description
 from casgan_dicom.timing import FrameTiming
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, model_uid, series_uid, sop_uid
+from casgan_dicom.values import written_integer
 
 MANUFACTURER = "casgan-dicom"
 """Manufacturer (0008,0070) of every object written here."""
@@ -151,7 +152,7 @@ def identity(derivation: Derivation, kind: Kind, number: int, name: str, digest:
 
 def source_number(derivation: Derivation) -> int:
     """Instance Number (0020,0013) of the source, at least 1."""
-    return max(1, _integer(derivation.cine.header, "InstanceNumber") or 1)
+    return max(1, written_integer(derivation.cine.header.get("InstanceNumber")))
 
 
 def copy_filled(ds: Dataset, source: Dataset, keyword: str) -> None:
@@ -222,13 +223,8 @@ def _stamp(ds: SOPClass, moment: datetime) -> None:
 
 def _series_number(source: Dataset, kind: Kind) -> int:
     """The base of the kind plus the Series Number (0020,0011) of the source, where it has a positive one."""
-    number = kind.series_number_base + max(0, _integer(source, "SeriesNumber") or 0)
+    number = kind.series_number_base + max(0, written_integer(source.get("SeriesNumber")))
     return number if number < 2**31 else kind.series_number_base
-
-
-def _integer(source: Dataset, keyword: str) -> int | None:
-    value = source.get(keyword)
-    return int(value) if isinstance(value, (int, IS)) else None
 
 
 def _in_zone_of(source: Dataset, moment: datetime) -> datetime:

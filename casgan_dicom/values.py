@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence as Items
+
+_EXACT = 2**53
+"""Below it, an integer and the same float are one number."""
 
 
 def several(value: object) -> list[Any]:
@@ -22,3 +28,32 @@ def numbers(ds: Dataset, keyword: str) -> list[float]:
     except (TypeError, ValueError):
         return []
     return found if all(math.isfinite(number) for number in found) else []
+
+
+def integer(value: object) -> int:
+    """The value as an integer; 0 for nothing, for several values and for whatever else is none."""
+    if isinstance(value, int):
+        return int(value)
+    return int(value) if isinstance(value, float) and math.isfinite(value) else 0
+
+
+def written_integer(value: object) -> int:
+    """The value where it is written as an integer; 0 for whatever else, a fraction among it."""
+    return int(value) if isinstance(value, int) else 0
+
+
+def plain(value: object) -> Hashable:
+    """A value of any element as something to compare: 1 and 1.0 are the same, as are absent and empty."""
+    if isinstance(value, Dataset):
+        return tuple((int(element.tag), plain(element.value)) for element in value)
+    if isinstance(value, MultiValue | Items | list | tuple):
+        return tuple(plain(one) for one in value) or None
+    if isinstance(value, int | float):
+        return float(value) if -_EXACT < value < _EXACT else repr(value)
+    return value if isinstance(value, bytes) else str(value or "").strip() or None
+
+
+def plain_values(value: object) -> tuple[Hashable, ...]:
+    """The values of an element, compared like `plain`, whether it holds none, one or many."""
+    found = plain(value)
+    return found if isinstance(found, tuple) else () if found is None else (found,)

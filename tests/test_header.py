@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from casgan_dicom.header import Head, integer, plain, read_head
+from casgan_dicom.header import Head, read_head
 from casgan_dicom.pixels import Display
 from casgan_dicom.series import find_series
 from tests.factories import moving_frames, write_xa, write_xa_single_frames
@@ -105,17 +104,3 @@ def test_curves_and_an_icon_are_left_out(tmp_path: Path) -> None:
 
     assert head.notes == ("1 curves not drawn (group 5000)",)
     assert "IconImageSequence" not in head.ds
-
-
-@pytest.mark.parametrize(
-    ("value", "number"), [(3, 3), (3.7, 3), (float("inf"), 0), (10**400, 10**400), ("3", 0), (None, 0)]
-)
-def test_what_is_no_number_is_0(value: object, number: int) -> None:
-    assert integer(value) == number
-
-
-def test_numbers_of_any_size_can_be_compared() -> None:
-    assert plain(1) == plain(1.0)
-    assert plain(10**400) != plain(10**400 + 1)
-    assert plain(float("nan")) == plain(float("nan"))
-    assert plain("") == plain(None) == plain([])
