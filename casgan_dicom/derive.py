@@ -43,11 +43,11 @@ from casgan_dicom.marks import (
     decimal,
     identity,
     mark,
-    reference,
     source_number,
     strip_private,
 )
 from casgan_dicom.provenance import MAP_TEXTS, WARNING, derivation_text
+from casgan_dicom.references import reference
 from casgan_dicom.timing import MIN_FRAME_TIME_MS, FrameTiming
 
 MAX_NUMBER = 2**31 - 1

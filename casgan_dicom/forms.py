@@ -14,7 +14,8 @@ from casgan_dicom.framefile import FrameFile, FrameWriter
 from casgan_dicom.marks import Derivation
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.quality_report import QualityReport
-from casgan_dicom.segmentation import Reference, VesselSegmentation
+from casgan_dicom.references import Reference
+from casgan_dicom.segmentation import VesselSegmentation
 from casgan_dicom.synthesize import Synthesized
 
 Named = tuple[str, SOPClass]

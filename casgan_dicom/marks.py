@@ -169,16 +169,6 @@ def strip_private(ds: Dataset) -> None:
             ds[element.tag] = _without_private(element)
 
 
-def reference(sop_class: str, sop_instance: str, frames: tuple[int, ...] = ()) -> Dataset:
-    """An item that refers to an instance, PS3.3 10.8; to some of its `frames`, from 1, if there are any."""
-    item = Dataset()
-    item.ReferencedSOPClassUID = sop_class
-    item.ReferencedSOPInstanceUID = sop_instance
-    if frames:
-        item.ReferencedFrameNumber = list(frames)
-    return item
-
-
 def decimal(value: float) -> str:
     """DS: at most 16 characters."""
     return f"{value:.10g}"

@@ -42,12 +42,11 @@ from casgan_dicom.marks import (
     Derivation,
     identity,
     mark,
-    reference,
     source_number,
 )
 from casgan_dicom.provenance import WARNING, Provenance, ascii_only
 from casgan_dicom.quality import FrameQuality
-from casgan_dicom.segmentation import Reference, frame_references, instances_by_series
+from casgan_dicom.references import Reference, frame_references, instances_by_series, reference
 from casgan_dicom.uids import derived_uid, model_uid
 
 SCHEME = "99CASGAN"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -28,48 +28,13 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
 
 from casgan_dicom.derive import DerivedPicture, StoredPixels
 from casgan_dicom.framefile import FrameFile
-from casgan_dicom.marks import SEGMENTATION, Derivation, copy_filled, reference, source_number
+from casgan_dicom.marks import SEGMENTATION, Derivation, copy_filled, source_number
 from casgan_dicom.provenance import MAP_TEXTS, ascii_only, derivation_text
+from casgan_dicom.references import Reference, frame_references, instances_by_series, reference
 from casgan_dicom.uids import derived_uid
 
 SEGMENT_LABEL = "Synthetic coronary artery"
 """Segment Label (0062,0005) of the one segment."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A derived object that another one was made of."""
-
-    sop_class_uid: str
-    """SOP Class UID (0008,0016)."""
-    sop_instance_uid: str
-    """SOP Instance UID (0008,0018)."""
-    series_uid: str
-    """Series Instance UID (0020,000E)."""
-    frames: int = 1
-    """Number of its frames."""
-
-
-def frame_references(cine: Sequence[Reference]) -> list[tuple[Reference, tuple[int, ...]]]:
-    """The object that holds each frame of a synthetic cine, in order.
-
-    With the frame number from 1, as in Referenced Frame Number (0008,1160); with none where it is the only
-    frame of its object.
-    """
-    return [(one, (k + 1,) if one.frames > 1 else ()) for one in cine for k in range(one.frames)]
-
-
-def instances_by_series(
-    derivation: Derivation, cine: Sequence[Reference]
-) -> dict[str, list[tuple[str, str]]]:
-    """SOP Class and Instance UIDs of the source and of the synthetic cine, by Series Instance UID."""
-    sop_class = str(derivation.cine.header.SOPClassUID)
-    found = {
-        derivation.cine.series_uid: [(sop_class, one.sop_instance_uid) for one, _ in derivation.sources()]
-    }
-    for one in cine:
-        found.setdefault(one.series_uid, []).append((one.sop_class_uid, one.sop_instance_uid))
-    return found
 
 
 class VesselSegmentation(DerivedPicture):

@@ -27,7 +27,7 @@ from casgan_dicom.quality_report import (
     VESSEL_COVER,
     QualityReport,
 )
-from casgan_dicom.segmentation import Reference
+from casgan_dicom.references import Reference
 from casgan_dicom.series import find_series
 from casgan_dicom.uids import model_uid
 from casgan_dicom.verify import verify_file

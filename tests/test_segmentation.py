@@ -19,7 +19,8 @@ from casgan_dicom.cine import Cine
 from casgan_dicom.decode import LossyHistory
 from casgan_dicom.framefile import FrameFile, FrameWriter
 from casgan_dicom.marks import Derivation
-from casgan_dicom.segmentation import Reference, VesselSegmentation
+from casgan_dicom.references import Reference
+from casgan_dicom.segmentation import VesselSegmentation
 from casgan_dicom.series import find_series
 from casgan_dicom.verify import verify_file
 from tests.derived import CREATED, NOT_LOSSY, PROVENANCE, cine_of, derivation_of, derived
