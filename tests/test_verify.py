@@ -13,10 +13,11 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from casgan_dicom.comparison import compare, source_headers
 from casgan_dicom.compress import Compression
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.series import find_series
-from casgan_dicom.verify import compare, source_headers, verify_dataset, verify_file
+from casgan_dicom.verify import verify_dataset, verify_file
 from tests.derived import cine_of
 from tests.factories import moving_frames, uid, write_xa, write_xa_single_frames
 from tests.honest import (

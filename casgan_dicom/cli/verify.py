@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from casgan_dicom.cli.output import json_option, show_json
+from casgan_dicom.comparison import source_headers
 from casgan_dicom.errors import OutputError
-from casgan_dicom.verify import source_headers, verify_file
+from casgan_dicom.verify import verify_file
 
 
 @click.command(
