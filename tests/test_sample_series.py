@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from click.testing import CliRunner
 from pydicom import Dataset, dcmread
@@ -72,18 +73,34 @@ def test_the_command_in_its_readme_makes_it_again(tmp_path: Path, form: str) -> 
     made, kept = objects(tmp_path), objects(SAMPLE / form)
     assert [p.relative_to(tmp_path) for p in made] == [p.relative_to(SAMPLE / form) for p in kept]
     if [p.read_bytes() for p in made] != [p.read_bytes() for p in kept]:
-        # Another processor or numpy: exponentials differ in the last digit, and Poisson noise amplifies it.
-        assert_nearly_equal([dcmread(p) for p in made], [dcmread(p) for p in kept])
+        # Another processor or numpy: exponentials and sums differ in the last digit. One photon count that
+        # takes another number of random numbers for it shifts all that are drawn behind it.
+        assert_equal_behind_the_noise([dcmread(p) for p in made], [dcmread(p) for p in kept])
 
 
-def assert_nearly_equal(made: list[Dataset], kept: list[Dataset]) -> None:
-    """At least 99 % of pixels within one level, headers equal but for what follows from the pixels."""
-    ours, theirs = (np.stack([ds.pixel_array for ds in run]).astype(int) for run in (made, kept))
-    assert np.mean(np.abs(ours - theirs) <= 1) >= 0.99
+def assert_equal_behind_the_noise(made: list[Dataset], kept: list[Dataset]) -> None:
+    """The same picture under another draw of the same noise; headers equal but for what follows from pixels.
+
+    Means over 16 × 16 pixels: Zen 3 and a Xeon with AVX-512 differ by 0.8 levels at most, a picture that is
+    shifted by one pixel by 11, the next frame by 11.
+    """
+    ours, theirs = (np.concatenate([frames_of(ds) for ds in run]) for run in (made, kept))
+    assert np.abs(blocks(ours) - blocks(theirs)).max() <= 1.5
+    assert np.diff(ours).std() == pytest.approx(np.diff(theirs).std(), rel=0.01)
     for one, other in zip(made, kept, strict=True):
         for ds in (one, other):
             del ds.PixelData, ds.SOPInstanceUID
         assert one == other
+
+
+def frames_of(ds: Dataset) -> npt.NDArray[np.float64]:
+    """Frames of an object, (frames, 256, 256)."""
+    return ds.pixel_array.reshape(-1, 256, 256).astype(np.float64)
+
+
+def blocks(frames: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Means over squares of 16 pixels, (frames, 16, 16)."""
+    return np.asarray(frames.reshape(-1, 16, 16, 16, 16).mean((2, 4)))
 
 
 def test_it_converts_to_two_honest_objects(tmp_path: Path) -> None:
