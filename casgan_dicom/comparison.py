@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
 from casgan_dicom.object_kind import ObjectKind, evidence, kind_of, source_items
 from casgan_dicom.series import find_series
+from casgan_dicom.syntaxes import always_loses
 
 PATIENT_AND_STUDY = (
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "PatientAge",
@@ -133,10 +133,7 @@ def _history(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
 
 def _is_lossy(source: Dataset) -> bool:
     declared = source.get("LossyImageCompression") or source.get("LossyImageCompressionRetired")
-    return declared == "01" or source.file_meta.get("TransferSyntaxUID") in (
-        JPEGBaseline8Bit,
-        JPEGExtended12Bit,
-    )
+    return declared == "01" or always_loses(str(source.file_meta.get("TransferSyntaxUID")))
 
 
 def _text(ds: Dataset, keyword: str) -> str:

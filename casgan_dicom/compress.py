@@ -32,6 +32,7 @@ from pydicom.uid import (
 from casgan_dicom.errors import ConfigError, OutputError
 from casgan_dicom.framefile import FrameFile, stored_dtype
 from casgan_dicom.rle import encode_rle
+from casgan_dicom.syntaxes import lossy_method
 
 CompressionName = Literal["none", "rle", "jpegls", "j2k", "jpeg"]
 
@@ -82,7 +83,7 @@ class Compression:
     @property
     def lossy_method(self) -> str | None:
         """Lossy Image Compression Method (0028,2114); None where nothing is lost."""
-        return "ISO_10918_1" if self.name == "jpeg" else None
+        return lossy_method(self.syntax)
 
     def check_bits(self, bits: int) -> None:
         """Raise ConfigError where frames of so many bits cannot be encoded like this."""

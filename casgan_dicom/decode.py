@@ -4,8 +4,8 @@ Frames stream, so memory does not grow with the run. What the file promises is c
 a stream that is cut short, holds another number of frames or frames of another size is an error, never a
 shorter run.
 
-Decoders have free licences: pydicom (uncompressed, RLE), GDCM in a process of its own (all forms of JPEG,
-see jpeg.py), pyjpegls (JPEG-LS), OpenJPEG (JPEG 2000, HTJ2K).
+Which decoder takes which transfer syntax is told in syntaxes.py; all have free licences. GDCM, which decodes
+all forms of JPEG, runs in a process of its own (jpeg.py).
 """
 
 from __future__ import annotations
@@ -24,47 +24,16 @@ from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.utils import iter_pixels
-from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-)
+from pydicom.uid import UID
 
 from casgan_dicom.cine import Cine, Instance
 from casgan_dicom.errors import PixelError
 from casgan_dicom.inflate import inflated
 from casgan_dicom.jpeg import JpegDecoder, JpegError, frame_header
+from casgan_dicom.syntaxes import always_loses, decoder_of, lossy_method
 from casgan_dicom.values import numbers, several
 
 StoredFrame = npt.NDArray[np.integer[Any]]
-
-_LOSSY_METHODS = {
-    JPEGBaseline8Bit: "ISO_10918_1",
-    JPEGExtended12Bit: "ISO_10918_1",
-    JPEGLSNearLossless: "ISO_14495_1",
-    JPEG2000: "ISO_15444_1",
-    HTJ2K: "ISO_15444_15",
-}
-"""Transfer syntaxes that are or may be lossy: Lossy Image Compression Method of each, PS3.3 C.7.6.1.1.5."""
-_ALWAYS_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit)
-
-_JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
-
-_PLUGINS = {
-    JPEGLSLossless: "pyjpegls",
-    JPEGLSNearLossless: "pyjpegls",
-    JPEG2000Lossless: "pylibjpeg",
-    JPEG2000: "pylibjpeg",
-}
-"""Which of several decoders; never GDCM, which some broken streams make end the process."""
 
 _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _HEADER_BYTES = 2**28
@@ -190,17 +159,16 @@ def _frames_of(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Iterator
 
 def _open_frames(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Iterator[StoredFrame]:
     """The decoder that this file needs, after a look at the length of its stream."""
-    syntax = UID(instance.transfer_syntax, IGNORE)
     if not instance.has_pixels:
         raise _error(instance, "PixelData (7FE0,0010) is absent")
-    if syntax == DeflatedExplicitVRLittleEndian:
+    wanted = decoder_of(instance.transfer_syntax)
+    if wanted.way == "inflated":
         return _inflated_frames(instance, cine)
     _check_stream(instance, cine)
-    if syntax in _JPEG:
+    if wanted.way == "process":
         return _frames_by_gdcm(instance, cine, decoder)
-    plugin = _PLUGINS.get(syntax, "")
     correct = _at_the_bottom(cine.header)
-    return iter_pixels(instance.path, raw=True, decoding_plugin=plugin, correct_unused_bits=correct)
+    return iter_pixels(instance.path, raw=True, decoding_plugin=wanted.plugin, correct_unused_bits=correct)
 
 
 def _at_the_bottom(ds: Dataset) -> bool:
@@ -335,8 +303,8 @@ def _declared_lossy(ds: Dataset) -> str:
 
 def _lossy_method(instance: Instance, declared: str) -> str | None:
     """Method by which the file itself lost information; None if it did not."""
-    syntax = UID(instance.transfer_syntax, IGNORE)
-    return _LOSSY_METHODS.get(syntax) if syntax in _ALWAYS_LOSSY or declared != "00" else None
+    syntax = instance.transfer_syntax
+    return lossy_method(syntax) if always_loses(syntax) or declared != "00" else None
 
 
 def _measured_ratio(cine: Cine, syntax: str) -> float:

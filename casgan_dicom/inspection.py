@@ -14,31 +14,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
-from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
+from pydicom.uid import UID
 
 from casgan_dicom.cine import Cine, Series
 from casgan_dicom.decode import lossy_history
@@ -49,33 +30,11 @@ from casgan_dicom.pixels import Display
 from casgan_dicom.provenance import view_name
 from casgan_dicom.series import find_series
 from casgan_dicom.shutters import shutter_shapes
+from casgan_dicom.syntaxes import decoder_name
 from casgan_dicom.values import integer
 
 SCHEMA = 1
 """Version of the JSON form."""
-
-_GDCM, _OPENJPEG, _CHARLS = "GDCM, in a process of its own", "OpenJPEG (pylibjpeg)", "CharLS (pyjpegls)"
-DECODERS: Mapping[str, str] = MappingProxyType(
-    {
-        ImplicitVRLittleEndian: "pydicom, frame by frame",
-        ExplicitVRLittleEndian: "pydicom, frame by frame",
-        ExplicitVRBigEndian: "pydicom, frame by frame",
-        DeflatedExplicitVRLittleEndian: "zlib, into a temporary file, then pydicom",
-        RLELossless: "pydicom, frame by frame",
-        JPEGBaseline8Bit: _GDCM,
-        JPEGExtended12Bit: _GDCM,
-        JPEGLossless: _GDCM,
-        JPEGLosslessSV1: _GDCM,
-        JPEGLSLossless: _CHARLS,
-        JPEGLSNearLossless: _CHARLS,
-        JPEG2000Lossless: _OPENJPEG,
-        JPEG2000: _OPENJPEG,
-        HTJ2KLossless: _OPENJPEG,
-        HTJ2KLosslessRPCL: _OPENJPEG,
-        HTJ2K: _OPENJPEG,
-    }
-)
-"""What decodes each Transfer Syntax UID (0002,0010) that can be read, see ``decode.py``."""
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _CODE = re.compile(r"[A-Z0-9_]{1,16}")
@@ -271,7 +230,7 @@ def _stored(cine: Cine) -> Stored:
         sop_class=_name(str(ds.get("SOPClassUID") or "")),
         modality=_code(ds.get("Modality")),
         transfer_syntaxes=tuple(_name(uid) for uid in syntaxes),
-        decoders=tuple(DECODERS.get(uid, "") for uid in syntaxes),
+        decoders=tuple(decoder_name(uid) for uid in syntaxes),
         frames=cine.frames,
         rows=cine.rows,
         columns=cine.columns,

@@ -22,16 +22,12 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.utils import iter_pixels
 from pydicom.tag import Tag
 from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
     UID,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
-    JPEGExtended12Bit,
     JPEGLSLossless,
-    JPEGLSNearLossless,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     RLELossless,
 )
@@ -48,30 +44,23 @@ from casgan_dicom.object_kind import (
     several,
 )
 from casgan_dicom.provenance import BANNER_ABSENT, BANNER_BURNED
-
-LOSSY_SYNTAXES: Mapping[str, str] = MappingProxyType(
-    {
-        JPEGBaseline8Bit: "ISO_10918_1",
-        JPEGExtended12Bit: "ISO_10918_1",
-        JPEGLSNearLossless: "ISO_14495_1",
-        JPEG2000: "ISO_15444_1",
-        HTJ2K: "ISO_15444_15",
-    }
-)
-"""Transfer syntaxes that lose, and Lossy Image Compression Method (0028,2114) of each. Some of them can hold
-lossless streams, but those have transfer syntaxes of their own."""
+from casgan_dicom.syntaxes import decoder_of, lossy_method
 
 WRITTEN: Mapping[str, str] = MappingProxyType(
     {
-        ExplicitVRLittleEndian: "",
-        ImplicitVRLittleEndian: "",
-        RLELossless: "pydicom",
-        JPEGLSLossless: "pyjpegls",
-        JPEG2000Lossless: "pylibjpeg",
-        JPEGBaseline8Bit: "pillow",
+        uid: "pillow" if uid == JPEGBaseline8Bit else decoder_of(uid).plugin
+        for uid in (
+            ExplicitVRLittleEndian,
+            ImplicitVRLittleEndian,
+            RLELossless,
+            JPEGLSLossless,
+            JPEG2000Lossless,
+            JPEGBaseline8Bit,
+        )
     }
 )
-"""Transfer syntaxes of derived objects, and pydicom's decoding plug-in for each; empty for none."""
+"""Transfer syntaxes of derived objects, and pydicom's decoding plug-in for each: two frames of JPEG are not
+worth a process of their own."""
 
 LEGIBLE = 0.95
 """Share of the banner's pixels that have to be on their side of mid-grey: loss may turn a few, a picture that
@@ -94,7 +83,7 @@ def _lossy_chain(ds: Dataset) -> Iterator[str]:
     yield from coded(ds, "LossyImageCompression", ("00", "01"))
     lossy = ds.get("LossyImageCompression") == "01"
     ratios, methods = several(ds, "LossyImageCompressionRatio"), several(ds, "LossyImageCompressionMethod")
-    last = LOSSY_SYNTAXES.get(_syntax(ds))
+    last = lossy_method(_syntax(ds))  # its lossless streams, if it has any, have a UID of their own
     if last and not lossy:
         yield "LossyImageCompression (0028,2110) is not 01, but the transfer syntax loses"
     if last and methods[-1:] != [last]:

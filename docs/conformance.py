@@ -14,8 +14,9 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.compress import Compression
 from casgan_dicom.node import reception
-from casgan_dicom.node.listener import STORAGE_CLASSES, TRANSFER_SYNTAXES
+from casgan_dicom.node.listener import STORAGE_CLASSES
 from casgan_dicom.node.scu import Outcome, classify
+from casgan_dicom.syntaxes import SYNTAXES
 from docs.iods import Described, common_table, described, own_table
 
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -52,7 +53,7 @@ def page(present: str) -> str:
     made = {
         "services": _services(kinds),
         "accepted-classes": _table("SOP class | UID", map(_named, (_VERIFICATION, *STORAGE_CLASSES))),
-        "accepted-syntaxes": _table("transfer syntax | UID", map(_named, TRANSFER_SYNTAXES)),
+        "accepted-syntaxes": _table("transfer syntax | UID", map(_named, SYNTAXES)),
         "store-responses": _store_responses(),
         "created-classes": _created_classes(kinds),
         "created-syntaxes": _created_syntaxes(),

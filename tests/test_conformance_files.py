@@ -42,9 +42,10 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.convert import convert_series
-from casgan_dicom.node.listener import STORAGE_CLASSES, TRANSFER_SYNTAXES
+from casgan_dicom.node.listener import STORAGE_CLASSES
 from casgan_dicom.node.scu import Peer, StoreResult, store
 from casgan_dicom.options import ConvertOptions
+from casgan_dicom.syntaxes import SYNTAXES
 from casgan_dicom.verify import verify_file
 from docs.conformance import page
 from tests.derived import cine_of, written
@@ -84,7 +85,7 @@ def is_legal(sop_class: UID, syntax: UID) -> bool:
     return not (words and syntax == JPEGBaseline8Bit)
 
 
-ROWS = [(a, b) for a in STORAGE_CLASSES for b in TRANSFER_SYNTAXES if is_legal(a, b)]
+ROWS = [(a, b) for a in STORAGE_CLASSES for b in SYNTAXES if is_legal(a, b)]
 
 
 def bits_of(sop_class: UID, syntax: UID) -> int:

@@ -16,8 +16,8 @@ from casgan_dicom.eligible import (
     SOP_CLASSES,
     reasons_against,
 )
-from casgan_dicom.inspection import DECODERS
 from casgan_dicom.series import find_series
+from casgan_dicom.syntaxes import SYNTAXES
 from tests.factories import write_xa
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "input.md").read_text(encoding="utf-8")
@@ -35,9 +35,9 @@ def test_the_page_lists_the_sop_classes_that_are_read_and_those_that_want_to_be_
 def test_the_page_names_the_decoder_of_each_transfer_syntax() -> None:
     told = {UID(uid): decoder for _, uid, decoder in ROWS if UID(uid).is_transfer_syntax}
 
-    assert set(told) == set(DECODERS)
+    assert set(told) == set(SYNTAXES)
     for uid, decoder in told.items():
-        assert decoder.split()[0] == DECODERS[uid].split()[0].rstrip(",")
+        assert decoder.split()[0] == SYNTAXES[uid].decoder.name.split()[0].rstrip(",")
 
 
 @pytest.mark.parametrize("bound", [MIN_SIDE, MAX_SIDE, MAX_BYTES])

@@ -29,10 +29,11 @@ from pydicom.uid import (
 
 from casgan_dicom import decode
 from casgan_dicom.eligible import MAX_BYTES
-from casgan_dicom.inspection import DECODERS, InspectedCine, Inspection, inspect_paths
+from casgan_dicom.inspection import InspectedCine, Inspection, inspect_paths
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.plan import plan_conversion
 from casgan_dicom.series import find_series
+from casgan_dicom.syntaxes import SYNTAXES
 from tests.factories import moving_frames, uid, write_header, write_xa, write_xa_single_frames
 
 
@@ -118,13 +119,11 @@ def test_the_decoder_is_named_and_the_frames_decode(tmp_path: Path, syntax: UID,
 
 
 def test_every_decoder_of_pydicom_is_accounted_for_and_no_plugin_is_misnamed() -> None:
-    for syntax in DECODERS:
-        if syntax != DeflatedExplicitVRLittleEndian:
-            assert syntax == get_decoder(UID(syntax)).UID
-    for syntax, plugin in decode._PLUGINS.items():
-        assert plugin in DECODERS[syntax]
-    for syntax in decode._JPEG:
-        assert DECODERS[syntax].startswith("GDCM")
+    for syntax in SYNTAXES.values():
+        if syntax.uid != DeflatedExplicitVRLittleEndian:
+            assert syntax.uid == get_decoder(syntax.uid).UID
+        assert syntax.decoder.plugin in syntax.decoder.name
+        assert (syntax.decoder.way == "process") == syntax.decoder.name.startswith("GDCM")
 
 
 def test_a_film_is_not_decoded_and_no_force_helps(tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ from pydicom.uid import (
 
 from casgan_dicom.convert import convert_series
 from casgan_dicom.model.infer import Synthesis
-from casgan_dicom.node.listener import TRANSFER_SYNTAXES
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.report import ConvertReport
+from casgan_dicom.syntaxes import SYNTAXES
 from casgan_dicom.verify import verify_file
 from tests.encoders import BY_DCMTK, dcmtk, with_streams
 from tests.enhanced_factory import write_enhanced
@@ -65,7 +65,7 @@ _CAPTURES = (
 )
 AXES: dict[str, tuple[Any, ...]] = {
     "sop_class": (XRayAngiographicImageStorage, XRayRadiofluoroscopicImageStorage, *_ENHANCED, *_CAPTURES),
-    "syntax": TRANSFER_SYNTAXES,
+    "syntax": tuple(SYNTAXES),
     "bits": (8, 10, 12, 14, 16),
     "signed": (False, True),
     "photometric": ("MONOCHROME1", "MONOCHROME2"),

@@ -14,25 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
+from pydicom.uid import UID
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
@@ -48,28 +30,10 @@ from casgan_dicom.node.reception import Reception
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings
 from casgan_dicom.node.spool import Layout, Spool
 from casgan_dicom.node.transport import DEFAULT_LIMITS, Limits
+from casgan_dicom.syntaxes import SYNTAXES
 
 STORAGE_CLASSES = (*SOP_CLASSES, *SECONDARY_CAPTURES)
 """What is taken; what of it is converted, ``eligible.py`` decides."""
-TRANSFER_SYNTAXES = (
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEGLosslessSV1,
-    JPEGLossless,
-    JPEGLSLossless,
-    JPEG2000Lossless,
-    RLELossless,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEGExtended12Bit,
-    JPEGBaseline8Bit,
-    JPEGLSNearLossless,
-    JPEG2000,
-    HTJ2K,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-)
-"""What is read (``decode.py``); of those that a peer offers for one context, the first of these is taken."""
 
 UNKNOWN_CALLER, UNKNOWN_CALLED = 3, 7
 """Reasons of a rejection, PS3.8 9.3.4: AE title not recognized."""
@@ -85,7 +49,7 @@ log = get_logger("listener")
 
 def contexts() -> list[PresentationContext]:
     """What can be sent here: C-ECHO, and everything that may be converted."""
-    syntaxes: list[str | UID] = list(TRANSFER_SYNTAXES)
+    syntaxes: list[str | UID] = list(SYNTAXES)
     return [build_context(Verification), *(build_context(uid, syntaxes) for uid in STORAGE_CLASSES)]
 
 

@@ -25,11 +25,11 @@ from pydicom.uid import (
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.eligible import SOP_CLASSES
 from casgan_dicom.node.ledger import Ledger
-from casgan_dicom.node.listener import TRANSFER_SYNTAXES
 from casgan_dicom.node.receipts import Receipt, Receipts, Received
 from casgan_dicom.node.reception import Reception
 from casgan_dicom.node.spool import Layout, Opening, Spool
 from casgan_dicom.series import find_series
+from casgan_dicom.syntaxes import SYNTAXES
 from tests.factories import moving_frames, uid, write_xa
 from tests.node.listening import (
     Listening,
@@ -122,7 +122,7 @@ def test_instance_is_read_again_in_its_transfer_syntax(running: Listening, folde
 
 
 def test_every_transfer_syntax_that_is_offered_can_be_decoded() -> None:
-    for syntax in TRANSFER_SYNTAXES:
+    for syntax in SYNTAXES:
         assert not syntax.is_encapsulated or get_decoder(syntax).is_available, syntax.name
 
 
