@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, BinaryIO
 from casgan_dicom import __version__
 from casgan_dicom.banner import banner_for
 from casgan_dicom.cine import Cine
-from casgan_dicom.decode import lossy_history
 from casgan_dicom.deliver import (
     Delivery,
     OtherObjectError,
@@ -35,6 +34,7 @@ from casgan_dicom.eligible import MAX_BYTES
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.forms import objects_of
 from casgan_dicom.framefile import stored_dtype
+from casgan_dicom.lossy import lossy_history
 from casgan_dicom.marks import Derivation
 from casgan_dicom.options import ConvertOptions, numbers_text
 from casgan_dicom.pixels import Display

@@ -31,9 +31,9 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.compress import Compression, encode
-from casgan_dicom.decode import LossyHistory
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.framefile import FrameFile, FrameWriter
+from casgan_dicom.lossy import LossyHistory
 from casgan_dicom.marks import (
     ANGIOGRAM,
     MAPS,

@@ -22,10 +22,10 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID
 
 from casgan_dicom.cine import Cine, Series
-from casgan_dicom.decode import lossy_history
 from casgan_dicom.eligible import MAX_BYTES, Reason, reasons_against, reasons_against_series
 from casgan_dicom.eligible import warnings as warnings_about
 from casgan_dicom.errors import PixelError
+from casgan_dicom.lossy import lossy_history
 from casgan_dicom.pixels import Display
 from casgan_dicom.provenance import view_name
 from casgan_dicom.series import find_series

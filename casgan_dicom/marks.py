@@ -24,8 +24,8 @@ from pydicom.valuerep import DA, DT, TM
 
 from casgan_dicom import __version__
 from casgan_dicom.cine import Cine, Instance
-from casgan_dicom.decode import LossyHistory
 from casgan_dicom.errors import SeriesError
+from casgan_dicom.lossy import LossyHistory
 from casgan_dicom.provenance import Provenance, ascii_only, series_description
 from casgan_dicom.timing import FrameTiming
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, model_uid, series_uid, sop_uid

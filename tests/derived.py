@@ -13,9 +13,9 @@ from pydicom.dataset import Dataset
 from casgan_dicom.banner import banner_for
 from casgan_dicom.cine import Cine
 from casgan_dicom.compress import Compression
-from casgan_dicom.decode import LossyHistory
 from casgan_dicom.derive import SyntheticCine, stored_pixels
 from casgan_dicom.framefile import FrameFile, FrameWriter
+from casgan_dicom.lossy import LossyHistory
 from casgan_dicom.marks import Derivation
 from casgan_dicom.provenance import Provenance
 from casgan_dicom.series import find_series

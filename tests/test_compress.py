@@ -29,9 +29,10 @@ from pydicom.uid import (
 
 from casgan_dicom import compress
 from casgan_dicom.compress import Compression, CompressionName, EncodedFrames, encode, encode_frame
-from casgan_dicom.decode import iter_frames, lossy_history
+from casgan_dicom.decode import iter_frames
 from casgan_dicom.errors import ConfigError, OutputError
 from casgan_dicom.framefile import FrameFile
+from casgan_dicom.lossy import lossy_history
 from casgan_dicom.series import find_series
 from tests.encoded import frame_file, noisy_frames, secondary_capture, write_encoded
 from tests.factories import Frames, moving_frames

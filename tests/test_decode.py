@@ -27,8 +27,9 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.cine import Cine
-from casgan_dicom.decode import iter_frames, lossy_history
+from casgan_dicom.decode import iter_frames
 from casgan_dicom.errors import CasganError, PixelError
+from casgan_dicom.lossy import lossy_history
 from casgan_dicom.series import find_series
 from tests.factories import Frames, moving_frames, write_xa, write_xa_single_frames
 from tests.programs import find_program

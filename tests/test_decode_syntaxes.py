@@ -20,7 +20,8 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.cine import Cine
-from casgan_dicom.decode import iter_frames, lossy_history
+from casgan_dicom.decode import iter_frames
+from casgan_dicom.lossy import lossy_history
 from casgan_dicom.pixels import Display
 from casgan_dicom.series import find_series
 from tests.encoders import BY_DCMTK, by_gdcm, dcmtk, with_streams

@@ -14,8 +14,8 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from casgan_dicom.decode import LossyHistory
 from casgan_dicom.errors import SeriesError
+from casgan_dicom.lossy import LossyHistory
 from casgan_dicom.provenance import ascii_only, derivation_text, view_name
 from casgan_dicom.series import find_series
 from casgan_dicom.verify import verify_file

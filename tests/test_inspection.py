@@ -30,6 +30,7 @@ from pydicom.uid import (
 from casgan_dicom import decode
 from casgan_dicom.eligible import MAX_BYTES
 from casgan_dicom.inspection import InspectedCine, Inspection, inspect_paths
+from casgan_dicom.lossy import lossy_history
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.plan import plan_conversion
 from casgan_dicom.series import find_series
@@ -261,7 +262,7 @@ def test_loss_is_measured_or_as_declared(tmp_path: Path) -> None:
 
     said = [only(inspect_paths([path])).shown.lossy for path in (measured, declared, unknown)]
 
-    history = decode.lossy_history(find_series([measured]).cines[0])
+    history = lossy_history(find_series([measured]).cines[0])
     assert said == [f"ISO_10918_1 {history.ratios[0]:g}", "ISO_15444_1 12", "of unknown kind"]
 
 

@@ -16,8 +16,8 @@ from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
 from casgan_dicom.cine import Cine
-from casgan_dicom.decode import LossyHistory
 from casgan_dicom.framefile import FrameFile, FrameWriter
+from casgan_dicom.lossy import LossyHistory
 from casgan_dicom.marks import Derivation
 from casgan_dicom.references import Reference
 from casgan_dicom.segmentation import VesselSegmentation
