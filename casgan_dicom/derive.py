@@ -12,11 +12,6 @@ a series of single frames (A.8.1) for archives that know no other.
 
 from __future__ import annotations
 
-import hashlib
-import io
-from dataclasses import dataclass
-from typing import BinaryIO, Literal
-
 from highdicom.base import SOPClass
 from highdicom.sr import CodedConcept
 from pydicom.dataelem import DataElement
@@ -30,9 +25,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from casgan_dicom.compress import Compression, encode
 from casgan_dicom.errors import SeriesError
-from casgan_dicom.framefile import FrameFile, FrameWriter
 from casgan_dicom.lossy import LossyHistory
 from casgan_dicom.marks import (
     ANGIOGRAM,
@@ -48,6 +41,7 @@ from casgan_dicom.marks import (
 )
 from casgan_dicom.provenance import MAP_TEXTS, WARNING, derivation_text
 from casgan_dicom.references import reference
+from casgan_dicom.stored import StoredPixels
 from casgan_dicom.timing import MIN_FRAME_TIME_MS, FrameTiming
 
 MAX_NUMBER = 2**31 - 1
@@ -58,47 +52,6 @@ _UNPAIRED = (
     "SKULL", "SPINE", "SPLEEN", "STOMACH", "TSPINE", "WHOLEBODY",
 )  # fmt: skip
 """Values of Body Part Examined (0018,0015) that have no side (PS3.16 Annex L), as far as XA shows them."""
-
-
-@dataclass(frozen=True)
-class StoredPixels:
-    """A value of Pixel Data (7FE0,0010) and what it means."""
-
-    value: BinaryIO
-    """The value, from its present position; must stay open until the object is written."""
-    vr: Literal["OB", "OW"]
-    """Value representation."""
-    syntax: UID
-    """Transfer syntax that it is in."""
-    frames: int
-    """Number of frames."""
-    rows: int
-    """Height of each."""
-    columns: int
-    """Width of each."""
-    bits: int
-    """Bits Stored (0028,0101): 8, or 12 or 16 in words."""
-    sha256: str
-    """Hex digest of what a reader decodes; of the encoded stream where encoding loses."""
-    lossy: tuple[str, float] | None = None
-    """Method (0028,2114) and ratio (0028,2112) if this encoding loses."""
-
-
-def stored_pixels(frames: FrameFile, compression: Compression, spool: BinaryIO) -> StoredPixels:
-    """Frames as a value of Pixel Data (7FE0,0010), compressed into `spool` if at all.
-
-    The file of `frames`, or `spool`, must stay open until the object is written. Raises ConfigError where
-    frames of so many bits cannot be compressed like this.
-    """
-    made = encode(frames, compression, spool)
-    lossy, digest = None, frames.sha256
-    if compression.lossy_method is not None:
-        lossy = (compression.lossy_method, round(made.ratio, 4))
-        start = made.file.tell()
-        digest = hashlib.file_digest(made.file, "sha256").hexdigest()  # type: ignore[arg-type]
-        made.file.seek(start)
-    size = frames.frames, frames.rows, frames.columns, frames.bits
-    return StoredPixels(made.file, made.vr, made.syntax, *size, digest, lossy)
 
 
 class DerivedPicture(SOPClass):
@@ -307,13 +260,6 @@ class MapCine(DerivedCine):
         self.DerivationDescription = derivation_text(
             derivation.provenance, f"{what} of a synthetic angiogram"
         )
-
-
-def single_frame(frames: FrameFile, k: int, compression: Compression) -> StoredPixels:
-    """Frame `k`, from 0, as a value of its own, in memory."""
-    writer = FrameWriter(io.BytesIO(), frames.rows, frames.columns, frames.bits)
-    writer.write(frames.read(k))
-    return stored_pixels(writer.finish(), compression, io.BytesIO())
 
 
 def is_calibrated(source: Dataset) -> bool:

@@ -9,13 +9,14 @@ from highdicom.base import SOPClass
 
 from casgan_dicom.banner import banner_for
 from casgan_dicom.compress import Compression
-from casgan_dicom.derive import MapCine, SyntheticCine, SyntheticFrame, single_frame, stored_pixels
+from casgan_dicom.derive import MapCine, SyntheticCine, SyntheticFrame
 from casgan_dicom.framefile import FrameFile, FrameWriter
 from casgan_dicom.marks import Derivation
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.quality_report import QualityReport
 from casgan_dicom.references import Reference
-from casgan_dicom.segmentation import VesselSegmentation
+from casgan_dicom.segmentation import Reference, VesselSegmentation
+from casgan_dicom.stored import single_frame, stored_pixels
 from casgan_dicom.synthesize import Synthesized
 
 Named = tuple[str, SOPClass]

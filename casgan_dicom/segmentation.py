@@ -26,11 +26,12 @@ from pydicom.sr.coding import Code
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
 
-from casgan_dicom.derive import DerivedPicture, StoredPixels
+from casgan_dicom.derive import DerivedPicture
 from casgan_dicom.framefile import FrameFile
 from casgan_dicom.marks import SEGMENTATION, Derivation, copy_filled, source_number
 from casgan_dicom.provenance import MAP_TEXTS, ascii_only, derivation_text
 from casgan_dicom.references import Reference, frame_references, instances_by_series, reference
+from casgan_dicom.stored import StoredPixels
 from casgan_dicom.uids import derived_uid
 
 SEGMENT_LABEL = "Synthetic coronary artery"

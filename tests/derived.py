@@ -13,12 +13,13 @@ from pydicom.dataset import Dataset
 from casgan_dicom.banner import banner_for
 from casgan_dicom.cine import Cine
 from casgan_dicom.compress import Compression
-from casgan_dicom.derive import SyntheticCine, stored_pixels
+from casgan_dicom.derive import SyntheticCine
 from casgan_dicom.framefile import FrameFile, FrameWriter
 from casgan_dicom.lossy import LossyHistory
 from casgan_dicom.marks import Derivation
 from casgan_dicom.provenance import Provenance
 from casgan_dicom.series import find_series
+from casgan_dicom.stored import stored_pixels
 from tests.factories import write_xa
 
 CREATED = datetime(2026, 3, 1, 23, 30, 15, 250000, tzinfo=UTC)

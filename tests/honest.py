@@ -16,9 +16,10 @@ from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
 from casgan_dicom.banner import banner_for
 from casgan_dicom.cine import Cine
 from casgan_dicom.compress import Compression
-from casgan_dicom.derive import MapCine, SyntheticCine, SyntheticFrame, single_frame, stored_pixels
+from casgan_dicom.derive import MapCine, SyntheticCine, SyntheticFrame
 from casgan_dicom.framefile import FrameFile, FrameWriter, stored_dtype
 from casgan_dicom.marks import Derivation
+from casgan_dicom.stored import single_frame, stored_pixels
 from tests.derived import PROVENANCE, derivation_of
 from tests.factories import uid
 

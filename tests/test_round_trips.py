@@ -15,9 +15,10 @@ from pydicom import dcmread, dcmwrite
 
 from casgan_dicom.compress import Compression
 from casgan_dicom.decode import iter_frames
-from casgan_dicom.derive import SyntheticCine, SyntheticFrame, single_frame, stored_pixels
+from casgan_dicom.derive import SyntheticCine, SyntheticFrame
 from casgan_dicom.marks import Derivation
 from casgan_dicom.series import find_series
+from casgan_dicom.stored import single_frame, stored_pixels
 from tests.derived import derivation_of
 from tests.encoded import frame_file, noisy_frames
 from tests.factories import Frames, moving_frames, write_xa
