@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -17,6 +18,7 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
 from casgan_dicom.cine import Cine
@@ -64,6 +66,22 @@ def test_signed_frames_that_dcmtk_encoded_are_displayed_alike(tmp_path: Path, sy
 
     wanted = np.clip((run + 100.5) / 899 + 0.5, 0, 1)  # PS3.3 C.11.2.1.2.1
     np.testing.assert_allclose(ours, wanted, atol=1e-6)
+
+
+def test_rle_is_decoded_by_pydicom_whatever_else_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pylibjpeg-rle would come first, and refuses some damaged streams that pydicom decodes."""
+    run = moving_frames(3, 65, 80, 12)
+    path = write_xa(tmp_path / "rle", run, BitsStored=12, syntax=RLELossless)
+    decoder = get_decoder(RLELossless)
+
+    def other(*_: object) -> bytearray:
+        return bytearray(2 * 65 * 80)
+
+    monkeypatch.setattr(decoder, "_available", {"pylibjpeg": other, **decoder._available})
+
+    np.testing.assert_array_equal(decoded(path), run)
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
