@@ -31,7 +31,7 @@ from casgan_dicom.marks import (
     ANGIOGRAM,
     MAPS,
     Derivation,
-    Kind,
+    Member,
     copy_filled,
     decimal,
     identity,
@@ -66,7 +66,7 @@ class DerivedPicture(SOPClass):
     sop_class
         SOP Class UID (0008,0016).
     which
-        Kind, Instance Number (0020,0013), and a name that tells it from others of its kind.
+        Which of the objects that are made of this source it is.
     chosen
         The source frames it shows, from 0; None for all that were converted.
 
@@ -81,14 +81,13 @@ class DerivedPicture(SOPClass):
         derivation: Derivation,
         pixels: StoredPixels,
         sop_class: UID,
-        which: tuple[Kind, int, str],
+        which: Member,
         chosen: tuple[int, ...] | None = None,
     ) -> None:
-        kind, number, name = which
         super().__init__(
             sop_class_uid=sop_class,
             transfer_syntax_uid=pixels.syntax,
-            **identity(derivation, kind, number, name, pixels.sha256),  # type: ignore[arg-type]
+            **identity(derivation, which, pixels.sha256),  # type: ignore[arg-type]
         )
         mark(self, derivation)
         self._carry_over(derivation.cine.header)
@@ -197,7 +196,7 @@ class DerivedCine(DerivedPicture):
     those of `DerivedPicture`. Raises SeriesError if the frame time of the source is no time, too.
     """
 
-    def __init__(self, derivation: Derivation, pixels: StoredPixels, which: tuple[Kind, int, str]) -> None:
+    def __init__(self, derivation: Derivation, pixels: StoredPixels, which: Member) -> None:
         sop_class = (
             MultiFrameGrayscaleByteSecondaryCaptureImageStorage
             if pixels.bits == 8
@@ -230,7 +229,7 @@ class SyntheticCine(DerivedCine):
     """A synthetic angiogram as one multi-frame object."""
 
     def __init__(self, derivation: Derivation, pixels: StoredPixels) -> None:
-        super().__init__(derivation, pixels, (ANGIOGRAM, source_number(derivation), ""))
+        super().__init__(derivation, pixels, Member(ANGIOGRAM, source_number(derivation)))
 
 
 class SyntheticFrame(DerivedPicture):
@@ -241,7 +240,7 @@ class SyntheticFrame(DerivedPicture):
 
     def __init__(self, derivation: Derivation, pixels: StoredPixels, k: int) -> None:
         chosen = (derivation.chosen[k],)
-        which = (ANGIOGRAM, k + 1, f"\\frame {chosen[0] + 1}")
+        which = Member(ANGIOGRAM, k + 1, f"\\frame {chosen[0] + 1}")
         super().__init__(derivation, pixels, SecondaryCaptureImageStorage, which, chosen)
 
 
@@ -254,7 +253,7 @@ class MapCine(DerivedCine):
 
     def __init__(self, derivation: Derivation, pixels: StoredPixels, name: str) -> None:
         number = 2 * min(source_number(derivation), MAX_NUMBER // 2) - (name == "attention")
-        super().__init__(derivation, pixels, (MAPS, number, f"\\{name}"))
+        super().__init__(derivation, pixels, Member(MAPS, number, f"\\{name}"))
         self.ImageComments = MAP_TEXTS[name]
         what = "Attention map" if name == "attention" else "Vessel mask"
         self.DerivationDescription = derivation_text(

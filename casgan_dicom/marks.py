@@ -56,6 +56,18 @@ QUALITY_REPORT = Kind("sr", "quality record", "SR", 39000)
 
 
 @dataclass(frozen=True)
+class Member:
+    """Which of the objects that are made of one source."""
+
+    kind: Kind
+    """What kind of object it is."""
+    number: int
+    """Instance Number (0020,0013)."""
+    name: str = ""
+    """Tells it from others of its kind, behind a backslash; empty for the only one. It goes into the UID."""
+
+
+@dataclass(frozen=True)
 class Derivation:
     """What one conversion of a cine knows about itself; all objects that come of it share it."""
 
@@ -125,13 +137,12 @@ def mark(ds: SOPClass, derivation: Derivation) -> None:
     strip_private(ds)
 
 
-def identity(derivation: Derivation, kind: Kind, number: int, name: str, digest: str) -> dict[str, object]:
+def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, object]:
     """The arguments of highdicom's `SOPClass` that say which object this is and whose.
 
-    `number` is its Instance Number (0020,0013), `name` tells it from the others of its kind, `digest` is that
-    of its content. Raises SeriesError if the source has no Study Instance UID (0020,000D).
+    `digest` is that of its content. Raises SeriesError if the source has no Study Instance UID (0020,000D).
     """
-    source, provenance = derivation.cine.header, derivation.provenance
+    source, provenance, kind = derivation.cine.header, derivation.provenance, which.kind
     if not source.get("StudyInstanceUID"):
         uid = derivation.cine.series_uid
         raise SeriesError(f"series {uid}: StudyInstanceUID (0020,000D) is absent, need one")
@@ -139,8 +150,8 @@ def identity(derivation: Derivation, kind: Kind, number: int, name: str, digest:
         "study_instance_uid": source.StudyInstanceUID,
         "series_instance_uid": derivation.series_uid(kind),
         "series_number": _series_number(source, kind),
-        "sop_instance_uid": derivation.sop_uid(kind, name, digest),
-        "instance_number": number,
+        "sop_instance_uid": derivation.sop_uid(kind, which.name, digest),
+        "instance_number": which.number,
         "modality": kind.modality,
         "manufacturer": MANUFACTURER,
         "manufacturer_model_name": ascii_only(provenance.model)[:64],

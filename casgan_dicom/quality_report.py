@@ -40,6 +40,7 @@ from casgan_dicom.marks import (
     MANUFACTURER,
     QUALITY_REPORT,
     Derivation,
+    Member,
     identity,
     mark,
     source_number,
@@ -98,7 +99,7 @@ class QualityReport(SOPClass):
         super().__init__(
             sop_class_uid=ComprehensiveSRStorage,
             transfer_syntax_uid=ExplicitVRLittleEndian,
-            **identity(derivation, QUALITY_REPORT, source_number(derivation), "", digest),  # type: ignore[arg-type]
+            **identity(derivation, Member(QUALITY_REPORT, source_number(derivation)), digest),  # type: ignore[arg-type]
         )
         mark(self, derivation)
         self._identify_scheme()

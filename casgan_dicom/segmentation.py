@@ -28,7 +28,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
 
 from casgan_dicom.derive import DerivedPicture
 from casgan_dicom.framefile import FrameFile
-from casgan_dicom.marks import SEGMENTATION, Derivation, copy_filled, source_number
+from casgan_dicom.marks import SEGMENTATION, Derivation, Member, copy_filled, source_number
 from casgan_dicom.provenance import MAP_TEXTS, ascii_only, derivation_text
 from casgan_dicom.references import Reference, frame_references, instances_by_series, reference
 from casgan_dicom.stored import StoredPixels
@@ -68,7 +68,7 @@ class VesselSegmentation(DerivedPicture):
         if not masks.frames == len(derivation.chosen) == synthetic:
             counts = f"{masks.frames} masks, {len(derivation.chosen)} converted, {synthetic} synthetic"
             raise ValueError(f"need as many frames of each kind, found {counts}")
-        which = (SEGMENTATION, source_number(derivation), "")
+        which = Member(SEGMENTATION, source_number(derivation))
         super().__init__(derivation, _packed(masks, cine, spool), SegmentationStorage, which)
         self._add_segment(derivation)
         self._add_dimensions()
@@ -190,8 +190,16 @@ def _packed(masks: FrameFile, cine: Sequence[Reference], spool: BinaryIO) -> Sto
     if length % 2:
         spool.write(b"\0")  # a value has an even length (PS3.5 7.1.1)
     spool.seek(start)
-    size = masks.frames, masks.rows, masks.columns, 1
-    return StoredPixels(spool, "OB", ExplicitVRLittleEndian, *size, digest.hexdigest())
+    return StoredPixels(
+        value=spool,
+        vr="OB",
+        syntax=ExplicitVRLittleEndian,
+        frames=masks.frames,
+        rows=masks.rows,
+        columns=masks.columns,
+        bits=1,
+        sha256=digest.hexdigest(),
+    )
 
 
 def _derived_from(source: Dataset, derivation: Code) -> Dataset:

@@ -53,8 +53,17 @@ def stored_pixels(frames: FrameFile, compression: Compression, spool: BinaryIO) 
         start = made.file.tell()
         digest = hashlib.file_digest(made.file, "sha256").hexdigest()  # type: ignore[arg-type]
         made.file.seek(start)
-    size = frames.frames, frames.rows, frames.columns, frames.bits
-    return StoredPixels(made.file, made.vr, made.syntax, *size, digest, lossy)
+    return StoredPixels(
+        value=made.file,
+        vr=made.vr,
+        syntax=made.syntax,
+        frames=frames.frames,
+        rows=frames.rows,
+        columns=frames.columns,
+        bits=frames.bits,
+        sha256=digest,
+        lossy=lossy,
+    )
 
 
 def single_frame(frames: FrameFile, k: int, compression: Compression) -> StoredPixels:
