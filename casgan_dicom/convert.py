@@ -40,8 +40,8 @@ from casgan_dicom.options import ConvertOptions, numbers_text
 from casgan_dicom.pixels import Display
 from casgan_dicom.plan import Plan, instances_of, notes_on, plan_conversion, skip
 from casgan_dicom.preview import ContactSheet
-from casgan_dicom.provenance import Provenance
-from casgan_dicom.report import ConvertReport, ModelIdentity, Output, Seconds, Skipped
+from casgan_dicom.provenance import ModelIdentity, Provenance
+from casgan_dicom.report import ConvertReport, Output, Seconds, Skipped
 from casgan_dicom.synthesize import Progress, Spools, Step, Synthesized, Task, synthesize
 
 if TYPE_CHECKING:
@@ -274,16 +274,11 @@ def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str
 
 
 def _provenance(generator: Generator, task: Task, made: Synthesized, options: ConvertOptions) -> Provenance:
-    """Who makes the frames, in the words of the header."""
-    info, compression = generator.info, options.compression
+    """Who makes the frames, and how."""
+    compression = options.compression
     return Provenance(
-        model=info.name,
-        method=info.method,
-        version=info.version,
-        weights_sha256=info.weights_sha256,
-        recipe=info.recipe,
+        model=_identity(generator),
         display=task.display.describe(),
-        engine=generator.engine,
         banner=options.banner,
         bits=made.frames.bits,
         single_frames=options.single_frames,
@@ -295,7 +290,7 @@ def _provenance(generator: Generator, task: Task, made: Synthesized, options: Co
 
 
 def _identity(generator: Generator) -> ModelIdentity:
-    """Who makes the frames, in the words of the report."""
+    """Who makes the frames; header and report say the same."""
     info = generator.info
     return ModelIdentity(
         name=info.name,

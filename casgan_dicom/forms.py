@@ -15,7 +15,7 @@ from casgan_dicom.marks import Derivation
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.quality_report import QualityReport
 from casgan_dicom.references import Reference
-from casgan_dicom.segmentation import Reference, VesselSegmentation
+from casgan_dicom.segmentation import VesselSegmentation
 from casgan_dicom.stored import single_frame, stored_pixels
 from casgan_dicom.synthesize import Synthesized
 

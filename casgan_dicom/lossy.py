@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
-from casgan_dicom.cine import Instance
+from casgan_dicom.cine import Cine, Instance
 from casgan_dicom.pixel_data import fragments, frame_bytes
-from casgan_dicom.series import Cine
 from casgan_dicom.syntaxes import always_loses, lossy_method
 from casgan_dicom.values import numbers, several
 

@@ -26,7 +26,7 @@ from casgan_dicom import __version__
 from casgan_dicom.cine import Cine, Instance
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.lossy import LossyHistory
-from casgan_dicom.provenance import Provenance, ascii_only, series_description
+from casgan_dicom.provenance import ModelIdentity, Provenance, ascii_only, series_description
 from casgan_dicom.timing import FrameTiming
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, model_uid, series_uid, sop_uid
 from casgan_dicom.values import written_integer
@@ -94,7 +94,7 @@ class Derivation:
         form = p.form if kind is ANGIOGRAM else f"{p.form}-{kind.of}"
         if kind is ANGIOGRAM and p.single_frames:  # one cine, one series: viewers sort by Instance Number
             form += f" {self.cine.instances[0].sop_instance_uid}"
-        return series_uid(self.cine.series_uid, p.weights_sha256, __version__, p.recipe, form)
+        return series_uid(self.cine.series_uid, p.model.weights_sha256, __version__, p.model.recipe, form)
 
     def sop_uid(self, kind: Kind, name: str, digest: str) -> UID:
         """SOP Instance UID (0008,0018) of the object `name` of one kind with this content."""
@@ -132,7 +132,7 @@ def mark(ds: SOPClass, derivation: Derivation) -> None:
         copy_filled(ds, source, keyword)
     ds.copy_patient_and_study_information(source)
     ds.SyntheticData = "YES"
-    _name_equipment(ds, source, derivation.provenance, moment)
+    _name_equipment(ds, source, derivation.provenance.model, moment)
     _stamp(ds, moment)
     strip_private(ds)
 
@@ -142,7 +142,7 @@ def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, ob
 
     `digest` is that of its content. Raises SeriesError if the source has no Study Instance UID (0020,000D).
     """
-    source, provenance, kind = derivation.cine.header, derivation.provenance, which.kind
+    source, model, kind = derivation.cine.header, derivation.provenance.model, which.kind
     if not source.get("StudyInstanceUID"):
         uid = derivation.cine.series_uid
         raise SeriesError(f"series {uid}: StudyInstanceUID (0020,000D) is absent, need one")
@@ -154,8 +154,8 @@ def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, ob
         "instance_number": which.number,
         "modality": kind.modality,
         "manufacturer": MANUFACTURER,
-        "manufacturer_model_name": ascii_only(provenance.model)[:64],
-        "device_serial_number": provenance.weights_sha256[:64],
+        "manufacturer_model_name": ascii_only(model.name)[:64],
+        "device_serial_number": model.weights_sha256[:64],
         "content_qualification": "RESEARCH",
         "series_description": series_description(source, kind.title),
     }
@@ -185,28 +185,27 @@ def decimal(value: float) -> str:
     return f"{value:.10g}"
 
 
-def _name_equipment(ds: SOPClass, source: Dataset, provenance: Provenance, moment: datetime) -> None:
+def _name_equipment(ds: SOPClass, source: Dataset, model: ModelIdentity, moment: datetime) -> None:
     """Software Versions (0018,1020), the writer, and Contributing Equipment Sequence (0018,A001).
 
     The items are the scanner, this software, and highdicom.
     """
-    versions = [__version__, ascii_only(provenance.version)[:64]]
+    versions = [__version__, ascii_only(model.version)[:64]]
     ds.add_new("SoftwareVersions", "LO", versions)
     ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     ds.file_meta.ImplementationVersionName = f"CASGAN_{__version__}"[:16]
-    model = ascii_only(provenance.model)[:64]
     ours = ContributingEquipment(
         manufacturer=MANUFACTURER,
         purpose_of_reference=codes.DCM.SynthesizingEquipment,
-        manufacturer_model_name=model,
+        manufacturer_model_name=ascii_only(model.name)[:64],
         software_versions=versions,
         contribution_datetime=_datetime_text(moment),
         contribution_description=ascii_only(
-            f"Generated the frames: model {provenance.model}, method {provenance.method}, "
-            f"engine {provenance.engine}, weights sha256 {provenance.weights_sha256}"
+            f"Generated the frames: model {model.name}, method {model.method}, "
+            f"engine {model.engine}, weights sha256 {model.weights_sha256}"
         )[:1024],
     )
-    ours.DeviceUID = model_uid(provenance.weights_sha256, provenance.recipe)
+    ours.DeviceUID = model_uid(model.weights_sha256, model.recipe)
     ds.pop("ContributingEquipmentSequence", None)
     ds._add_contributing_equipment([ours], source_image=source)
     ds.ContributingEquipmentSequence[-1].ContributionDateTime = DT(_datetime_text(moment))

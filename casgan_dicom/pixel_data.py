@@ -13,9 +13,8 @@ from typing import BinaryIO
 
 from pydicom import dcmread
 
-from casgan_dicom.cine import Instance
+from casgan_dicom.cine import Cine, Instance
 from casgan_dicom.errors import PixelError
-from casgan_dicom.series import Cine
 
 _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _HEAD_BYTES = 4096

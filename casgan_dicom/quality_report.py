@@ -45,7 +45,7 @@ from casgan_dicom.marks import (
     mark,
     source_number,
 )
-from casgan_dicom.provenance import WARNING, Provenance, ascii_only
+from casgan_dicom.provenance import WARNING, ModelIdentity, Provenance, ascii_only
 from casgan_dicom.quality import FrameQuality
 from casgan_dicom.references import Reference, frame_references, instances_by_series, reference
 from casgan_dicom.uids import derived_uid, model_uid
@@ -152,7 +152,9 @@ def _content(
         )
         groups.append(_group(quality, images, report_uid))
     return MeasurementReport(
-        observation_context=ObservationContext(observer_device_context=_observer(derivation.provenance)),
+        observation_context=ObservationContext(
+            observer_device_context=_observer(derivation.provenance.model)
+        ),
         procedure_reported=codes.SCT.Angiography,
         imaging_measurements=groups,
     )
@@ -205,33 +207,34 @@ def _group(
     )
 
 
-def _observer(provenance: Provenance) -> ObserverContext:
+def _observer(model: ModelIdentity) -> ObserverContext:
     """The program and its model, TID 1004: no person has seen this."""
     return ObserverContext(
         observer_type=CodedConcept.from_code(codes.DCM.Device),
         observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
-            uid=model_uid(provenance.weights_sha256, provenance.recipe),
+            uid=model_uid(model.weights_sha256, model.recipe),
             name=f"{MANUFACTURER} {__version__}",
             manufacturer_name=MANUFACTURER,
-            model_name=ascii_only(provenance.model)[:64],
-            serial_number=provenance.weights_sha256[:64],
+            model_name=ascii_only(model.name)[:64],
+            serial_number=model.weights_sha256[:64],
         ),
     )
 
 
 def _algorithm(provenance: Provenance) -> AlgorithmIdentification:
     """What made the frames and measured them, TID 4019."""
+    model = provenance.model
     parameters = (
         WARNING,
-        f"method {provenance.method}",
-        f"weights sha256 {provenance.weights_sha256}",
+        f"method {model.method}",
+        f"weights sha256 {model.weights_sha256}",
         f"display values: {provenance.display}",
-        f"engine {provenance.engine}",
-        f"recipe: {provenance.recipe}",
+        f"engine {model.engine}",
+        f"recipe: {model.recipe}",
     )
     return AlgorithmIdentification(
-        name=ascii_only(provenance.model),
-        version=ascii_only(provenance.version),
+        name=ascii_only(model.name),
+        version=ascii_only(model.version),
         parameters=[ascii_only(parameter) for parameter in parameters],
         family=codes.DCM.ArtificialIntelligence,
         manufacturer=MANUFACTURER,

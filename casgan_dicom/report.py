@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from casgan_dicom.deliver import Delivery
+from casgan_dicom.provenance import ModelIdentity
 from casgan_dicom.quality import FrameQuality
 
 SCHEMA = 2
@@ -108,28 +109,6 @@ class Skipped:
     """Whether ``--force`` would convert it."""
     path: Path | None = None
     """The file, where no UID could be read from it."""
-
-
-@dataclass(frozen=True)
-class ModelIdentity:
-    """Which weights ran, and on what."""
-
-    name: str
-    """Name of the bundle."""
-    method: str
-    """Method behind it."""
-    version: str
-    """Version of the bundle."""
-    recipe: str
-    """How it was trained."""
-    licence: str
-    """Licence of the weights."""
-    weights_sha256: str
-    """Hex digest of the weights."""
-    engine: str
-    """What computed the frames."""
-    device: str
-    """Where."""
 
 
 @dataclass(frozen=True)

@@ -135,13 +135,13 @@ class VesselSegmentation(DerivedPicture):
 
     def _add_segment(self, derivation: Derivation) -> None:
         """The segment, and the network that found it."""
-        provenance = derivation.provenance
-        name = ascii_only(f"{provenance.model} vessel segmentor")[:64]
+        model = derivation.provenance.model
+        name = ascii_only(f"{model.name} vessel segmentor")[:64]
         algorithm = Dataset()
         algorithm.AlgorithmFamilyCodeSequence = [_code(codes.DCM.ArtificialIntelligence)]
         algorithm.AlgorithmName = name
-        algorithm.AlgorithmVersion = ascii_only(provenance.version)[:64]
-        algorithm.AlgorithmParameters = f"weights sha256 {provenance.weights_sha256}"
+        algorithm.AlgorithmVersion = ascii_only(model.version)[:64]
+        algorithm.AlgorithmParameters = f"weights sha256 {model.weights_sha256}"
         segment = Dataset()
         segment.SegmentNumber = 1
         segment.SegmentLabel = SEGMENT_LABEL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,24 +18,34 @@ from casgan_dicom.derive import SyntheticCine
 from casgan_dicom.framefile import FrameFile, FrameWriter
 from casgan_dicom.lossy import LossyHistory
 from casgan_dicom.marks import Derivation
-from casgan_dicom.provenance import Provenance
+from casgan_dicom.provenance import ModelIdentity, Provenance
 from casgan_dicom.series import find_series
 from casgan_dicom.stored import stored_pixels
 from tests.factories import write_xa
 
 CREATED = datetime(2026, 3, 1, 23, 30, 15, 250000, tzinfo=UTC)
-PROVENANCE = Provenance(
-    model="casgan-desk",
+MODEL = ModelIdentity(
+    name="casgan-desk",
     method="casgan",
     version="1.0",
-    weights_sha256="0123456789abcdef" * 4,
     recipe="unpaired, on simulated cine",
-    display="full range 0..255",
+    licence="Apache-2.0",
+    weights_sha256="0123456789abcdef" * 4,
     engine="torch-fp32",
+    device="cpu",
+)
+PROVENANCE = Provenance(
+    model=MODEL,
+    display="full range 0..255",
     banner=True,
 )
 RAW = Compression()
 NOT_LOSSY = LossyHistory(lossy=False, ratios=(), methods=())
+
+
+def by_another(**change: str) -> Provenance:
+    """The same, made by a model that differs in this."""
+    return replace(PROVENANCE, model=replace(MODEL, **change))
 
 
 def cine_of(folder: Path, **overrides: object) -> Cine:

@@ -16,10 +16,10 @@ from pydicom.tag import Tag
 
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.lossy import LossyHistory
-from casgan_dicom.provenance import ascii_only, derivation_text, view_name
+from casgan_dicom.provenance import Provenance, ascii_only, derivation_text, view_name
 from casgan_dicom.series import find_series
 from casgan_dicom.verify import verify_file
-from tests.derived import PROVENANCE, cine_of, derived, written
+from tests.derived import MODEL, PROVENANCE, by_another, cine_of, derived, written
 from tests.factories import moving_frames, uid, write_xa, write_xa_single_frames
 from tests.validators import dcentvfy, dciodvfy
 
@@ -102,12 +102,18 @@ def test_source_and_derived_object_agree_on_patient_and_study(tmp_path: Path) ->
 
 
 def test_derivation_names_model_weights_and_recipe_within_its_length(tmp_path: Path) -> None:
-    long = replace(PROVENANCE, recipe="every detail " * 200)
+    long = by_another(recipe="every detail " * 200)
 
     text = written(cine_of(tmp_path), tmp_path / "out", provenance=long).DerivationDescription
 
     assert len(text) <= 1024
-    for part in (long.model, long.version, long.weights_sha256, "not imaged", "full range 0..255"):
+    for part in (
+        long.model.name,
+        long.model.version,
+        long.model.weights_sha256,
+        "not imaged",
+        "full range 0..255",
+    ):
         assert part in text
 
 
@@ -143,7 +149,7 @@ def test_equipment_is_scanner_this_software_and_highdicom(tmp_path: Path) -> Non
     assert str(scanner.ContributionDateTime) == "20240102101623"
     assert (ours.Manufacturer, ours.ManufacturerModelName) == ("casgan-dicom", "casgan-desk")
     assert str(ours.ContributionDateTime) == "20260301233015.250000+0000"
-    assert PROVENANCE.weights_sha256 in ours.ContributionDescription
+    assert MODEL.weights_sha256 in ours.ContributionDescription
     assert library.ManufacturerModelName == "highdicom"
     assert ds.DeviceSerialNumber != "S1"
 
@@ -161,7 +167,7 @@ def test_scanner_without_a_time_that_is_one_has_no_moment(tmp_path: Path, time: 
 
 def test_model_has_a_uid_of_its_own_that_follows_weights_and_recipe(tmp_path: Path) -> None:
     cine = cine_of(tmp_path)
-    others = [replace(PROVENANCE, weights_sha256="9" * 64), replace(PROVENANCE, recipe="another")]
+    others = [by_another(weights_sha256="9" * 64), by_another(recipe="another")]
 
     uids = [
         derived(cine, provenance=p).ContributingEquipmentSequence[1].DeviceUID for p in (PROVENANCE, *others)
@@ -360,7 +366,7 @@ def test_view_is_named_as_cardiologists_do(primary: float | None, secondary: flo
 
 def test_own_text_is_ascii_whatever_the_recipe_says() -> None:
     assert ascii_only("512 × 512 − naïve – “α”\\") == "512 x 512 - naive - ???/"
-    assert derivation_text(replace(PROVENANCE, recipe="größer × 山")).isascii()
+    assert derivation_text(by_another(recipe="größer × 山")).isascii()
 
 
 def test_same_input_gives_the_same_uids_and_other_pixels_another_instance(tmp_path: Path) -> None:
@@ -373,13 +379,15 @@ def test_same_input_gives_the_same_uids_and_other_pixels_another_instance(tmp_pa
     assert first.SOPInstanceUID != other.SOPInstanceUID
 
 
-@pytest.mark.parametrize("change", [{"weights_sha256": "1" * 64}, {"recipe": "x"}, {"banner": False}])
-def test_other_weights_recipe_or_form_give_another_series(
-    tmp_path: Path, change: dict[str, str | bool]
-) -> None:
+@pytest.mark.parametrize(
+    "provenance",
+    [by_another(weights_sha256="1" * 64), by_another(recipe="x"), replace(PROVENANCE, banner=False)],
+    ids=["weights", "recipe", "banner"],
+)
+def test_other_weights_recipe_or_form_give_another_series(tmp_path: Path, provenance: Provenance) -> None:
     cine = cine_of(tmp_path)
 
-    other = derived(cine, provenance=replace(PROVENANCE, **change))  # type: ignore[arg-type]
+    other = derived(cine, provenance=provenance)
 
     assert other.SeriesInstanceUID != derived(cine).SeriesInstanceUID
 

@@ -31,7 +31,7 @@ from casgan_dicom.references import Reference
 from casgan_dicom.series import find_series
 from casgan_dicom.uids import model_uid
 from casgan_dicom.verify import verify_file
-from tests.derived import CREATED, PROVENANCE, cine_of, derivation_of, derived
+from tests.derived import CREATED, MODEL, cine_of, derivation_of, derived
 from tests.factories import moving_frames, uid, write_xa_single_frames
 from tests.validators import dcentvfy, dciodvfy
 
@@ -203,8 +203,8 @@ def test_observer_is_the_model_and_the_algorithm_is_named(tmp_path: Path) -> Non
 
     devices = [str(item.UID) for item in items if item.ConceptNameCodeSequence[0].CodeValue == "121012"]
     texts = [str(item.TextValue) for item in items if item.ValueType == "TEXT"]
-    assert devices == [model_uid(PROVENANCE.weights_sha256, PROVENANCE.recipe)]
-    assert {"casgan-desk", "1.0", f"weights sha256 {PROVENANCE.weights_sha256}"} <= set(texts)
+    assert devices == [model_uid(MODEL.weights_sha256, MODEL.recipe)]
+    assert {"casgan-desk", "1.0", f"weights sha256 {MODEL.weights_sha256}"} <= set(texts)
     assert all(text.isascii() for text in texts)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tracemalloc
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from casgan_dicom.references import Reference
 from casgan_dicom.segmentation import VesselSegmentation
 from casgan_dicom.series import find_series
 from casgan_dicom.verify import verify_file
-from tests.derived import CREATED, NOT_LOSSY, PROVENANCE, cine_of, derivation_of, derived
+from tests.derived import CREATED, MODEL, NOT_LOSSY, by_another, cine_of, derivation_of, derived
 from tests.factories import moving_frames, uid, write_xa, write_xa_single_frames
 from tests.validators import dcentvfy, dciodvfy
 
@@ -173,7 +172,7 @@ def test_segment_is_coded_and_names_the_network(tmp_path: Path) -> None:
     assert (family.CodeValue, family.CodingSchemeDesignator) == ("123110", "DCM")
     assert segment.SegmentAlgorithmType == "AUTOMATIC"
     assert segment.SegmentAlgorithmName == algorithm.AlgorithmName == "casgan-desk vessel segmentor"
-    assert PROVENANCE.weights_sha256 in algorithm.AlgorithmParameters
+    assert MODEL.weights_sha256 in algorithm.AlgorithmParameters
 
 
 @pytest.mark.parametrize(
@@ -252,7 +251,7 @@ def test_frames_that_do_not_match_are_an_error(tmp_path: Path, masks: int, synth
 
 def test_nothing_private_and_nothing_of_the_model_but_ascii(tmp_path: Path) -> None:
     cine = cine_of(tmp_path)
-    derivation = derivation_of(cine, provenance=replace(PROVENANCE, model="größer", version="1 × 2"))
+    derivation = derivation_of(cine, provenance=by_another(name="größer", version="1 × 2"))
 
     made = segmentation(derivation, masks_for(cine), as_cine(4))
 
