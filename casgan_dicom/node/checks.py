@@ -10,11 +10,11 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from types import MappingProxyType
 
 from casgan_dicom.config import Reading, collect, config_error, leaves
+from casgan_dicom.node.addresses import as_address, is_loopback
 from casgan_dicom.node.settings import DestinationSettings, ListenerSettings, NodeSettings
 
 PREFIX = "CASGAN_NODE"
@@ -136,7 +136,7 @@ def _host(value: object) -> str:
 
 
 def _address(value: object) -> str:
-    return "" if value == "" or _as_address(str(value)) else "an IP address, or nothing for any"
+    return "" if value == "" or as_address(str(value)) else "an IP address, or nothing for any"
 
 
 def _name(value: object) -> str:
@@ -194,7 +194,7 @@ def _of_listener(settings: NodeSettings) -> Iterator[_Fault]:
     if listener.max_connections_per_address > listener.max_connections:
         wanted = f"at most {key} ({listener.max_connections})"
         yield _fault(f"{key}_per_address", listener.max_connections_per_address, wanted, key)
-    if not settings.peers and not _host(listener.host) and not _is_loopback(listener.host):
+    if not settings.peers and not _host(listener.host) and not is_loopback(listener.host):
         wanted = "a loopback address, or [[peers]] that say who may send here"
         yield _fault("listener.host", listener.host, wanted, "peers")
 
@@ -231,7 +231,7 @@ def _of_lists(settings: NodeSettings) -> Iterator[_Fault]:
     """What must not be there twice."""
     senders: dict[object, int] = {}
     for number, peer in enumerate(settings.peers, 1):
-        identity = (peer.ae_title, _as_address(peer.address) or peer.address)
+        identity = (peer.ae_title, as_address(peer.address) or peer.address)
         if (first := senders.setdefault(identity, number)) != number:
             at = tuple(f"peers#{n}.{name}" for n in (number, first) for name in ("ae_title", "address"))
             found = f"{peer.ae_title!r} from {peer.address or 'any address'}"
@@ -247,20 +247,8 @@ def _is_ourselves(destination: DestinationSettings, listener: ListenerSettings) 
     """Whether what is sent there comes back here, as far as the settings alone can tell."""
     if (destination.port, destination.ae_title) != (listener.port, listener.ae_title):
         return False
-    everywhere = (own := _as_address(listener.host)) is not None and own.is_unspecified
-    if _is_loopback(destination.host):
-        return everywhere or _is_loopback(listener.host)
-    theirs = _as_address(destination.host) or destination.host.lower()
+    everywhere = (own := as_address(listener.host)) is not None and own.is_unspecified
+    if is_loopback(destination.host):
+        return everywhere or is_loopback(listener.host)
+    theirs = as_address(destination.host) or destination.host.lower()
     return theirs == (own or listener.host.lower())
-
-
-def _is_loopback(host: str) -> bool:
-    address = _as_address(host)
-    return host.lower() == "localhost" if address is None else address.is_loopback
-
-
-def _as_address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None

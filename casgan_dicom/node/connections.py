@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _SPARE = 50
 """How many closed connections, whose threads have not ended yet, are borne with."""
@@ -92,24 +91,3 @@ class Connections:
         """Wait until nothing is left of any connection, but not longer; whether that came true."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._entries, seconds)
-
-
-def same_address(one: str, other: str) -> bool:
-    """Whether two texts are the same IP address, in whatever form; False if one of them is none."""
-    left, right = _address(one), _address(other)
-    return left is not None and left == right
-
-
-def is_loopback(text: str) -> bool:
-    """Whether a text is an address of this machine itself."""
-    address = _address(text)
-    return address is not None and address.is_loopback
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """The address, in version 4 where it is one that was mapped into version 6."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

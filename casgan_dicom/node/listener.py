@@ -22,7 +22,8 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 from casgan_dicom.eligible import SECONDARY_CAPTURES, SOP_CLASSES
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.connections import Connections, is_loopback, same_address
+from casgan_dicom.node.addresses import is_loopback, same_address
+from casgan_dicom.node.connections import Connections
 from casgan_dicom.node.hardened import HardenedServer, House, open_server
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.receipts import Receipts

@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-import pytest
-
-from casgan_dicom.node.connections import Connections, is_loopback, same_address
+from casgan_dicom.node.connections import Connections
 from tests.node.listening import Listening, listening, wait_for
 from tests.node.wire import ASSOCIATE_AC, Wire, associate_rq
 
@@ -81,34 +79,6 @@ def test_waiting_ends_in_time_when_a_connection_stays() -> None:
     peers.come("a", "10.0.0.1")
 
     assert not peers.connections.wait_until_none(0.05)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("10.0.0.1", "10.0.0.1", True),
-        ("10.0.0.1", "::ffff:10.0.0.1", True),
-        ("fe80::1", "fe80:0::1", True),
-        ("10.0.0.1", "10.0.0.2", False),
-        ("cathlab", "cathlab", False),
-    ],
-)
-def test_addresses_are_compared_as_addresses(one: str, other: str, same: bool) -> None:
-    assert same_address(one, other) is same
-
-
-@pytest.mark.parametrize(
-    ("address", "here"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("10.0.0.1", False),
-    ],
-)
-def test_loopback_is_this_machine_in_every_form(address: str, here: bool) -> None:
-    assert is_loopback(address) is here
 
 
 def serves(running: Listening) -> bool:

@@ -55,6 +55,7 @@ def test_the_defaults_make_sense() -> None:
         NodeSettings(listener=ListenerSettings(host="localhost")),
         NodeSettings(listener=ListenerSettings(host="127.0.1.1")),
         NodeSettings(listener=ListenerSettings(host="::1")),
+        NodeSettings(listener=ListenerSettings(host="::ffff:127.0.0.1")),
         NodeSettings(peers=(PEER, PeerSettings("CATHLAB1"), PeerSettings("CATHLAB1", "fd00::1"))),
         NodeSettings(peers=(replace(PEER, quiet_seconds=2.0), PeerSettings("B", quiet_seconds=900.0))),
         NodeSettings(completion=CompletionSettings(quiet_seconds=5, short_seconds=5, cap_seconds=5)),
@@ -101,6 +102,10 @@ def test_these_settings_make_sense(settings: NodeSettings) -> None:
         (
             NodeSettings(peers=(PEER, PeerSettings("A", "fd00::1"), PeerSettings("A", "FD00:0::1"))),
             "peers#3 is 'A' from FD00:0::1, want no sender twice: peers#2 is it too",
+        ),
+        (
+            NodeSettings(peers=(PeerSettings("A", "10.0.0.1"), PeerSettings("A", "::ffff:10.0.0.1"))),
+            "peers#2 is 'A' from ::ffff:10.0.0.1, want no sender twice: peers#1 is it too",
         ),
         (
             NodeSettings(peers=(PeerSettings("A"), PeerSettings("A"))),
@@ -226,6 +231,9 @@ def test_an_ae_title_is_what_pynetdicom_takes_and_no_peer_trims() -> None:
         ("0.0.0.0", "127.0.0.1"),
         ("10.1.2.9", "10.1.2.9"),
         ("fd00::1", "FD00:0::1"),
+        ("127.0.0.1", "::ffff:127.0.0.1"),
+        ("::ffff:0.0.0.0", "127.0.0.1"),
+        ("::ffff:10.1.2.9", "10.1.2.9"),
         ("node.example", "Node.Example"),
     ],
 )
