@@ -110,12 +110,13 @@ def error_facts(error: BaseException) -> dict[str, str]:
     Returns
     -------
     dict
-        ``error``, its class; ``code``, such as ENOSPC, where it has one; ``message``, if it is a CasganError;
-        ``place``, file and line of the innermost frame of this package, or of any where none is ours;
+        ``error``, its class; ``code``, such as ENOSPC, where it has one, or that which it was raised from;
+        ``message``, if it is a CasganError; ``place``, file and line of the innermost frame of this package,
+        or of any where none is ours;
         ``cause``, the class of the exception behind it.
     """
     facts = {"error": _class_of(error), "place": _place_of(error)}
-    if code := _code_of(error):
+    if code := _code_of(error) or _code_of(error.__cause__):
         facts["code"] = code
     if isinstance(error, CasganError):
         facts["message"] = error.message
@@ -283,7 +284,7 @@ def _class_of(error: BaseException) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _code_of(error: BaseException) -> str:
+def _code_of(error: BaseException | None) -> str:
     """Name of the error in the system or in SQLite, a constant either way; empty if it has none."""
     if isinstance(error, OSError) and isinstance(error.errno, int):
         return errno.errorcode.get(error.errno, str(error.errno))

@@ -69,6 +69,11 @@ def test_an_error_of_ours_is_told_with_its_message_and_the_class_behind_it() -> 
             "sqlite3.OperationalError",
             "SQLITE_ERROR",
         ),
+        (
+            f"try: open('/{PATIENT}')\nexcept OSError as error: raise RuntimeError('{PATIENT}') from error",
+            "RuntimeError",
+            "ENOENT",
+        ),
     ],
 )
 def test_the_code_of_an_error_of_the_system_is_told_and_its_text_is_not(

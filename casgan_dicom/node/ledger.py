@@ -6,9 +6,13 @@ it returns. The tables are spoken to by the files that are named after what they
     receipts.py     instances received, and the job that each belongs to
     joblist.py      jobs and their states
     deliveries.py   derived objects, and what became of them at each destination
+    processes.py    who runs now
 
 Times are seconds since 1970; no column holds patient data. The durable workflows have a file of their own
 (``jobs.py``); nothing here knows them.
+
+That the book is a file of SQLite, these files and ``overview.py`` know: what goes wrong with it leaves them
+as a `LedgerError`.
 """
 
 from __future__ import annotations
@@ -115,6 +119,14 @@ CREATE TABLE processes (
 """
 
 
+class LedgerError(Exception):
+    """The ledger cannot be read or written: a full disk, a lock that somebody holds, a damaged file.
+
+    Not one of the errors that a user is told and that end a job: a process that meets it ends, starts again
+    and goes on from what is committed.
+    """
+
+
 class Ledger:
     """An open ledger. Threads may share one; processes each open their own.
 
@@ -134,17 +146,21 @@ class Ledger:
         self.path = path
         self._lock = threading.RLock()
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+            self._open()
+        except LedgerError as error:
+            raise ConfigError(
+                f"{path}: cannot be used as the ledger ({error})",
+                hint="point `data` at a folder of the node, on a local disk that can be written",
+            ) from error
+
+    def _open(self) -> None:
+        with _translated():
+            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=30, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA foreign_keys = ON")
             self._make_tables()
-        except sqlite3.Error as error:
-            raise ConfigError(
-                f"{path}: cannot be used as the ledger ({error})",
-                hint="point `data` at a folder of the node, on a local disk that can be written",
-            ) from error
 
     def _make_tables(self) -> None:
         with self.transaction() as db:
@@ -162,8 +178,8 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing: on the disk when it ends, undone when it raises."""
-        with self._lock:
+        """All or nothing: on the disk when it ends, undone when it raises. Raises LedgerError."""
+        with self._lock, _translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -175,8 +191,8 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view."""
-        with self._lock:
+        """One consistent view. Raises LedgerError."""
+        with self._lock, _translated():
             self._db.execute("BEGIN")
             try:
                 yield self._db
@@ -184,6 +200,15 @@ class Ledger:
                 self._db.execute("COMMIT")
 
     def close(self) -> None:
-        """Close the file."""
-        with self._lock:
+        """Close the file. Raises LedgerError."""
+        with self._lock, _translated():
             self._db.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise a LedgerError in place of an error of SQLite; it is told to have happened where that did."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LedgerError(str(error)).with_traceback(error.__traceback__) from error

@@ -10,7 +10,6 @@ What is answered with A900 or C000 is kept in quarantine, with the reason in the
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +18,7 @@ from time import monotonic, time
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.hardened import Answer
 from casgan_dicom.node.identity import Identity, UnreadableError, read_identity
+from casgan_dicom.node.ledger import LedgerError
 from casgan_dicom.node.receipts import Receipts, Received, Refused
 from casgan_dicom.node.spool import Intake, Spool, is_uid, trouble_of
 
@@ -58,7 +58,7 @@ class Reception:
                 return self._take(intake, address)
             except OSError as error:
                 return self._refuse(intake, address, trouble_of(error), error)
-            except sqlite3.Error as error:
+            except LedgerError as error:
                 return self._refuse(intake, address, "cannot be entered into the ledger", error)
             except Exception as error:  # our own fault: the peer may send again
                 return self._refuse(intake, address, "internal error", error)

@@ -9,7 +9,6 @@ for it is over, and meanwhile blocks no other destination.
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from casgan_dicom.errors import CasganError, PeerError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node import jobs
 from casgan_dicom.node.deliveries import Attempt, Deliveries, Delivery, delivery_id, retry_wait
-from casgan_dicom.node.ledger import Ledger
+from casgan_dicom.node.ledger import Ledger, LedgerError
 from casgan_dicom.node.scu import Peer, StoreResult, store
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.spool import Layout
@@ -98,7 +97,7 @@ class Sender:
             return self._again(delivery, error.message)
         except CasganError as error:  # the file itself: trying again would not change it
             return Attempt("dead", error.message)
-        except sqlite3.Error:  # what the archive answered cannot be written down: start again
+        except LedgerError:  # what the archive answered cannot be written down: start again
             raise
         except Exception as error:  # a bug must not stop the queue; its text may quote a header
             log.exception("delivery failed", error=error, job=delivery.job)

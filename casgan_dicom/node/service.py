@@ -11,7 +11,6 @@ import os
 import pickle
 import select
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -24,7 +23,8 @@ from casgan_dicom import __version__
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.log import get_logger
 from casgan_dicom.model.shelf import weights_digest
-from casgan_dicom.node.ledger import Ledger
+from casgan_dicom.node.ledger import Ledger, LedgerError
+from casgan_dicom.node.processes import Processes
 from casgan_dicom.node.roles import Answer, Order, parse_answer, roles
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.spool import Layout
@@ -240,7 +240,7 @@ class _Register:
     """The table of processes in the ledger, written when it changes."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        self._processes = Processes(ledger)
         self._known: dict[str, int] = {}
 
     def note(self, pids: dict[str, int]) -> None:
@@ -248,11 +248,8 @@ class _Register:
         if pids == self._known:
             return
         try:
-            with self._ledger.transaction() as db:
-                db.execute("DELETE FROM processes")
-                for role, pid in pids.items():
-                    db.execute("INSERT INTO processes VALUES (?, ?, ?)", [role, pid, time()])
-        except sqlite3.Error as error:  # a full disk: the processes are more important than the list of them
+            self._processes.note(pids, time())
+        except LedgerError as error:  # a full disk: the processes are more important than the list of them
             log.exception("list of processes cannot be written", error=error)
             return
         self._known = dict(pids)

@@ -12,7 +12,7 @@ import pytest
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.joblist import JobList
-from casgan_dicom.node.ledger import SCHEMA, Ledger
+from casgan_dicom.node.ledger import SCHEMA, Ledger, LedgerError
 from casgan_dicom.node.receipts import Receipts, Refused, job_id
 from tests.factories import uid
 from tests.node.ledgers import received
@@ -136,8 +136,9 @@ def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
             for pid in (1, 2):
                 db.execute("INSERT INTO processes VALUES ('listener', ?, 1.0)", [pid])
 
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(LedgerError) as caught:
         write_one_row_twice()
+    assert isinstance(caught.value.__cause__, sqlite3.IntegrityError)
 
     with ledger.reading() as db:
         assert db.execute("SELECT count(*) FROM processes").fetchone()[0] == 0

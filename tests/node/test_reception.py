@@ -24,7 +24,7 @@ from pydicom.uid import (
 
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.eligible import SOP_CLASSES
-from casgan_dicom.node.ledger import Ledger
+from casgan_dicom.node.ledger import Ledger, LedgerError
 from casgan_dicom.node.receipts import Receipt, Receipts, Received
 from casgan_dicom.node.reception import Reception
 from casgan_dicom.node.spool import Layout, Opening, Spool
@@ -214,7 +214,7 @@ class _FailingOnce(Receipts):
             return super().enter(received, now)
         self.entering.set()
         self.second_is_done.wait(1.0)
-        raise sqlite3.OperationalError("database or disk is full")
+        raise LedgerError("database or disk is full")
 
 
 def test_sender_whose_row_fails_does_not_take_the_file_of_another(tmp_path: Path, folder: Path) -> None:
