@@ -4,17 +4,23 @@ UUIDv5 over a canonical text, written as ``2.25.<integer>`` (PS3.5 B.2). Archive
 content under a known SOP Instance UID and keep the old object, so the UID of a derived instance includes
 the digest of its pixels: sending again is idempotent, and a result that drifted (another processor, another
 engine) never hides behind the UID of an earlier one.
+
+`is_uid` says of any text whether it is a UID at all.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import uuid
 
 from pydicom.uid import UID
 
 # The root of every name here. It never changes: with another root, every output would get another UID.
 _ROOT = uuid.UUID("a1f6e1f2-5c0e-5d6f-9f0b-2b6e8c3d7a54")
+
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_LONGEST_UID = 64
 
 
 def derived_uid(purpose: str, *parts: str | int) -> UID:
@@ -43,6 +49,11 @@ def series_uid(source_series_uid: str, weights_sha256: str, version: str, recipe
 def sop_uid(derived_series_uid: str, source_sop_uid: str, pixel_sha256: str) -> UID:
     """The SOP Instance UID (0008,0018) of one derived instance: its series, its source and its pixels."""
     return derived_uid("instance", derived_series_uid, source_sop_uid, pixel_sha256)
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text is a UID: at most 64 digits and dots, no part empty (so neither ``..`` nor ``/``)."""
+    return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
 
 
 IMPLEMENTATION_CLASS_UID = derived_uid("implementation", "casgan-dicom")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, derived_uid, model_uid, series_uid, sop_uid
+from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, derived_uid, is_uid, model_uid, series_uid, sop_uid
 
 SERIES = ("1.2.3", "ab" * 32, "0.1.0", "trained on simulation", "mf-gray8")
 INSTANCE = ("2.25.1", "1.2.3.4", "cd" * 32)
@@ -57,3 +57,25 @@ def test_kinds_of_uids_never_meet() -> None:
     uids = [model_uid("a", "b"), derived_uid("series", "a", "b"), derived_uid("instance", "a", "b")]
 
     assert all(one != other for one, other in itertools.combinations(uids, 2))
+
+
+@pytest.mark.parametrize(
+    ("text", "legal"),
+    [
+        ("1", True),
+        ("1.2.840.10008", True),
+        ("1" * 64, True),
+        ("1" * 65, False),
+        ("", False),
+        ("..", False),
+        (".", False),
+        ("1..2", False),
+        ("1.", False),
+        (".1", False),
+        ("1/2", False),
+        ("1.2\n", False),
+        ("１.２", False),
+    ],
+)
+def test_uid_is_digits_with_single_dots_between(text: str, legal: bool) -> None:
+    assert is_uid(text) is legal

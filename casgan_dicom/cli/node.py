@@ -22,12 +22,12 @@ from casgan_dicom.log import configure
 from casgan_dicom.node.checks import load_node_settings
 from casgan_dicom.node.deliveries import Deliveries
 from casgan_dicom.node.joblist import JobList, JobState
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.overview import JobRow, Status, list_jobs
 from casgan_dicom.node.overview import status as status_of
 from casgan_dicom.node.roles import stop_on
 from casgan_dicom.node.settings import NodeSettings
-from casgan_dicom.node.spool import Layout
 
 _EPILOG = """\b
 Exit codes:

@@ -19,9 +19,9 @@ from casgan_dicom.node import jobs
 from casgan_dicom.node.assembler import completion
 from casgan_dicom.node.deliveries import Deliveries, Delivery, delivery_id, run_id
 from casgan_dicom.node.joblist import Enqueuing, JobList, OpenJob
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.settings import NodeSettings
-from casgan_dicom.node.spool import Layout
 
 LOOK_SECONDS = 0.25
 """Time between two looks at the ledger."""

@@ -22,7 +22,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
-from casgan_dicom.node.spool import is_uid
+from casgan_dicom.uids import is_uid
 
 WINDOW_BYTES = 4 * 1024 * 1024
 """How far into a data set the elements are looked for."""

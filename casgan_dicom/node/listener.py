@@ -25,11 +25,12 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.node.addresses import is_loopback, same_address
 from casgan_dicom.node.connections import Connections
 from casgan_dicom.node.hardened import HardenedServer, House, open_server
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.receipts import Receipts
 from casgan_dicom.node.reception import Reception
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings
-from casgan_dicom.node.spool import Layout, Spool
+from casgan_dicom.node.spool import Spool
 from casgan_dicom.node.transport import DEFAULT_LIMITS, Limits
 from casgan_dicom.syntaxes import SYNTAXES
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger
-from casgan_dicom.node.spool import Layout
 
 
 @dataclass(frozen=True)

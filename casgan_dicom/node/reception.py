@@ -20,7 +20,8 @@ from casgan_dicom.node.hardened import Answer
 from casgan_dicom.node.identity import Identity, UnreadableError, read_identity
 from casgan_dicom.node.ledger import LedgerError
 from casgan_dicom.node.receipts import Receipts, Received, Refused
-from casgan_dicom.node.spool import Intake, Spool, is_uid, trouble_of
+from casgan_dicom.node.spool import Intake, Spool, trouble_of
+from casgan_dicom.uids import is_uid
 
 SUCCESS, NO_ROOM, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
 

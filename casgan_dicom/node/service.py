@@ -23,11 +23,11 @@ from casgan_dicom import __version__
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.log import get_logger
 from casgan_dicom.model.shelf import weights_digest
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger, LedgerError
 from casgan_dicom.node.processes import Processes
 from casgan_dicom.node.roles import Answer, Order, parse_answer, roles
 from casgan_dicom.node.settings import NodeSettings
-from casgan_dicom.node.spool import Layout
 
 STOP_SECONDS = 10.0
 """How long processes may take to stop before they are killed."""

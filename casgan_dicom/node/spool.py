@@ -21,7 +21,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import re
 import secrets
 import struct
 import threading
@@ -32,10 +31,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from casgan_dicom.disk import sync_folder
-from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID
-
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_LONGEST_UID = 64
+from casgan_dicom.node.layout import Layout
+from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, is_uid
 
 CHECK_EVERY_BYTES = 16 * 1024 * 1024
 """How much of an instance is written between two looks at the free space."""
@@ -51,59 +48,6 @@ TOO_LONG = "data set is too long"
 _MOST_FOLDERS_KNOWN = 10_000
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _META_HEAD = bytes(128) + b"DICM"
-
-
-def is_uid(text: str) -> bool:
-    """Whether a text is a UID: at most 64 digits and dots, no part empty (so neither ``..`` nor ``/``)."""
-    return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What lies where in the data folder of a node."""
-
-    data: Path
-    """The folder."""
-
-    @property
-    def ledger(self) -> Path:
-        """The node's own book."""
-        return self.data / "node.sqlite"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the supervisor while a node runs."""
-        return self.data / "node.lock"
-
-    @property
-    def dbos(self) -> Path:
-        """The durable workflows."""
-        return self.data / "dbos.sqlite"
-
-    @property
-    def spool(self) -> Path:
-        """Instances received, a folder for each series."""
-        return self.data / "spool"
-
-    @property
-    def incoming(self) -> Path:
-        """Instances that are being received; in the spool, because a rename must not cross file systems."""
-        return self.spool / "incoming"
-
-    @property
-    def quarantine(self) -> Path:
-        """Bytes that nothing can be made of."""
-        return self.data / "quarantine"
-
-    @property
-    def outbox(self) -> Path:
-        """Derived objects."""
-        return self.data / "outbox"
-
-    @property
-    def work(self) -> Path:
-        """Where workers write before their results are whole."""
-        return self.data / "work"
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.node import jobs
 from casgan_dicom.node.deliveries import Deliveries, Derived
 from casgan_dicom.node.joblist import JobList
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.settings import NodeSettings
-from casgan_dicom.node.spool import Layout
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.plan import Plan, plan_conversion
 from casgan_dicom.report import ConvertReport

@@ -18,9 +18,9 @@ from click.testing import CliRunner, Result
 from casgan_dicom.cli import cli
 from casgan_dicom.node.deliveries import Attempt, Deliveries, Delivery, Derived
 from casgan_dicom.node.joblist import JobList
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.receipts import Receipts
-from casgan_dicom.node.spool import Layout
 from tests.factories import uid
 from tests.model.bundles import write_bundle
 from tests.node.ledgers import received

@@ -11,7 +11,7 @@ from shutil import copyfile
 
 import pytest
 
-from casgan_dicom.node.spool import Layout
+from casgan_dicom.node.layout import Layout
 from tests.faults.listener_process import ListenerProcess, stored
 from tests.faults.senders import Template
 from tests.node.listening import data_set_of, digest, wait_for

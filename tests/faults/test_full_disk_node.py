@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.spool import Layout
+from casgan_dicom.node.layout import Layout
 from tests.fake_pacs import FakePacs
 from tests.faults.modality import cine, send, send_until_stored
 from tests.faults.test_full_disk import mount_namespace

@@ -18,7 +18,7 @@ from time import monotonic, sleep
 
 from casgan_dicom.convert import convert_series
 from casgan_dicom.model.infer import Generator
-from casgan_dicom.node.spool import Layout
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.options import ConvertOptions
 from tests.fake_pacs import FakePacs
 from tests.faults.modality import cine, send_until_stored

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-from casgan_dicom.node.spool import Layout
+from casgan_dicom.node.layout import Layout
 from tests.faults.listener_process import ListenerProcess, stored
 from tests.faults.senders import DcmtkSender, NodeSender, Sender, Template, WireSender
 from tests.node.listening import check_spool, wait_for

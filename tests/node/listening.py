@@ -20,9 +20,9 @@ from typing import Any, cast
 from pydicom import dcmread
 
 from casgan_dicom.log import configure
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.listener import run_listener
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings, PeerSettings
-from casgan_dicom.node.spool import Layout
 from casgan_dicom.node.transport import DEFAULT_LIMITS, Limits
 from tests import waiting
 from tests.factories import write_xa

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Queue
 
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.overview import DeliveryRow, JobRow, Status, list_jobs, status
 from casgan_dicom.node.service import Ready, run
@@ -24,7 +25,6 @@ from casgan_dicom.node.settings import (
     RetrySettings,
     WorkerSettings,
 )
-from casgan_dicom.node.spool import Layout
 from tests import waiting
 from tests.fake_pacs import FakePacs
 from tests.model.bundles import write_bundle

@@ -14,11 +14,11 @@ from casgan_dicom.node import jobs
 from casgan_dicom.node.coordinator import Coordinator
 from casgan_dicom.node.deliveries import Attempt, Deliveries, Delivery, Derived
 from casgan_dicom.node.joblist import JobList
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.overview import list_jobs
 from casgan_dicom.node.receipts import Receipts
 from casgan_dicom.node.settings import CompletionSettings, DestinationSettings, NodeSettings, PeerSettings
-from casgan_dicom.node.spool import Layout
 from tests.factories import uid
 from tests.node.ledgers import received
 from tests.node.nodes import wait_for

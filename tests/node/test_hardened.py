@@ -23,8 +23,9 @@ from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHa
 
 from casgan_dicom.node.connections import Connections
 from casgan_dicom.node.hardened import Answer, House, open_server
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.listener import contexts
-from casgan_dicom.node.spool import Intake, Layout, Spool
+from casgan_dicom.node.spool import Intake, Spool
 from casgan_dicom.node.transport import Limits
 from tests.factories import uid
 from tests.node.listening import Listening, data_set, listening, open_files, resident_bytes, wait_for

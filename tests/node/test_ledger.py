@@ -12,13 +12,13 @@ from casgan_dicom.log import error_facts
 from casgan_dicom.node import sender
 from casgan_dicom.node.deliveries import Attempt, Deliveries, Delivery, Derived
 from casgan_dicom.node.joblist import Enqueuing, JobList
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger, LedgerError
 from casgan_dicom.node.overview import list_jobs, status
 from casgan_dicom.node.processes import Processes
 from casgan_dicom.node.receipts import Receipts, Refused
 from casgan_dicom.node.scu import StoreResult
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
-from casgan_dicom.node.spool import Layout
 from tests.node.ledgers import received
 
 SENT = Delivery("j", "pacs", 1)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from casgan_dicom.errors import PeerError
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.overview import list_jobs
-from casgan_dicom.node.spool import Layout
 from tests.factories import uid
 from tests.fake_pacs import FakePacs, answer
 from tests.faults.modality import cine, send

@@ -24,10 +24,11 @@ from pydicom.uid import (
 
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.eligible import SOP_CLASSES
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger, LedgerError
 from casgan_dicom.node.receipts import Receipt, Receipts, Received
 from casgan_dicom.node.reception import Reception
-from casgan_dicom.node.spool import Layout, Opening, Spool
+from casgan_dicom.node.spool import Opening, Spool
 from casgan_dicom.series import find_series
 from casgan_dicom.syntaxes import SYNTAXES
 from tests.factories import moving_frames, uid, write_xa

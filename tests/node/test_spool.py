@@ -11,17 +11,16 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.spool import (
     CANNOT_WRITE,
     LOW_SPACE,
     TOO_LONG,
     Intake,
-    Layout,
     Opening,
     Spool,
     Swept,
     file_head,
-    is_uid,
 )
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID
 from tests.factories import uid
@@ -53,28 +52,6 @@ def files(spool: Spool) -> list[str]:
     """Every file below the data folder."""
     data = spool.layout.data
     return sorted(str(path.relative_to(data)) for path in data.rglob("*") if path.is_file())
-
-
-@pytest.mark.parametrize(
-    ("text", "legal"),
-    [
-        ("1", True),
-        ("1.2.840.10008", True),
-        ("1" * 64, True),
-        ("1" * 65, False),
-        ("", False),
-        ("..", False),
-        (".", False),
-        ("1..2", False),
-        ("1.", False),
-        (".1", False),
-        ("1/2", False),
-        ("1.2\n", False),
-        ("１.２", False),
-    ],
-)
-def test_uid_is_digits_with_single_dots_between(text: str, legal: bool) -> None:
-    assert is_uid(text) is legal
 
 
 def test_instance_goes_to_its_place_with_the_digest_of_what_came(spool: Spool) -> None:

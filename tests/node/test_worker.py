@@ -15,11 +15,11 @@ from casgan_dicom.model.infer import Synthesis
 from casgan_dicom.model.normalisation import Levels
 from casgan_dicom.node.deliveries import Deliveries
 from casgan_dicom.node.joblist import JobList
+from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.overview import list_jobs
 from casgan_dicom.node.receipts import Receipts, Received
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
-from casgan_dicom.node.spool import Layout
 from casgan_dicom.node.worker import Worker
 from casgan_dicom.verify import verify_file
 from tests.factories import moving_frames, uid, write_xa

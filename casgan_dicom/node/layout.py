@@ -1,0 +1,54 @@
+"""What lies where in the data folder of a node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What lies where in the data folder of a node."""
+
+    data: Path
+    """The folder."""
+
+    @property
+    def ledger(self) -> Path:
+        """The node's own book."""
+        return self.data / "node.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor while a node runs."""
+        return self.data / "node.lock"
+
+    @property
+    def dbos(self) -> Path:
+        """The durable workflows."""
+        return self.data / "dbos.sqlite"
+
+    @property
+    def spool(self) -> Path:
+        """Instances received, a folder for each series."""
+        return self.data / "spool"
+
+    @property
+    def incoming(self) -> Path:
+        """Instances that are being received; in the spool, because a rename must not cross file systems."""
+        return self.spool / "incoming"
+
+    @property
+    def quarantine(self) -> Path:
+        """Bytes that nothing can be made of."""
+        return self.data / "quarantine"
+
+    @property
+    def outbox(self) -> Path:
+        """Derived objects."""
+        return self.data / "outbox"
+
+    @property
+    def work(self) -> Path:
+        """Where workers write before their results are whole."""
+        return self.data / "work"
