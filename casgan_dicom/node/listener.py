@@ -1,7 +1,7 @@
 """The listener: takes instances from modalities, and says so only when they are safe.
 
-Who may send is decided here, what becomes of an instance in ``reception.py``; the wire is in ``hardened.py``.
-Its process does not import torch, and decodes no pixels.
+Who may send is decided in ``admission.py``, what becomes of an instance in ``reception.py``; the wire is in
+``hardened.py``. Its process does not import torch, and decodes no pixels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 from casgan_dicom.eligible import SECONDARY_CAPTURES, SOP_CLASSES
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.addresses import is_loopback, same_address
+from casgan_dicom.node.admission import UNKNOWN_CALLED, admission
 from casgan_dicom.node.connections import Connections
 from casgan_dicom.node.hardened import HardenedServer, House, open_server
 from casgan_dicom.node.layout import Layout
@@ -37,9 +37,6 @@ from casgan_dicom.syntaxes import SYNTAXES
 STORAGE_CLASSES = (*SOP_CLASSES, *SECONDARY_CAPTURES)
 """What is taken; what of it is converted, ``eligible.py`` decides."""
 
-UNKNOWN_CALLER, UNKNOWN_CALLED = 3, 7
-"""Reasons of a rejection, PS3.8 9.3.4: AE title not recognized."""
-
 GRACE_SECONDS = 3.0
 """How long associations may go on when the listener stops."""
 _END_SECONDS = 2.0
@@ -53,22 +50,6 @@ def contexts() -> list[PresentationContext]:
     """What can be sent here: C-ECHO, and everything that may be converted."""
     syntaxes: list[str | UID] = list(SYNTAXES)
     return [build_context(Verification), *(build_context(uid, syntaxes) for uid in STORAGE_CLASSES)]
-
-
-def admission(settings: NodeSettings, calling: str, called: str, address: str) -> int:
-    """Decide who may come in.
-
-    Returns 0, or the reason of the rejection. Without a list of peers everybody on this machine may, nobody
-    else; the AE title that they call must be ours in any case.
-    """
-    if called != settings.listener.ae_title:
-        return UNKNOWN_CALLED
-    if not settings.peers:
-        return 0 if is_loopback(address) else UNKNOWN_CALLER
-    for peer in settings.peers:
-        if peer.ae_title == calling and (not peer.address or same_address(peer.address, address)):
-            return 0
-    return UNKNOWN_CALLER
 
 
 def run_listener(

@@ -1,0 +1,25 @@
+"""Who may come in. A pure function of the settings and of what a peer says and shows."""
+
+from __future__ import annotations
+
+from casgan_dicom.node.addresses import is_loopback, same_address
+from casgan_dicom.node.settings import NodeSettings
+
+UNKNOWN_CALLER, UNKNOWN_CALLED = 3, 7
+"""Reasons of a rejection, PS3.8 9.3.4: AE title not recognized."""
+
+
+def admission(settings: NodeSettings, calling: str, called: str, address: str) -> int:
+    """Decide who may come in.
+
+    Returns 0, or the reason of the rejection. Without a list of peers everybody on this machine may, nobody
+    else; the AE title that they call must be ours in any case.
+    """
+    if called != settings.listener.ae_title:
+        return UNKNOWN_CALLED
+    if not settings.peers:
+        return 0 if is_loopback(address) else UNKNOWN_CALLER
+    for peer in settings.peers:
+        if peer.ae_title == calling and (not peer.address or same_address(peer.address, address)):
+            return 0
+    return UNKNOWN_CALLER
