@@ -7,6 +7,7 @@ come over the network. Here they are what they are: a few values of a few bytes.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 C_STORE_RQ, C_ECHO_RQ = 0x0001, 0x0030
@@ -16,6 +17,10 @@ _SOP_CLASS_UID, _FIELD, _MESSAGE_ID, _ANSWERED_ID = 0x0002, 0x0100, 0x0110, 0x01
 _DATA_SET_TYPE, _STATUS, _COMMENT, _SOP_UID = 0x0800, 0x0900, 0x0902, 0x1000
 _IS_RESPONSE, _NO_DATA_SET = 0x8000, 0x0101
 _LONGEST_UID = 64
+
+
+def _nothing() -> None:
+    pass
 
 
 class CommandError(Exception):
@@ -34,6 +39,18 @@ class Request:
     """Affected SOP Class UID (0000,0002)."""
     sop_uid: str = ""
     """Affected SOP Instance UID (0000,1000) of C-STORE, as it came: it need not be a UID."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The response to a C-STORE request."""
+
+    status: int
+    """Status (0000,0900)."""
+    comment: str = ""
+    """Error Comment (0000,0902): at most 64 characters, no patient data."""
+    afterwards: Callable[[], None] = _nothing
+    """Done when the response is on its way, because the peer need not wait for it."""
 
 
 def decode_request(content: bytes) -> Request:

@@ -39,7 +39,7 @@ from pynetdicom.transport import AssociationServer, RequestHandler
 
 from casgan_dicom import __version__
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.commands import Request, encode_response
+from casgan_dicom.node.commands import Answer, Request, encode_response
 from casgan_dicom.node.connections import Connections
 from casgan_dicom.node.messages import P_DATA_TF, Messages, command_pdus
 from casgan_dicom.node.spool import Intake, Opening
@@ -53,22 +53,6 @@ SLEEP_SECONDS = 0.25
 _REFUSALS_TOLD_EVERY = 10.0
 
 log = get_logger("listener")
-
-
-def _nothing() -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The response to a C-STORE request."""
-
-    status: int
-    """Status (0000,0900)."""
-    comment: str = ""
-    """Error Comment (0000,0902): at most 64 characters, no patient data."""
-    afterwards: Callable[[], None] = _nothing
-    """Done when the response is on its way, because the peer need not wait for it."""
 
 
 @dataclass(frozen=True)

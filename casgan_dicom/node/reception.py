@@ -16,7 +16,7 @@ from functools import partial
 from time import monotonic, time
 
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.hardened import Answer
+from casgan_dicom.node.commands import Answer
 from casgan_dicom.node.identity import Identity, UnreadableError, read_identity
 from casgan_dicom.node.ledger import LedgerError
 from casgan_dicom.node.receipts import Receipts, Received, Refused

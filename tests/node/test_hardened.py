@@ -21,8 +21,9 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.presentation import negotiate_as_acceptor
 from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHandler
 
+from casgan_dicom.node.commands import Answer
 from casgan_dicom.node.connections import Connections
-from casgan_dicom.node.hardened import Answer, House, open_server
+from casgan_dicom.node.hardened import House, open_server
 from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.listener import contexts
 from casgan_dicom.node.spool import Intake, Spool
