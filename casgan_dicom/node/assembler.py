@@ -14,23 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from casgan_dicom.node.joblist import OpenSeries
 from casgan_dicom.node.settings import CompletionSettings
-
-
-@dataclass(frozen=True)
-class OpenSeries:
-    """What is known about a series that still takes instances."""
-
-    instances: int
-    """How many instances came in."""
-    stills: int
-    """How many of them hold a single frame."""
-    expected: int | None
-    """How many instances the headers promise; None where they do not tell."""
-    first_at: float
-    """When the first came in."""
-    last_at: float
-    """When the last came in."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from casgan_dicom.node.assembler import OpenSeries
 from casgan_dicom.node.ledger import Ledger
 
 JobState = Literal[
@@ -35,6 +34,22 @@ JobState = Literal[
 ]
 RETRIABLE: tuple[JobState, ...] = ("quarantined", "failed")
 """Ends that `node retry` starts again."""
+
+
+@dataclass(frozen=True)
+class OpenSeries:
+    """What is known about a series that still takes instances."""
+
+    instances: int
+    """How many instances came in."""
+    stills: int
+    """How many of them hold a single frame."""
+    expected: int | None
+    """How many instances the headers promise; None where they do not tell."""
+    first_at: float
+    """When the first came in."""
+    last_at: float
+    """When the last came in."""
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from typing import Any
 from casgan_dicom.errors import CasganError, PeerError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node import jobs
-from casgan_dicom.node.deliveries import Attempt, Deliveries, Delivery, delivery_id, retry_wait
+from casgan_dicom.node.deliveries import Attempt, Deliveries, Delivery, delivery_id
 from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger, LedgerError
+from casgan_dicom.node.retry import retry_wait
 from casgan_dicom.node.scu import Peer, StoreResult, store
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 

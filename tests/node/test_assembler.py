@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casgan_dicom.node.assembler import OpenSeries, completion
+from casgan_dicom.node.assembler import completion
+from casgan_dicom.node.joblist import OpenSeries
 from casgan_dicom.node.settings import CompletionSettings
 
 RULES = CompletionSettings(quiet_seconds=30, short_seconds=2, cap_seconds=900)
