@@ -32,7 +32,7 @@ _FRAGMENT_HEAD = struct.Struct(">IBB")  # length, context, message control heade
 _FRAGMENT_LENGTH = struct.Struct(">I")
 
 
-class Peer(Protocol):
+class Association(Protocol):
     """What `Messages` has to know about an association."""
 
     def context(self, number: int) -> tuple[str, str]:
@@ -50,12 +50,12 @@ class Messages:
 
     Parameters
     ----------
-    peer
+    association
         The association.
     """
 
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+    def __init__(self, association: Association) -> None:
+        self._association = association
         self._command = bytearray()
         self._request: Request | None = None
         self._intake: Intake | None = None
@@ -91,7 +91,7 @@ class Messages:
         if control & _LAST or intake.too_long:
             self._request = self._intake = None
             self._is_over = intake.too_long
-            self._peer.answer(request, intake, context_id)
+            self._association.answer(request, intake, context_id)
 
     def _take_command(self, context_id: int, data: memoryview) -> None:
         """Take a fragment of a command; with its last one, a message begins."""
@@ -102,15 +102,15 @@ class Messages:
             return
         request = decode_request(bytes(self._command))
         self._command.clear()
-        abstract_syntax, transfer_syntax = self._peer.context(context_id)
+        abstract_syntax, transfer_syntax = self._association.context(context_id)
         is_echo = request.field == C_ECHO_RQ
         if request.sop_class_uid != abstract_syntax or is_echo != (abstract_syntax == Verification):
             raise MalformedError
         if is_echo:
-            self._peer.answer(request, None, context_id)
+            self._association.answer(request, None, context_id)
         else:
             self._request, self._context_id = request, context_id
-            self._intake = self._peer.begin(request, transfer_syntax)
+            self._intake = self._association.begin(request, transfer_syntax)
 
 
 def command_pdus(content: bytes, context_id: int, longest_pdu: int) -> Iterator[bytes]:

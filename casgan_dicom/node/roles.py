@@ -39,8 +39,8 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a process answers, once."""
+class Started:
+    """What a process answers, once: that it has started, or why it cannot."""
 
     port: int | None = None
     """Where the listener listens; None for other roles."""
@@ -70,7 +70,7 @@ def run_role(role: str) -> int:
     try:
         _run(role, order, stop, answering)
     except CasganError as error:
-        _answer(answering, Answer(error=error.message, hint=error.hint, exit_code=error.exit_code))
+        _tell(answering, Started(error=error.message, hint=error.hint, exit_code=error.exit_code))
         return error.exit_code
     except Exception as error:
         log.exception("process ends, to be started again", error=error, role=role)
@@ -83,7 +83,7 @@ def _run(role: str, order: Order, stop: threading.Event, answering: TextIO) -> N
     kind, _, device = role.partition(".")
 
     def ready(port: int | None = None) -> None:
-        _answer(answering, Answer(port))
+        _tell(answering, Started(port))
 
     if kind == "listener":
         from casgan_dicom.node.listener import run_listener  # noqa: PLC0415
@@ -122,15 +122,15 @@ def _wait_for_end_of_input(stop: threading.Event) -> None:
     stop.set()
 
 
-def _answer(answering: TextIO, answer: Answer) -> None:
-    answering.write(json.dumps(vars(answer)) + "\n")
+def _tell(answering: TextIO, started: Started) -> None:
+    answering.write(json.dumps(vars(started)) + "\n")
     answering.flush()
 
 
-def parse_answer(line: bytes) -> Answer:
+def parse_started(line: bytes) -> Started:
     """Read what a process answered. Raises ValueError if that is no answer."""
     fields: Any = json.loads(line)
     try:
-        return Answer(**fields)
+        return Started(**fields)
     except TypeError as error:
         raise ValueError("no answer") from error

@@ -26,7 +26,7 @@ from casgan_dicom.model.shelf import weights_digest
 from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger, LedgerError
 from casgan_dicom.node.processes import Processes
-from casgan_dicom.node.roles import Answer, Order, parse_answer, roles
+from casgan_dicom.node.roles import Order, Started, parse_started, roles
 from casgan_dicom.node.settings import NodeSettings
 
 STOP_SECONDS = 10.0
@@ -42,9 +42,9 @@ log = get_logger("service")
 class StartError(CasganError):
     """A process of the node could not start; its own message and exit code."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.error, hint=answer.hint)
-        self.exit_code = answer.exit_code  # type: ignore[misc]  # that of the process's own error
+    def __init__(self, started: Started) -> None:
+        super().__init__(started.error, hint=started.hint)
+        self.exit_code = started.exit_code  # type: ignore[misc]  # that of the process's own error
 
 
 @dataclass(frozen=True)
@@ -77,26 +77,26 @@ class _Child:
             stdout=subprocess.PIPE,
         )
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # it died at once; `answer` or the next look says so
+        with suppress(BrokenPipeError):  # it died at once; `started` or the next look says so
             pickle.dump(self._order, self.process.stdin)
             self.process.stdin.flush()
 
-    def answer(self, stop: threading.Event) -> Answer:
+    def started(self, stop: threading.Event) -> Started:
         """Wait until the process is ready, or `stop` is set. Raises StartError if it cannot start."""
         assert self.process is not None
         assert self.process.stdout is not None
         while not select.select([self.process.stdout], [], [], WATCH_SECONDS)[0]:
             if stop.is_set():
-                return Answer()
+                return Started()
         line = self.process.stdout.readline()
         try:
-            answer = parse_answer(line)
+            started = parse_started(line)
         except ValueError:
             code = self.process.wait()
-            answer = Answer(error=f"{self.role} ended with code {code} before it was ready", exit_code=1)
-        if answer.error:
-            raise StartError(answer)
-        return answer
+            started = Started(error=f"{self.role} ended with code {code} before it was ready", exit_code=1)
+        if started.error:
+            raise StartError(started)
+        return started
 
     def keep_alive(self, now: float, stop: threading.Event) -> None:
         """Start the process again if it died and its time of waiting is over."""
@@ -128,7 +128,7 @@ class _Child:
     def _read_late_answer(self, process: subprocess.Popen[bytes], stop: threading.Event) -> None:
         """Log what a process says that was started again; it must not hold up the others."""
         try:
-            self.answer(stop)
+            self.started(stop)
         except StartError as error:
             log.error("process cannot start", role=self.role, reason=error.message)
         else:
@@ -174,9 +174,9 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
         try:
             for child in children:
                 child.start()
-            answers = {child.role: child.answer(stop) for child in children}
+            started = {child.role: child.started(stop) for child in children}
             register.note(_pids(children))
-            on_ready(Ready(answers["listener"].port or 0, _pids(children)))
+            on_ready(Ready(started["listener"].port or 0, _pids(children)))
             while not stop.wait(WATCH_SECONDS):
                 for child in children:
                     child.keep_alive(monotonic(), stop)
