@@ -49,7 +49,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import ThreadedAssociationServer
 
-from casgan_dicom.node.scu import Peer
+from casgan_dicom.node.peer import Peer
 
 LOOPBACK = "127.0.0.1"
 DEADLINE = 20.0

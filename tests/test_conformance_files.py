@@ -43,7 +43,8 @@ from pydicom.uid import (
 
 from casgan_dicom.convert import convert_series
 from casgan_dicom.node.listener import STORAGE_CLASSES
-from casgan_dicom.node.scu import Peer, StoreResult, store
+from casgan_dicom.node.peer import Peer
+from casgan_dicom.node.scu import StoreResult, store
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.syntaxes import SYNTAXES
 from casgan_dicom.verify import verify_file

@@ -22,8 +22,6 @@ from casgan_dicom.node.connection import Connection, SocketOptions, connected
 from casgan_dicom.node.outgoing import Outgoing, read_outgoing
 from casgan_dicom.node.peer import Peer, not_accepted
 
-__all__ = ["Outcome", "Peer", "SocketOptions", "StoreResult", "classify", "echo", "store"]
-
 Outcome = Literal["stored", "warning", "refused-now", "refused", "no-answer"]
 
 _VERIFICATION = UID("1.2.840.10008.1.1")

@@ -22,8 +22,9 @@ from casgan_dicom.node import jobs
 from casgan_dicom.node.deliveries import Attempt, Deliveries, Delivery, delivery_id
 from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger, LedgerError
+from casgan_dicom.node.peer import Peer
 from casgan_dicom.node.retry import retry_wait
-from casgan_dicom.node.scu import Peer, StoreResult, store
+from casgan_dicom.node.scu import StoreResult, store
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 
 log = get_logger("sender")

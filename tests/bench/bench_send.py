@@ -20,7 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from casgan_dicom.node.scu import Peer, SocketOptions, StoreResult, store
+from casgan_dicom.node.connection import SocketOptions
+from casgan_dicom.node.peer import Peer
+from casgan_dicom.node.scu import StoreResult, store
 from tests.factories import uid, write_xa
 from tests.namespace import in_own_namespace
 from tests.orthanc import Orthanc

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.scu import Peer, StoreResult, store
+from casgan_dicom.node.peer import Peer
+from casgan_dicom.node.scu import StoreResult, store
 from casgan_dicom.node.spool import Opening, file_head
 from tests.factories import moving_frames, write_xa
 from tests.node.listening import data_set_of, digest

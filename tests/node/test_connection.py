@@ -22,7 +22,9 @@ from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dul import DULServiceProvider
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.scu import Peer, SocketOptions, StoreResult, echo, store
+from casgan_dicom.node.connection import SocketOptions
+from casgan_dicom.node.peer import Peer
+from casgan_dicom.node.scu import StoreResult, echo, store
 from tests.factories import uid, write_xa
 from tests.fake_pacs import LOOPBACK, NORMAL, Behaviour, FakePacs, abort, deaf, hang, ignore, reject, reset
 from tests.waiting import wait_for

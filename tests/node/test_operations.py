@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.scu import Peer, echo
+from casgan_dicom.node.peer import Peer
+from casgan_dicom.node.scu import echo
 from tests.node.nodes import wait_for
 from tests.orthanc import Orthanc
 from tests.programs import find_program

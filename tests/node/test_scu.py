@@ -26,7 +26,8 @@ from pydicom.uid import (
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.errors import ConfigError, PeerError, SeriesError
-from casgan_dicom.node.scu import Outcome, Peer, StoreResult, classify, echo, store
+from casgan_dicom.node.peer import Peer
+from casgan_dicom.node.scu import Outcome, StoreResult, classify, echo, store
 from tests.factories import moving_frames, uid, write_header, write_xa
 from tests.fake_pacs import FakePacs, Received, abort, answer, reject
 

@@ -27,7 +27,8 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.scu import Peer, StoreResult, echo, store
+from casgan_dicom.node.peer import Peer
+from casgan_dicom.node.scu import StoreResult, echo, store
 from tests.factories import moving_frames, uid, write_xa
 from tests.orthanc import Orthanc, free_ports
 from tests.programs import find_program
