@@ -21,7 +21,6 @@ from casgan_dicom.cli.train import run_training, with_segmentor
 from casgan_dicom.cli.training_data import DataSpec, load_domains, parse_data
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.model.benchmark import Plan, PlannedRun, plan_names, read_plan
-from casgan_dicom.model.data import CropSampler
 from casgan_dicom.model.devices import choose_device, use_threads
 from casgan_dicom.model.distributed import World
 from casgan_dicom.model.evaluation.evaluate import Instruments
@@ -30,6 +29,7 @@ from casgan_dicom.model.evaluation.subjects import find_subjects
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.metrics.extractors import Extractor
 from casgan_dicom.model.run_folder import CONFIG_NAME, check_run_folder
+from casgan_dicom.model.sampler import CropSampler
 from casgan_dicom.model.segment import check_lesson, save_unet, train_segmentor, write_lesson
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.shelf import SEGMENTOR_NAME

@@ -10,11 +10,11 @@ import click
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.output import make_folder, say
 from casgan_dicom.cli.training_data import DataSpec, load_domains, parse_data
-from casgan_dicom.model.data import CropSampler
 from casgan_dicom.model.distributed import World, join_world
 from casgan_dicom.model.methods.registry import method_class, method_names
 from casgan_dicom.model.preset_files import load_settings, presets
 from casgan_dicom.model.run_folder import check_run_folder
+from casgan_dicom.model.sampler import CropSampler
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.shelf import DEFAULT_BUNDLE, bundle_folder, read_config
 from casgan_dicom.model.trainer import Trainer, check_weights

@@ -24,7 +24,7 @@ from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.json_file import write_json
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import TrainSettings, settings_from_dict, settings_to_dict
+from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.shelf import (
     SCHEMA,
     SEGMENTOR_NAME,
@@ -33,6 +33,7 @@ from casgan_dicom.model.shelf import (
     file_sha256,
     read_config,
 )
+from casgan_dicom.model.tables import settings_from_dict, settings_to_dict
 
 WEIGHT_FILES = ("model.safetensors", SEGMENTOR_NAME)
 SIMULATED_LICENCE = "Apache-2.0"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-GanKind = Literal["lsgan", "vanilla"]
+from casgan_dicom.model.settings import GanKind
 
 
 def adversarial(score: Tensor | Sequence[Tensor], *, real: bool, kind: GanKind = "lsgan") -> Tensor:

@@ -9,7 +9,8 @@ from typing import Any
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.methods.registry import method_class, method_names, preset_folders
-from casgan_dicom.model.settings import TrainSettings, settings_from_dict
+from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.tables import settings_from_dict
 
 
 def presets() -> list[tuple[str, str]]:

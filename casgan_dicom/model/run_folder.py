@@ -12,7 +12,8 @@ from typing import Any
 
 from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.json_file import write_json
-from casgan_dicom.model.settings import TrainSettings, settings_from_dict, settings_to_dict
+from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.tables import settings_from_dict, settings_to_dict
 
 CONFIG_NAME = "config.json"
 

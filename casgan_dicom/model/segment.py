@@ -19,13 +19,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from casgan_dicom.errors import WeightsError
-from casgan_dicom.model.data import CropSampler
 from casgan_dicom.model.devices import computes_bf16
 from casgan_dicom.model.json_file import write_json
 from casgan_dicom.model.losses import soft_dice_loss
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import TrainSettings, settings_to_dict
+from casgan_dicom.model.sampler import CropSampler
+from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.shelf import ALIASES, SEGMENTOR_NAME, bundle_folder, read_config, shipped_bundles
+from casgan_dicom.model.tables import settings_to_dict
 
 Labelled = tuple[Tensor, Tensor]
 """Images in network values and masks, both (B, 1, H, W)."""

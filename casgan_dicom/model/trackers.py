@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.settings import TrackerName, TrainSettings, settings_to_dict
+from casgan_dicom.model.settings import TrackerName, TrainSettings
+from casgan_dicom.model.tables import settings_to_dict
 
 
 class Tracker(Protocol):

@@ -21,17 +21,18 @@ from torch import Tensor
 
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.model.average import MovingAverage
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.bundle import is_simulated, save_bundle
 from casgan_dicom.model.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
-from casgan_dicom.model.data import CROP_STEP, CropSampler
 from casgan_dicom.model.distributed import ALONE, World
 from casgan_dicom.model.environment import write_environment
 from casgan_dicom.model.history import History
-from casgan_dicom.model.methods.base import Batch, Method
+from casgan_dicom.model.methods.base import Method
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.pictures import save_grid
 from casgan_dicom.model.run_folder import CONFIG_NAME, check_run_folder, write_config
+from casgan_dicom.model.sampler import CROP_STEP, CropSampler
 from casgan_dicom.model.schedule import learning_rate_factor
 from casgan_dicom.model.segment import load_unet, save_unet, segmentor_file, segmentor_source, train_segmentor
 from casgan_dicom.model.settings import TrainSettings

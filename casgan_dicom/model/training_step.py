@@ -12,11 +12,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.devices import computes_bf16
 from casgan_dicom.model.distributed import World
 from casgan_dicom.model.image_pool import ImagePool
 from casgan_dicom.model.losses import adversarial
-from casgan_dicom.model.methods.base import Batch, Losses, Method, Samples
+from casgan_dicom.model.methods.base import Losses, Method, Samples
 from casgan_dicom.model.settings import TrainSettings
 
 Figures = dict[str, float]

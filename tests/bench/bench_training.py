@@ -20,11 +20,12 @@ from pathlib import Path
 
 import torch
 
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.devices import choose_device
 from casgan_dicom.model.distributed import World
 from casgan_dicom.model.environment import device_name
 from casgan_dicom.model.losses import adversarial
-from casgan_dicom.model.methods.base import Batch, Method, Samples
+from casgan_dicom.model.methods.base import Method, Samples
 from casgan_dicom.model.methods.registry import BUILT_IN, method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings

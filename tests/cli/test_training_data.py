@@ -21,8 +21,9 @@ from casgan_dicom.cli.training_data import (
 )
 from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME
 from casgan_dicom.errors import ConfigError, PixelError
-from casgan_dicom.model.settings import TrainSettings, settings_from_dict
+from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.split import is_held_out
+from casgan_dicom.model.tables import settings_from_dict
 from tests.factories import moving_frames, uid, write_xa, write_xa_single_frames
 
 SETTINGS = settings_from_dict({"data": {"frame_size": 0, "crop": 16}})

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.distributed import ALONE, World
 from casgan_dicom.model.infer import Generator
-from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.registry import BUILT_IN
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings

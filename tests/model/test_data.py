@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data import CropSampler, FrameSet, Series, frame_set
+from casgan_dicom.model.data import FrameSet, Series, frame_set
+from casgan_dicom.model.sampler import CropSampler
 from casgan_dicom.model.settings import DataSettings, NormalisationSettings
 from casgan_dicom.model.square import to_square
 

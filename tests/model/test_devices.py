@@ -10,8 +10,9 @@ import torch
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model import segment, trainer, training_step
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.devices import choose_device, computes_bf16
-from casgan_dicom.model.methods.base import Batch, Losses
+from casgan_dicom.model.methods.base import Losses
 from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.networks.unet import UNet
 from tests.model.toys import tiny_sampler, tiny_settings

@@ -11,7 +11,8 @@ import pytest
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.methods.casgan import CasOptions
 from casgan_dicom.model.preset_files import load_settings
-from casgan_dicom.model.settings import TrainSettings, settings_from_dict, settings_to_dict
+from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.tables import settings_from_dict, settings_to_dict
 
 
 def test_settings_survive_json() -> None:

@@ -16,13 +16,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from casgan_dicom.errors import ConfigError, WeightsError
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.bundle import load_bundle
 from casgan_dicom.model.checkpoint import load_checkpoint
-from casgan_dicom.model.data import CropSampler, FrameSet
-from casgan_dicom.model.methods.base import Batch
+from casgan_dicom.model.data import FrameSet
 from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.sampler import CropSampler
 from casgan_dicom.model.segment import save_unet, write_lesson
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.trainer import Progress, Trainer

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.distributed import ALONE, World
-from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings

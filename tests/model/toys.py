@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from casgan_dicom.model.data import CropSampler, FrameSet
-from casgan_dicom.model.methods.base import Batch
-from casgan_dicom.model.settings import TrainSettings, settings_from_dict
+from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.data import FrameSet
+from casgan_dicom.model.sampler import CropSampler
+from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.tables import settings_from_dict
 
 FLOAT32 = ["optim.amp=false", "sample_steps=100"]
 """What a run of the smoke preset is to be compared with another for: full precision, no pictures."""

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.distributed import World, join_world
-from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings

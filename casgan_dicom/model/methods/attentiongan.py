@@ -15,7 +15,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from casgan_dicom.model.methods.base import Batch, Losses
+from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.methods.base import Losses
 from casgan_dicom.model.methods.cyclegan import CycleGan
 from casgan_dicom.model.networks.attention import compose
 from casgan_dicom.model.networks.attention_generator import AttentionGenerator

@@ -8,46 +8,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.networks.attention import compose
 from casgan_dicom.model.networks.init import init_weights
 from casgan_dicom.model.networks.unet import UNet
-
-if TYPE_CHECKING:
-    from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.settings import Options, TrainSettings
 
 Losses = dict[str, Tensor]
 Samples = dict[str, tuple[Tensor, Tensor]]
 """Name of a discriminator → (real, fake), detached."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One training step's crops, all float32 (B, 1, H, W), images in network values."""
-
-    x: Tensor
-    """Non-contrast frames."""
-    y: Tensor
-    """Angiograms of other patients."""
-    twin: Tensor | None = None
-    """`x` with contrast, known on simulated data only; None when no term asks for it."""
-    mask: Tensor | None = None
-    """Vessels in `twin`, 0 or 1."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """Settings that one method has for itself, its own table in a preset."""
-
-    def faults(self) -> list[str]:
-        """Say what is wrong with values of the right type that mean nothing: "key is V, want …" each."""
-        return []
-
 
 OwnOptions = TypeVar("OwnOptions", bound=Options)
 Kept = TypeVar("Kept")

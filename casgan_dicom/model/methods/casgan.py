@@ -34,14 +34,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.losses import adversarial, soft_dice_loss, weighted_l1
-from casgan_dicom.model.methods.base import Batch, Losses, Method, Options, Samples, own_options, painted
+from casgan_dicom.model.methods.base import Losses, Method, Samples, own_options, painted
 from casgan_dicom.model.networks.attention import VesselDecoder, compose
 from casgan_dicom.model.networks.patchgan import PatchGAN
 from casgan_dicom.model.networks.predictor import Predictor, PredictorKind
 from casgan_dicom.model.networks.resnet import Decoder, Encoder
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.settings import NetSettings, TrainSettings
+from casgan_dicom.model.settings import NetSettings, Options, TrainSettings
 
 BACKGROUND_WEIGHT = 0.03
 """Weight of a background pixel in the paired L1 term; a vessel pixel has 1."""

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.distributed import ALONE
-from casgan_dicom.model.methods.base import Batch, Losses
+from casgan_dicom.model.methods.base import Losses
 from casgan_dicom.model.methods.cut import Cut, FastCut
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.methods.base import Batch
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.methods.cyclegan import CycleGan
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.bundle import load_bundle, save_bundle
-from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.munit import FixedStyle, Munit, options
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.methods.base import Batch
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.methods.cut import Cut
 from casgan_dicom.model.methods.qs_attn import QsAttn
 from casgan_dicom.model.patchnce import SamplerKind

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.checkpoint import load_checkpoint
-from casgan_dicom.model.methods.base import Batch
 from casgan_dicom.model.methods.stegogan import StegoGan
 from casgan_dicom.model.networks.stego import AddingGenerator, RemovingGenerator
 from casgan_dicom.model.networks.unet import UNet

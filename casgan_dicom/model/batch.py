@@ -1,0 +1,21 @@
+"""What one step trains on: crops of both domains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training step's crops, all float32 (B, 1, H, W), images in network values."""
+
+    x: Tensor
+    """Non-contrast frames."""
+    y: Tensor
+    """Angiograms of other patients."""
+    twin: Tensor | None = None
+    """`x` with contrast, known on simulated data only; None when no term asks for it."""
+    mask: Tensor | None = None
+    """Vessels in `twin`, 0 or 1."""
