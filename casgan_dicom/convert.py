@@ -28,8 +28,8 @@ from casgan_dicom.deliver import (
     OtherObjectError,
     deliver,
     spool_in,
-    write_atomically,
 )
+from casgan_dicom.disk import write_atomically
 from casgan_dicom.eligible import MAX_BYTES
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.forms import objects_of

@@ -8,8 +8,6 @@ of creation aside, the same source, weights and options always give the same one
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +20,7 @@ from highdicom.base import SOPClass
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
-from casgan_dicom.disk import sync_folder
+from casgan_dicom.disk import file_sha256, output_errors, part_of, sync_file, sync_folder
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.verify import verify_file
 
@@ -77,10 +75,10 @@ def spool_in(out_dir: Path) -> Iterator[BinaryIO]:
 
     Makes the folder. Raises OutputError if it cannot be written to.
     """
-    with _os_errors(out_dir):
+    with output_errors(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
         file = tempfile.TemporaryFile(dir=out_dir)  # noqa: SIM115  # closed by the next line
-    with _os_errors(out_dir), file:  # closing flushes, which a full disk does not let it
+    with output_errors(out_dir), file:  # closing flushes, which a full disk does not let it
         yield file
 
 
@@ -100,7 +98,7 @@ def deliver(objects: Iterable[tuple[str, SOPClass]], out_dir: Path, *, force: bo
         The folder cannot be written.
     """
     staged: list[_Staged] = []
-    with _os_errors(out_dir):
+    with output_errors(out_dir):
         try:
             staged.extend(_stage(kind, ds, out_dir) for kind, ds in objects)
             others = _in_the_way(staged)
@@ -118,30 +116,6 @@ def deliver(objects: Iterable[tuple[str, SOPClass]], out_dir: Path, *, force: bo
             for one in staged:
                 one.part.unlink(missing_ok=True)
             _remove_empty({one.path.parent for one in staged})
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a small file under a temporary name and rename it; makes the folder. Raises OutputError."""
-    part = _part_of(path)
-    with _os_errors(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                file.write(content)
-                _sync(file)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-
-
-def is_part(path: Path) -> bool:
-    """Whether a file has the temporary name of an output."""
-    return re.fullmatch(r"\..+\.\d+\.part", path.name) is not None
-
-
-def _part_of(path: Path) -> Path:
-    """Temporary name beside the place of an output."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 @dataclass(frozen=True)
@@ -200,13 +174,13 @@ def _remove(others: set[Path], out_dir: Path) -> None:
 def _stage(kind: str, ds: SOPClass, out_dir: Path) -> _Staged:
     """Write an object under its temporary name, flush it to the disk, and check it by our own rules."""
     path = out_dir / str(ds.SeriesInstanceUID) / f"{ds.SOPInstanceUID}.dcm"
-    part = _part_of(path)
+    part = part_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with part.open("wb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom quotes malformed values, perhaps a patient's
             dcmwrite(file, ds, enforce_file_format=True)
-            _sync(file)
+            sync_file(file)
         if findings := verify_file(part):
             raise SeriesError("the derived object breaks our own rules: " + "; ".join(map(str, findings)))
         kept = path.exists() and same_object(path, part)
@@ -218,7 +192,7 @@ def _stage(kind: str, ds: SOPClass, out_dir: Path) -> _Staged:
             sop_instance_uid=str(ds.SOPInstanceUID),
             series_uid=str(ds.SeriesInstanceUID),
             frames=int(ds.get("NumberOfFrames") or 1),
-            sha256=_digest(path if kept else part),
+            sha256=file_sha256(path if kept else part),
         )
         return _Staged(delivery, part, _references(ds), _number(ds))
     except BaseException:
@@ -313,25 +287,3 @@ def _pixel_digest(path: Path) -> str:
     with path.open("rb") as file:
         dcmread(file, stop_before_pixels=True)
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-@contextmanager
-def _os_errors(path: Path) -> Iterator[None]:
-    """What the system refuses, said in our words."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise OutputError(
-            f"{path}: cannot be written ({reason})", hint="pass another folder with --out"
-        ) from error

@@ -1,9 +1,91 @@
-"""What makes a change of a folder survive a power cut."""
+"""Files that are whole or not there, and what makes them survive a power cut.
+
+Whoever finds a file that was written here can read it: it was written and flushed under a temporary name,
+then renamed, then its folder was flushed.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
+
+from casgan_dicom.errors import OutputError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of `path`, flushed, when the block ends well, and goes when not.
+
+    Raises OSError.
+    """
+    part = part_of(path)
+    try:
+        with part.open("wb") as file:
+            yield file
+            sync_file(file)
+        part.replace(path)
+    finally:
+        with suppress(OSError):  # the folder itself may be what cannot be written
+            part.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file, whole or not at all. Raises OSError."""
+    with whole_file(path) as file:
+        file.write(content)
+
+
+def write_json(path: Path, table: Mapping[str, Any]) -> None:
+    """Write `table` as JSON, whole or not at all. Raises OSError."""
+    write_whole(path, (json.dumps(table, indent=2) + "\n").encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a small file of the output, whole or not at all; makes the folder. Raises OutputError."""
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """What the system refuses about `path`, said in our words: OutputError instead of OSError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(
+            f"{path}: cannot be written ({reason})", hint="pass another folder with --out"
+        ) from error
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file has the temporary name of one that was being written."""
+    return re.fullmatch(r"\..+\.\d+\.part", path.name) is not None
+
+
+def part_of(path: Path) -> Path:
+    """Temporary name beside the place of a file, this process's own."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_file(file: BinaryIO) -> None:
+    """Flush what was written to a file to the disk. Raises OSError."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -13,3 +95,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush a folder with every file and folder in it to the disk, before it is renamed. Raises OSError."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    sync_folder(folder)

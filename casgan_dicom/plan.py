@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from casgan_dicom.cine import Cine
-from casgan_dicom.deliver import is_part, refuse_input_folder
+from casgan_dicom.deliver import refuse_input_folder
+from casgan_dicom.disk import is_part
 from casgan_dicom.eligible import reasons_against, reasons_against_series
 from casgan_dicom.eligible import warnings as warnings_about
 from casgan_dicom.options import ConvertOptions

@@ -8,8 +8,6 @@ file follows from the frames and the header given, dates and UIDs included: the 
 from __future__ import annotations
 
 import hashlib
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +19,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage
 
+from casgan_dicom.disk import whole_file
 from casgan_dicom.errors import OutputError
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, derived_uid
 
@@ -231,16 +230,12 @@ def _decimal(value: float) -> str:
 
 
 def _save(ds: Dataset, path: Path) -> None:
-    """Write to a temporary name beside the target and rename, so that no half file is ever seen."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a file that is whole or not there; makes the folder. Raises OutputError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        ds.save_as(temporary, enforce_file_format=True)
-        temporary.replace(path)
+        with whole_file(path) as file:
+            ds.save_as(file, enforce_file_format=True)
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written ({error.strerror})", hint="choose another folder"
         ) from error
-    finally:
-        with suppress(OSError):  # the folder itself may be what could not be written
-            temporary.unlink(missing_ok=True)

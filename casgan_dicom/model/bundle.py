@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from casgan_dicom.disk import file_sha256, write_json, write_whole
 from casgan_dicom.errors import ConfigError, WeightsError
-from casgan_dicom.model.json_file import write_json
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import TrainSettings
@@ -30,7 +30,6 @@ from casgan_dicom.model.shelf import (
     SEGMENTOR_NAME,
     SIZE_STEP,
     bundle_folder,
-    file_sha256,
     read_config,
 )
 from casgan_dicom.model.tables import settings_from_dict, settings_to_dict
@@ -140,7 +139,8 @@ def save_bundle(
     wanted = method_class(settings.method).deployed
     deployed = {key: value for key, value in weights.items() if key.split(".")[0] in wanted}
     for name, state in zip(WEIGHT_FILES, (deployed, segmentor), strict=True):
-        save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, folder / name)
+        tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+        write_whole(folder / name, save(tensors))
     config = {
         "schema": SCHEMA,
         "name": f"{settings.method}-{settings.preset}",

@@ -16,6 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib.figure import Figure
 
+from casgan_dicom.disk import whole_file, write_whole
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle import is_simulated, load_bundle
 from casgan_dicom.model.methods.registry import method_class
@@ -102,7 +103,7 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
         draw_curve(run / "metrics.csv", bundle / "curve.png")
     elif not (bundle / "curve.png").is_file():
         raise ConfigError(f"bundle '{bundle.name}' holds no curve.png", hint="pass the run folder with --run")
-    (bundle / "pictures.png").write_bytes((report / "pictures.png").read_bytes())
+    write_whole(bundle / "pictures.png", (report / "pictures.png").read_bytes())
     settings, data = loaded.settings, loaded.info.data
     findings = judge(rows[name], rows)
     text = _TEXT.format(
@@ -125,7 +126,7 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
         table=_read(report / "table.md"),
         findings="\n".join(f"* {'met' if met else '**missed**'}: {text}" for met, text in findings),
     )
-    (bundle / "README.md").write_text(text, encoding="utf-8")
+    write_whole(bundle / "README.md", text.encode())
     return bundle / "README.md"
 
 
@@ -202,7 +203,8 @@ def draw_curve(metrics: Path, picture: Path) -> None:
         axis.plot(steps, [float(row[name]) for row in rows], linewidth=0.8)
         axis.set_ylabel(name)
     figure.axes[-1].set_xlabel("step")
-    figure.savefig(picture)
+    with whole_file(picture) as file:
+        figure.savefig(file, format="png")
 
 
 def _verdict(findings: list[tuple[bool, str]]) -> str:

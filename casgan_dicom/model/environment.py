@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 import casgan_dicom
+from casgan_dicom.disk import write_json
 from casgan_dicom.errors import WeightsError
-from casgan_dicom.model.json_file import write_json
 
 FILE_NAME = "environment.json"
 PACKAGES = ("casgan-dicom", "torch", "numpy", "scipy", "safetensors")

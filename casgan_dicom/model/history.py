@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from casgan_dicom.disk import write_whole
+
 
 class History:
     """Collects the figures of each step and writes their means as a row of a CSV file.
@@ -54,6 +56,4 @@ class History:
         if not kept:
             self._path.unlink()
             return
-        partial = self._path.with_suffix(".partial")
-        partial.write_bytes(b"".join([lines[0], *kept]))
-        partial.replace(self._path)
+        write_whole(self._path, b"".join([lines[0], *kept]))

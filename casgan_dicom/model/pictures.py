@@ -10,6 +10,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from casgan_dicom.disk import whole_file
+
 WARNING = "SYNTHETIC OUTPUT, INVENTED BY NETWORKS - NOT FOR DIAGNOSIS"
 """Stands in the head of every page."""
 PAGE_WIDTH = 420
@@ -26,7 +28,9 @@ def save_grid(path: Path, columns: Sequence[Tensor], gap: int = 2) -> None:
         for column in columns
     ]
     grid = np.concatenate([np.concatenate(column, axis=0) for column in tiles], axis=1)
-    Image.fromarray(np.rint((np.clip(grid, -1, 1) + 1) * 127.5).astype(np.uint8)).save(path)
+    pixels = np.rint((np.clip(grid, -1, 1) + 1) * 127.5).astype(np.uint8)
+    with whole_file(path) as file:
+        Image.fromarray(pixels).save(file, format="PNG")
 
 
 def save_page(path: Path, rows: Mapping[str, Sequence[npt.NDArray[np.float32]]], gap: int = 4) -> None:
@@ -47,4 +51,5 @@ def save_page(path: Path, rows: Mapping[str, Sequence[npt.NDArray[np.float32]]],
         for j, image in enumerate(images):
             pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
             page.paste(Image.fromarray(pixels), (j * (width + gap), top + title_height))
-    page.save(path)
+    with whole_file(path) as file:
+        page.save(file, format="PNG")

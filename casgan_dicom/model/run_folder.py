@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from casgan_dicom.disk import write_json
 from casgan_dicom.errors import ConfigError, WeightsError
-from casgan_dicom.model.json_file import write_json
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.tables import settings_from_dict, settings_to_dict
 

@@ -7,20 +7,19 @@ seed, width and training set.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn import functional as F
 
+from casgan_dicom.disk import write_json, write_whole
 from casgan_dicom.errors import WeightsError
 from casgan_dicom.model.devices import computes_bf16
-from casgan_dicom.model.json_file import write_json
 from casgan_dicom.model.losses import soft_dice_loss
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.sampler import CropSampler
@@ -140,9 +139,7 @@ def _told(path: Path) -> dict[str, Any]:
 
 def save_unet(net: UNet, path: Path) -> None:
     """Write the weights of `net` to a safetensors file, complete or not at all; `net` moves to the CPU."""
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    save_file(net.cpu().state_dict(), partial)
-    partial.replace(path)
+    write_whole(path, save(net.cpu().state_dict()))
 
 
 def load_unet(net: UNet, path: Path) -> None:

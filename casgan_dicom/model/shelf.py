@@ -6,7 +6,6 @@ name stands for should not wait for it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from importlib import resources
 from pathlib import Path
@@ -78,9 +77,3 @@ def weights_digest(bundle: str | Path) -> str:
     if not isinstance(digest, str):
         raise WeightsError(f"bundle '{folder.name}': config.json holds no SHA-256 of model.safetensors")
     return digest
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,6 +22,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from casgan_dicom.disk import whole_file
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.data import FULL, FrameSet
 from casgan_dicom.model.normalisation import measure_levels
@@ -221,10 +222,8 @@ def _frame_set(
 def _render_missing(data: SimulatedData, kind: _Kind, folder: Path, missing: Sequence[int]) -> None:
     """Render runs into a folder."""
     for seed, arrays in zip(missing, _rendered(data, kind, missing), strict=True):
-        partial = _file(folder, seed).with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as file:
+        with whole_file(_file(folder, seed)) as file:
             np.savez(file, **arrays)
-        partial.replace(_file(folder, seed))
 
 
 def _rendered(data: SimulatedData, kind: _Kind, wanted: Sequence[int]) -> Iterator[dict[str, Any]]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from casgan_dicom.disk import write_whole
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.batch import Batch
 from casgan_dicom.model.devices import computes_bf16
@@ -203,7 +204,7 @@ class TrainingStep:
             if isinstance(crop, Tensor)
         }
         file = self.out / f"broken-batch-{self._number}-{self.world.rank}.safetensors"
-        save_file(crops, file)
+        write_whole(file, save(crops))
         raise ConfigError(
             f"step {self._number}: {', '.join(broken)} not finite; the batch is in {file.name}",
             hint="--resume goes on from the last checkpoint; optim.amp=false or a smaller optim.lr is another"

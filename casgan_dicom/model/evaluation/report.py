@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import math
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from casgan_dicom.disk import write_json, write_whole
 from casgan_dicom.model.environment import package_versions
 from casgan_dicom.model.evaluation.evaluate import Report
 from casgan_dicom.model.evaluation.lines import Line, line_of, subject_lines
@@ -37,9 +37,9 @@ def write_report(report: Report, out: Path, table: TableName = "all") -> None:
     """
     text = markdown(report, table)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "table.md").write_text(text, encoding="utf-8")
-    (out / "table.csv").write_text(table_csv(report), encoding="utf-8")
-    (out / "report.json").write_text(json.dumps(report_figures(report), indent=2) + "\n", encoding="utf-8")
+    write_whole(out / "table.md", text.encode())
+    write_whole(out / "table.csv", table_csv(report).encode())
+    write_json(out / "report.json", report_figures(report))
     save_page(out / "pictures.png", report.pictures)
 
 

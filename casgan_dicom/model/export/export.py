@@ -14,6 +14,7 @@ from typing import Literal
 
 import torch
 
+from casgan_dicom.disk import file_sha256, sync_folder, sync_tree
 from casgan_dicom.errors import OutputError
 from casgan_dicom.model.bundle import Bundle, load_bundle
 from casgan_dicom.model.engines.traced import TensorsOnly
@@ -31,7 +32,7 @@ from casgan_dicom.model.export.parity import (
     measure_parity,
 )
 from casgan_dicom.model.infer import TranslationNet
-from casgan_dicom.model.shelf import bundle_folder, file_sha256
+from casgan_dicom.model.shelf import bundle_folder
 
 Format = Literal["onnx", "openvino", "monai", "huggingface"]
 
@@ -159,7 +160,9 @@ def _complete_or_absent(out: Path) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         partial.mkdir()
         yield partial
+        sync_tree(partial)
         partial.rename(out)
+        sync_folder(out.parent)
     except OSError as error:
         raise OutputError(
             f"{out}: cannot be written ({error.strerror or type(error).__name__})",

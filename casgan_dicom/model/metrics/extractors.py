@@ -22,9 +22,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from casgan_dicom.disk import file_sha256
 from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.metrics import efflite, inception_tf
-from casgan_dicom.model.shelf import file_sha256
 
 Frames = npt.NDArray[np.float32]
 """Grey frames, float32 (N, H, W), display values in [0, 1]."""
