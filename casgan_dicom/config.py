@@ -6,10 +6,11 @@ reads like the dataclasses; nothing here knows what the settings are about.
     [listener]                    CASGAN_NODE_LISTENER_PORT=104            {"listener.port": 104}
     port = 104
 
-Fields are text, whole numbers, numbers, true or false, paths, any of these or None, lists of texts, tables
-(a dataclass) and lists of tables (a tuple of a dataclass, ``[[peers]]``). Variables and options reach every
-field outside lists of tables; a list of texts is written with commas in a variable. An empty variable counts
-as not set, and so does an option that is None.
+Fields are of the types in `setting_types`, tables (a dataclass), lists of tables (a tuple of a dataclass,
+``[[peers]]``) and tables of numbers with any keys (a Mapping). Variables and options reach every field
+outside the last two; a list is written with commas in a variable. An empty variable counts as not set, and
+so does an option that is None. Settings that come from one table alone, as a training run's do, are read by
+`read_table`.
 
 Whatever is wrong is said at once, one line each: where, which key, what was found, what was wanted. The
 tables of a list are counted from 1: ``peers#2.address`` is in the second ``[[peers]]``.
@@ -20,7 +21,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import tomllib
-import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.setting_types import is_number, kind_of, parsed, placeholder, shown, typed, wanted
 
 T = TypeVar("T")
 
@@ -37,24 +38,6 @@ COMMAND_LINE = "command line"
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _ABSENT: Any = object()
-_TEXTS = tuple[str, ...]
-_WANTED: Mapping[object, str] = {
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    Path: "a path",
-    _TEXTS: "a list of texts",
-}
-"""How messages call the types that a value may have."""
-_PLACEHOLDERS: Mapping[object, object] = {str: "", int: 0, float: 0.0, bool: False, Path: Path(), _TEXTS: ()}
-"""Stands in for a required value that is missing, so that the others can still be judged."""
-_SWITCHES: Mapping[str, bool] = {
-    **dict.fromkeys(("true", "yes", "on", "1"), True),
-    **dict.fromkeys(("false", "no", "off", "0"), False),
-}
-_LONGEST_SHOWN = 60
-"""Characters of a value that a message quotes."""
 _NEAR_MISS = 0.85
 """How alike an unknown variable and a known one are, from 0 to 1, to be taken for a slip of the pen. Others
 pass: options of commands have variables under the same prefix, and orchestrators add theirs."""
@@ -135,6 +118,16 @@ def collect(
     return Reading(settings, tuple(reader.problems), reader.origins, frozenset(reader.doubtful))
 
 
+def read_table(cls: type[T], table: Mapping[str, Any], prefix: str = "") -> Reading[T]:
+    """Read settings from one nested table, as TOML or JSON gives it; `prefix` stands before every key.
+
+    Problems name no place: the caller knows where the table is from.
+    """
+    reader = _Reader("", {}, {}, {})
+    settings = reader.table(cls, table, prefix, _ABSENT)
+    return Reading(settings, tuple(reader.problems), reader.origins, frozenset(reader.doubtful))
+
+
 def config_error(problems: Sequence[str], *, hint: str = "") -> ConfigError:
     """Make one error of all problems, a line each."""
     if len(problems) == 1:
@@ -161,7 +154,7 @@ class _Reader:
     """One reading under way: what was found so far."""
 
     file: str
-    """What messages call the file."""
+    """What messages call the file; empty where they name no place."""
     variables: Mapping[str, str]
     """Variable of each key that has one."""
     environ: Mapping[str, str]
@@ -181,13 +174,13 @@ class _Reader:
         """Note options and variables that set nothing."""
         for key, value in self.overrides.items():
             if key in known and key not in self.variables:
-                self._wrong(COMMAND_LINE, key, value, f"[[{key}]] in the file instead")
+                self._wrong(COMMAND_LINE, key, value, _in_the_file(key, known[key]))
             elif key not in known:
                 self._stranger(COMMAND_LINE, key, known, "")
-        for key in known:
+        for key, hint in known.items():
             name = _variable(prefix, key)
             if key not in self.variables and (text := self.environ.get(name)):
-                self._wrong(name, key, text, f"[[{key}]] in the file instead")
+                self._wrong(name, key, text, _in_the_file(key, hint))
         endings = {name.removeprefix(f"{prefix}_"): key for key, name in self.variables.items()}
         for name in sorted(self.environ):
             ending = name.removeprefix(f"{prefix}_")
@@ -216,8 +209,10 @@ class _Reader:
                 values[field.name] = self.table(typing.cast(type, hint), below, f"{key}.", fallback)
             elif element := _element_of(hint):
                 values[field.name] = self._array(element, written, key, fallback)
+            elif _is_mapping(hint):
+                values[field.name] = self._numbers(written, key, fallback)
             else:
-                values[field.name] = self._leaf(_kind(hint), written, key, fallback)
+                values[field.name] = self._leaf(kind_of(hint), written, key, fallback)
         return cls(**values)
 
     def _mapping(self, written: object, key: str) -> Mapping[str, Any]:
@@ -237,6 +232,19 @@ class _Reader:
             self.table(element, row, f"{key}#{number}.", _ABSENT) for number, row in enumerate(written, 1)
         )
 
+    def _numbers(self, written: object, key: str, fallback: object) -> object:
+        """A table of numbers with any keys."""
+        if written is _ABSENT:
+            return self._absent(key, "a table of numbers", fallback, {})
+        if not isinstance(written, Mapping):
+            self._wrong(self.file, key, written, "a table of numbers")
+            return {}
+        for name, value in written.items():
+            if not is_number(value):
+                self._wrong(self.file, f"{key}.{name}", value, "a number")
+        self.origins[key] = self.file
+        return written
+
     def _leaf(self, kind: object, written: object, key: str, fallback: object) -> object:
         """The value from the highest place that sets it; every place is judged."""
         result, failed = _ABSENT, False
@@ -246,39 +254,39 @@ class _Reader:
                 self.origins[key] = origin
                 self.doubtful.discard(key)  # whatever is wrong with a lower place, this is the value
             except (ValueError, OverflowError, RuntimeError):  # the last one: a path with an unknown ~user
-                self._wrong(origin, key, raw, _WANTED[kind])
+                self._wrong(origin, key, raw, wanted(kind))
                 failed = True
         if result is not _ABSENT:
             return result
         if not failed:
-            return self._absent(key, _WANTED[kind], fallback, _PLACEHOLDERS[kind])
-        return _PLACEHOLDERS[kind] if fallback is _ABSENT else fallback
+            return self._absent(key, wanted(kind), fallback, placeholder(kind))
+        return placeholder(kind) if fallback is _ABSENT else fallback
 
     def _places(
         self, written: object, key: str
     ) -> Iterator[tuple[str, Any, Callable[[object, Any], object]]]:
         """Where a value of `key` is: the name of the place, the raw value, and how to read it."""
         if written is not _ABSENT:
-            yield self.file, written, _typed
+            yield self.file, written, typed
         variable = self.variables.get(key)
         if variable and (text := self.environ.get(variable)):
-            yield variable, text, _parsed
+            yield variable, text, parsed
         if variable and (value := self.overrides.get(key)) is not None:
-            yield COMMAND_LINE, value, _parsed if isinstance(value, str) else _typed
+            yield COMMAND_LINE, value, parsed if isinstance(value, str) else typed
 
-    def _absent(self, key: str, wanted: str, fallback: object, placeholder: object) -> object:
+    def _absent(self, key: str, told: str, fallback: object, placeholder: object) -> object:
         """The default of a key that nobody sets; a problem if it has none, unless the file is lost anyway."""
         if self.file_is_lost:
             self.doubtful.add(key)
         elif fallback is _ABSENT:
             self.doubtful.add(key)
             variable = f" (or {self.variables[key]})" if key in self.variables else ""
-            self.problems.append(f"{self.file}: {key} is missing{variable}, want {wanted}")
+            self._tell(self.file, f"{key} is missing{variable}, want {told}")
         return placeholder if fallback is _ABSENT else fallback
 
-    def _wrong(self, origin: str, key: str, found: object, wanted: str) -> None:
+    def _wrong(self, origin: str, key: str, found: object, told: str) -> None:
         self.doubtful.add(key)
-        self.problems.append(f"{origin}: {key} is {_shown(found)}, want {wanted}")
+        self._tell(origin, f"{key} is {shown(found)}, want {told}")
 
     def _stranger(self, origin: str, key: str, known: Collection[str], prefix: str) -> None:
         name = key.removeprefix(prefix)
@@ -286,7 +294,10 @@ class _Reader:
         if near:
             self.doubtful.add(prefix + near[0])
         advice = f"did you mean '{prefix}{near[0]}'?" if near else f"known: {', '.join(known)}"
-        self.problems.append(f"{origin}: unknown key '{key}' ({advice})")
+        self._tell(origin, f"unknown key '{key}' ({advice})")
+
+    def _tell(self, origin: str, problem: str) -> None:
+        self.problems.append(f"{origin}: {problem}" if origin else problem)
 
 
 def _parse(path: Path) -> Mapping[str, Any]:
@@ -311,11 +322,25 @@ def _schema(cls: type, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _variables(known: Mapping[str, object], prefix: str) -> Mapping[str, str]:
-    return {key: _variable(prefix, key) for key, hint in known.items() if not _element_of(hint)}
+    return {key: _variable(prefix, key) for key, hint in known.items() if _has_variable(hint)}
 
 
 def _variable(prefix: str, key: str) -> str:
     return f"{prefix}_{key.upper().replace('.', '_')}"
+
+
+def _has_variable(hint: object) -> bool:
+    return not (_element_of(hint) or _is_mapping(hint))
+
+
+def _in_the_file(key: str, hint: object) -> str:
+    """What is wanted of a key that neither variables nor options reach."""
+    return f"[{key}] in the file instead" if _is_mapping(hint) else f"[[{key}]] in the file instead"
+
+
+def _is_mapping(hint: object) -> bool:
+    """Whether a type is a table of numbers with any keys."""
+    return typing.get_origin(hint) is Mapping
 
 
 def _element_of(hint: object) -> type | None:
@@ -326,52 +351,7 @@ def _element_of(hint: object) -> type | None:
     return None
 
 
-def _kind(hint: object) -> object:
-    """The type that a value must have, without the None it may have; TypeError for one that is not read."""
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
-        hint = kinds[0] if len(kinds) == 1 else hint
-    if hint not in _WANTED:
-        raise TypeError(f"settings cannot hold {hint}")
-    return hint
-
-
 def _default(field: dataclasses.Field[Any]) -> object:
     if field.default is not dataclasses.MISSING:
         return field.default
     return _ABSENT if field.default_factory is dataclasses.MISSING else field.default_factory()
-
-
-def _typed(kind: object, value: object) -> object:
-    """A value from TOML or from an option in the type `kind`; raises ValueError."""
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind is Path and isinstance(value, str | Path) and str(value):
-        return Path(value).expanduser()
-    if kind == _TEXTS and isinstance(value, list | tuple) and all(isinstance(text, str) for text in value):
-        return tuple(value)
-    if type(value) is kind:
-        return value
-    raise ValueError
-
-
-def _parsed(kind: object, text: str) -> object:
-    """A text from a variable or an option in the type `kind`; raises ValueError."""
-    if kind is int:
-        return int(text)
-    if kind is float:
-        return float(text)
-    if kind is bool:
-        if (word := text.strip().lower()) not in _SWITCHES:
-            raise ValueError
-        return _SWITCHES[word]
-    if kind == _TEXTS:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    return _typed(kind, text)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "a table"
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from casgan_dicom.config import collect, config_error, leaves, read_settings
+from casgan_dicom.config import collect, config_error, leaves, read_settings, read_table
 from casgan_dicom.errors import ConfigError
 
 
@@ -342,3 +343,55 @@ class Odd:
 def test_a_type_that_cannot_be_read_is_a_fault_of_the_program() -> None:
     with pytest.raises(TypeError, match="settings cannot hold"):
         read_settings(Odd, None, {})
+
+
+@dataclass(frozen=True)
+class Gears:
+    """A root with the other types."""
+
+    kind: Literal["hub", "chain"] = "hub"
+    makers: tuple[Literal["a", "b"], ...] = ()
+    ends: tuple[float, float] = (1.0, 2.0)
+    ratios: Mapping[str, float] = field(default_factory=dict)
+
+
+def test_words_pairs_and_tables_of_numbers_are_read() -> None:
+    table = {"kind": "chain", "makers": ["b", "a"], "ends": [3, 4.5], "ratios": {"low": 1, "high": 2.5}}
+
+    reading = read_table(Gears, table)
+
+    assert reading.problems == ()
+    assert reading.settings == Gears("chain", ("b", "a"), (3.0, 4.5), {"low": 1, "high": 2.5})
+
+
+def test_variables_reach_words_and_pairs() -> None:
+    environ = {"BIKE_KIND": "chain", "BIKE_MAKERS": "a, b", "BIKE_ENDS": "3, 4.5", "BIKE_RATIOS": "1"}
+
+    reading = collect(Gears, None, environ, prefix="BIKE")
+
+    assert reading.settings == Gears("chain", ("a", "b"), (3.0, 4.5))
+    assert reading.problems == ("BIKE_RATIOS: ratios is '1', want [ratios] in the file instead",)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"kind": "hubs"}, "gears.kind is 'hubs', want one of hub, chain"),
+        ({"makers": ["c"]}, "gears.makers is ['c'], want a list of a, b"),
+        ({"ends": [1]}, "gears.ends is [1], want 2 numbers"),
+        ({"ratios": 3}, "gears.ratios is 3, want a table of numbers"),
+        ({"ratios": {"low": "x"}}, "gears.ratios.low is 'x', want a number"),
+        ({"kinds": "hub"}, "unknown key 'gears.kinds' (did you mean 'gears.kind'?)"),
+    ],
+)
+def test_problems_of_one_table_name_the_key_and_no_place(table: Mapping[str, object], told: str) -> None:
+    assert read_table(Gears, table, "gears.").problems == (told,)
+
+
+def test_a_type_that_cannot_be_read_is_our_own_mistake() -> None:
+    @dataclass(frozen=True)
+    class Odd:
+        when: complex = 0j
+
+    with pytest.raises(TypeError, match="settings cannot hold"):
+        read_table(Odd, {})

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from casgan_dicom.config import read_table
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.evaluation.protocol import Protocol
 from casgan_dicom.model.preset_files import load_settings
@@ -82,7 +82,8 @@ def read_plan(plan: str, overrides: tuple[str, ...] = ()) -> Plan:
     table = _read(plan)
     if faults := _wrong_kinds(table):
         raise ConfigError(f"benchmark '{Path(plan).name}': {'; '.join(faults)}")
-    protocol, faults = _protocol(table.get("evaluation", {}))
+    reading = read_table(Protocol, table.get("evaluation", {}), "evaluation.")
+    faults = list(reading.problems)
     common = (*table.get("set", ()), *overrides)
     faults += [
         f"'{one}': the plan says the seeds" for one in common if one.partition("=")[0].strip() == "seed"
@@ -96,7 +97,7 @@ def read_plan(plan: str, overrides: tuple[str, ...] = ()) -> Plan:
     faults += [f"run '{name}' is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
     if faults or not planned:
         raise ConfigError(f"benchmark '{Path(plan).name}': {'; '.join(faults) or 'names no runs'}")
-    return Plan(tuple(planned), protocol)
+    return Plan(tuple(planned), reading.settings)
 
 
 def _wrong_kinds(table: Mapping[str, Any]) -> list[str]:
@@ -124,18 +125,6 @@ def _wrong_kinds(table: Mapping[str, Any]) -> list[str]:
 
 _KINDS: Mapping[type, str] = {str: "text", int: "whole numbers", list: "a list", dict: "a table"}
 """What a message calls a type."""
-
-
-def _protocol(table: Mapping[str, Any]) -> tuple[Protocol, list[str]]:
-    """The protocol with the numbers of the plan, and what is wrong with them."""
-    hints = typing.get_type_hints(Protocol)
-    faults = [
-        f"unknown key 'evaluation.{key}' (known: {', '.join(hints)})" for key in table if key not in hints
-    ]
-    for key in table.keys() & hints.keys():
-        if type(table[key]) not in (int, hints[key]):
-            faults.append(f"evaluation.{key} is {table[key]!r}, want {hints[key].__name__}")
-    return Protocol() if faults else Protocol(**table), faults
 
 
 def _read(plan: str) -> dict[str, Any]:

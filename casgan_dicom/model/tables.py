@@ -1,42 +1,50 @@
 """Training settings from nested tables, checked, and back.
 
-An unknown key is an error that names the nearest known one. The method says which table is its own, so this
-stands above `methods`, and the dataclasses themselves below.
+`casgan_dicom.config` reads the tables; here is which values of the right type mean nothing. The method says
+which table is its own, so this stands above `methods`, and the dataclasses themselves below.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import typing
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
 
-from casgan_dicom.errors import ConfigError
+from casgan_dicom.config import Reading, config_error, read_table
+from casgan_dicom.model.methods.base import Method
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.settings import Options, TrainSettings
 
 
 def settings_from_dict(table: Mapping[str, Any]) -> TrainSettings:
     """Build settings from nested mappings; raises ConfigError that lists every fault."""
-    faults: list[str] = []
-    rest = dict(table)
-    cls = method_class(str(rest.get("method", TrainSettings.method)))
-    own = rest.pop(cls.table, {}) if cls.table else {}
-    if isinstance(own, Mapping):
-        options = typing.cast(Options, _build(cls.options_type, own, f"{cls.table}.", faults))
-    else:
-        faults.append(f"{cls.table} is {own!r}, want a table")
-        options = cls.options_type()
-    tables = [cls.table] if cls.table else []
-    settings = typing.cast(TrainSettings, _build(TrainSettings, rest, "", faults, tables))
+    cls = method_class(str(table.get("method", TrainSettings.method)))
+    reading: Reading[Any] = read_table(_with_own_table(cls), table)
+    faults = list(reading.problems)
     if not faults:
-        settings = dataclasses.replace(settings, own=options)
-        faults += _out_of_range(settings) + [f"{cls.table}.{fault}" for fault in options.faults()]
+        values = dict(vars(reading.settings))
+        own: Options = values.pop(cls.table) if cls.table else cls.options_type()
+        settings = TrainSettings(**values, own=own)
+        faults = _out_of_range(settings) + [f"{cls.table}.{fault}" for fault in own.faults()]
     if faults:
-        raise ConfigError("; ".join(faults), hint="`casgan-dicom train --list` names the presets")
+        raise config_error(faults, hint="`casgan-dicom train --list` names the presets")
     return settings
+
+
+def _with_own_table(method: type[Method]) -> type:
+    """What is read: TrainSettings with the method's own table, by its name, in the place of `own`."""
+    hints = typing.get_type_hints(TrainSettings)
+    read: list[Any] = [
+        (one.name, hints[one.name], field(default=one.default, default_factory=one.default_factory))
+        for one in dataclasses.fields(TrainSettings)
+        if one.name != "own"
+    ]
+    if method.table:
+        read.append((method.table, method.options_type, field(default_factory=method.options_type)))
+    return dataclasses.make_dataclass("SettingsOfMethod", read, frozen=True)
 
 
 def settings_to_dict(settings: TrainSettings) -> dict[str, Any]:
@@ -100,56 +108,3 @@ def _get(settings: TrainSettings, key: str) -> float:
     for part in key.split("."):
         value = getattr(value, part)
     return float(value)
-
-
-def _build(
-    cls: type, table: Mapping[str, Any], prefix: str, faults: list[str], others: Sequence[str] = ()
-) -> object:
-    """Fill a dataclass; `others` are keys that belong here too, for the hint of an unknown one."""
-    hints = {key: hint for key, hint in typing.get_type_hints(cls).items() if hint is not Options}
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in hints:
-            names = [*hints, *others]
-            close = difflib.get_close_matches(key, names, n=1)
-            known = f"did you mean '{prefix}{close[0]}'?" if close else f"known: {', '.join(names)}"
-            faults.append(f"unknown key '{prefix}{key}' ({known})")
-        elif dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping):
-            values[key] = _build(typing.cast(type, hints[key]), value, f"{prefix}{key}.", faults)
-        else:
-            values[key] = _checked(hints[key], value, prefix + key, faults)
-    return cls(**values)
-
-
-def _checked(hint: Any, value: Any, key: str, faults: list[str]) -> Any:  # noqa: ANN401 - TOML has any type
-    """Return `value` in the hinted type, or note a fault."""
-    origin = typing.get_origin(hint)
-    wanted = typing.get_args(hint)
-    if origin is Literal:
-        if value not in wanted:
-            faults.append(f"{key} is {value!r}, want one of {', '.join(map(repr, wanted))}")
-    elif origin is tuple and Ellipsis in wanted:
-        choices = typing.get_args(wanted[0])
-        if isinstance(value, list | tuple) and all(
-            v in choices if choices else isinstance(v, str) for v in value
-        ):
-            return tuple(value)
-        faults.append(f"{key} is {value!r}, want a list of {' | '.join(choices) or 'names'}")
-    elif origin is tuple:
-        if isinstance(value, list | tuple) and len(value) == len(wanted) and all(map(_is_number, value)):
-            return tuple(float(v) for v in value)
-        faults.append(f"{key} is {value!r}, want {len(wanted)} numbers")
-    elif origin is not None:
-        if not isinstance(value, Mapping) or not all(map(_is_number, value.values())):
-            faults.append(f"{key} is {value!r}, want a table of numbers")
-    elif dataclasses.is_dataclass(hint):
-        faults.append(f"{key} is {value!r}, want a table")
-    elif hint is float and _is_number(value):
-        return float(value)
-    elif type(value) is not hint:
-        faults.append(f"{key} is {value!r}, want {hint.__name__}")
-    return value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

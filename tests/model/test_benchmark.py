@@ -85,8 +85,11 @@ ENTRY = '[[runs]]\nmethods = ["cut"]\npresets = ["smoke"]\n'
         ('set = "optim.steps=2"', "set is 'optim.steps=2', want a list"),
         ("set = [3]", "set has 3, want KEY=VALUE"),
         ("scale = 2", "scale is 2, want text"),
-        ("[evaluation]\nrun = 3\n" + ENTRY + "seeds = [1]", "unknown key 'evaluation.run' (known: runs, "),
-        ("[evaluation]\nruns = 3.5\n" + ENTRY + "seeds = [1]", "evaluation.runs is 3.5, want int"),
+        (
+            "[evaluation]\nrun = 3\n" + ENTRY + "seeds = [1]",
+            "unknown key 'evaluation.run' (did you mean 'evaluation.runs'?)",
+        ),
+        ("[evaluation]\nruns = 3.5\n" + ENTRY + "seeds = [1]", "evaluation.runs is 3.5, want a whole number"),
         (
             '[[runs]]\nmethods = ["cut"]\npresets = ["smoke"]\nseeds = [1]\nwidth = 2',
             "unknown key 'runs.width'",

@@ -39,19 +39,19 @@ def test_an_unknown_key_names_the_nearest_known_one(key: str, suggested: str) ->
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        ({"seed": "one"}, "seed is 'one', want int"),
-        ({"seed": 1.5}, "seed is 1.5, want int"),
-        ({"seed": True}, "seed is True, want int"),
-        ({"description": 3}, "description is 3, want str"),
-        ({"optim": {"lr": "fast"}}, "optim.lr is 'fast', want float"),
-        ({"optim": {"lr": True}}, "optim.lr is True, want float"),
-        ({"optim": {"amp": 1}}, "optim.amp is 1, want bool"),
-        ({"optim": {"gan": "wgan"}}, "optim.gan is 'wgan', want one of 'lsgan', 'vanilla'"),
+        ({"seed": "one"}, "seed is 'one', want a whole number"),
+        ({"seed": 1.5}, "seed is 1.5, want a whole number"),
+        ({"seed": True}, "seed is True, want a whole number"),
+        ({"description": 3}, "description is 3, want text"),
+        ({"optim": {"lr": "fast"}}, "optim.lr is 'fast', want a number"),
+        ({"optim": {"lr": True}}, "optim.lr is True, want a number"),
+        ({"optim": {"amp": 1}}, "optim.amp is 1, want true or false"),
+        ({"optim": {"gan": "wgan"}}, "optim.gan is 'wgan', want one of lsgan, vanilla"),
         ({"optim": {"betas": [0.5]}}, "optim.betas is [0.5], want 2 numbers"),
         ({"optim": {"betas": ["a", "b"]}}, "optim.betas is ['a', 'b'], want 2 numbers"),
         ({"optim": {"betas": "ab"}}, "optim.betas is 'ab', want 2 numbers"),
-        ({"weights": {"pred": "much"}}, "want a table of numbers"),
-        ({"weights": {"pred": True}}, "want a table of numbers"),
+        ({"weights": {"pred": "much"}}, "weights.pred is 'much', want a number"),
+        ({"weights": {"pred": True}}, "weights.pred is True, want a number"),
         ({"weights": 3}, "weights is 3, want a table of numbers"),
         ({"net": 3}, "net is 3, want a table"),
     ],
@@ -76,9 +76,7 @@ def test_no_keys_give_the_defaults() -> None:
 def test_a_list_of_names_takes_known_ones_only() -> None:
     assert load_settings("casgan", "smoke", ['trackers=["tensorboard"]']).trackers == ("tensorboard",)
     for value in ('["tensorbored"]', '"tensorboard"', "[1]"):
-        with pytest.raises(
-            ConfigError, match=r"trackers is .*, want a list of tensorboard \| wandb \| mlflow"
-        ):
+        with pytest.raises(ConfigError, match=r"trackers is .*, want a list of tensorboard, wandb, mlflow"):
             load_settings("casgan", "smoke", [f"trackers={value}"])
 
 
@@ -108,5 +106,5 @@ def test_a_number_without_a_meaning_is_refused(override: str, told: str) -> None
 
 
 def test_every_number_without_a_meaning_is_named_at_once() -> None:
-    with pytest.raises(ConfigError, match=r"net\.ngf is 0.*; data\.runs is 0"):
+    with pytest.raises(ConfigError, match=r"2 settings are wrong:\n  net\.ngf is 0.*\n  data\.runs is 0"):
         load_settings("casgan", "smoke", ["net.ngf=0", "data.runs=0"])
