@@ -16,6 +16,7 @@ import click
 
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.evaluate import choose_extractor, measure
+from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import make_folder, say, show_error
 from casgan_dicom.cli.train import run_training, with_segmentor
 from casgan_dicom.cli.training_data import DataSpec, load_domains, parse_data
@@ -72,52 +73,22 @@ class Bench:
 
 
 @click.command()
-@click.option(
-    "--preset",
-    default="desk",
-    show_default=True,
-    show_envvar=True,
-    help=f"Plan of the runs: {', '.join(plan_names())}, or a .toml file.",
-)
-@click.option(
-    "--data", default="sim:1", show_default=True, show_envvar=True, metavar="SPEC", help="As for train."
-)
-@click.option(
+@option("--preset", default="desk", help=f"Plan of the runs: {', '.join(plan_names())}, or a .toml file.")
+@option("--data", default="sim:1", metavar="SPEC", help="As for train.")
+@option(
     "--set",
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
     envvar="CASGAN_BENCHMARK_SET",
-    show_envvar=True,
     help="Change one setting of every run; repeatable.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    show_envvar=True,
-    help="Runs that train at the same time.",
-)
+@option("--jobs", type=click.IntRange(min=1), default=1, help="Runs that train at the same time.")
 @device_option()
-@click.option(
-    "--extractor",
-    default="auto",
-    show_default=True,
-    show_envvar=True,
-    metavar="SPEC",
-    help="Of the distances between sets, as for evaluate.",
-)
-@click.option("--out", required=True, type=click.Path(path_type=Path), show_envvar=True, help="Its folder.")
+@option("--extractor", default="auto", metavar="SPEC", help="Of the distances between sets, as for evaluate.")
+@option("--out", required=True, type=PATH, help="Its folder.")
 def benchmark(  # noqa: PLR0913 - one parameter per option is how click calls
-    *,
-    preset: str,
-    data: str,
-    overrides: tuple[str, ...],
-    jobs: int,
-    device: str,
-    extractor: str,
-    out: Path,
+    *, preset: str, data: str, overrides: tuple[str, ...], jobs: int, device: str, extractor: str, out: Path
 ) -> None:
     """Train all runs of a plan, then measure them.
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from casgan_dicom.cli.device import device_option
+from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import EXIT_CODES, json_option, show_json
 from casgan_dicom.compress import Compression, CompressionName
 from casgan_dicom.convert import convert_plan, report_nothing, silent
@@ -29,76 +30,46 @@ if TYPE_CHECKING:
 
 
 @click.command("convert", epilog=EXIT_CODES)
-@click.argument("series", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("derived"),
-    show_default=True,
-    show_envvar=True,
-    help="Folder of the output; made if it is not there.",
+@click.argument("series", nargs=-1, required=True, type=PATH)
+@option(
+    "-o", "--out", type=PATH, default=Path("derived"), help="Folder of the output; made if it is not there."
 )
-@click.option(
-    "--bundle",
-    show_envvar=True,
-    help="Name of a shipped bundle, or folder of any.  [default: casgan; see `weights info`]",
-)
+@option("--bundle", help="Name of a shipped bundle, or folder of any.  [default: casgan; see `weights info`]")
 @device_option()
-@click.option(
+@option(
     "--engine",
     type=click.Choice(["auto", "torch", "openvino"]),
     default="auto",
-    show_default=True,
-    show_envvar=True,
     help="What runs the networks.",
 )
-@click.option(
+@option(
     "--frames",
     default="all",
-    show_default=True,
-    show_envvar=True,
     metavar="all|non-contrast|A-B",
     help="Which frames of each cine, counted from 1; non-contrast: those without opacified vessels.",
 )
-@click.option(
-    "--bits",
-    type=click.Choice(["8", "12", "16"]),
-    default="8",
-    show_default=True,
-    show_envvar=True,
-    help="Bits stored; sources of 8 bits give 8.",
+@option(
+    "--bits", type=click.Choice(["8", "12", "16"]), default="8", help="Bits stored; sources of 8 bits give 8."
 )
-@click.option(
-    "--single-frame", is_flag=True, show_envvar=True, help="Write each frame as an object of its own."
-)
-@click.option(
+@option("--single-frame", is_flag=True, help="Write each frame as an object of its own.")
+@option(
     "--compress",
     type=click.Choice(["none", "rle", "jpegls", "j2k"]),
     default="none",
-    show_default=True,
-    show_envvar=True,
     help="Lossless compression.",
 )
-@click.option(
-    "--lossy", type=click.Choice(["jpeg"]), show_envvar=True, help="Compression with loss; needs --quality."
-)
-@click.option("--quality", type=click.IntRange(1, 100), show_envvar=True, help="Of --lossy jpeg.")
-@click.option(
-    "--maps", is_flag=True, show_envvar=True, help="Write attention map and vessel mask as a second series."
-)
-@click.option("--seg", is_flag=True, show_envvar=True, help="Write the vessel mask as DICOM Segmentation.")
-@click.option("--sr", is_flag=True, show_envvar=True, help="Write the quality record as a structured report.")
-@click.option(
-    "--preview", is_flag=True, show_envvar=True, help="Write a contact sheet, OUT/<series uid>.png."
-)
-@click.option("--no-banner", is_flag=True, show_envvar=True, help="Burn no warning into the frames.")
+@option("--lossy", type=click.Choice(["jpeg"]), help="Compression with loss; needs --quality.")
+@option("--quality", type=click.IntRange(1, 100), help="Of --lossy jpeg.")
+@option("--maps", is_flag=True, help="Write attention map and vessel mask as a second series.")
+@option("--seg", is_flag=True, help="Write the vessel mask as DICOM Segmentation.")
+@option("--sr", is_flag=True, help="Write the quality record as a structured report.")
+@option("--preview", is_flag=True, help="Write a contact sheet, OUT/<series uid>.png.")
+@option("--no-banner", is_flag=True, help="Burn no warning into the frames.")
 @json_option("CONVERT", "the report")
-@click.option("--dry-run", is_flag=True, show_envvar=True, help="Say what would be converted; write nothing.")
-@click.option(
+@option("--dry-run", is_flag=True, help="Say what would be converted; write nothing.")
+@option(
     "--force",
     is_flag=True,
-    show_envvar=True,
     help="Convert declared contrast, DSA and secondary captures too; replace a different derived object.",
 )
 @click.pass_context

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import click
+from casgan_dicom.cli.option import option
 
 
 def device_option(what: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """``--device``; `what` runs there, where the help should say it."""
-    return click.option(
-        "--device",
-        default="auto",
-        show_default=True,
-        show_envvar=True,
-        help=f"{what}auto, cpu, cuda or cuda:N.",
-    )
+    return option("--device", default="auto", help=f"{what}auto, cpu, cuda or cuda:N.")

@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from casgan_dicom.cli.device import device_option
+from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, make_folder, need_extra, say
 from casgan_dicom.cli.training_data import DataSpec, load_evaluation, parse_data
 from casgan_dicom.model.devices import choose_device
 
 with need_extra("metrics"):
-    from casgan_dicom.model.evaluation.evaluate import (
-        Instruments,
-        Report,
-        evaluate_bundles,
-        evaluate_frames,
-    )
+    from casgan_dicom.model.evaluation.evaluate import Instruments, Report, evaluate_bundles, evaluate_frames
     from casgan_dicom.model.evaluation.protocol import Protocol
     from casgan_dicom.model.evaluation.report import report_figures, write_report
     from casgan_dicom.model.evaluation.subjects import Subject, find_subjects, split_settings
@@ -33,92 +29,62 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("runs_or_bundles", metavar="RUN...", nargs=-1, required=True)
-@click.option(
+@option(
     "--table",
     type=click.Choice(["1", "2", "all"]),
     default="all",
-    show_default=True,
-    show_envvar=True,
     help="The paper's comparison of methods (1), its ablation of CAS-GAN (2), or what the bundles allow.",
 )
-@click.option(
+@option(
     "--data",
     default="sim:1",
-    show_default=True,
-    show_envvar=True,
     metavar="SPEC",
     help="sim:SEED[,cache=no][,ct=PATH]; xcad:PATH or X_FOLDER,Y_FOLDER give distances between sets only.",
 )
-@click.option(
+@option(
     "--extractor",
     default="auto",
-    show_default=True,
-    show_envvar=True,
     metavar="SPEC",
     help="Of the distances between sets: efflite0, inception-tf:PATH, none; auto: efflite0 if installed.",
 )
-@click.option(
-    "--runs",
-    type=click.IntRange(min=2),
-    default=30,
-    show_default=True,
-    show_envvar=True,
-    help="Held-out runs to measure on.",
-)
-@click.option(
+@option("--runs", type=click.IntRange(min=2), default=30, help="Held-out runs to measure on.")
+@option(
     "--frames",
     type=click.IntRange(min=1),
     default=4,
-    show_default=True,
-    show_envvar=True,
     help="Frames of each of them: distances between sets need hundreds altogether.",
 )
-@click.option(
+@option(
     "--cines",
     type=click.IntRange(min=0),
     default=4,
-    show_default=True,
-    show_envvar=True,
     help="Of the runs, how many are also seen as a short cine, for flicker; 0, or 2 and more.",
 )
-@click.option(
+@option(
     "--cue",
     type=click.FloatRange(min=0),
     default=1.0,
-    show_default=True,
-    show_envvar=True,
     help="Trace of empty arteries, times the physical one.",
 )
-@click.option(
+@option(
     "--training-runs",
     type=click.IntRange(min=1),
     default=100,
-    show_default=True,
-    show_envvar=True,
     help="Runs that segmentor and oracle learn from.",
 )
-@click.option(
+@option(
     "--steps",
     type=click.IntRange(min=1),
     default=600,
-    show_default=True,
-    show_envvar=True,
     help="Training steps of the segmentor; the oracle takes twice as many.",
 )
 @device_option("Of generators and extractor: ")
-@click.option(
+@option(
     "--judges",
-    type=click.Path(path_type=Path),
-    show_envvar=True,
+    type=PATH,
     help="Folder that keeps segmentor and oracle, for other reports too; --out if not given.",
 )
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    show_envvar=True,
-    help="Folder for the report; made if it is not there.",
-)
+@option("--out", required=True, type=PATH, help="Folder for the report; made if it is not there.")
 @json_option("EVALUATE", "the report")
 def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     *,
@@ -158,12 +124,7 @@ def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
 
 
 def measure(
-    subjects: Sequence[Subject],
-    spec: DataSpec,
-    protocol: Protocol,
-    *,
-    judges: Path,
-    instruments: Instruments,
+    subjects: Sequence[Subject], spec: DataSpec, protocol: Protocol, *, judges: Path, instruments: Instruments
 ) -> Report:
     """Measure bundles on simulated runs as `protocol` says, or on frames from folders without it."""
     if spec.simulated is None:

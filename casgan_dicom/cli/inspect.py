@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from casgan_dicom.cli.option import PATH
 from casgan_dicom.cli.output import json_option, show_json
 from casgan_dicom.inspection import Form, InspectedCine, Shown, Stored, inspect_paths
 
@@ -16,7 +17,7 @@ from casgan_dicom.inspection import Form, InspectedCine, Shown, Stored, inspect_
     epilog="\b\nExit codes:\n  0  all would be converted\n  2  wrong usage\n"
     "  3  nothing would be converted\n  4  some would be skipped\n",
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
 @json_option("INSPECT")
 @click.pass_context
 def inspect(ctx: click.Context, *, files: tuple[Path, ...], as_json: bool) -> None:

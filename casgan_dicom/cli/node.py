@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, say, show_json
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import configure
@@ -40,11 +41,10 @@ _TABLE_WIDTH = 110
 
 
 @click.group("node", invoke_without_command=True, epilog=_EPILOG)
-@click.option(
+@option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="CASGAN_NODE_CONFIG",
-    show_envvar=True,
     help="TOML file; without it, the node listens on this machine only and keeps the results in its outbox.",
 )
 @click.pass_context
@@ -93,14 +93,13 @@ def status(settings: NodeSettings, *, as_json: bool) -> None:
 
 
 @node.command()
-@click.option(
+@option(
     "--state",
     multiple=True,
     type=click.Choice(get_args(JobState)),
-    show_envvar=True,
     help="Only jobs in this state; may be given several times.",
 )
-@click.option("--limit", default=50, show_default=True, show_envvar=True, help="At most so many, the latest.")
+@option("--limit", default=50, help="At most so many, the latest.")
 @json_option("NODE_JOBS")
 @click.pass_obj
 def jobs(settings: NodeSettings, *, state: tuple[str, ...], limit: int, as_json: bool) -> None:

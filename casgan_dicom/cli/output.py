@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from casgan_dicom.cli.option import option
 from casgan_dicom.errors import CasganError, ConfigError, OutputError
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
@@ -29,9 +30,7 @@ Exit codes:
 def json_option(command: str, what: str = "the result") -> Callable[[Callback], Callback]:
     """Give a command ``--json``, also read from ``CASGAN_<COMMAND>_JSON``; its parameter is ``as_json``."""
     variable = f"CASGAN_{command}_JSON"
-    return click.option(
-        "--json", "as_json", is_flag=True, envvar=variable, show_envvar=True, help=f"Print {what} as JSON."
-    )
+    return option("--json", "as_json", is_flag=True, envvar=variable, help=f"Print {what} as JSON.")
 
 
 def say(sentence: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from casgan_dicom.cli.option import option
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.peer import Peer
 
@@ -18,10 +19,8 @@ def peer_arguments(command: Command) -> Command:
     decorators = (
         click.argument("host"),
         click.argument("port", type=click.IntRange(1, 65535)),
-        click.option("-aec", "--called", required=True, show_envvar=True, help="AE title of the peer."),
-        click.option(
-            "-aet", "--calling", default="CASGAN", show_default=True, show_envvar=True, help="Our AE title."
-        ),
+        option("-aec", "--called", required=True, help="AE title of the peer."),
+        option("-aet", "--calling", default="CASGAN", help="Our AE title."),
     )
     for decorate in reversed(decorators):
         command = decorate(command)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from casgan_dicom.cli.option import PATH
 from casgan_dicom.cli.output import json_option, say, show_error, show_json
 from casgan_dicom.cli.peer import peer_arguments, peer_of
 from casgan_dicom.errors import CasganError, SeriesError
@@ -33,7 +34,7 @@ _WORDS: dict[Outcome, str] = {
 
 
 @click.command("send", epilog=EXIT_CODES)
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
 @peer_arguments
 @json_option("SEND", "the answers")
 @click.pass_context

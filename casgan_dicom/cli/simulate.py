@@ -12,6 +12,7 @@ from typing import Literal
 import click
 import numpy as np
 
+from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, show_json
 from casgan_dicom.cli.training_data import DataSpec, simulated_data
 from casgan_dicom.disk import write_atomically
@@ -53,68 +54,24 @@ class _Wanted:
     epilog="\b\nExit codes:\n  0  all written\n  2  wrong usage\n"
     "  3  a file cannot be written, or --check found a figure out of range\n  5  the CT cannot be used\n",
 )
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    show_envvar=True,
-    help="Seed of the first cine; the others follow by one.",
+@click.argument("out", type=PATH)
+@option(
+    "--seed", type=click.IntRange(min=0), default=0, help="Seed of the first cine; the others follow by one."
 )
-@click.option(
-    "--cines",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    show_envvar=True,
-    help="How many, each of another patient.",
-)
-@click.option(
-    "--size",
-    type=click.IntRange(64, 1024),
-    default=512,
-    show_default=True,
-    show_envvar=True,
-    help="Rows and columns.",
-)
-@click.option(
-    "--frames",
-    type=click.IntRange(min=1),
-    default=60,
-    show_default=True,
-    show_envvar=True,
-    help="Frames of a cine, 15 a second.",
-)
-@click.option(
-    "--bits",
-    type=click.Choice(["8", "10", "12"]),
-    default="8",
-    show_default=True,
-    show_envvar=True,
-    help="Bits stored.",
-)
-@click.option(
-    "--ct",
-    type=click.Path(path_type=Path),
-    show_envvar=True,
-    help="Take the patients from the labelled CT in this folder.",
-)
-@click.option(
+@option("--cines", type=click.IntRange(min=1), default=1, help="How many, each of another patient.")
+@option("--size", type=click.IntRange(64, 1024), default=512, help="Rows and columns.")
+@option("--frames", type=click.IntRange(min=1), default=60, help="Frames of a cine, 15 a second.")
+@option("--bits", type=click.Choice(["8", "10", "12"]), default="8", help="Bits stored.")
+@option("--ct", type=PATH, help="Take the patients from the labelled CT in this folder.")
+@option(
     "--cue",
     type=click.FloatRange(min=0),
     default=1.0,
-    show_default=True,
-    show_envvar=True,
     help="Trace that arteries leave without contrast, times the physical value; 0 leaves none.",
 )
-@click.option(
-    "--pairs", is_flag=True, show_envvar=True, help="Write the same cine with contrast, and the masks, too."
-)
-@click.option("--single-frame", is_flag=True, show_envvar=True, help="Write one object for each frame.")
-@click.option(
-    "--check", is_flag=True, show_envvar=True, help="Measure the cines beside real ones; best with a dozen."
-)
+@option("--pairs", is_flag=True, help="Write the same cine with contrast, and the masks, too.")
+@option("--single-frame", is_flag=True, help="Write one object for each frame.")
+@option("--check", is_flag=True, help="Measure the cines beside real ones; best with a dozen.")
 @json_option("SIMULATE", "the report")
 @click.pass_context
 def simulate(  # noqa: PLR0913  # one parameter per option is how click calls

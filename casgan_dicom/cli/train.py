@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from casgan_dicom.cli.device import device_option
+from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import make_folder, say
 from casgan_dicom.cli.training_data import DataSpec, load_domains, parse_data
 from casgan_dicom.model.distributed import World, join_world
@@ -21,38 +22,25 @@ from casgan_dicom.model.trainer import Trainer, check_weights
 
 
 @click.command()
-@click.option("--method", default="casgan", show_default=True, show_envvar=True, help="Method to train.")
-@click.option(
-    "--preset",
-    default="desk",
-    show_default=True,
-    show_envvar=True,
-    help="Where the settings start; see --list.",
-)
-@click.option(
+@option("--method", default="casgan", help="Method to train.")
+@option("--preset", default="desk", help="Where the settings start; see --list.")
+@option(
     "--set",
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
     envvar="CASGAN_TRAIN_SET",
-    show_envvar=True,
     help="Change one setting; repeatable.",
 )
-@click.option(
-    "--data",
-    metavar="SPEC",
-    show_envvar=True,
-    help="sim:SEED[,cache=no][,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER.",
-)
-@click.option("--out", type=click.Path(path_type=Path), show_envvar=True, help="Run folder.")
+@option("--data", metavar="SPEC", help="sim:SEED[,cache=no][,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER.")
+@option("--out", type=PATH, help="Run folder.")
 @device_option()
-@click.option("--resume", is_flag=True, show_envvar=True, help="Continue the run in --out.")
-@click.option(
+@option("--resume", is_flag=True, help="Continue the run in --out.")
+@option(
     "--list",
     "list_presets",
     is_flag=True,
     envvar="CASGAN_TRAIN_LIST",
-    show_envvar=True,
     help="List methods and their presets, and stop.",
 )
 def train(  # noqa: PLR0913  # one parameter per option is how click calls

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, show_json
 from casgan_dicom.comparison import source_headers
 from casgan_dicom.errors import OutputError
@@ -17,11 +18,10 @@ from casgan_dicom.verify import verify_file
     "verify", epilog="\b\nExit codes:\n  0  no finding\n  2  wrong usage\n  3  at least one finding\n"
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option(
+@option(
     "--source",
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
-    show_envvar=True,
     help="File or folder of what they were made of: patient, study and references are compared. Repeatable.",
 )
 @json_option("VERIFY", "the findings")

@@ -8,6 +8,7 @@ from typing import get_args
 
 import click
 
+from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, need_extra, show_json
 from casgan_dicom.model.bundle import load_bundle
 from casgan_dicom.model.export.export import Format, export_bundle
@@ -42,19 +43,12 @@ def info(*, bundle: str | None, as_json: bool) -> None:
 
 @weights.command()
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option(
+@option(
     "--run",
-    type=click.Path(path_type=Path),
-    show_envvar=True,
+    type=PATH,
     help="Run folder of the bundle, for the learning curve; without it the curve in the bundle stays.",
 )
-@click.option(
-    "--report",
-    required=True,
-    type=click.Path(path_type=Path),
-    show_envvar=True,
-    help="Folder of `evaluate --out`.",
-)
+@option("--report", required=True, type=PATH, help="Folder of `evaluate --out`.")
 def card(*, bundle: Path, run: Path | None, report: Path) -> None:
     """Write the model card of BUNDLE from its run and an evaluation."""
     with need_extra("metrics"):
@@ -64,22 +58,15 @@ def card(*, bundle: Path, run: Path | None, report: Path) -> None:
 
 @weights.command()
 @click.argument("bundle")
-@click.option(
+@option(
     "--format",
     "kind",
     required=True,
     type=click.Choice(get_args(Format)),
     envvar="CASGAN_WEIGHTS_EXPORT_FORMAT",
-    show_envvar=True,
     help="ONNX, OpenVINO IR, a MONAI bundle (TorchScript), or the layout of a Hugging Face repository.",
 )
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    show_envvar=True,
-    help="Folder to make; one that exists is refused.",
-)
+@option("--out", required=True, type=PATH, help="Folder to make; one that exists is refused.")
 @json_option("WEIGHTS_EXPORT", "the content of export.json")
 def export(*, bundle: str, kind: Format, out: Path, as_json: bool) -> None:
     """Write BUNDLE (a name or a folder) in another format, measured against torch in float32.
