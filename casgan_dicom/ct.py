@@ -8,6 +8,7 @@ geometry of NIfTI into LPS, the coordinates of DICOM, which the simulator uses t
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,15 @@ import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813 - the name its own documents use
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.simulator.background import BackgroundSource
+from casgan_dicom.model.simulator.ct import CtBackgrounds
 
 VOLUME_NAME = "chest_ct.nii.gz"
 LABELS_NAME = "labels.nii.gz"
 STRUCTURES_NAME = "structures.csv"
+
+WANTED = "want sim:SEED[,cache=no][,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER"
+"""What a SPEC of training data, which may name a CT, is to look like."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,26 @@ def read_ct(folder: Path) -> CtVolume:
         voxel_to_patient=voxel_to_patient,
         structures=structures,
     )
+
+
+def ct_digest(folder: Path) -> str:
+    """SHA-256 over the names and the bytes of a CT folder's three files, 16 hexadecimal digits.
+
+    Raises ConfigError when one of them is missing.
+    """
+    digest = hashlib.sha256()
+    for name in (VOLUME_NAME, LABELS_NAME, STRUCTURES_NAME):
+        if not (folder / name).is_file():
+            raise ConfigError(f"--data: CT folder '{folder.name}' holds no {name}", hint=WANTED)
+        with (folder / name).open("rb") as file:
+            digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def ct_backgrounds(folder: Path) -> BackgroundSource:
+    """Read a labelled CT and make backgrounds of it."""
+    volume = read_ct(folder)
+    return CtBackgrounds(volume.hu, volume.labels, volume.voxel_to_patient, volume.structures)
 
 
 def _read_structures(path: Path) -> dict[str, int]:

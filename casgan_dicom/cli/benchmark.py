@@ -19,8 +19,8 @@ from casgan_dicom.cli.evaluate import choose_extractor, measure
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import make_folder, say, show_error
 from casgan_dicom.cli.train import run_training, with_segmentor
-from casgan_dicom.cli.training_data import DataSpec, load_domains, parse_data
 from casgan_dicom.errors import CasganError, ConfigError
+from casgan_dicom.lab.training_data import DataSpec, load_domains, parse_data
 from casgan_dicom.model.benchmark import Plan, PlannedRun, plan_names, read_plan
 from casgan_dicom.model.devices import choose_device, use_threads
 from casgan_dicom.model.distributed import World
@@ -153,7 +153,7 @@ def _train_shared_segmentor(planned: TrainSettings, bench: Bench) -> None:
         check_lesson(bench.segmentor, planned, bench.data.description)
         return
     write_lesson(bench.segmentor, planned, bench.data.description)
-    frames = load_domains(bench.data, planned)
+    frames = load_domains(bench.data, planned, say)
     sampler = CropSampler(frames.x, frames.y, planned.data, planned.normalisation, frames.labelled)
     save_unet(train_segmentor(planned, sampler, bench.device, say), bench.segmentor)
 

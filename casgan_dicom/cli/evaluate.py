@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import click
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, make_folder, need_extra, say
-from casgan_dicom.cli.training_data import DataSpec, load_evaluation, parse_data
+from casgan_dicom.lab.training_data import DataSpec, load_evaluation, parse_data
 from casgan_dicom.model.devices import choose_device
 
 with need_extra("metrics"):
@@ -129,7 +130,8 @@ def measure(
     """Measure bundles on simulated runs as `protocol` says, or on frames from folders without it."""
     if spec.simulated is None:
         return _of_folders(subjects, spec, instruments)
-    return evaluate_bundles(subjects, spec.simulated, protocol, judges, instruments, source=spec.description)
+    simulated = replace(spec.simulated, log=instruments.log)
+    return evaluate_bundles(subjects, simulated, protocol, judges, instruments, source=spec.description)
 
 
 def choose_extractor(spec: str, device: str) -> Extractor | None:
@@ -151,5 +153,5 @@ def _of_folders(subjects: Sequence[Subject], spec: DataSpec, instruments: Instru
     split = split_settings(subjects)
     if any(subject.kept_nothing for subject in subjects):
         say("the bundles kept no frames for evaluation: these must be others than those of their training")
-    x, y = load_evaluation(spec, split)
+    x, y = load_evaluation(spec, split, say)
     return evaluate_frames(subjects, x, y, instruments, source=spec.description, split=split)

@@ -14,8 +14,8 @@ import numpy as np
 
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, show_json
-from casgan_dicom.cli.training_data import DataSpec, simulated_data
 from casgan_dicom.disk import write_atomically
+from casgan_dicom.lab.training_data import DataSpec, simulated_data
 from casgan_dicom.model.simulator.acceptance import ACCEPTANCE, failures, measure
 from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, simulate_cine
 from casgan_dicom.model.simulator.studio import Frame

@@ -10,7 +10,7 @@ import click
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import make_folder, say
-from casgan_dicom.cli.training_data import DataSpec, load_domains, parse_data
+from casgan_dicom.lab.training_data import DataSpec, load_domains, parse_data
 from casgan_dicom.model.distributed import World, join_world
 from casgan_dicom.model.methods.registry import method_class, method_names
 from casgan_dicom.model.preset_files import load_settings, presets
@@ -103,7 +103,7 @@ def run_training(settings: TrainSettings, data: DataSpec, out: Path, *, world: W
         make_folder(out)
         say(f"reading {data.description}")
     world.wait()
-    frames = load_domains(data, settings)
+    frames = load_domains(data, settings, say)
     if world.main:
         say(f"{len(frames.x)} frames without contrast, {len(frames.y)} with")
     sampler = CropSampler(frames.x, frames.y, settings.data, settings.normalisation, frames.labelled)

@@ -17,7 +17,7 @@ import pytest
 
 from casgan_dicom.cli import benchmark
 from casgan_dicom.cli.benchmark import Bench
-from casgan_dicom.cli.training_data import parse_data
+from casgan_dicom.lab.training_data import parse_data
 from casgan_dicom.model.benchmark import PlannedRun
 from casgan_dicom.model.settings import TrainSettings
 

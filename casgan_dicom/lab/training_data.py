@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -18,17 +17,19 @@ import numpy as np
 import platformdirs
 
 from casgan_dicom.cine import Cine
-from casgan_dicom.cli.output import say
-from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME, read_ct
+from casgan_dicom.ct import (
+    WANTED,
+    ct_backgrounds,
+    ct_digest,
+)
 from casgan_dicom.decode import iter_frames
 from casgan_dicom.eligible import reasons_against, reasons_against_series
 from casgan_dicom.errors import ConfigError, PixelError, SeriesError
+from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.model.data import Domains, Frames, Series, frame_set, patient_key
 from casgan_dicom.model.image_folder import read_images
 from casgan_dicom.model.settings import DataSettings, TrainSettings
 from casgan_dicom.model.simulated_data import SimulatedData, simulated_domains
-from casgan_dicom.model.simulator.background import BackgroundSource
-from casgan_dicom.model.simulator.ct import CtBackgrounds
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
 from casgan_dicom.model.split import one_side
 from casgan_dicom.model.xcad import ANGIOGRAMS, BACKGROUNDS, read_frames, read_labelled, xcad_root
@@ -49,7 +50,6 @@ ReadAgain = Callable[[], Iterator[Frames]]
 XCAD_SOURCE = "XCAD coronary angiograms (Ma et al., ICCV 2021), which may not be redistributed."
 """Attribution of XCAD."""
 
-WANTED = "want sim:SEED[,cache=no][,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER"
 SIMULATED = re.compile(r"sim:(?P<seed>[0-9]+)(?P<uncached>,cache=no)?(?:,ct=(?P<ct>.+))?")
 """The simulator's form of a SPEC."""
 
@@ -108,28 +108,8 @@ def simulated_data(seed: int, ct: Path | None, *, cached: bool = True) -> Simula
     """
     kept = data_folder() / "simulated" if cached else None
     if ct is None:
-        return SimulatedData(seed, ProceduralBackgrounds, "procedural", kept, log=say)
-    return SimulatedData(seed, partial(ct_backgrounds, ct.resolve()), "ct", kept, ct_digest(ct), log=say)
-
-
-def ct_digest(folder: Path) -> str:
-    """SHA-256 over the names and the bytes of a CT folder's three files, 16 hexadecimal digits.
-
-    Raises ConfigError when one of them is missing.
-    """
-    digest = hashlib.sha256()
-    for name in (VOLUME_NAME, LABELS_NAME, STRUCTURES_NAME):
-        if not (folder / name).is_file():
-            raise ConfigError(f"--data: CT folder '{folder.name}' holds no {name}", hint=WANTED)
-        with (folder / name).open("rb") as file:
-            digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
-
-
-def ct_backgrounds(folder: Path) -> BackgroundSource:
-    """Read a labelled CT and make backgrounds of it."""
-    volume = read_ct(folder)
-    return CtBackgrounds(volume.hu, volume.labels, volume.voxel_to_patient, volume.structures)
+        return SimulatedData(seed, ProceduralBackgrounds, "procedural", kept, log=silent)
+    return SimulatedData(seed, partial(ct_backgrounds, ct.resolve()), "ct", kept, ct_digest(ct), log=silent)
 
 
 def data_folder() -> Path:
@@ -137,15 +117,17 @@ def data_folder() -> Path:
     return Path(os.environ.get("CASGAN_DATA") or platformdirs.user_data_dir("casgan-dicom"))
 
 
-def load_domains(spec: DataSpec, settings: TrainSettings) -> Domains:
+def load_domains(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> Domains:
     """Render or read what to train on: all, but for the share `data.held_out` of a folder's groups.
 
-    Simulated data holds nothing back: the simulator has runs of their own for evaluation. Raises ConfigError
-    when a domain is empty, a file is not what it should be, or the split leaves a side empty.
+    Simulated data holds nothing back: the simulator has runs of their own for evaluation. `log` hears what is
+    passed over, and how far rendering is. Raises ConfigError when a domain is empty, a file is not what it
+    should be, or the split leaves a side empty.
     """
     data = settings.data
     if spec.simulated is not None:
-        return Domains(*simulated_domains(spec.simulated, data, settings.normalisation))
+        simulated = replace(spec.simulated, log=log)
+        return Domains(*simulated_domains(simulated, data, settings.normalisation))
     return Domains(
         **{
             domain: frame_set(
@@ -154,12 +136,12 @@ def load_domains(spec: DataSpec, settings: TrainSettings) -> Domains:
                 data.frame_size,
                 data.crop,
             )
-            for domain, series in _read(spec, say).items()
+            for domain, series in _read(spec, log).items()
         }
     )
 
 
-def load_evaluation(spec: DataSpec, data: DataSettings) -> tuple[ReadAgain, ReadAgain]:
+def load_evaluation(spec: DataSpec, data: DataSettings, log: Log = silent) -> tuple[ReadAgain, ReadAgain]:
     """Give readers of what training with these settings on this `spec` never saw, as it lies in the files.
 
     With `data.held_out` 0 that is nothing: all frames are given, and must be others than the training's.
@@ -167,16 +149,16 @@ def load_evaluation(spec: DataSpec, data: DataSettings) -> tuple[ReadAgain, Read
     """
     if spec.simulated is not None:
         raise ConfigError("simulated data holds nothing back", hint="evaluate renders runs of its own")
-    log = cache(say)  # read again for every bundle, said once
+    say_once = cache(log)  # read again for every bundle
 
     def read(domain: str) -> Iterator[Frames]:
-        series = one_side(_read(spec, log)[domain], domain, data, evaluation=True)
+        series = one_side(_read(spec, say_once)[domain], domain, data, evaluation=True)
         return (one.frames for one in series)
 
     return partial(read, "x"), partial(read, "y")
 
 
-def _read(spec: DataSpec, log: Callable[[str], object]) -> dict[str, Iterator[Series]]:
+def _read(spec: DataSpec, log: Log) -> dict[str, Iterator[Series]]:
     """Series of each domain, read one after the other as they are asked for."""
     if spec.xcad is not None:
         x, y = (read_frames(spec.xcad, folder) for folder in (BACKGROUNDS, ANGIOGRAMS))
@@ -186,7 +168,7 @@ def _read(spec: DataSpec, log: Callable[[str], object]) -> dict[str, Iterator[Se
     return {domain: _read_folder(folder, log, angiograms=domain == "y") for domain, folder in domains}
 
 
-def _read_folder(folder: Path, log: Callable[[str], object], *, angiograms: bool) -> Iterator[Series]:
+def _read_folder(folder: Path, log: Log, *, angiograms: bool) -> Iterator[Series]:
     any_read = False
     for series in read_images(folder):
         any_read = True

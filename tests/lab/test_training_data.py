@@ -11,16 +11,15 @@ import pytest
 from PIL import Image
 from pydicom.uid import CTImageStorage, JPEGBaseline8Bit
 
-from casgan_dicom.cli.training_data import (
+from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME, ct_digest
+from casgan_dicom.errors import ConfigError, PixelError
+from casgan_dicom.lab.training_data import (
     DataSpec,
-    ct_digest,
     data_folder,
     load_domains,
     load_evaluation,
     parse_data,
 )
-from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME
-from casgan_dicom.errors import ConfigError, PixelError
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.split import is_held_out
 from casgan_dicom.model.tables import settings_from_dict
@@ -163,9 +162,7 @@ def test_dicom_becomes_display_values_in_time_order(folders: tuple[Path, Path]) 
     assert domain_y.frames.shape == (2, 64, 96)
 
 
-def test_dicom_that_convert_would_refuse_is_passed_over_and_said(
-    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_dicom_that_convert_would_refuse_is_passed_over_and_said(folders: tuple[Path, Path]) -> None:
     """A CT, a run that shows contrast among those without, an object that was synthesised from another."""
     run = moving_frames(2, 64, 64)
     others: list[dict[str, object]] = [
@@ -179,10 +176,11 @@ def test_dicom_that_convert_would_refuse_is_passed_over_and_said(
             ids = {"SOPInstanceUID": uid(f"{k}"), "SeriesInstanceUID": uid(f"s{k}")}
             write_xa(folder / str(k), run, **ids, **own)
 
-    found = load_domains(spec_of(folders), SETTINGS)
+    sentences: list[str] = []
+    found = load_domains(spec_of(folders), SETTINGS, sentences.append)
 
     assert (len(found.x), len(found.y)) == (2, 4)  # the run, and among angiograms the one with contrast
-    said = capsys.readouterr().err
+    said = "\n".join(sentences)
     assert said.count("runs of 'x' passed over") == 3
     assert said.count("runs of 'y' passed over") == 2
     for word in ("SOPClassUID (0008,0016)", "SyntheticData (0008,001C)", "ContrastBolusAgent (0018,0010)"):
@@ -361,18 +359,17 @@ def test_a_patient_who_comes_later_changes_no_side(folders: tuple[Path, Path]) -
     assert not (before[0] | before[1]) & (evaluation[0] | evaluation[1])
 
 
-def test_evaluation_reads_frames_at_their_own_size_as_often_as_asked(
-    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluation_reads_frames_at_their_own_size_as_often_as_asked(folders: tuple[Path, Path]) -> None:
     """What is passed over is said once."""
     for folder in folders:
         png(folder / "a.png", 100, side=40)
         write_xa(folder / "run", moving_frames(2, 64, 96))
     (folders[0] / "cut").write_bytes((folders[0] / "run").read_bytes()[:700])
-    read, _ = load_evaluation(spec_of(folders), SETTINGS.data)
+    said: list[str] = []
+    read, _ = load_evaluation(spec_of(folders), SETTINGS.data, said.append)
     for _ in range(2):
         assert [series.shape for series in read()] == [(1, 40, 40), (2, 64, 96)]
-    assert capsys.readouterr().err.count("passed over") == 1
+    assert "\n".join(said).count("passed over") == 1
 
 
 def test_without_a_share_held_out_training_and_evaluation_get_all(folders: tuple[Path, Path]) -> None:

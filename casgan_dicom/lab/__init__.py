@@ -1,0 +1,1 @@
+"""The bench where DICOM and the model meet: training data, and what is trained, measured and simulated."""
