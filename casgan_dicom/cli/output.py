@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from casgan_dicom.cli.option import option
-from casgan_dicom.errors import CasganError, ConfigError, OutputError
+from casgan_dicom.errors import CasganError, ConfigError
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 
@@ -59,17 +57,4 @@ def need_extra(extra: str) -> Iterator[None]:
         raise ConfigError(
             f"this command needs the package '{error.name}'",
             hint=f"install the extra '{extra}': pip install '.[{extra}]' in the clone",
-        ) from error
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for results before the work begins; raises OutputError where nothing can be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error.strerror or type(error).__name__})",
-            hint="pass another folder with --out",
         ) from error

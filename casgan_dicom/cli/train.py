@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
-from casgan_dicom.cli.output import make_folder, say
-from casgan_dicom.lab.training_data import DataSpec, load_domains, parse_data
-from casgan_dicom.model.distributed import World, join_world
+from casgan_dicom.cli.output import say
+from casgan_dicom.lab.train import Trained, TrainOptions
+from casgan_dicom.lab.train import train as train_generator
 from casgan_dicom.model.methods.registry import method_class, method_names
-from casgan_dicom.model.preset_files import load_settings, presets
-from casgan_dicom.model.run_folder import check_run_folder
-from casgan_dicom.model.sampler import CropSampler
-from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.shelf import DEFAULT_BUNDLE, bundle_folder, read_config
-from casgan_dicom.model.trainer import Trainer, check_weights
+from casgan_dicom.model.preset_files import presets
 
 
 @click.command()
@@ -70,9 +64,8 @@ def train(  # noqa: PLR0913  # one parameter per option is how click calls
         return
     if data is None or out is None:
         raise click.UsageError("--data and --out are needed")
-    settings = load_settings(method, preset, overrides)
-    with join_world(device) as world:
-        run_training(settings, parse_data(data), out, world=world, resume=resume)
+    options = TrainOptions(overrides, device, resume)
+    show_trained(train_generator(method, preset, data=data, out=out, options=options, log=say))
 
 
 def _list_methods() -> None:
@@ -85,33 +78,9 @@ def _list_methods() -> None:
         click.echo(f"{'':20}presets: {names}")
 
 
-def with_segmentor(settings: TrainSettings, data: DataSpec) -> TrainSettings:
-    """Name the shipped segmentor where there is nothing to train one on and none is named."""
-    if data.folders is None or settings.segmentor.path:
-        return settings
-    base = read_config(bundle_folder(DEFAULT_BUNDLE))["settings"]["segmentor"]["base"]
-    say(f"the frames have no vessel masks: the segmentor is that of the bundle '{DEFAULT_BUNDLE}'")
-    return replace(settings, segmentor=replace(settings.segmentor, path=DEFAULT_BUNDLE, base=base))
-
-
-def run_training(settings: TrainSettings, data: DataSpec, out: Path, *, world: World, resume: bool) -> bool:
-    """Load the data, train, and export the bundle when the run is complete; tells whether it is."""
-    check_weights(settings)
-    settings = with_segmentor(settings, data)
-    if world.main:
-        check_run_folder(out, settings, data.description, resume=resume)
-        make_folder(out)
-        say(f"reading {data.description}")
-    world.wait()
-    frames = load_domains(data, settings, say)
-    if world.main:
-        say(f"{len(frames.x)} frames without contrast, {len(frames.y)} with")
-    sampler = CropSampler(frames.x, frames.y, settings.data, settings.normalisation, frames.labelled)
-    trainer = Trainer(settings, sampler, out, data=data.description, log=say, world=world)
-    progress = trainer.run(resume=resume)
-    if world.main:
-        if progress.finished:
-            click.echo(f"bundle: {trainer.export()}")
-        else:
-            click.echo(f"stopped at step {progress.step} of {progress.steps}; --resume continues")
-    return progress.finished
+def show_trained(trained: Trained) -> None:
+    """Where the bundle is, or how far a stopped run has come; one process of a run says it."""
+    if trained.bundle is not None:
+        click.echo(f"bundle: {trained.bundle}")
+    elif trained.main:
+        click.echo(f"stopped at step {trained.step} of {trained.steps}; --resume continues")

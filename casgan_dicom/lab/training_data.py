@@ -81,12 +81,17 @@ class DataSpec:
         return text
 
 
-def parse_data(spec: str) -> DataSpec:
-    """Read ``sim:SEED[,cache=no][,ct=PATH]``, ``xcad:PATH`` or ``X_FOLDER,Y_FOLDER``; raises ConfigError."""
+def parse_data(spec: str | DataSpec) -> DataSpec:
+    """Read ``sim:SEED[,cache=no][,ct=PATH]``, ``xcad:PATH`` or ``X_FOLDER,Y_FOLDER``; raises ConfigError.
+
+    What is read already stays as it is.
+    """
+    if isinstance(spec, DataSpec):
+        return spec
     if spec.startswith("sim:"):
         if not (found := SIMULATED.fullmatch(spec)):
             raise ConfigError(f"--data is '{spec}', {WANTED}")
-        ct = Path(found["ct"]) if found["ct"] else None
+        ct = found["ct"] or None
         return DataSpec(simulated=simulated_data(int(found["seed"]), ct, cached=not found["uncached"]))
     if spec.startswith("xcad:"):
         if not (path := spec.removeprefix("xcad:")):
@@ -101,7 +106,7 @@ def parse_data(spec: str) -> DataSpec:
     return DataSpec(folders=(folders[0], folders[1]))
 
 
-def simulated_data(seed: int, ct: Path | None, *, cached: bool = True) -> SimulatedData:
+def simulated_data(seed: int, ct: str | Path | None, *, cached: bool = True) -> SimulatedData:
     """The simulator with procedural backgrounds, or with those of the labelled CT in folder `ct`.
 
     Rendered runs are kept in the user's data folder, or, not `cached`, rendered anew by every command.
@@ -109,7 +114,9 @@ def simulated_data(seed: int, ct: Path | None, *, cached: bool = True) -> Simula
     kept = data_folder() / "simulated" if cached else None
     if ct is None:
         return SimulatedData(seed, ProceduralBackgrounds, "procedural", kept, log=silent)
-    return SimulatedData(seed, partial(ct_backgrounds, ct.resolve()), "ct", kept, ct_digest(ct), log=silent)
+    return SimulatedData(
+        seed, partial(ct_backgrounds, Path(ct).resolve()), "ct", kept, ct_digest(Path(ct)), log=silent
+    )
 
 
 def data_folder() -> Path:

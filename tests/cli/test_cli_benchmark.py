@@ -10,16 +10,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
-
-from casgan_dicom.cli import benchmark
-from casgan_dicom.cli.benchmark import Bench
-from casgan_dicom.lab.training_data import parse_data
-from casgan_dicom.model.benchmark import PlannedRun
-from casgan_dicom.model.settings import TrainSettings
 
 SMOKE = Path(__file__).parents[2] / "casgan_dicom" / "model" / "benchmarks" / "smoke.toml"
 PLAN = """
@@ -52,32 +45,6 @@ def started(folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-
-
-def sleep(_run: PlannedRun, _bench: Bench) -> None:
-    """Stand in for a training run that nobody stops."""
-    time.sleep(60)
-
-
-def test_a_stop_signal_reaches_a_run_that_is_just_being_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun: list[SpawnProcess] = []
-    start = SpawnProcess.start
-
-    def start_and_signal(process: SpawnProcess) -> None:
-        start(process)
-        begun.append(process)
-        signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(SpawnProcess, "start", start_and_signal)
-    monkeypatch.setattr(benchmark, "_train_one", sleep)
-    runs = [PlannedRun(name, TrainSettings()) for name in ("one", "other")]
-
-    failed = benchmark._train_all(runs, Bench(tmp_path, parse_data("sim:1"), "cpu", 1), jobs=1)
-
-    assert failed == []
-    assert [process.exitcode for process in begun] == [-signal.SIGTERM]
 
 
 def write_plan(folder: Path, methods: str, steps: int) -> None:

@@ -98,7 +98,7 @@ def test_what_cannot_begin_is_said_before_anything_is_rendered(
     def rendered(*_: object) -> None:
         raise AssertionError("frames were read first")
 
-    monkeypatch.setattr("casgan_dicom.cli.train.load_domains", rendered)
+    monkeypatch.setattr("casgan_dicom.lab.train.load_domains", rendered)
     (tmp_path / "file").touch()
     for arguments, code, told in (
         (("--out", tmp_path / "none", "--resume"), 5, "holds no run to resume"),

@@ -1,0 +1,123 @@
+"""Training a generator: a method, data and a run folder in, a bundle out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from casgan_dicom.lab.output_folder import make_folder
+from casgan_dicom.lab.progress import Log, silent
+from casgan_dicom.lab.training_data import DataSpec, load_domains, parse_data
+from casgan_dicom.model.distributed import World, join_world
+from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.run_folder import check_run_folder
+from casgan_dicom.model.sampler import CropSampler
+from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.shelf import DEFAULT_BUNDLE, bundle_folder, read_config
+from casgan_dicom.model.trainer import Trainer, check_weights
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a run is trained, beside its preset."""
+
+    overrides: tuple[str, ...] = ()
+    """Settings to change, each ``key=value`` with a dotted key and a TOML value: ``optim.steps=500``."""
+    device: str = "auto"
+    """Where it trains: "auto", "cpu", "cuda" or "cuda:N"."""
+    resume: bool = False
+    """Continue the run that the folder holds."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How training ended."""
+
+    step: int
+    """Optimiser steps done."""
+    steps: int
+    """Optimiser steps asked for."""
+    bundle: Path | None
+    """The bundle that this process wrote; None where a signal stopped the run, or another process writes."""
+    main: bool = True
+    """Whether this is the process of the run that writes files and talks."""
+
+    @property
+    def finished(self) -> bool:
+        """False when a signal ended the run early."""
+        return self.step >= self.steps
+
+
+def train(
+    method: str = "casgan",
+    preset: str = "desk",
+    *,
+    data: str | DataSpec,
+    out: str | Path,
+    options: TrainOptions | None = None,
+    log: Log = silent,
+) -> Trained:
+    """Train a generator from a preset, and export its bundle.
+
+    SIGINT and SIGTERM save a checkpoint and stop, once steps run; `options.resume` continues. Started by
+    ``torchrun``, several processes train together.
+
+    Parameters
+    ----------
+    method, preset
+        Where the settings start: a name of `method_names`, and one of `presets`.
+    data
+        ``sim:SEED[,cache=no][,ct=PATH]``, ``xcad:PATH`` or ``X_FOLDER,Y_FOLDER``, or that as `parse_data`
+        reads it.
+    out
+        Run folder; made if it is not there.
+    options
+        Changed settings, the device, and whether a run is continued.
+    log
+        Receives a sentence at a time for a person to read.
+
+    Raises
+    ------
+    ConfigError
+        No such method, preset, device or data; a setting that is unknown or out of range; the folder holds
+        another run; a loss is not finite.
+    WeightsError
+        Nothing to resume, or a run of other settings or data.
+    OutputError
+        The folder cannot be written.
+    """
+    options = options or TrainOptions()
+    settings = load_settings(method, preset, options.overrides)
+    with join_world(options.device) as world:
+        spec, resume = parse_data(data), options.resume
+        return run_training(settings, spec, Path(out), world=world, resume=resume, log=log)
+
+
+def run_training(
+    settings: TrainSettings, data: DataSpec, out: Path, *, world: World, resume: bool, log: Log = silent
+) -> Trained:
+    """Load the data, train, and export the bundle when the run is complete; parameters as for `train`."""
+    check_weights(settings)
+    settings = with_segmentor(settings, data, log)
+    if world.main:
+        check_run_folder(out, settings, data.description, resume=resume)
+        make_folder(out)
+        log(f"reading {data.description}")
+    world.wait()
+    frames = load_domains(data, settings, log)
+    if world.main:
+        log(f"{len(frames.x)} frames without contrast, {len(frames.y)} with")
+    sampler = CropSampler(frames.x, frames.y, settings.data, settings.normalisation, frames.labelled)
+    trainer = Trainer(settings, sampler, out, data=data.description, log=log, world=world)
+    progress = trainer.run(resume=resume)
+    bundle = trainer.export() if world.main and progress.finished else None
+    return Trained(progress.step, progress.steps, bundle, world.main)
+
+
+def with_segmentor(settings: TrainSettings, data: DataSpec, log: Log = silent) -> TrainSettings:
+    """Name the shipped segmentor where there is nothing to train one on and none is named."""
+    if data.folders is None or settings.segmentor.path:
+        return settings
+    base = read_config(bundle_folder(DEFAULT_BUNDLE))["settings"]["segmentor"]["base"]
+    log(f"the frames have no vessel masks: the segmentor is that of the bundle '{DEFAULT_BUNDLE}'")
+    return replace(settings, segmentor=replace(settings.segmentor, path=DEFAULT_BUNDLE, base=base))

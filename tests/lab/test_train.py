@@ -1,0 +1,56 @@
+"""Training from Python: what it returns, whom it tells, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from casgan_dicom.errors import ConfigError, WeightsError
+from casgan_dicom.lab.train import Trained, TrainOptions, train
+from casgan_dicom.lab.training_data import parse_data
+from casgan_dicom.model.bundle import load_bundle
+
+TWO_STEPS = TrainOptions(overrides=("optim.steps=2",), device="cpu")
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> str:
+    """SPEC of two folders of made-up frames."""
+    rng = np.random.default_rng(0)
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "cine.npy", rng.random((3, 64, 64), np.float32))
+    return f"{tmp_path / 'x'},{tmp_path / 'y'}"
+
+
+@pytest.mark.train
+def test_a_run_ends_with_its_bundle_and_prints_nothing(
+    tmp_path: Path, folders: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+
+    trained = train(
+        "casgan", "smoke", data=folders, out=str(tmp_path / "run"), options=TWO_STEPS, log=said.append
+    )
+
+    assert trained == Trained(step=2, steps=2, bundle=tmp_path / "run" / "bundle")
+    assert trained.finished
+    assert load_bundle(tmp_path / "run" / "bundle").info.name == "casgan-smoke"
+    assert "3 frames without contrast, 3 with" in said
+    assert capsys.readouterr() == ("", "")
+
+
+def test_data_may_be_read_already_and_a_run_that_is_not_there_cannot_go_on(
+    tmp_path: Path, folders: str
+) -> None:
+    with pytest.raises(WeightsError, match="holds no run to resume"):
+        train(preset="smoke", data=parse_data(folders), out=tmp_path, options=TrainOptions(resume=True))
+
+
+def test_a_preset_that_is_not_there_is_an_error_that_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no preset 'desc'") as caught:
+        train("casgan", "desc", data="sim:1", out=tmp_path / "run")
+    assert "desk" in caught.value.hint
+    assert not (tmp_path / "run").exists()
