@@ -1,0 +1,193 @@
+"""Simulated X-ray cine of coronary arteries that belong to nobody: as arrays, or as XA DICOM."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from casgan_dicom.disk import write_atomically
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.lab.progress import Log, silent
+from casgan_dicom.lab.training_data import DataSpec, simulated_data
+from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, simulate_cine
+from casgan_dicom.model.simulator.studio import Frame
+from casgan_dicom.simulated import Frames, RunHeader, write_cine, write_single_frames
+
+Bits = Literal[8, 10, 12]
+"""Bits stored."""
+
+SMALLEST, LARGEST = 64, 1024
+"""Rows and columns of a cine."""
+
+_CHECKED_FRAMES = 4
+"""Frames of each run that are kept to be measured, spread over those where the artery is best filled."""
+_MASKS = ("vessel_mask", "tree_mask", "centreline", "catheter_mask", "heart_mask", "field_mask")
+
+
+@dataclass(frozen=True)
+class Patients:
+    """Who is simulated."""
+
+    first: int = 0
+    """Seed of the first cine; the others follow by one, each another patient."""
+    count: int = 1
+    """How many."""
+    ct: str | Path | None = None
+    """Folder of a labelled CT that the bodies are taken from; None makes them up."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is written of each cine, and where: to ``OUT/seed-N``."""
+
+    out: str | Path
+    """The folder above."""
+    pairs: bool = False
+    """The same cine with contrast, and the masks, too."""
+    single_frames: bool = False
+    """One object for each frame."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """One cine on disk."""
+
+    seed: int
+    """Its seed."""
+    cine: SimulatedCine
+    """The few frames of it that are worth to be measured."""
+    paths: tuple[Path, ...]
+    """Files or folders: the runs, then the masks."""
+    seconds: float
+    """Time to simulate and to write it."""
+
+
+def simulate(
+    seed: int = 0,
+    *,
+    size: int = 512,
+    frames: int = 60,
+    bits: Bits = 8,
+    cue: float = 1.0,
+    ct: str | Path | None = None,
+) -> SimulatedCine:
+    """Simulate one cine, without and with contrast, and the truth about it; nothing is written.
+
+    Parameters
+    ----------
+    seed
+        Decides everything: the same seed and options give the same arrays.
+    size
+        Rows and columns, 64 to 1024.
+    frames
+        Frames, 15 a second.
+    bits
+        Bits stored.
+    cue
+        Trace that arteries leave without contrast, times the physical value; 0 leaves none.
+    ct
+        Folder of a labelled CT that the patient is taken from; None makes one up.
+
+    Returns
+    -------
+    SimulatedCine
+        Stored values ``plain`` and ``contrast`` (frames, size, size), and masks of vessels, catheter, heart.
+
+    Raises
+    ------
+    ConfigError
+        A value is out of range, or the CT cannot be used.
+    """
+    settings = CineSettings(size=size, frames=frames, cue=cue, bits=bits)
+    _check(seed, settings)
+    return simulate_cine(seed, settings, simulated_data(seed, ct).backgrounds())
+
+
+def write_simulated(
+    patients: Patients, settings: CineSettings, files: Files, log: Log = silent
+) -> Iterator[Written]:
+    """Simulate and write one cine after the other, as they are asked for.
+
+    `log` hears where a CT is from. Raises ConfigError where a value is out of range or the CT cannot be used,
+    OutputError where a file cannot be written.
+    """
+    _check(patients.first, settings)
+    data = simulated_data(patients.first, patients.ct)
+    if patients.ct is not None:
+        log(DataSpec(simulated=data).description)
+    backgrounds = data.backgrounds()
+    for seed in range(patients.first, patients.first + patients.count):
+        started = time.perf_counter()
+        cine = simulate_cine(seed, settings, backgrounds)
+        paths = tuple(_write(cine, files))
+        yield Written(seed, _filled_part(cine), paths, time.perf_counter() - started)
+
+
+def _check(seed: int, settings: CineSettings) -> None:
+    """Raise ConfigError that lists every value out of range."""
+    faults = []
+    if seed < 0:
+        faults.append(f"seed is {seed}, want 0 or more")
+    if not SMALLEST <= settings.size <= LARGEST:
+        faults.append(f"size is {settings.size}, want {SMALLEST} to {LARGEST}")
+    if settings.frames < 1:
+        faults.append(f"frames is {settings.frames}, want 1 or more")
+    if settings.bits not in get_args(Bits):
+        faults.append(f"bits is {settings.bits}, want {', '.join(map(str, get_args(Bits)))}")
+    if settings.cue < 0:
+        faults.append(f"cue is {settings.cue:g}, want 0 or more")
+    if faults:
+        raise ConfigError("; ".join(faults))
+
+
+def _write(cine: SimulatedCine, files: Files) -> Iterator[Path]:
+    """Write a cine, and with pairs its twin and its masks; gives the paths."""
+    folder = Path(files.out) / f"seed-{cine.seed}"
+    write = _write_singles if files.single_frames else _write_multi
+    yield write(folder / "without-contrast", cine.plain, _header(cine, contrast=False))
+    if files.pairs:
+        yield write(folder / "with-contrast", cine.contrast, _header(cine, contrast=True))
+        masks = io.BytesIO()
+        np.savez_compressed(masks, **{name: getattr(cine, name) for name in _MASKS})
+        write_atomically(folder / "masks.npz", masks.getvalue())
+        yield folder / "masks.npz"
+
+
+def _write_multi(stem: Path, frames: Frames, header: RunHeader) -> Path:
+    return write_cine(stem.with_suffix(".dcm"), frames, header)
+
+
+def _write_singles(folder: Path, frames: Frames, header: RunHeader) -> Path:
+    write_single_frames(folder, frames, header)
+    return folder
+
+
+def _header(cine: SimulatedCine, *, contrast: bool) -> RunHeader:
+    """What the run's own header says, in the words of `casgan_dicom.simulated`."""
+    view, detector = cine.view, cine.detector
+    return RunHeader(
+        seed=cine.seed,
+        bits=detector.bits,
+        photometric="MONOCHROME1" if detector.inverted else "MONOCHROME2",
+        relationship=detector.relationship,
+        frame_time_ms=1000 / cine.settings.frame_rate,
+        primary_deg=view.primary_deg,
+        secondary_deg=view.secondary_deg,
+        pixel_mm=view.pixel_mm,
+        source_isocentre_mm=view.source_isocentre_mm,
+        source_detector_mm=view.source_detector_mm,
+        contrast=contrast,
+    )
+
+
+def _filled_part(cine: SimulatedCine) -> SimulatedCine:
+    """The frames that are measured: a whole run is too much to keep for each cine."""
+    chosen = cine.run.well_filled(_CHECKED_FRAMES)
+    arrays = {field.name: getattr(cine, field.name)[list(chosen)] for field in fields(Frame)}
+    return replace(cine, **arrays, phase=cine.phase[list(chosen)], indices=chosen)

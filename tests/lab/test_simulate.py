@@ -1,0 +1,55 @@
+"""Simulation from Python: arrays without a file, and files without the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.lab.simulate import Files, Patients, simulate, write_simulated
+from casgan_dicom.model.simulator.cine import CineSettings
+
+
+def test_a_seed_gives_the_arrays_that_the_command_writes(tmp_path: Path) -> None:
+    cine = simulate(4, size=96, frames=12)
+
+    settings, files = CineSettings(size=96, frames=12), Files(str(tmp_path), pairs=True)
+    (written,) = write_simulated(Patients(first=4), settings, files)
+
+    plain, contrast, masks = written.paths
+    np.testing.assert_array_equal(dcmread(plain).pixel_array, cine.plain)
+    np.testing.assert_array_equal(dcmread(contrast).pixel_array, cine.contrast)
+    with np.load(masks) as arrays:
+        np.testing.assert_array_equal(arrays["vessel_mask"], cine.vessel_mask)
+
+
+def test_cines_are_written_as_they_are_asked_for(tmp_path: Path) -> None:
+    cines = write_simulated(Patients(count=2), CineSettings(size=96, frames=1), Files(tmp_path))
+
+    assert not any(tmp_path.iterdir())
+    assert next(cines).seed == 0
+    assert [folder.name for folder in tmp_path.iterdir()] == ["seed-0"]
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"seed": -1}, "seed is -1, want 0 or more"),
+        ({"size": 20}, "size is 20, want 64 to 1024"),
+        ({"frames": 0, "bits": 9}, "frames is 0, want 1 or more; bits is 9, want 8, 10, 12"),
+        ({"cue": -0.5}, "cue is -0.5, want 0 or more"),
+    ],
+)
+def test_values_out_of_range_are_all_named(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        simulate(**values)
+    assert caught.value.message == told
+
+
+def test_a_ct_folder_without_its_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds no chest_ct\.nii\.gz"):
+        simulate(1, ct=str(tmp_path))
