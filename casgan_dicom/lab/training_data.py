@@ -55,12 +55,22 @@ SIMULATED = re.compile(r"sim:(?P<seed>[0-9]+)(?P<uncached>,cache=no)?(?:,ct=(?P<
 
 
 @dataclass(frozen=True)
+class Folders:
+    """Two folders of frames, of PNG, NPY or DICOM."""
+
+    x: Path
+    """Frames without contrast."""
+    y: Path
+    """Angiograms, of other patients or the same."""
+
+
+@dataclass(frozen=True)
 class DataSpec:
     """A parsed ``--data``; exactly one of the fields is set."""
 
     simulated: SimulatedData | None = None
     """The simulator, with a base seed."""
-    folders: tuple[Path, Path] | None = None
+    folders: Folders | None = None
     """Folders of domain X (no contrast) and domain Y (contrast)."""
     xcad: Path | None = None
     """Folder that holds train/ and test/ of XCAD."""
@@ -103,7 +113,7 @@ def parse_data(spec: str | DataSpec) -> DataSpec:
     missing = [folder.name for folder in folders if not folder.is_dir()]
     if missing:
         raise ConfigError(f"--data: no folder '{missing[0]}'", hint=WANTED)
-    return DataSpec(folders=(folders[0], folders[1]))
+    return DataSpec(folders=Folders(*folders))
 
 
 def simulated_data(seed: int, ct: str | Path | None, *, cached: bool = True) -> SimulatedData:
@@ -170,9 +180,12 @@ def _read(spec: DataSpec, log: Log) -> dict[str, Iterator[Series]]:
     if spec.xcad is not None:
         x, y = (read_frames(spec.xcad, folder) for folder in (BACKGROUNDS, ANGIOGRAMS))
         return {"x": x, "y": y, "labelled": read_labelled(spec.xcad)}
-    assert spec.folders is not None
-    domains = zip(("x", "y"), spec.folders, strict=True)
-    return {domain: _read_folder(folder, log, angiograms=domain == "y") for domain, folder in domains}
+    folders = spec.folders
+    assert folders is not None
+    return {
+        "x": _read_folder(folders.x, log, angiograms=False),
+        "y": _read_folder(folders.y, log, angiograms=True),
+    }
 
 
 def _read_folder(folder: Path, log: Log, *, angiograms: bool) -> Iterator[Series]:
