@@ -3,7 +3,7 @@
 find → may we? → display values → generator → stored values → derived object → our own rules → its place
 
 The command line and the node both call `convert_series`. Nothing here knows a terminal or a network; what the
-generator is made of stays inside the model.
+generator is made of, and where it is kept, is the business of who passes the function that loads it.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from casgan_dicom.model.infer import Generator
 
 Clock = Callable[[], datetime]
+Loader = Callable[[], "Generator"]
+"""Gives the generator: a new one, or one that is kept from call to call."""
 
 
 def silent(step: Step) -> None:
@@ -61,7 +63,7 @@ def now() -> datetime:
 
 def convert_series(
     paths: Sequence[Path],
-    generator: Generator,
+    load: Loader,
     options: ConvertOptions,
     out_dir: Path,
     *,
@@ -74,8 +76,8 @@ def convert_series(
     ----------
     paths
         Files or folders; only read.
-    generator
-        Who makes the frames.
+    load
+        Gives who makes the frames; called once, and only if the headers leave a cine to convert.
     options
         What the caller decides.
     out_dir
@@ -97,27 +99,40 @@ def convert_series(
         There is no DICOM file at all.
     OutputError
         The output cannot be written, or would be written into the input.
+    CasganError
+        Whatever `load` raises; nothing is written then.
     """
     plan = plan_conversion(paths, options, out_dir)
-    return convert_plan(plan, generator, options, out_dir, progress=progress, clock=clock)
+    if plan.cines:
+        return _convert_plan(plan, load(), options, out_dir, progress=progress, clock=clock)
+    report = _report(plan, [], plan.skipped, None, clock)
+    _write_report(report, out_dir)
+    return report
 
 
-def convert_plan(
+def _convert_plan(
     plan: Plan,
     generator: Generator,
     options: ConvertOptions,
     out_dir: Path,
     *,
-    progress: Progress = silent,
-    clock: Clock = now,
+    progress: Progress,
+    clock: Clock,
 ) -> ConvertReport:
-    """Convert what a plan holds; see `convert_series`."""
+    """Convert the cines of a plan, which holds at least one."""
     outputs: list[Output] = []
     skipped = list(plan.skipped)
     crowded = _crowded_series(plan.cines)
     try:
         for cine in plan.cines:
-            run = _Run(cine, generator, options, out_dir, crowded=cine.series_uid in crowded)
+            run = _Run(
+                cine=cine,
+                cines=len(plan.cines),
+                generator=generator,
+                options=options,
+                out_dir=out_dir,
+                crowded=cine.series_uid in crowded,
+            )
             try:
                 outputs.append(_convert_cine(run, progress, clock))
             except (SeriesError, OtherObjectError) as error:
@@ -129,13 +144,6 @@ def convert_plan(
                 _write_report(_report(plan, outputs, skipped, generator, clock), out_dir)
         raise
     report = _report(plan, outputs, skipped, generator, clock)
-    _write_report(report, out_dir)
-    return report
-
-
-def report_nothing(plan: Plan, out_dir: Path, *, clock: Clock = now) -> ConvertReport:
-    """Report on a plan that holds no cine: no generator is needed to skip. Raises OutputError."""
-    report = _report(plan, [], plan.skipped, None, clock)
     _write_report(report, out_dir)
     return report
 
@@ -167,6 +175,8 @@ class _Run:
     """One cine on its way."""
 
     cine: Cine
+    cines: int
+    """How many are converted in this call."""
     generator: Generator
     options: ConvertOptions
     out_dir: Path
@@ -226,6 +236,7 @@ def _task(run: _Run) -> Task:
         choice=options.frames,
         bits=bits,
         sheet=options.preview,
+        cines=run.cines,
     )
 
 

@@ -57,6 +57,8 @@ class Step:
     """Frames behind us in this pass."""
     frames: int
     """Frames of this pass."""
+    cines: int
+    """Cines that are converted in the same call, this one among them."""
 
 
 Progress = Callable[[Step], None]
@@ -78,6 +80,8 @@ class Task:
     """Bits Stored (0028,0101) of the output."""
     sheet: bool = False
     """Whether a contact sheet is wanted."""
+    cines: int = 1
+    """Cines that are converted in the same call, for who looks on."""
 
 
 @dataclass(frozen=True)
@@ -294,7 +298,7 @@ def _generate(
 
 
 def _step(task: Task, stage: Stage, done: int, frames: int) -> Step:
-    return Step(task.cine.instances[0].sop_instance_uid, stage, done, frames)
+    return Step(task.cine.instances[0].sop_instance_uid, stage, done, frames, task.cines)
 
 
 def _displayed(task: Task, progress: Progress | None) -> Iterator[Float]:

@@ -107,7 +107,7 @@ def _source(folder: Path, path: Path, info: _Info) -> Source:
     moment = datetime(2026, 1, int(info.version[0]), int(info.version[0]), tzinfo=UTC)
     made: dict[str, Dataset] = {}
     for form, options in FORMS.items():
-        report = convert_series([path], generator, options, folder / form, clock=lambda: moment)
+        report = convert_series([path], lambda: generator, options, folder / form, clock=lambda: moment)
         for output in report.outputs:
             for written in output.objects:
                 name = f"{form} {written.kind}"

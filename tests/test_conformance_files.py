@@ -168,7 +168,7 @@ def test_what_is_accepted_is_stored_as_it_was_and_converted(
     assert dcmread(source, stop_before_pixels=True).file_meta.TransferSyntaxUID == row[1]
     options = ConvertOptions(force=True, banner=False)  # a Secondary Capture must be asked for
 
-    report = convert_series([source], DiscPainter().as_generator(), options, tmp_path)
+    report = convert_series([source], DiscPainter().as_generator, options, tmp_path)
 
     assert report.skipped == ()
     (output,) = report.outputs

@@ -19,9 +19,9 @@ from pydicom.uid import JPEGBaseline8Bit, RLELossless
 from pydicom.valuerep import DSfloat
 
 from casgan_dicom.banner import banner_for
-from casgan_dicom.convert import convert_plan, convert_series
-from casgan_dicom.errors import OutputError, SeriesError
-from casgan_dicom.model.infer import Synthesis
+from casgan_dicom.convert import convert_series
+from casgan_dicom.errors import OutputError, SeriesError, WeightsError
+from casgan_dicom.model.infer import Generator, Synthesis
 from casgan_dicom.model.normalisation import Levels
 from casgan_dicom.options import ConvertOptions
 from casgan_dicom.plan import plan_conversion
@@ -46,8 +46,8 @@ def convert(
     clock_at: datetime = NOON,
 ) -> ConvertReport:
     """Run the pipeline with the disc painter."""
-    generator = (painter or DiscPainter()).as_generator()
-    return convert_series([source], generator, options, out, clock=lambda: clock_at)
+    load = (painter or DiscPainter()).as_generator
+    return convert_series([source], load, options, out, clock=lambda: clock_at)
 
 
 def frames_of(report: ConvertReport, index: int = 0) -> npt.NDArray[np.uint8]:
@@ -214,7 +214,7 @@ def test_progress_tells_both_passes_to_their_end(tmp_path: Path) -> None:
     source = write_xa(tmp_path / "in" / "a", moving_frames(7, 64, 80))
     steps: list[Step] = []
 
-    convert_series([source], DiscPainter().as_generator(), PLAIN, tmp_path / "out", progress=steps.append)
+    convert_series([source], DiscPainter().as_generator, PLAIN, tmp_path / "out", progress=steps.append)
 
     assert [step.done for step in steps if step.stage == "measure"] == list(range(1, 8))
     assert [step.done for step in steps if step.stage == "generate"] == [3, 6, 7]
@@ -362,7 +362,8 @@ def test_the_report_of_what_is_done_survives_what_stops_the_rest(tmp_path: Path)
         write_xa(
             tmp_path / "in" / str(k), SOPInstanceUID=uid(f"run {k}"), SeriesInstanceUID=uid(f"series {k}")
         )
-    plan = plan_conversion([tmp_path / "in"], PLAIN, tmp_path / "out")
+    source, out = tmp_path / "in", tmp_path / "out"
+    plan = plan_conversion([source], PLAIN, out)
     first = plan.cines[0].series_uid
 
     def full_disk(step: Step) -> None:
@@ -370,7 +371,7 @@ def test_the_report_of_what_is_done_survives_what_stops_the_rest(tmp_path: Path)
             raise OutputError("no space left on the device")
 
     with pytest.raises(OutputError, match="no space left"):
-        convert_plan(plan, DiscPainter().as_generator(), PLAIN, tmp_path / "out", progress=full_disk)
+        convert_series([source], DiscPainter().as_generator, PLAIN, out, progress=full_disk)
 
     (output,) = json.loads((tmp_path / "out" / "report.json").read_text())["outputs"]
     assert output["source_series_uid"] == first
@@ -658,6 +659,38 @@ def test_own_output_is_no_source(tmp_path: Path, converted: Path) -> None:
 
     assert report.exit_code == 3
     assert set(snapshot(tmp_path / "again")) == {"report.json"}
+
+
+@pytest.mark.parametrize(("modality", "loads"), [("XA", 1), ("CT", 0)])
+def test_the_generator_is_loaded_once_and_only_if_there_is_a_cine(
+    tmp_path: Path, modality: str, loads: int
+) -> None:
+    for name in ("a", "b"):
+        uids = {"SeriesInstanceUID": uid(f"series {name}"), "SOPInstanceUID": uid(f"run {name}")}
+        write_xa(tmp_path / "in" / name, Modality=modality, **uids)
+    asked: list[str] = []
+    steps: list[Step] = []
+
+    def load() -> Generator:
+        asked.append("generator")
+        return DiscPainter().as_generator()
+
+    report = convert_series([tmp_path / "in"], load, PLAIN, tmp_path / "out", progress=steps.append)
+
+    assert len(asked) == loads
+    assert (report.model is not None) == bool(loads)
+    assert len(report.outputs) == 2 * loads
+    assert {step.cines for step in steps} == ({2} if loads else set())
+
+
+def test_nothing_is_written_if_the_generator_cannot_be_loaded(tmp_path: Path) -> None:
+    def load() -> Generator:
+        raise WeightsError("no such bundle")
+
+    with pytest.raises(WeightsError, match="no such bundle"):
+        convert_series([write_xa(tmp_path / "in" / "a")], load, PLAIN, tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_written_by_a_plan(tmp_path: Path) -> None:

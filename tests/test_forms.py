@@ -50,8 +50,8 @@ FORMS = [
 
 def convert(source: Path | list[Path], out: Path, options: ConvertOptions) -> ConvertReport:
     sources = source if isinstance(source, list) else [source]
-    generator = DiscPainter().as_generator()
-    return convert_series(sources, generator, options, out, clock=lambda: datetime(2026, 5, 1, tzinfo=UTC))
+    load = DiscPainter().as_generator
+    return convert_series(sources, load, options, out, clock=lambda: datetime(2026, 5, 1, tzinfo=UTC))
 
 
 def converted(source: Path | list[Path], out: Path, options: ConvertOptions) -> Output:
@@ -317,7 +317,7 @@ def test_what_was_made_of_a_replaced_angiogram_goes_with_it(tmp_path: Path) -> N
     source, out = twelve_bits(tmp_path), tmp_path / "out"
     before = converted(source, out, replace(PLAIN, seg=True, sr=True))
 
-    report = convert_series([source], Other().as_generator(), replace(PLAIN, force=True), out)
+    report = convert_series([source], Other().as_generator, replace(PLAIN, force=True), out)
 
     left = set(out.rglob("*.dcm"))
     assert left == {report.outputs[0].path}
@@ -328,7 +328,7 @@ def test_a_mask_of_another_angiogram_is_another_object(tmp_path: Path) -> None:
     source, options = twelve_bits(tmp_path), replace(PLAIN, seg=True)
     one = converted(source, tmp_path / "one", options)
 
-    (other,) = convert_series([source], Other().as_generator(), options, tmp_path / "other").outputs
+    (other,) = convert_series([source], Other().as_generator, options, tmp_path / "other").outputs
 
     assert one.objects[0].sop_instance_uid != other.objects[0].sop_instance_uid
     assert one.objects[1].sop_instance_uid != other.objects[1].sop_instance_uid

@@ -314,7 +314,7 @@ def displayed(case: Case, run: Float, ds: Dataset) -> Float:
 
 def convert(folder: Path, out: Path) -> ConvertReport:
     options = ConvertOptions(banner=False, force=True)
-    return convert_series([folder], Negative().as_generator(), options, out)
+    return convert_series([folder], Negative().as_generator, options, out)
 
 
 @pytest.mark.parametrize("case", cases(), ids=described)

@@ -104,7 +104,7 @@ def blocks(frames: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def test_it_converts_to_two_honest_objects(tmp_path: Path) -> None:
-    painter = DiscPainter().as_generator()
+    painter = DiscPainter().as_generator
 
     report = convert_series([SAMPLE], painter, ConvertOptions(preview=True), tmp_path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import EXIT_CODES, json_option, show_json
 from casgan_dicom.compress import Compression, CompressionName
-from casgan_dicom.convert import convert_plan, report_nothing, silent
+from casgan_dicom.convert import Loader, convert_series, silent
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.shelf import DEFAULT_BUNDLE
 from casgan_dicom.options import ConvertOptions, FrameChoice
@@ -26,7 +26,7 @@ from casgan_dicom.synthesize import Progress as OnStep
 from casgan_dicom.synthesize import Step
 
 if TYPE_CHECKING:
-    from casgan_dicom.model.infer import EngineName
+    from casgan_dicom.model.infer import EngineName, Generator
 
 
 @click.command("convert", epilog=EXIT_CODES)
@@ -116,19 +116,13 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
         )
     except ConfigError as error:
         raise click.UsageError(error.message) from error
-    plan = plan_conversion(series, options, out)
     if dry_run:
+        plan = plan_conversion(series, options, out)
         _show_plan(plan, as_json=as_json)
         ctx.exit(3 if not plan.cines else 4 if plan.skipped else 0)
-    if not plan.cines:
-        report = report_nothing(plan, out)
-    else:
-        # Imported here: torch takes over a second, which a mistake in the paths need not wait for.
-        from casgan_dicom.model.infer import Generator  # noqa: PLC0415
-
-        generator = Generator.load(bundle or DEFAULT_BUNDLE, device=device, engine=engine)
-        with _progress(len(plan.cines)) as on_step:
-            report = convert_plan(plan, generator, options, out, progress=on_step)
+    load = _loader(bundle or DEFAULT_BUNDLE, device, engine)
+    with _progress() as on_step:
+        report = convert_series(series, load, options, out, progress=on_step)
     if as_json:
         show_json(report.as_json())
     else:
@@ -149,22 +143,37 @@ def _compression(
     return Compression(lossy or lossless, quality)
 
 
+def _loader(bundle: str, device: str, engine: EngineName) -> Loader:
+    """Loads what was asked for, once there is something to convert."""
+
+    def load() -> Generator:
+        # Imported here: torch takes over a second, which a mistake in the paths need not wait for.
+        from casgan_dicom.model.infer import Generator  # noqa: PLC0415
+
+        return Generator.load(bundle, device=device, engine=engine)
+
+    return load
+
+
 @contextmanager
-def _progress(cines: int) -> Iterator[OnStep]:
-    """A bar on stderr for each cine, where stderr is a terminal."""
+def _progress() -> Iterator[OnStep]:
+    """A bar on stderr for each cine, where stderr is a terminal; from the first step on."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield silent
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        tasks: dict[tuple[str, str], int] = {}
+    bars = Progress(*columns, console=console, transient=True)
+    tasks: dict[tuple[str, str], int] = {}
+    with ExitStack() as shown:
 
         def on_step(step: Step) -> None:
+            if not tasks:
+                shown.enter_context(bars)
             key = (step.source_instance_uid, step.stage)
             if key not in tasks:
                 number = len({uid for uid, _ in [*tasks, key]})
-                name = f"cine {number} of {cines}: {step.stage}"
+                name = f"cine {number} of {step.cines}: {step.stage}"
                 tasks[key] = bars.add_task(name, total=step.frames)
             bars.update(tasks[key], completed=step.done)  # type: ignore[arg-type]  # rich's TaskID is an int
 

@@ -15,11 +15,12 @@ import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from casgan_dicom.convert import convert_plan, report_nothing
+from casgan_dicom.convert import Loader, convert_series
 from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import CasganError, OutputError
 from casgan_dicom.log import get_logger
@@ -30,12 +31,8 @@ from casgan_dicom.node.layout import Layout
 from casgan_dicom.node.ledger import Ledger
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.options import ConvertOptions
-from casgan_dicom.plan import Plan, plan_conversion
 from casgan_dicom.report import ConvertReport
 from casgan_dicom.synthesize import Step
-
-if TYPE_CHECKING:
-    from casgan_dicom.model.infer import Generator
 
 WRITE_ATTEMPTS = 12
 """How often a conversion is tried whose output cannot be written."""
@@ -81,17 +78,17 @@ class Worker:
         Of the node.
     ledger
         Of the node.
-    generator
-        Makes the frames.
+    load
+        Gives who makes the frames; asked in every conversion, so it should keep what it has loaded.
     notes
         Folder of the notes about where this worker is.
     """
 
-    def __init__(self, settings: NodeSettings, ledger: Ledger, generator: Generator, notes: Path) -> None:
+    def __init__(self, settings: NodeSettings, ledger: Ledger, load: Loader, notes: Path) -> None:
         self._settings = settings
         self._layout = Layout(settings.data)
         self._notes = notes
-        self._generator = generator
+        self._load = load
         self._jobs = JobList(ledger)
         self._deliveries = Deliveries(ledger)
 
@@ -149,12 +146,11 @@ class Worker:
         inputs, out = self._jobs.inputs(job), self._layout.outbox / job
         options = ConvertOptions(revision=inputs.revision, supersedes=inputs.supersedes)
         log.info("conversion starts", job=job, series_uid=inputs.series_uid, files=len(inputs.paths))
-        plan = plan_conversion(inputs.paths, options, out)
 
         def on_step(step: Step) -> None:
             place.note(f"{step.stage} {step.done}/{step.frames} of {step.source_instance_uid}")
 
-        report = self._run(plan, options, out, on_step)
+        report = convert_series(inputs.paths, self._load, options, out, progress=on_step)
         for folder in (out, out.parent, out.parent.parent):  # made on the way
             sync_folder(folder)
         state = "delivering" if report.outputs else "skipped"
@@ -169,13 +165,6 @@ class Worker:
             seconds=round(sum(output.seconds.total for output in report.outputs), 3),
         )
         return {"state": state, "reasons": list(dict.fromkeys(reasons)), "derived": _derived(report)}
-
-    def _run(
-        self, plan: Plan, options: ConvertOptions, out: Path, on_step: Callable[[Step], None]
-    ) -> ConvertReport:
-        if not plan.cines:
-            return report_nothing(plan, out)
-        return convert_plan(plan, self._generator, options, out, progress=on_step)
 
     def record(self, job: str, outcome: dict[str, Any]) -> str:
         """Write the outcome of a conversion into the ledger."""
@@ -215,12 +204,16 @@ def run_worker(
     # Imported here: torch takes over a second, and who imports this module may want only its names.
     from casgan_dicom.model.infer import Generator  # noqa: PLC0415
 
-    chosen = settings.worker
-    generator = Generator.load(chosen.bundle, device=device, engine=chosen.engine)  # type: ignore[arg-type]
+    @cache
+    def load() -> Generator:
+        chosen = settings.worker
+        return Generator.load(chosen.bundle, device=device, engine=chosen.engine)  # type: ignore[arg-type]
+
+    generator = load()  # what is wrong with the bundle is said at the start, not with the first series
     log.info("generator loaded", model=generator.info.name, engine=generator.engine, device=generator.device)
     layout = Layout(settings.data)
     notes = layout.work / device
-    worker = Worker(settings, Ledger(layout.ledger), generator, notes)
+    worker = Worker(settings, Ledger(layout.ledger), load, notes)
     queues = [jobs.Queue(jobs.convert_queue(device), 1)]
     with jobs.serving(layout.dbos, f"worker.{device}", {"convert": worker.convert}, queues):
         on_ready()

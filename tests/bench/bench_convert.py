@@ -50,7 +50,7 @@ def compare_times(args: argparse.Namespace, folder: Path) -> None:
 
     def whole() -> None:
         out = folder / f"out{len(reports)}"
-        reports.append(convert_series([source], generator, ConvertOptions(), out))
+        reports.append(convert_series([source], lambda: generator, ConvertOptions(), out))
 
     generator(frames[:step], levels)  # the first call compiles and allocates
     pure, converted = seconds(alone, args.repeats), seconds(whole, args.repeats)

@@ -38,7 +38,7 @@ def convert_and_say_peak(args: argparse.Namespace) -> None:
         source = _long_run(folder / "run", frames, args.size, args.bits)
         generator = Generator.load(args.bundle, engine=args.engine)
         started = time.perf_counter()
-        report = convert_series([source], generator, FORMS[args.form], folder / "out")
+        report = convert_series([source], lambda: generator, FORMS[args.form], folder / "out")
         spent = time.perf_counter() - started
         if report.exit_code:
             raise SystemExit(f"not converted: {report.skipped}")

@@ -28,10 +28,10 @@ IDLE_SECONDS = 20.0
 def pipeline_seconds(folder: Path, sources: Sequence[Path]) -> float:
     """Seconds for each series, converted one after the other without a node."""
     generator = Generator.load(bundle_in(folder), device="cpu", engine="torch")
-    convert_series(sources[:1], generator, ConvertOptions(), folder / "warm-up")
+    convert_series(sources[:1], lambda: generator, ConvertOptions(), folder / "warm-up")
     started = perf_counter()
     for k, source in enumerate(sources):
-        convert_series([source], generator, ConvertOptions(), folder / f"direct-{k}")
+        convert_series([source], lambda: generator, ConvertOptions(), folder / f"direct-{k}")
     return (perf_counter() - started) / len(sources)
 
 

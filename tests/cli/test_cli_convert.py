@@ -114,6 +114,18 @@ def test_bar_is_shown_on_a_terminal_and_stdout_stays_clean(
     assert json.loads(shown.stdout)["outputs"][0]["frames"] == 4
 
 
+def test_bars_count_the_cines_of_one_call(
+    tmp_path: Path, source: Path, painted: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_xa(source / "second", SeriesInstanceUID=uid("another series"), SOPInstanceUID=uid("another run"))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    shown = run("convert", source, "-o", tmp_path / "out", "--json")
+
+    assert "cine 1 of 2: measure" in shown.stderr
+    assert "cine 2 of 2: generate" in shown.stderr
+
+
 def test_output_goes_to_derived_by_default(
     tmp_path: Path, source: Path, painted: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -572,7 +584,8 @@ def test_shipped_bundle_leaves_the_input_where_its_attention_is_nothing(tmp_path
     generator = infer.Generator.load(engine="torch")
     options = ConvertOptions(banner=False)
 
-    (output,) = convert_series([SAMPLES / "multi-frame"], generator, options, tmp_path / "out").outputs
+    report = convert_series([SAMPLES / "multi-frame"], lambda: generator, options, tmp_path / "out")
+    (output,) = report.outputs
 
     mapping = DisplayMapping.from_dataset(cine.header)
     shown = np.stack([mapping.apply(frame) for frame in iter_frames(cine)])

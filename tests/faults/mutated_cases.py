@@ -73,7 +73,7 @@ def _converted(folder: Path, faults: list[str]) -> str:
     """Convert, and add what is wrong about it; returns in one word what became of it."""
     out = folder / "out"
     try:
-        report = convert_series([folder / "in"], DiscPainter().as_generator(), OPTIONS, out)
+        report = convert_series([folder / "in"], DiscPainter().as_generator, OPTIONS, out)
     except CasganError as error:
         if not error.message:
             faults.append("an error without words")

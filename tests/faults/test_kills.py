@@ -87,7 +87,7 @@ def expected_objects(folder: Path, sources: Sequence[Path]) -> tuple[dict[str, s
     """
     generator = Generator.load(bundle_in(folder), device="cpu", engine="torch")
     started = monotonic()
-    report = convert_series(sources, generator, ConvertOptions(), folder / "expected")
+    report = convert_series(sources, lambda: generator, ConvertOptions(), folder / "expected")
     assert len(report.outputs) == len(sources)
     digests = {output.sop_instance_uid: output.pixel_sha256 for output in report.outputs}
     return digests, {"worker.cpu": (monotonic() - started) / len(sources), "sender": 0.02}

@@ -43,8 +43,8 @@ def ledger(settings: NodeSettings) -> Iterator[Ledger]:
 
 
 def worker_of(settings: NodeSettings, ledger: Ledger, painter: DiscPainter | None = None) -> Worker:
-    generator = (painter or DiscPainter()).as_generator()
-    return Worker(settings, ledger, generator, Layout(settings.data).work / "cpu")
+    load = (painter or DiscPainter()).as_generator
+    return Worker(settings, ledger, load, Layout(settings.data).work / "cpu")
 
 
 def queued(ledger: Ledger, path: Path, **header: object) -> str:

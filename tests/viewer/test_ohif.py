@@ -129,7 +129,7 @@ def derive(
     bits = form.get("bits", 8)  # one of 8 bits is always written in 8
     run = frames if bits == 8 else frames.astype(np.uint16) << (bits - 8)
     source = write_xa(folder / "in" / "a", run, FrameTime=1000 / rate, BitsStored=bits)
-    report = convert_series([source], DiscPainter().as_generator(), ConvertOptions(**form), folder / "out")
+    report = convert_series([source], DiscPainter().as_generator, ConvertOptions(**form), folder / "out")
     assert report.exit_code == 0
     return Derived.inside(folder / "out")
 
