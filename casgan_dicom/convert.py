@@ -24,8 +24,8 @@ from casgan_dicom import __version__
 from casgan_dicom.banner import banner_for
 from casgan_dicom.cine import Cine
 from casgan_dicom.deliver import (
-    Delivery,
     OtherObjectError,
+    Placed,
     deliver,
     spool_in,
 )
@@ -212,9 +212,9 @@ def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
                 chosen=made.chosen,
             )
             objects = objects_of(derivation, made, options, new_spool)
-            delivered = deliver(objects, run.out_dir, force=options.force)
-    preview = None if made.sheet is None else _save_sheet(made.sheet, run, delivered)
-    return _output(run, task, (made, derivation, delivered), preview, perf_counter() - started)
+            placed = deliver(objects, run.out_dir, force=options.force)
+    preview = None if made.sheet is None else _save_sheet(made.sheet, run, placed)
+    return _output(run, task, _Result(made, derivation, placed, preview), perf_counter() - started)
 
 
 def _task(run: _Run) -> Task:
@@ -240,18 +240,22 @@ def _task(run: _Run) -> Task:
     )
 
 
-def _output(
-    run: _Run,
-    task: Task,
-    result: tuple[Synthesized, Derivation, tuple[Delivery, ...]],
-    preview: Path | None,
-    seconds: float,
-) -> Output:
+@dataclass(frozen=True)
+class _Result:
+    """What one cine became."""
+
+    made: Synthesized
+    derivation: Derivation
+    placed: tuple[Placed, ...]
+    preview: Path | None
+
+
+def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
     """What the report says about one cine."""
-    cine, (made, derivation, delivered) = run.cine, result
+    cine, made, derivation = run.cine, result.made, result.derivation
     shows = made.opacification.opacified
     return Output(
-        objects=delivered,
+        objects=result.placed,
         source_series_uid=cine.series_uid,
         source_instances=instances_of(cine),
         source_frames=cine.frames,
@@ -269,7 +273,7 @@ def _output(
         quality=made.quality,
         seconds=Seconds(made.seconds.measure, made.seconds.check, made.seconds.generate, seconds),
         warnings=(*notes_on(cine), *_notes_on_output(run.options, made)),
-        preview=preview,
+        preview=result.preview,
     )
 
 
@@ -321,10 +325,10 @@ def _crowded_series(cines: Sequence[Cine]) -> set[str]:
     return {uid for uid, count in counts.items() if count > 1}
 
 
-def _save_sheet(sheet: ContactSheet, run: _Run, delivered: Sequence[Delivery]) -> Path:
+def _save_sheet(sheet: ContactSheet, run: _Run, placed: Sequence[Placed]) -> Path:
     """Write ``OUT/<series uid>.png``; with the SOP UID behind it where the series holds other objects."""
-    first = delivered[0].path
-    alone = not run.crowded and set(first.parent.glob("*.dcm")) <= {one.path for one in delivered}
+    first = placed[0].path
+    alone = not run.crowded and set(first.parent.glob("*.dcm")) <= {one.path for one in placed}
     path = run.out_dir / f"{first.parent.name}{'' if alone else f'-{first.stem}'}.png"
     picture = io.BytesIO()
     sheet.save(picture)

@@ -33,7 +33,17 @@ class OtherObjectError(OutputError):
 
 
 @dataclass(frozen=True)
-class Delivery:
+class Named:
+    """An object on its way to its place."""
+
+    kind: str
+    """What the report calls it, see `Placed`."""
+    ds: SOPClass
+    """The object."""
+
+
+@dataclass(frozen=True)
+class Placed:
     """An object in its place."""
 
     kind: str
@@ -82,10 +92,10 @@ def spool_in(out_dir: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def deliver(objects: Iterable[tuple[str, SOPClass]], out_dir: Path, *, force: bool) -> tuple[Delivery, ...]:
+def deliver(objects: Iterable[Named], out_dir: Path, *, force: bool) -> tuple[Placed, ...]:
     """Put objects at ``OUT/<series uid>/<sop uid>.dcm``: all of them or none.
 
-    `objects` gives the kind of each and the object, which is written before the next is asked for.
+    Each of `objects` is written before the next is asked for.
 
     Raises
     ------
@@ -100,18 +110,18 @@ def deliver(objects: Iterable[tuple[str, SOPClass]], out_dir: Path, *, force: bo
     staged: list[_Staged] = []
     with output_errors(out_dir):
         try:
-            staged.extend(_stage(kind, ds, out_dir) for kind, ds in objects)
+            staged.extend(_stage(one, out_dir) for one in objects)
             others = _in_the_way(staged)
             if others and not force:
                 raise OtherObjectError(
                     f"{others[0]}: another object of the same source is there",
                     hint="--force replaces it; --out names another folder",
                 )
-            delivered = _settle(staged)
+            placed = _settle(staged)
             _remove(set(others) - {one.path for one in staged}, out_dir)
             for folder in {one.path.parent for one in staged}:
                 sync_folder(folder)
-            return delivered
+            return placed
         finally:
             for one in staged:
                 one.part.unlink(missing_ok=True)
@@ -119,30 +129,40 @@ def deliver(objects: Iterable[tuple[str, SOPClass]], out_dir: Path, *, force: bo
 
 
 @dataclass(frozen=True)
+class _Reference:
+    """One instance that an object refers to."""
+
+    series_uid: str
+    """Its Series Instance UID (0020,000E)."""
+    sop_uid: str
+    """Its SOP Instance UID (0008,0018)."""
+
+
+@dataclass(frozen=True)
 class _Staged:
     """An object under its temporary name, beside its place."""
 
-    delivery: Delivery
+    placed: Placed
     """What will be said of it."""
     part: Path
     """The temporary file."""
-    references: _References
-    """Series and instances that it refers to."""
+    references: frozenset[_Reference]
+    """What it refers to."""
     number: int
     """Instance Number (0020,0013)."""
 
     @property
     def path(self) -> Path:
         """Its place."""
-        return self.delivery.path
+        return self.placed.path
 
     @property
     def same_is_there(self) -> bool:
         """Whether the same object is in its place already."""
-        return self.delivery.status == "kept"
+        return self.placed.status == "kept"
 
 
-def _settle(staged: Sequence[_Staged]) -> tuple[Delivery, ...]:
+def _settle(staged: Sequence[_Staged]) -> tuple[Placed, ...]:
     """Move all to their places, unless the same are there. Where one cannot be moved, none of them stays."""
     moved: list[Path] = []
     try:
@@ -154,7 +174,7 @@ def _settle(staged: Sequence[_Staged]) -> tuple[Delivery, ...]:
         for path in moved:
             path.unlink(missing_ok=True)
         raise
-    return tuple(one.delivery for one in staged)
+    return tuple(one.placed for one in staged)
 
 
 def _remove(others: set[Path], out_dir: Path) -> None:
@@ -165,14 +185,15 @@ def _remove(others: set[Path], out_dir: Path) -> None:
     for folder in out_dir.iterdir() if gone else ():
         for path, ds in _readable_in(folder):
             ours = ds.get("SyntheticData") == "YES"
-            if ours and gone & {sop for _, sop in _references(ds)}:
+            if ours and gone & {one.sop_uid for one in _references(ds)}:
                 path.unlink()
         if folder.is_dir():
             _remove_empty({folder})
 
 
-def _stage(kind: str, ds: SOPClass, out_dir: Path) -> _Staged:
+def _stage(named: Named, out_dir: Path) -> _Staged:
     """Write an object under its temporary name, flush it to the disk, and check it by our own rules."""
+    ds = named.ds
     path = out_dir / str(ds.SeriesInstanceUID) / f"{ds.SOPInstanceUID}.dcm"
     part = part_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,8 +205,8 @@ def _stage(kind: str, ds: SOPClass, out_dir: Path) -> _Staged:
         if findings := verify_file(part):
             raise SeriesError("the derived object breaks our own rules: " + "; ".join(map(str, findings)))
         kept = path.exists() and same_object(path, part)
-        delivery = Delivery(
-            kind=kind,
+        placed = Placed(
+            kind=named.kind,
             path=path,
             status="kept" if kept else "written",
             sop_class_uid=str(ds.SOPClassUID),
@@ -194,7 +215,7 @@ def _stage(kind: str, ds: SOPClass, out_dir: Path) -> _Staged:
             frames=int(ds.get("NumberOfFrames") or 1),
             sha256=file_sha256(path if kept else part),
         )
-        return _Staged(delivery, part, _references(ds), _number(ds))
+        return _Staged(placed, part, _references(ds), _number(ds))
     except BaseException:
         part.unlink(missing_ok=True)
         _remove_empty({path.parent})
@@ -205,7 +226,7 @@ def _in_the_way(staged: Sequence[_Staged]) -> list[Path]:
     """Objects that stand in a place, or were made of the same source as another in the same series."""
     found = [one.path for one in staged if one.path.exists() and not one.same_is_there]
     places = {one.path for one in staged}
-    ours = {one.delivery.series_uid for one in staged}
+    ours = {one.placed.series_uid for one in staged}
     new = [one for one in staged if not one.same_is_there]
     for folder in {one.path.parent for one in new}:
         made = [(_sources(one.references, ours), one.number) for one in new if one.path.parent == folder]
@@ -214,10 +235,6 @@ def _in_the_way(staged: Sequence[_Staged]) -> list[Path]:
             if sources and (sources, _number(ds)) in made and path not in places:
                 found.append(path)
     return found
-
-
-_References = frozenset[tuple[str, str]]
-"""Series Instance UID and SOP Instance UID of what an object refers to."""
 
 
 def _readable_in(folder: Path) -> Iterator[tuple[Path, Dataset]]:
@@ -232,21 +249,21 @@ def _readable_in(folder: Path) -> Iterator[tuple[Path, Dataset]]:
         yield path, ds
 
 
-def _references(ds: Dataset) -> _References:
+def _references(ds: Dataset) -> frozenset[_Reference]:
     """What an object refers to: its Referenced Series Sequence (0008,1115), or the evidence of a report."""
     series = list(ds.get("ReferencedSeriesSequence") or [])
     for study in ds.get("CurrentRequestedProcedureEvidenceSequence") or []:
         series += study.get("ReferencedSeriesSequence") or []
     return frozenset(
-        (str(one.SeriesInstanceUID), str(item.ReferencedSOPInstanceUID))
+        _Reference(str(one.SeriesInstanceUID), str(item.ReferencedSOPInstanceUID))
         for one in series
         for item in one.get("ReferencedInstanceSequence") or one.get("ReferencedSOPSequence") or []
     )
 
 
-def _sources(references: _References, ours: set[str]) -> frozenset[str]:
+def _sources(references: frozenset[_Reference], ours: set[str]) -> frozenset[str]:
     """The instances among `references` that are in none of our own series."""
-    return frozenset(sop for series, sop in references if series not in ours)
+    return frozenset(one.sop_uid for one in references if one.series_uid not in ours)
 
 
 def _number(ds: Dataset) -> int:

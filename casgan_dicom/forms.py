@@ -9,6 +9,7 @@ from highdicom.base import SOPClass
 
 from casgan_dicom.banner import banner_for
 from casgan_dicom.compress import Compression
+from casgan_dicom.deliver import Named
 from casgan_dicom.derive import MapCine, SyntheticCine, SyntheticFrame
 from casgan_dicom.framefile import FrameFile, FrameWriter
 from casgan_dicom.marks import Derivation
@@ -19,8 +20,6 @@ from casgan_dicom.segmentation import VesselSegmentation
 from casgan_dicom.stored import single_frame, stored_pixels
 from casgan_dicom.synthesize import Synthesized
 
-Named = tuple[str, SOPClass]
-"""What an object is called in the report, and the object."""
 NewSpool = Callable[[], BinaryIO]
 """Gives an empty file, open until the objects are written."""
 
@@ -43,21 +42,21 @@ def objects_of(
 
     Yields
     ------
-    str, SOPClass
+    Named
         The angiogram first: ``angiogram``, or ``frame`` for each of its frames; then ``attention``,
         ``vessels``, ``segmentation`` and ``quality-record`` as far as they are wanted. Each must be written
         before the next is asked for.
     """
     angiogram: list[Reference] = []
-    for name, ds in _angiogram(derivation, made.frames, options, new_spool):
-        angiogram.append(_reference(ds))
-        yield name, ds
+    for named in _angiogram(derivation, made.frames, options, new_spool):
+        angiogram.append(_reference(named.ds))
+        yield named
     if options.maps:
         yield from _maps(derivation, made, options, new_spool)
     if options.seg and made.vessels is not None:
-        yield "segmentation", VesselSegmentation(derivation, made.vessels, angiogram, new_spool())
+        yield Named("segmentation", VesselSegmentation(derivation, made.vessels, angiogram, new_spool()))
     if options.sr:
-        yield "quality-record", QualityReport(derivation, made.quality, angiogram)
+        yield Named("quality-record", QualityReport(derivation, made.quality, angiogram))
 
 
 def _reference(ds: SOPClass) -> Reference:
@@ -69,13 +68,11 @@ def _angiogram(
     derivation: Derivation, frames: FrameFile, options: ConvertOptions, new_spool: NewSpool
 ) -> Iterator[Named]:
     if not options.single_frames:
-        yield (
-            "angiogram",
-            SyntheticCine(derivation, stored_pixels(frames, options.compression, new_spool())),
-        )
+        pixels = stored_pixels(frames, options.compression, new_spool())
+        yield Named("angiogram", SyntheticCine(derivation, pixels))
         return
     for k in range(frames.frames):
-        yield "frame", SyntheticFrame(derivation, single_frame(frames, k, options.compression), k)
+        yield Named("frame", SyntheticFrame(derivation, single_frame(frames, k, options.compression), k))
 
 
 def _maps(
@@ -86,7 +83,8 @@ def _maps(
     for name, frames in (("attention", made.attention), ("vessels", made.vessels)):
         if frames is not None:
             shown = _with_banner(frames, new_spool()) if options.banner else frames
-            yield name, MapCine(derivation, stored_pixels(shown, lossless, new_spool()), name)
+            pixels = stored_pixels(shown, lossless, new_spool())
+            yield Named(name, MapCine(derivation, pixels, name))
 
 
 def _with_banner(frames: FrameFile, spool: BinaryIO) -> FrameFile:

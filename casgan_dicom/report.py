@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from casgan_dicom.deliver import Delivery
+from casgan_dicom.deliver import Placed
 from casgan_dicom.provenance import ModelIdentity
 from casgan_dicom.quality import FrameQuality
 
@@ -35,7 +35,7 @@ class Seconds:
 class Output:
     """What one cine became."""
 
-    objects: tuple[Delivery, ...]
+    objects: tuple[Placed, ...]
     """Every object that was made of it; the angiogram, or its first frame, comes first."""
     source_series_uid: str
     """Series Instance UID of the source."""

@@ -266,9 +266,9 @@ def _look_for_contrast(task: Task, generator: Generator, levels: Levels, progres
     frames = task.cine.frames
     check = ContrastCheck(look_every(task.cine.timing.cine_rate if frames > 1 else None))
     looked_at = ((k, shown) for k, shown in enumerate(_displayed(task, None)) if k % check.every == 0)
-    for numbers, shown in _batches(looked_at, generator.batch):
-        check.add(generator.vessels(shown, levels), _visible(task, numbers))
-        progress(_step(task, "check", numbers[-1] + 1, frames))
+    for batch in _batches(looked_at, generator.batch):
+        check.add(generator.vessels(batch.shown, levels), _visible(task, batch.numbers))
+        progress(_step(task, "check", batch.numbers[-1] + 1, frames))
     return check.result(frames)
 
 
@@ -279,15 +279,15 @@ def _generate(
     task, seconds = making.task, 0.0
     wanted, top = frozenset(chosen), np.float32(2**task.bits - 1)
     frames = islice(enumerate(_displayed(task, None)), chosen[-1] + 1)
-    for numbers, shown in _batches(((k, frame) for k, frame in frames if k in wanted), generator.batch):
+    for batch in _batches(((k, frame) for k, frame in frames if k in wanted), generator.batch):
         started = perf_counter()
-        made = generator(shown, levels)
+        made = generator(batch.shown, levels)
         seconds += perf_counter() - started
-        inputs = to_stored(shown, task.bits)
-        visible = _visible(task, numbers)
+        inputs = to_stored(batch.shown, task.bits)
+        visible = _visible(task, batch.numbers)
         outputs = keep_input(inputs, made, visible, task.bits)
         vessels = generator.vessels(outputs.astype(np.float32) / top, levels)
-        for i, k in enumerate(numbers):
+        for i, k in enumerate(batch.numbers):
             attention = None
             if made.attention is not None:  # behind a shutter the input was kept
                 attention = np.where(visible[i], made.attention[i], np.float32(0))
@@ -314,11 +314,21 @@ def _visible(task: Task, numbers: Sequence[int]) -> Mask:
     return np.stack([task.display.visible(k) for k in numbers])
 
 
-def _batches(frames: Iterable[tuple[int, Float]], size: int) -> Iterator[tuple[list[int], Float]]:
-    """Numbers and frames, stacked by `size`; the last batch is as long as what is left."""
+@dataclass(frozen=True)
+class _Batch:
+    """Frames that go through the networks together."""
+
+    numbers: tuple[int, ...]
+    """Their places in the source, from 0."""
+    shown: Float
+    """Their display values, (T, H, W)."""
+
+
+def _batches(frames: Iterable[tuple[int, Float]], size: int) -> Iterator[_Batch]:
+    """Numbered frames, stacked by `size`; the last batch is as long as what is left."""
     stream = iter(frames)
     while batch := list(islice(stream, max(1, size))):
-        yield [k for k, _ in batch], np.stack([frame for _, frame in batch])
+        yield _Batch(tuple(k for k, _ in batch), np.stack([frame for _, frame in batch]))
 
 
 def _byte(stored: Stored, bits: int) -> npt.NDArray[np.uint8]:

@@ -203,7 +203,7 @@ def _show_report(report: ConvertReport) -> None:
         _show_paths(output)
         if output.preview is not None:
             click.echo(str(output.preview))
-    about = [(output.source_series_uid, said) for output in report.outputs for said in output.warnings]
+    about = [f"{output.source_series_uid}: {said}" for output in report.outputs for said in output.warnings]
     _show_warnings(about, report.warnings)
     _show_skipped(report.skipped)
     if report.model is not None:
@@ -246,7 +246,8 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
         size = f"{cine.frames} frames, {cine.columns}×{cine.rows}, {cine.timing.frame_time_ms:g} ms/frame"
         click.echo(f"would convert  {cine.series_uid}  {size}")
     _show_skipped(plan.skipped)
-    _show_warnings([(cine.series_uid, said) for cine in plan.cines for said in notes_on(cine)], plan.warnings)
+    about = [f"{cine.series_uid}: {said}" for cine in plan.cines for said in notes_on(cine)]
+    _show_warnings(about, plan.warnings)
 
 
 def _show_skipped(skipped: tuple[Skipped, ...]) -> None:
@@ -257,7 +258,7 @@ def _show_skipped(skipped: tuple[Skipped, ...]) -> None:
             click.echo("  try: --force converts it all the same", err=True)
 
 
-def _show_warnings(about: Sequence[tuple[str, str]], said: Sequence[str]) -> None:
+def _show_warnings(about: Sequence[str], said: Sequence[str]) -> None:
     """What is odd about series, each sentence once for a series, and what concerns none of them."""
-    for warning in (*dict.fromkeys(f"{uid}: {text}" for uid, text in about), *said):
+    for warning in (*dict.fromkeys(about), *said):
         click.echo(f"casgan-dicom: {warning}", err=True)
