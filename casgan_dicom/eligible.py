@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 
 from pydicom.config import IGNORE
@@ -77,6 +77,37 @@ class Reason:
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What one header says of contrast and subtraction, in the words of the header."""
+
+    agents: tuple[str, ...]
+    """The elements that name a contrast agent and are not empty, each with its tag."""
+    mask_operations: tuple[str, ...]
+    """Mask Operation (0028,6101) of every mask; empty where one has none."""
+    viewing_mode: str
+    """Recommended Viewing Mode (0028,1090); empty where absent."""
+    processing: tuple[Hashable, ...]
+    """Image Processing Applied (0028,9446)."""
+
+
+def declared_in(ds: Dataset) -> Declared:
+    """Read what a header says of contrast and subtraction: the one place that knows the elements."""
+    agents = {
+        "ContrastBolusAgent (0018,0010)": str(ds.get("ContrastBolusAgent") or "").strip(),
+        "ContrastBolusAgentSequence (0018,0012)": ds.get("ContrastBolusAgentSequence"),
+    }
+    masks = ds.get("MaskSubtractionSequence")
+    return Declared(
+        agents=tuple(element for element, value in agents.items() if value),
+        mask_operations=tuple(
+            str(item.get("MaskOperation") or "") for item in (masks if isinstance(masks, Items) else ())
+        ),
+        viewing_mode=str(ds.get("RecommendedViewingMode") or ""),
+        processing=plain_values(ds.get("ImageProcessingApplied")),
+    )
 
 
 def reasons_against(cine: Cine, *, angiogram: bool = False) -> tuple[Reason, ...]:
@@ -261,16 +292,14 @@ def _too_large(cine: Cine) -> Iterator[Reason]:
 
 def _subtracted(ds: Dataset) -> Reason | None:
     """DSA: a mask operation other than NONE, or the wish to be shown subtracted (PS3.3 C.7.6.10)."""
-    items = ds.get("MaskSubtractionSequence")
-    masks = items if isinstance(items, Items) else ()
-    operations = {str(item.get("MaskOperation") or "NONE") for item in masks}
-    if used := sorted(operations - {"NONE"}):
+    declared = declared_in(ds)
+    if used := sorted(set(declared.mask_operations) - {"", "NONE"}):
         return Reason(
             f"MaskOperation (0028,6101) is '{', '.join(used)}', need NONE: a DSA run", forceable=True
         )
-    if ds.get("RecommendedViewingMode") == "SUB":
+    if declared.viewing_mode == "SUB":
         return Reason("RecommendedViewingMode (0028,1090) is 'SUB', need NAT: a DSA run", forceable=True)
-    if "DIGITAL_SUBTR" in plain_values(ds.get("ImageProcessingApplied")):
+    if "DIGITAL_SUBTR" in declared.processing:
         found = "ImageProcessingApplied (0028,9446) is 'DIGITAL_SUBTR'"
         return Reason(f"{found}, need frames as they were taken: a DSA run", forceable=True)
     return None
@@ -290,14 +319,8 @@ def _contrast(cine: Cine) -> Iterator[Reason]:
 
 
 def _declared_contrast(ds: Dataset) -> Reason | None:
-    if str(ds.get("ContrastBolusAgent") or "").strip():
-        return Reason(
-            "ContrastBolusAgent (0018,0010) is not empty, need a run without contrast", forceable=True
-        )
-    if ds.get("ContrastBolusAgentSequence"):
-        return Reason(
-            "ContrastBolusAgentSequence (0018,0012) is not empty, need a run without contrast", True
-        )
+    for element in declared_in(ds).agents:
+        return Reason(f"{element} is not empty, need a run without contrast", forceable=True)
     return None
 
 

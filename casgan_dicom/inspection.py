@@ -18,11 +18,12 @@ from typing import Any
 
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence as Items
-from pydicom.uid import UID
+from pydicom.uid import (
+    UID,
+)
 
 from casgan_dicom.cine import Cine, Series
-from casgan_dicom.eligible import MAX_BYTES, Reason, reasons_against, reasons_against_series
+from casgan_dicom.eligible import MAX_BYTES, Reason, declared_in, reasons_against, reasons_against_series
 from casgan_dicom.eligible import warnings as warnings_about
 from casgan_dicom.errors import PixelError
 from casgan_dicom.lossy import lossy_history
@@ -265,18 +266,11 @@ def _marks(cine: Cine) -> tuple[str, ...]:
 
 
 def _marks_of(ds: Dataset) -> list[str]:
-    said = [
-        f"{keyword} {tag} is not empty"
-        for keyword, tag in (
-            ("ContrastBolusAgent", "(0018,0010)"),
-            ("ContrastBolusAgentSequence", "(0018,0012)"),
-        )
-        if str(ds.get(keyword) or "").strip(" []")
-    ]
-    items = ds.get("MaskSubtractionSequence")
-    for item in items if isinstance(items, Items) else ():
-        said.append(f"MaskOperation (0028,6101) is {_code(item.get('MaskOperation')) or 'absent'}")
-    if mode := _code(ds.get("RecommendedViewingMode")):
+    declared = declared_in(ds)
+    said = [f"{element} is not empty" for element in declared.agents]
+    for operation in declared.mask_operations:
+        said.append(f"MaskOperation (0028,6101) is {_code(operation) or 'absent'}")
+    if mode := _code(declared.viewing_mode):
         said.append(f"RecommendedViewingMode (0028,1090) is {mode}")
     return said
 

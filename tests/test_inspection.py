@@ -239,6 +239,26 @@ def test_marks_of_contrast_and_subtraction_are_told_without_their_words(tmp_path
     )
 
 
+@pytest.mark.parametrize(
+    ("header", "element"),
+    [
+        ({"ContrastBolusAgent": "Iohexol"}, "ContrastBolusAgent (0018,0010)"),
+        ({"ContrastBolusAgentSequence": [item(CodeValue="1")]}, "ContrastBolusAgentSequence (0018,0012)"),
+        ({"ContrastBolusAgentSequence": [item()]}, "ContrastBolusAgentSequence (0018,0012)"),
+    ],
+    ids=["agent", "coded agent", "agent without a code"],
+)
+def test_what_speaks_of_contrast_is_both_reason_and_mark(
+    tmp_path: Path, header: dict[str, object], element: str
+) -> None:
+    cine = only(inspect_paths([write_xa(tmp_path / "xa", **header)]))
+
+    assert [reason.text for reason in cine.reasons] == [
+        f"{element} is not empty, need a run without contrast"
+    ]
+    assert cine.shown.marks == (f"{element} is not empty",)
+
+
 def test_overlays_that_are_not_drawn_are_told(tmp_path: Path) -> None:
     path = write_xa(tmp_path / "xa")
     ds = dcmread(path)
