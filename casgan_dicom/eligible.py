@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
@@ -72,7 +72,7 @@ class Reason:
 
     text: str
     """Tag, what was found and what was wanted; no patient data."""
-    forceable: bool
+    forceable: bool = field(kw_only=True)
     """Whether the user may convert it all the same."""
 
     def __str__(self) -> str:
@@ -220,7 +220,9 @@ def _uid(keyword: str, tag: str) -> Callable[[Cine], Iterator[Reason]]:
 
 def _grayscale(ds: Dataset) -> Reason | None:
     if (samples := ds.get("SamplesPerPixel", 1)) != 1:
-        return Reason(f"SamplesPerPixel (0028,0002) is {samples}, need 1: colour cannot be converted", False)
+        return Reason(
+            f"SamplesPerPixel (0028,0002) is {samples}, need 1: colour cannot be converted", forceable=False
+        )
     wanted = ("MONOCHROME1", "MONOCHROME2")
     return _wanted(ds, "PhotometricInterpretation", "(0028,0004)", wanted)
 
@@ -254,7 +256,9 @@ def _bits(ds: Dataset) -> Reason | None:
     if allocated in (8, 16) and stored in BITS_STORED and stored <= allocated and signed in (0, 1):
         if isinstance(high, int) and stored - 1 <= high < allocated:
             return None
-        return Reason(f"HighBit (0028,0102) is {high}, need {stored - 1} for BitsStored (0028,0101)", False)
+        return Reason(
+            f"HighBit (0028,0102) is {high}, need {stored - 1} for BitsStored (0028,0101)", forceable=False
+        )
     return Reason(
         f"BitsAllocated (0028,0100) is {allocated}, BitsStored (0028,0101) {stored}, PixelRepresentation "
         f"(0028,0103) {signed}: need 8 or 16, 8 to 16, and 0 or 1",
@@ -278,16 +282,21 @@ def _too_small(cine: Cine) -> Iterator[Reason]:
     if min(cine.rows, cine.columns) < MIN_SIDE:
         found = f"{cine.rows} × {cine.columns}"
         yield Reason(
-            f"Rows (0028,0010) × Columns (0028,0011) is {found}, need at least {MIN_SIDE} each", False
+            f"Rows (0028,0010) × Columns (0028,0011) is {found}, need at least {MIN_SIDE} each",
+            forceable=False,
         )
 
 
 def _too_large(cine: Cine) -> Iterator[Reason]:
     size = f"{cine.frames} frames of {cine.rows} × {cine.columns}"
     if max(cine.rows, cine.columns) > MAX_SIDE:
-        yield Reason(f"Rows (0028,0010), Columns (0028,0011): {size}, at most {MAX_SIDE} each", False)
+        yield Reason(
+            f"Rows (0028,0010), Columns (0028,0011): {size}, at most {MAX_SIDE} each", forceable=False
+        )
     elif cine.frames * cine.rows * cine.columns > MAX_BYTES:
-        yield Reason(f"NumberOfFrames (0028,0008): {size} are more than {MAX_BYTES} bytes of 8 bits", False)
+        yield Reason(
+            f"NumberOfFrames (0028,0008): {size} are more than {MAX_BYTES} bytes of 8 bits", forceable=False
+        )
 
 
 def _subtracted(ds: Dataset) -> Reason | None:

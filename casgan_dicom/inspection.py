@@ -221,7 +221,8 @@ def _undecodable(cine: Cine, stored: Stored) -> list[Reason]:
     unknown = ", ".join(name for name, decoder in named if not decoder)
     if not unknown or not all(instance.has_pixels for instance in cine.instances):
         return []
-    return [Reason(f"TransferSyntaxUID (0002,0010) is '{unknown}', which nothing here decodes", False)]
+    found = f"TransferSyntaxUID (0002,0010) is '{unknown}'"
+    return [Reason(f"{found}, which nothing here decodes", forceable=False)]
 
 
 def _stored(cine: Cine) -> Stored:

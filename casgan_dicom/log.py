@@ -155,7 +155,7 @@ def configure(stream: TextIO | None = None, style: Style = "auto", *, level: int
         _cut_off(logging.getLogger(name), logging.NullHandler(), logging.CRITICAL + 1)
     for name in _STUBBORN:
         _cut_off(logging.getLogger(name), handler, logging.WARNING)
-    logging.captureWarnings(True)
+    logging.captureWarnings(capture=True)
     _replace_hooks()
 
 

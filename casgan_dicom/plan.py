@@ -67,7 +67,7 @@ def instances_of(cine: Cine) -> tuple[str, ...]:
 
 def skip(cine: Cine, reasons: Sequence[str], *, forceable: bool) -> Skipped:
     """What the report says of a cine that is not converted."""
-    return Skipped(cine.series_uid, instances_of(cine), tuple(reasons), forceable)
+    return Skipped(cine.series_uid, instances_of(cine), tuple(reasons), forceable=forceable)
 
 
 def _from_earlier_run(cine: Cine, out_dir: Path) -> bool:
