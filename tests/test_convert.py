@@ -667,7 +667,7 @@ def test_the_generator_is_loaded_once_and_only_if_there_is_a_cine(
 ) -> None:
     for name in ("a", "b"):
         uids = {"SeriesInstanceUID": uid(f"series {name}"), "SOPInstanceUID": uid(f"run {name}")}
-        write_xa(tmp_path / "in" / name, Modality=modality, **uids)
+        write_xa(tmp_path / "in" / name, None, Modality=modality, **uids)
     asked: list[str] = []
     steps: list[Step] = []
 

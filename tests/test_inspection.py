@@ -251,7 +251,7 @@ def test_marks_of_contrast_and_subtraction_are_told_without_their_words(tmp_path
 def test_what_speaks_of_contrast_is_both_reason_and_mark(
     tmp_path: Path, header: dict[str, object], element: str
 ) -> None:
-    cine = only(inspect_paths([write_xa(tmp_path / "xa", **header)]))
+    cine = only(inspect_paths([write_xa(tmp_path / "xa", None, **header)]))
 
     assert [reason.text for reason in cine.reasons] == [
         f"{element} is not empty, need a run without contrast"
