@@ -5,7 +5,7 @@
 #   make test    the tests                          make soak    the long form of tests/faults
 #   make docs    docs/cli.md and docs/conformance.md from the code, links checked
 #
-# `make test` and `make soak` hand ARGS to pytest: make test ARGS="tests/test_orthanc.py -x"
+# `make test` and `make soak` hand ARGS to pytest: make test ARGS="tests/conversion/test_orthanc.py -x"
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -67,7 +67,7 @@ demo: $(READY)
 	$(BIN)/casgan-dicom convert sample_series -o demo --preview
 
 # Orthanc binds every address, so what needs it runs in a network namespace, where there is only loopback.
-IN_NAMESPACE := bash tests/in_namespace.sh --if-permitted
+IN_NAMESPACE := bash tests/support/in_namespace.sh --if-permitted
 ARGS :=
 
 # Two runs, both to their ends. Status 5 is "no test selected": if ARGS says which, one of the two may have none.

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydicom.uid import UID
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
-from casgan_dicom.compress import Compression
-from casgan_dicom.node import reception
-from casgan_dicom.node.listener import STORAGE_CLASSES
-from casgan_dicom.node.scu import Outcome, classify
-from casgan_dicom.syntaxes import SYNTAXES
+from casgan_dicom.node.client.scu import Outcome, classify
+from casgan_dicom.node.receive import reception
+from casgan_dicom.node.receive.listener import STORAGE_CLASSES
+from casgan_dicom.pixels.compress import Compression
+from casgan_dicom.pixels.syntaxes import SYNTAXES
 from docs.iods import Described, common_table, described, own_table
 
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -23,11 +23,11 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import XRayRadiofluoroscopicImageStorage
 
-from casgan_dicom.convert import convert_series
-from casgan_dicom.model.infer import Generator, Synthesis
-from casgan_dicom.model.normalisation import Levels
-from casgan_dicom.options import ConvertOptions
-from casgan_dicom.simulated import RunHeader, write_cine
+from casgan_dicom.conversion.options import ConvertOptions
+from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.lab.xa import RunHeader, write_cine
+from casgan_dicom.model.data.normalisation import Levels
+from casgan_dicom.model.generator import Generator, Synthesis
 
 Frames = npt.NDArray[np.float32]
 

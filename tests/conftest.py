@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.fake_pacs import FakePacs
-from tests.namespace import need_namespace
-from tests.orthanc import Orthanc
+from tests.support.fake_pacs import FakePacs
+from tests.support.namespace import need_namespace
+from tests.support.orthanc import Orthanc
 
 # A busy machine is no fault of the code: speed is measured by the benchmarks, never in a test.
 settings.register_profile("any-speed", deadline=None)

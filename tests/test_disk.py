@@ -22,7 +22,7 @@ from casgan_dicom.disk import (
     write_json,
 )
 from casgan_dicom.errors import OutputError
-from casgan_dicom.simulated import RunHeader, write_cine
+from casgan_dicom.lab.xa import RunHeader, write_cine
 
 Calls = list[tuple[str, Path]]
 

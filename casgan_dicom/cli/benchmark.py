@@ -10,7 +10,7 @@ from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import need_extra, say, show_error
 from casgan_dicom.cli.train import show_trained
-from casgan_dicom.model.benchmark import plan_names
+from casgan_dicom.model.evaluation.benchmark import plan_names
 
 with need_extra("metrics"):
     from casgan_dicom.lab.benchmark import BenchmarkOptions, Reporter

@@ -15,18 +15,18 @@ from rich.table import Table
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import EXIT_CODES, json_option, show_json
-from casgan_dicom.compress import Compression, CompressionName
-from casgan_dicom.convert import Loader, convert_series, silent
+from casgan_dicom.conversion.options import ConvertOptions, FrameChoice
+from casgan_dicom.conversion.pipeline import Loader, convert_series, silent
+from casgan_dicom.conversion.plan import Plan, notes_on, plan_conversion
+from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
+from casgan_dicom.conversion.synthesize import Progress as OnStep
+from casgan_dicom.conversion.synthesize import Step
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.shelf import DEFAULT_BUNDLE
-from casgan_dicom.options import ConvertOptions, FrameChoice
-from casgan_dicom.plan import Plan, notes_on, plan_conversion
-from casgan_dicom.report import ConvertReport, Output, Skipped
-from casgan_dicom.synthesize import Progress as OnStep
-from casgan_dicom.synthesize import Step
+from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
+from casgan_dicom.pixels.compress import Compression, CompressionName
 
 if TYPE_CHECKING:
-    from casgan_dicom.model.infer import EngineName, Generator
+    from casgan_dicom.model.generator import EngineName, Generator
 
 
 @click.command("convert", epilog=EXIT_CODES)
@@ -148,7 +148,7 @@ def _loader(bundle: str, device: str, engine: EngineName) -> Loader:
 
     def load() -> Generator:
         # Imported here: torch takes over a second, which a mistake in the paths need not wait for.
-        from casgan_dicom.model.infer import Generator  # noqa: PLC0415
+        from casgan_dicom.model.generator import Generator  # noqa: PLC0415
 
         return Generator.load(bundle, device=device, engine=engine)
 

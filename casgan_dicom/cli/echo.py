@@ -7,7 +7,7 @@ import click
 from casgan_dicom.cli.output import json_option, show_error, show_json
 from casgan_dicom.cli.peer import peer_arguments, peer_of
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.scu import echo as ask
+from casgan_dicom.node.client.scu import echo as ask
 
 EXIT_CODES = """\b
 Exit codes:

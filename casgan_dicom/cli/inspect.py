@@ -9,7 +9,7 @@ import click
 
 from casgan_dicom.cli.option import PATH
 from casgan_dicom.cli.output import json_option, show_json
-from casgan_dicom.inspection import Form, InspectedCine, Shown, Stored, inspect_paths
+from casgan_dicom.conversion.inspection import Form, InspectedCine, Shown, Stored, inspect_paths
 
 
 @click.command(

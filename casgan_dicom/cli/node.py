@@ -21,14 +21,14 @@ from casgan_dicom.cli.output import json_option, say, show_json
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import configure
 from casgan_dicom.node.checks import load_node_settings
-from casgan_dicom.node.deliveries import Deliveries
-from casgan_dicom.node.joblist import JobList, JobState
-from casgan_dicom.node.layout import Layout
-from casgan_dicom.node.ledger import Ledger
-from casgan_dicom.node.overview import JobRow, Status, list_jobs
-from casgan_dicom.node.overview import status as status_of
 from casgan_dicom.node.roles import stop_on
 from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.state.deliveries import Deliveries
+from casgan_dicom.node.state.jobs import JobList, JobState
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.overview import JobRow, Status, list_jobs
+from casgan_dicom.node.state.overview import status as status_of
 
 _EPILOG = """\b
 Exit codes:

@@ -9,7 +9,7 @@ import click
 
 from casgan_dicom.cli.option import option
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.node.peer import Peer
+from casgan_dicom.node.client.peer import Peer
 
 Command = Callable[..., Any]
 

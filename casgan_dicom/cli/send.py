@@ -12,9 +12,9 @@ from casgan_dicom.cli.option import PATH
 from casgan_dicom.cli.output import json_option, say, show_error, show_json
 from casgan_dicom.cli.peer import peer_arguments, peer_of
 from casgan_dicom.errors import CasganError, SeriesError
-from casgan_dicom.node.outgoing import is_instance
-from casgan_dicom.node.peer import Peer
-from casgan_dicom.node.scu import Outcome, StoreResult, store
+from casgan_dicom.node.client.outgoing import is_instance
+from casgan_dicom.node.client.peer import Peer
+from casgan_dicom.node.client.scu import Outcome, StoreResult, store
 
 EXIT_CODES = """\b
 Exit codes:

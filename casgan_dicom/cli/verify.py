@@ -9,9 +9,9 @@ import click
 
 from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, show_json
-from casgan_dicom.comparison import source_headers
 from casgan_dicom.errors import OutputError
-from casgan_dicom.verify import verify_file
+from casgan_dicom.verification.comparison import source_headers
+from casgan_dicom.verification.verify import verify_file
 
 
 @click.command(

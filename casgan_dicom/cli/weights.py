@@ -10,9 +10,9 @@ import click
 
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, need_extra, show_json
-from casgan_dicom.model.bundle import load_bundle
+from casgan_dicom.model.bundle.bundle import load_bundle
+from casgan_dicom.model.bundle.shelf import ALIASES, shipped_bundles
 from casgan_dicom.model.export.export import Format, export_bundle
-from casgan_dicom.model.shelf import ALIASES, shipped_bundles
 
 
 @click.group()
@@ -52,7 +52,7 @@ def info(*, bundle: str | None, as_json: bool) -> None:
 def card(*, bundle: Path, run: Path | None, report: Path) -> None:
     """Write the model card of BUNDLE from its run and an evaluation."""
     with need_extra("metrics"):
-        from casgan_dicom.model.card import write_card  # noqa: PLC0415 - an optional extra
+        from casgan_dicom.model.bundle.card import write_card  # noqa: PLC0415 - an optional extra
     click.echo(str(write_card(bundle, report, run)))
 
 

@@ -18,22 +18,22 @@ from casgan_dicom.lab.output_folder import make_folder
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.train import Trained, run_training, with_segmentor
 from casgan_dicom.lab.training_data import DataSpec, load_domains, parse_data
-from casgan_dicom.model.benchmark import Plan, PlannedRun, read_plan
+from casgan_dicom.model.bundle.shelf import SEGMENTOR_NAME
+from casgan_dicom.model.data.sampler import CropSampler
 from casgan_dicom.model.devices import choose_device, use_threads
-from casgan_dicom.model.distributed import World
+from casgan_dicom.model.evaluation.benchmark import Plan, PlannedRun, read_plan
 from casgan_dicom.model.evaluation.evaluate import Instruments
 from casgan_dicom.model.evaluation.protocol import Protocol
 from casgan_dicom.model.evaluation.report import write_report
 from casgan_dicom.model.evaluation.subjects import find_subjects
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.metrics.extractors import Extractor
-from casgan_dicom.model.run_folder import CONFIG_NAME, check_run_folder
-from casgan_dicom.model.sampler import CropSampler
-from casgan_dicom.model.segment import check_lesson, save_unet, train_segmentor, write_lesson
 from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.shelf import SEGMENTOR_NAME
-from casgan_dicom.model.signals import on_stop_signal
-from casgan_dicom.model.trainer import check_weights
+from casgan_dicom.model.training.distributed import World
+from casgan_dicom.model.training.run_folder import CONFIG_NAME, check_run_folder
+from casgan_dicom.model.training.segmentor import check_lesson, save_unet, train_segmentor, write_lesson
+from casgan_dicom.model.training.signals import on_stop_signal
+from casgan_dicom.model.training.trainer import check_weights
 
 FAILED, STOPPED = 1, 75
 """Exit codes of a run's process: an error that it has told, and a signal after which it can go on."""

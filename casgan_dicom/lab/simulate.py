@@ -15,9 +15,9 @@ from casgan_dicom.disk import write_atomically
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import DataSpec, simulated_data
+from casgan_dicom.lab.xa import Frames, RunHeader, write_cine, write_single_frames
 from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, simulate_cine
 from casgan_dicom.model.simulator.studio import Frame
-from casgan_dicom.simulated import Frames, RunHeader, write_cine, write_single_frames
 
 Bits = Literal[8, 10, 12]
 """Bits stored."""
@@ -169,7 +169,7 @@ def _write_singles(folder: Path, frames: Frames, header: RunHeader) -> Path:
 
 
 def _header(cine: SimulatedCine, *, contrast: bool) -> RunHeader:
-    """What the run's own header says, in the words of `casgan_dicom.simulated`."""
+    """What the run's own header says, in the words of `casgan_dicom.lab.xa`."""
     view, detector = cine.view, cine.detector
     return RunHeader(
         seed=cine.seed,

@@ -8,13 +8,13 @@ from pathlib import Path
 from casgan_dicom.lab.output_folder import make_folder
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import DataSpec, load_domains, parse_data
-from casgan_dicom.model.distributed import World, join_world
+from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE, bundle_folder, read_config
+from casgan_dicom.model.data.sampler import CropSampler
 from casgan_dicom.model.preset_files import load_settings
-from casgan_dicom.model.run_folder import check_run_folder
-from casgan_dicom.model.sampler import CropSampler
 from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.shelf import DEFAULT_BUNDLE, bundle_folder, read_config
-from casgan_dicom.model.trainer import Trainer, check_weights
+from casgan_dicom.model.training.distributed import World, join_world
+from casgan_dicom.model.training.run_folder import check_run_folder
+from casgan_dicom.model.training.trainer import Trainer, check_weights
 
 
 @dataclass(frozen=True)

@@ -16,25 +16,25 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from casgan_dicom.cine import Cine
-from casgan_dicom.ct import (
+from casgan_dicom.errors import ConfigError, PixelError, SeriesError
+from casgan_dicom.lab.ct import (
     WANTED,
     ct_backgrounds,
     ct_digest,
 )
-from casgan_dicom.decode import iter_frames
-from casgan_dicom.eligible import reasons_against, reasons_against_series
-from casgan_dicom.errors import ConfigError, PixelError, SeriesError
 from casgan_dicom.lab.progress import Log, silent
-from casgan_dicom.model.data import Domains, Frames, Series, frame_set, patient_key
-from casgan_dicom.model.image_folder import read_images
+from casgan_dicom.model.data.frames import Domains, Frames, Series, frame_set, patient_key
+from casgan_dicom.model.data.image_folder import read_images
+from casgan_dicom.model.data.simulated import SimulatedData, simulated_domains
+from casgan_dicom.model.data.split import one_side
+from casgan_dicom.model.data.xcad import ANGIOGRAMS, BACKGROUNDS, read_frames, read_labelled, xcad_root
 from casgan_dicom.model.settings import DataSettings, TrainSettings
-from casgan_dicom.model.simulated_data import SimulatedData, simulated_domains
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
-from casgan_dicom.model.split import one_side
-from casgan_dicom.model.xcad import ANGIOGRAMS, BACKGROUNDS, read_frames, read_labelled, xcad_root
-from casgan_dicom.pixels import Display
-from casgan_dicom.series import Found, find_series
+from casgan_dicom.pixels.decode import iter_frames
+from casgan_dicom.pixels.display import Display
+from casgan_dicom.source.cine import Cine
+from casgan_dicom.source.eligible import reasons_against, reasons_against_series
+from casgan_dicom.source.series import Found, find_series
 
 CT_SOURCES = {
     "1e817ac50e99f22c": (

@@ -86,19 +86,19 @@ def _run(role: str, order: Order, stop: threading.Event, answering: TextIO) -> N
         _tell(answering, Started(port))
 
     if kind == "listener":
-        from casgan_dicom.node.listener import run_listener  # noqa: PLC0415
+        from casgan_dicom.node.receive.listener import run_listener  # noqa: PLC0415
 
         run_listener(order.settings, order.recipe, ready, stop)
     elif kind == "coordinator":
-        from casgan_dicom.node.coordinator import run_coordinator  # noqa: PLC0415
+        from casgan_dicom.node.work.coordinator import run_coordinator  # noqa: PLC0415
 
         run_coordinator(order.settings, ready, stop)
     elif kind == "worker":
-        from casgan_dicom.node.worker import run_worker  # noqa: PLC0415
+        from casgan_dicom.node.work.worker import run_worker  # noqa: PLC0415
 
         run_worker(order.settings, device, ready, stop)
     else:
-        from casgan_dicom.node.sender import run_sender  # noqa: PLC0415
+        from casgan_dicom.node.work.sender import run_sender  # noqa: PLC0415
 
         run_sender(order.settings, ready, stop)
 

@@ -22,12 +22,12 @@ from time import monotonic, sleep, time
 from casgan_dicom import __version__
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.log import get_logger
-from casgan_dicom.model.shelf import weights_digest
-from casgan_dicom.node.layout import Layout
-from casgan_dicom.node.ledger import Ledger, LedgerError
-from casgan_dicom.node.processes import Processes
+from casgan_dicom.model.bundle.shelf import weights_digest
 from casgan_dicom.node.roles import Order, Started, parse_started, roles
 from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger, LedgerError
+from casgan_dicom.node.state.processes import Processes
 
 STOP_SECONDS = 10.0
 """How long processes may take to stop before they are killed."""
@@ -215,7 +215,7 @@ def _alone_in(layout: Layout) -> Iterator[None]:
 
 
 def _lock(handle: int, layout: Layout) -> None:
-    """Lock the data folder; who looks whether it is locked holds it for a moment (``overview.py``)."""
+    """Lock the data folder; who looks whether it is locked holds it for a moment (``state/overview.py``)."""
     deadline = monotonic() + LOCK_SECONDS
     while True:
         try:

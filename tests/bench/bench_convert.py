@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from pydicom.uid import RLELossless
 
-from casgan_dicom.convert import convert_series
-from casgan_dicom.model.infer import Generator
-from casgan_dicom.model.shelf import DEFAULT_BUNDLE
-from casgan_dicom.options import ConvertOptions
-from casgan_dicom.report import ConvertReport
-from tests.factories import moving_frames, write_xa
+from casgan_dicom.conversion.options import ConvertOptions
+from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.conversion.report import ConvertReport
+from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
+from casgan_dicom.model.generator import Generator
+from tests.support.factories import moving_frames, write_xa
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:

@@ -21,16 +21,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.bundle import Bundle, BundleInfo
+from casgan_dicom.model.bundle.bundle import Bundle, BundleInfo
 from casgan_dicom.model.devices import choose_device
 from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine, Precision
 from casgan_dicom.model.engines.torch_engine import TorchEngine
-from casgan_dicom.model.environment import device_name
-from casgan_dicom.model.infer import Engine, Generator, TranslationNet
+from casgan_dicom.model.generator import Engine, Generator, TranslationNet
 from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.training.environment import device_name
 
 Frames = npt.NDArray[np.float32]
 WIDTHS, SIZES = (16, 32, 64), (256, 512)

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from casgan_dicom.compress import Compression
-from casgan_dicom.convert import convert_series
-from casgan_dicom.model.infer import Generator
-from casgan_dicom.model.shelf import DEFAULT_BUNDLE
-from casgan_dicom.options import Bits, ConvertOptions
-from tests.factories import moving_frames, write_xa
+from casgan_dicom.conversion.options import Bits, ConvertOptions
+from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
+from casgan_dicom.model.generator import Generator
+from casgan_dicom.pixels.compress import Compression
+from tests.support.factories import moving_frames, write_xa
 
 FORMS = {
     "default": ConvertOptions(preview=True),

@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from casgan_dicom.ct import read_ct
-from casgan_dicom.model.infer import Generator
-from casgan_dicom.model.opacification import ContrastCheck, Opacification
-from casgan_dicom.model.shelf import DEFAULT_BUNDLE
+from casgan_dicom.conversion.opacification import ContrastCheck, Opacification
+from casgan_dicom.lab.ct import read_ct
+from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
+from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.simulator.background import BackgroundSource
 from casgan_dicom.model.simulator.ct import CtBackgrounds
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds

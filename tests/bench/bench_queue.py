@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter, sleep
 
-from casgan_dicom.convert import convert_series
-from casgan_dicom.model.infer import Generator
-from casgan_dicom.options import ConvertOptions
-from tests.fake_pacs import FakePacs
+from casgan_dicom.conversion.options import ConvertOptions
+from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.model.generator import Generator
 from tests.faults.modality import cine, send
 from tests.node.nodes import Node, bundle_in, destination, node_settings, running_node
+from tests.support.fake_pacs import FakePacs
 
 IDLE_SECONDS = 20.0
 

@@ -1,6 +1,7 @@
 """What receiving costs: our listener beside DCMTK's storescp, Orthanc and stock pynetdicom, in one run.
 
-bash tests/in_namespace.sh python -m tests.bench.bench_receive [--repeats 3] [--small 300] [--large 20]
+bash tests/support/in_namespace.sh python -m tests.bench.bench_receive [--repeats 3] [--small 300]
+    [--large 20]
 
 One sender for all, the same bytes, one association, each response awaited. It acknowledges at once
 (TCP_NODELAY, TCP_QUICKACK), so that nobody's time is that of the kernel's timers. Ours and Orthanc answer
@@ -23,10 +24,10 @@ from time import monotonic, perf_counter, sleep
 
 from tests.faults.listener_process import ListenerProcess
 from tests.faults.senders import Template
-from tests.namespace import in_own_namespace
 from tests.node.wire import ASSOCIATE_AC, XA, XA_CONTEXT, Wire, associate_rq, p_data, store_command
-from tests.orthanc import Orthanc, free_ports
-from tests.programs import find_program
+from tests.support.namespace import in_own_namespace
+from tests.support.orthanc import Orthanc, free_ports
+from tests.support.programs import find_program
 
 SMALL, LARGE = 500_000, 26_000_000
 """Bytes of Pixel Data: one frame of 500 × 1000, and a cine."""
@@ -190,7 +191,9 @@ def report(found: Mapping[tuple[str, int], list[Speed]]) -> None:
                     f"{max(s.resident for s in speeds):8.1f} MiB {ratio}\n"
                 )
     if not any(name == ORTHANC for name, _ in found):
-        sys.stdout.write("  Orthanc was left out: it needs a network namespace (tests/in_namespace.sh)\n")
+        sys.stdout.write(
+            "  Orthanc was left out: it needs a network namespace (tests/support/in_namespace.sh)\n"
+        )
 
 
 def _rate(speeds: list[Speed]) -> float:

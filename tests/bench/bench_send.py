@@ -1,6 +1,6 @@
 """What one instance costs to send to a stock Orthanc, with our socket options and without, in one run.
 
-bash tests/in_namespace.sh python -m tests.bench.bench_send [--instances 40] [--size 512] [--rounds 3]
+bash tests/support/in_namespace.sh python -m tests.bench.bench_send [--instances 40] [--size 512] [--rounds 3]
 
 Without the options each message waits for delayed acknowledgements, on this side and on the other. DCMTK's
 storescu sends the same files for comparison, where it is installed. Orthanc writes each file to the disk
@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from casgan_dicom.node.connection import SocketOptions
-from casgan_dicom.node.peer import Peer
-from casgan_dicom.node.scu import StoreResult, store
-from tests.factories import uid, write_xa
-from tests.namespace import in_own_namespace
-from tests.orthanc import Orthanc
+from casgan_dicom.node.client.association import SocketOptions
+from casgan_dicom.node.client.peer import Peer
+from casgan_dicom.node.client.scu import StoreResult, store
+from tests.support.factories import uid, write_xa
+from tests.support.namespace import in_own_namespace
+from tests.support.orthanc import Orthanc
 
 Send = Callable[[], None]
 
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     if not in_own_namespace():
-        _say("not measured: Orthanc binds every address, so it needs tests/in_namespace.sh")
+        _say("not measured: Orthanc binds every address, so it needs tests/support/in_namespace.sh")
         return
     with tempfile.TemporaryDirectory() as name:
         files = make_files(Path(name) / "files", args.instances, args.size)

@@ -20,17 +20,17 @@ from pathlib import Path
 
 import torch
 
-from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.devices import choose_device
-from casgan_dicom.model.distributed import World
-from casgan_dicom.model.environment import device_name
-from casgan_dicom.model.losses import adversarial
 from casgan_dicom.model.methods.base import Method, Samples
+from casgan_dicom.model.methods.losses import adversarial
 from casgan_dicom.model.methods.registry import BUILT_IN, method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.training_step import TrainingStep, arrange
+from casgan_dicom.model.training.distributed import World
+from casgan_dicom.model.training.environment import device_name
+from casgan_dicom.model.training.step import TrainingStep, arrange
 
 Step = Callable[[Batch], object]
 

@@ -24,23 +24,23 @@ from pydicom.uid import (
 
 from casgan_dicom import __version__
 from casgan_dicom.cli import cli
-from casgan_dicom.convert import convert_series
-from casgan_dicom.decode import iter_frames
-from casgan_dicom.model import infer
-from casgan_dicom.model.bundle import save_bundle
+from casgan_dicom.conversion.options import ConvertOptions
+from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.model import generator as module
+from casgan_dicom.model.bundle.bundle import save_bundle
+from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
-from casgan_dicom.model.shelf import DEFAULT_BUNDLE
-from casgan_dicom.options import ConvertOptions
-from casgan_dicom.pixels import DisplayMapping, to_stored
-from casgan_dicom.series import find_series
-from casgan_dicom.verify import verify_file
-from tests.factories import moving_frames, uid, write_header, write_xa
-from tests.painter import DiscPainter
-from tests.validators import dcentvfy, dciodvfy, of_our_making
+from casgan_dicom.pixels.decode import iter_frames
+from casgan_dicom.pixels.display import DisplayMapping, to_stored
+from casgan_dicom.source.series import find_series
+from casgan_dicom.verification.verify import verify_file
+from tests.support.factories import moving_frames, uid, write_header, write_xa
+from tests.support.painter import DiscPainter
+from tests.support.validators import dcentvfy, dciodvfy, of_our_making
 
-WEIGHTS = Path(infer.__file__).parent / "weights"
+WEIGHTS = Path(module.__file__).parent / "weights"
 
 
 def run(*arguments: str | Path) -> Result:
@@ -53,11 +53,11 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     """Let the disc painter stand in for the shipped bundle; the list holds what was asked of `load`."""
     asked: list[dict[str, object]] = []
 
-    def load(bundle: str | Path = "", **options: object) -> infer.Generator:
+    def load(bundle: str | Path = "", **options: object) -> module.Generator:
         asked.append({"bundle": bundle, **options})
         return DiscPainter().as_generator()
 
-    monkeypatch.setattr(infer.Generator, "load", load)
+    monkeypatch.setattr(module.Generator, "load", load)
     return asked
 
 
@@ -235,18 +235,18 @@ def test_sigterm_leaves_nothing_half_written(tmp_path: Path, source: Path) -> No
     """Sent while the file is written, from within: the temporary name is there at that moment."""
     code = """
 import os, signal, sys
-from casgan_dicom import deliver
+from casgan_dicom.conversion import output_folder as folder
 from casgan_dicom.cli import main
-from casgan_dicom.model import infer
-from tests.painter import DiscPainter
+from casgan_dicom.model import generator as module
+from tests.support.painter import DiscPainter
 
 def stop(path):
     assert path.is_file()
     os.kill(os.getpid(), signal.SIGTERM)
     return []
 
-deliver.verify_file = stop
-infer.Generator.load = lambda *_, **__: DiscPainter().as_generator()
+folder.verify_file = stop
+module.Generator.load = lambda *_, **__: DiscPainter().as_generator()
 sys.argv = ["casgan-dicom", "convert", *sys.argv[1:]]
 main()
 """
@@ -581,7 +581,7 @@ def test_shipped_bundle_converts_the_sample_series(tmp_path: Path, form: str, en
 @pytest.mark.e2e
 def test_shipped_bundle_leaves_the_input_where_its_attention_is_nothing(tmp_path: Path) -> None:
     (cine,) = find_series([SAMPLES / "multi-frame"]).cines
-    generator = infer.Generator.load(engine="torch")
+    generator = module.Generator.load(engine="torch")
     options = ConvertOptions(banner=False)
 
     report = convert_series([SAMPLES / "multi-frame"], lambda: generator, options, tmp_path / "out")

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from casgan_dicom.cli import cli
-from tests.factories import moving_frames, uid, write_xa
+from tests.support.factories import moving_frames, uid, write_xa
 
 
 def run(*arguments: str | Path, command: str = "inspect") -> Result:

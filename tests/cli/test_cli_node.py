@@ -16,14 +16,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from casgan_dicom.cli import cli
-from casgan_dicom.node.deliveries import Attempt, Deliveries, Delivery, Derived
-from casgan_dicom.node.joblist import JobList
-from casgan_dicom.node.layout import Layout
-from casgan_dicom.node.ledger import Ledger
-from casgan_dicom.node.receipts import Receipts
-from tests.factories import uid
+from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
+from casgan_dicom.node.state.jobs import JobList
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.receipts import Receipts
 from tests.model.bundles import write_bundle
 from tests.node.ledgers import received
+from tests.support.factories import uid
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "casgan-dicom"
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, XRayAngiographicImageStorage
 
 from casgan_dicom.cli import cli
-from tests.factories import uid, write_xa
-from tests.fake_pacs import LOOPBACK, Behaviour, FakePacs, abort, answer, hang, ignore, reject
+from tests.support.factories import uid, write_xa
+from tests.support.fake_pacs import LOOPBACK, Behaviour, FakePacs, abort, answer, hang, ignore, reject
 
 
 def run(*arguments: str | Path | int, **environment: str) -> Result:

@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 from pydicom import dcmread
 
 from casgan_dicom.cli.simulate import simulate
-from casgan_dicom.decode import iter_frames
-from casgan_dicom.eligible import reasons_against
 from casgan_dicom.model.simulator import acceptance
-from casgan_dicom.series import find_series
-from tests.validators import dcentvfy, dciodvfy
+from casgan_dicom.pixels.decode import iter_frames
+from casgan_dicom.source.eligible import reasons_against
+from casgan_dicom.source.series import find_series
+from tests.support.validators import dcentvfy, dciodvfy
 
 SMALL = ("--size", "96", "--frames", "12")
 

@@ -18,12 +18,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from casgan_dicom.cli import cli
-from casgan_dicom.model.bundle import load_bundle
-from casgan_dicom.model.checkpoint import load_checkpoint
-from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.bundle.bundle import load_bundle
+from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.methods.registry import method_names
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import presets
+from casgan_dicom.model.training.checkpoint import load_checkpoint
 
 
 def run(*arguments: str | Path) -> Result:

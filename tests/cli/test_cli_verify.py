@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 from pydicom import dcmread
 
 from casgan_dicom.cli import cli
-from tests.derived import cine_of
-from tests.factories import write_xa
-from tests.honest import put, rewrite, write_cine
+from tests.support.derived import cine_of
+from tests.support.factories import write_xa
+from tests.support.honest import put, rewrite, write_cine
 
 
 def run(*arguments: str | Path) -> Result:

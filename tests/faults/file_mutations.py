@@ -27,10 +27,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from tests.encoders import with_streams
-from tests.enhanced_factory import window, write_enhanced
-from tests.factories import moving_frames, write_xa, write_xa_single_frames
-from tests.htj2k_streams import LOSSLESS_12
+from tests.support.encoders import with_streams
+from tests.support.enhanced_factory import window, write_enhanced
+from tests.support.factories import moving_frames, write_xa, write_xa_single_frames
+from tests.support.htj2k_streams import LOSSLESS_12
 
 Bytes = Callable[[bytes, random.Random], bytes]
 Edit = Callable[[Dataset, random.Random], str]

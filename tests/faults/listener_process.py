@@ -19,8 +19,8 @@ from time import monotonic
 from types import TracebackType
 
 from casgan_dicom.log import configure
-from casgan_dicom.node.layout import Layout
-from casgan_dicom.node.listener import run_listener
+from casgan_dicom.node.receive.listener import run_listener
+from casgan_dicom.node.state.layout import Layout
 from tests.node.listening import resident_bytes, settings_for
 from tests.node.wire import Wire
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from time import monotonic
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.peer import Peer
-from casgan_dicom.node.scu import StoreResult, store
-from tests.factories import moving_frames, uid, write_xa
+from casgan_dicom.node.client.peer import Peer
+from casgan_dicom.node.client.scu import StoreResult, store
+from tests.support.factories import moving_frames, uid, write_xa
 
 GIVE_UP_SECONDS = 120.0
 

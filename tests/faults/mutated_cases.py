@@ -21,13 +21,13 @@ from time import monotonic
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from casgan_dicom.convert import convert_series
+from casgan_dicom.conversion.options import ConvertOptions
+from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.conversion.report import ConvertReport
 from casgan_dicom.errors import CasganError
-from casgan_dicom.options import ConvertOptions
-from casgan_dicom.report import ConvertReport
-from casgan_dicom.verify import verify_file
+from casgan_dicom.verification.verify import verify_file
 from tests.faults.file_mutations import write_case
-from tests.painter import DiscPainter
+from tests.support.painter import DiscPainter
 
 CPU_SECONDS, WALL_SECONDS = 20, 200
 """What one case may take: of the processor, and by the clock of a busy machine. Either ends the process."""

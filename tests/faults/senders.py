@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.peer import Peer
-from casgan_dicom.node.scu import StoreResult, store
-from casgan_dicom.node.spool import Opening, file_head
-from tests.factories import moving_frames, write_xa
+from casgan_dicom.node.client.peer import Peer
+from casgan_dicom.node.client.scu import StoreResult, store
+from casgan_dicom.node.receive.spool import Opening, file_head
 from tests.node.listening import data_set_of, digest
 from tests.node.wire import EXPLICIT, XA, Wire
+from tests.support.factories import moving_frames, write_xa
 
 _SOP, _SERIES = (f"1.2.826.0.1.{kind}.{'9' * 24}" for kind in (1, 2))
 """Placeholders, as long as what comes in their place."""

@@ -11,12 +11,12 @@ from shutil import copyfile
 
 import pytest
 
-from casgan_dicom.node.layout import Layout
+from casgan_dicom.node.state.layout import Layout
 from tests.faults.listener_process import ListenerProcess, stored
 from tests.faults.senders import Template
 from tests.node.listening import data_set_of, digest, wait_for
 from tests.node.wire import EXPLICIT, XA, XA_CONTEXT, Wire, p_data, store_command
-from tests.programs import find_program
+from tests.support.programs import find_program
 
 MEBIBYTE = 2**20
 _MOUNT = 'mount -t tmpfs -o size="$0" none "$1" && head -c 8M /dev/zero > "$1/ballast" && shift && exec "$@"'

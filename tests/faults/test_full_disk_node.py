@@ -8,11 +8,11 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.layout import Layout
-from tests.fake_pacs import FakePacs
+from casgan_dicom.node.state.layout import Layout
 from tests.faults.modality import cine, send, send_until_stored
 from tests.faults.test_full_disk import mount_namespace
 from tests.node.nodes import config, program, wait_for
+from tests.support.fake_pacs import FakePacs
 
 FULL_SECONDS = 12.0
 """Long enough that every process has something to write, and fails."""

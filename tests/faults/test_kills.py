@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-from casgan_dicom.convert import convert_series
-from casgan_dicom.model.infer import Generator
-from casgan_dicom.node.layout import Layout
-from casgan_dicom.options import ConvertOptions
-from tests.fake_pacs import FakePacs
+from casgan_dicom.conversion.options import ConvertOptions
+from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.model.generator import Generator
+from casgan_dicom.node.state.layout import Layout
 from tests.faults.modality import cine, send_until_stored
 from tests.node.nodes import Node, bundle_in, destination, node_settings, running_node
+from tests.support.fake_pacs import FakePacs
 
 
 @dataclass(frozen=True)

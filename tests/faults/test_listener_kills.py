@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-from casgan_dicom.node.layout import Layout
+from casgan_dicom.node.state.layout import Layout
 from tests.faults.listener_process import ListenerProcess, stored
 from tests.faults.senders import DcmtkSender, NodeSender, Sender, Template, WireSender
 from tests.node.listening import check_spool, wait_for
-from tests.programs import find_program
+from tests.support.programs import find_program
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from casgan_dicom.node.deliveries import Deliveries
 from casgan_dicom.node.settings import NodeSettings
-from tests.factories import uid
-from tests.fake_pacs import NORMAL, Behaviour, FakePacs, abort, answer, hang, ignore, reject, reset
+from casgan_dicom.node.state.deliveries import Deliveries
 from tests.faults.modality import cine, send, send_until_stored, stills
 from tests.node.nodes import Node, destination, node_settings, running_node, wait_for
+from tests.support.factories import uid
+from tests.support.fake_pacs import NORMAL, Behaviour, FakePacs, abort, answer, hang, ignore, reject, reset
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import uid
 from tests.faults.listener_process import ListenerProcess
 from tests.faults.senders import Template
 from tests.faults.system_calls import TRACED, Call, answered, parse, violations
 from tests.node.wire import XA, Wire, command, p_data
-from tests.programs import find_program
+from tests.support.factories import uid
+from tests.support.programs import find_program
 
 SPOOL = "/data/spool"
 PLACE = f"{SPOOL}/{uid('series')}/{uid('instance')}-0123456789abcdef.dcm"

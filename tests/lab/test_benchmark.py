@@ -13,7 +13,7 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab import benchmark
 from casgan_dicom.lab.benchmark import Bench, BenchmarkOptions
 from casgan_dicom.lab.training_data import parse_data
-from casgan_dicom.model.benchmark import PlannedRun
+from casgan_dicom.model.evaluation.benchmark import PlannedRun
 from casgan_dicom.model.settings import TrainSettings
 
 

@@ -10,7 +10,7 @@ import pytest
 from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.lab.train import Trained, TrainOptions, train
 from casgan_dicom.lab.training_data import parse_data
-from casgan_dicom.model.bundle import load_bundle
+from casgan_dicom.model.bundle.bundle import load_bundle
 
 TWO_STEPS = TrainOptions(overrides=("optim.steps=2",), device="cpu")
 

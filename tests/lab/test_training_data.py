@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from pydicom.uid import CTImageStorage, JPEGBaseline8Bit
 
-from casgan_dicom.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME, ct_digest
 from casgan_dicom.errors import ConfigError, PixelError
+from casgan_dicom.lab.ct import LABELS_NAME, STRUCTURES_NAME, VOLUME_NAME, ct_digest
 from casgan_dicom.lab.training_data import (
     DataSpec,
     data_folder,
@@ -20,10 +20,10 @@ from casgan_dicom.lab.training_data import (
     load_evaluation,
     parse_data,
 )
+from casgan_dicom.model.data.split import is_held_out
 from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.split import is_held_out
 from casgan_dicom.model.tables import settings_from_dict
-from tests.factories import moving_frames, uid, write_xa, write_xa_single_frames
+from tests.support.factories import moving_frames, uid, write_xa, write_xa_single_frames
 
 SETTINGS = settings_from_dict({"data": {"frame_size": 0, "crop": 16}})
 

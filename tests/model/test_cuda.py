@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.distributed import ALONE, World
-from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.data.batch import Batch
+from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.methods.registry import BUILT_IN
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.trainer import Progress, Trainer
+from casgan_dicom.model.training.distributed import ALONE, World
+from casgan_dicom.model.training.trainer import Progress, Trainer
 from tests.model.toys import FLOAT32, StopsAt, figures, tiny_sampler
 from tests.model.two_processes import METHODS, batch_of_four, settings_of, stepped
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model import segment, trainer, training_step
-from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.devices import choose_device, computes_bf16
 from casgan_dicom.model.methods.base import Losses
 from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.networks.unet import UNet
+from casgan_dicom.model.training import segmentor, step, trainer
 from tests.model.toys import tiny_sampler, tiny_settings
 
 CPU_FACTS = Path("/proc/cpuinfo")
@@ -58,7 +58,7 @@ def test_training_takes_bf16_where_wanted_and_there(
         return before(self, batch, weights)
 
     monkeypatch.setattr(CasGan, "generator_losses", watched)
-    monkeypatch.setattr(training_step, "computes_bf16", lambda _device: processor_has_it)
+    monkeypatch.setattr(step, "computes_bf16", lambda _device: processor_has_it)
     said: list[str] = []
     settings = tiny_settings({"optim": {"amp": amp}})
 
@@ -76,9 +76,9 @@ def test_the_segmentor_takes_bf16_where_it_is_there(
     seen: list[bool] = []
     net = UNet(4)
     net.register_forward_pre_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
-    monkeypatch.setattr(segment, "computes_bf16", lambda _device: processor_has_it)
+    monkeypatch.setattr(segmentor, "computes_bf16", lambda _device: processor_has_it)
     sampler, draws = tiny_sampler(tiny_settings()), torch.Generator().manual_seed(1)
 
-    segment.train_unet(net, lambda: sampler.labelled(1, draws), steps=1)
+    segmentor.train_unet(net, lambda: sampler.labelled(1, draws), steps=1)
 
     assert seen == [processor_has_it]

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.data.sampler import CROP_STEP
 from casgan_dicom.model.methods.casgan import CasOptions
 from casgan_dicom.model.methods.registry import method_class, method_names
 from casgan_dicom.model.preset_files import load_settings, presets
-from casgan_dicom.model.sampler import CROP_STEP
 from casgan_dicom.model.tables import settings_from_dict, settings_to_dict
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.data import FrameSet
-from casgan_dicom.model.sampler import CropSampler
+from casgan_dicom.model.data.batch import Batch
+from casgan_dicom.model.data.frames import FrameSet
+from casgan_dicom.model.data.sampler import CropSampler
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.tables import settings_from_dict
 

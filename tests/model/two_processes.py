@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.distributed import World, join_world
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.training_step import TrainingStep
+from casgan_dicom.model.training.distributed import World, join_world
+from casgan_dicom.model.training.step import TrainingStep
 
 METHODS = ["casgan", "cyclegan"]
 """Methods that draw no random numbers in a step, once CAS-GAN's noise is off."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from casgan_dicom.node.receipts import Received
-from tests.factories import uid
+from casgan_dicom.node.state.receipts import Received
+from tests.support.factories import uid
 
 
 def received(name: str, *, series: str = "run", content: str = "", frames: int = 1) -> Received:

@@ -20,12 +20,12 @@ from typing import Any, cast
 from pydicom import dcmread
 
 from casgan_dicom.log import configure
-from casgan_dicom.node.layout import Layout
-from casgan_dicom.node.listener import run_listener
+from casgan_dicom.node.receive.listener import run_listener
+from casgan_dicom.node.receive.peer_socket import DEFAULT_LIMITS, Limits
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings, PeerSettings
-from casgan_dicom.node.transport import DEFAULT_LIMITS, Limits
-from tests import waiting
-from tests.factories import write_xa
+from casgan_dicom.node.state.layout import Layout
+from tests.support import waiting
+from tests.support.factories import write_xa
 
 WAIT_SECONDS = 60.0
 """How long a test waits for what has to come; generous, for a busy machine."""

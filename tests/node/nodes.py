@@ -12,9 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Queue
 
-from casgan_dicom.node.layout import Layout
-from casgan_dicom.node.ledger import Ledger
-from casgan_dicom.node.overview import DeliveryRow, JobRow, Status, list_jobs, status
 from casgan_dicom.node.service import Ready, run
 from casgan_dicom.node.settings import (
     CompletionSettings,
@@ -25,10 +22,13 @@ from casgan_dicom.node.settings import (
     RetrySettings,
     WorkerSettings,
 )
-from tests import waiting
-from tests.fake_pacs import FakePacs
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.overview import DeliveryRow, JobRow, Status, list_jobs, status
 from tests.model.bundles import write_bundle
-from tests.orthanc import Orthanc
+from tests.support import waiting
+from tests.support.fake_pacs import FakePacs
+from tests.support.orthanc import Orthanc
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "casgan-dicom"
 WAIT_SECONDS = 120.0

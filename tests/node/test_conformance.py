@@ -11,7 +11,7 @@ from pydicom.uid import UID, CTImageStorage, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
-from casgan_dicom.node.scu import classify
+from casgan_dicom.node.client.scu import classify
 from tests.node.listening import Listening, listening
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")
@@ -115,5 +115,5 @@ def test_the_page_says_what_the_sender_does_with_each_status() -> None:
 
 
 def test_the_page_lists_the_statuses_of_reception() -> None:
-    """PS3.4 table B.2-1 names them; test_reception.py shows when each is answered."""
+    """PS3.4 table B.2-1 names them; tests/node/receive/test_reception.py shows when each is answered."""
     assert [code for code, *_ in rows_of("store-responses")] == ["0000", "A700", "A900", "C000"]

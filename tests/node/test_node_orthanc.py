@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from casgan_dicom.node.overview import JobRow
 from casgan_dicom.node.settings import NodeSettings
-from casgan_dicom.verify import verify_file
+from casgan_dicom.node.state.overview import JobRow
+from casgan_dicom.verification.verify import verify_file
 from tests.node.nodes import Node, destination, node_settings, running_node
-from tests.orthanc import Orthanc
-from tests.programs import find_program
-from tests.validators import dciodvfy, of_our_making
+from tests.support.orthanc import Orthanc
+from tests.support.programs import find_program
+from tests.support.validators import dciodvfy, of_our_making
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.e2e]
 

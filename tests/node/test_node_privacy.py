@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.layout import Layout
-from casgan_dicom.node.ledger import Ledger
-from casgan_dicom.node.overview import list_jobs
-from tests.factories import uid
-from tests.fake_pacs import FakePacs, answer
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.overview import list_jobs
 from tests.faults.modality import cine, send
 from tests.node.nodes import config, program, wait_for
-from tests.programs import find_program
+from tests.support.factories import uid
+from tests.support.fake_pacs import FakePacs, answer
+from tests.support.programs import find_program
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "casgan-dicom"
 PATIENT: dict[str, Any] = {

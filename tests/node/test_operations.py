@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.peer import Peer
-from casgan_dicom.node.scu import echo
+from casgan_dicom.node.client.peer import Peer
+from casgan_dicom.node.client.scu import echo
 from tests.node.nodes import wait_for
-from tests.orthanc import Orthanc
-from tests.programs import find_program
-from tests.test_readme import blocks
+from tests.project.test_readme import blocks
+from tests.support.orthanc import Orthanc
+from tests.support.programs import find_program
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.e2e]
 

@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from casgan_dicom.node import jobs
+from casgan_dicom.node.state import workflows
 
 
 class Toy:
@@ -37,30 +37,30 @@ class Toy:
 
     def parent(self, name: str) -> list[str]:
         """One step, one child, one step."""
-        first = jobs.step("first", self.trace, name, "first")
-        child = jobs.result_of("children", "child", f"{name}.child", f"{name}.child")
-        return [first, child, jobs.step("last", self.trace, name, "last")]
+        first = workflows.step("first", self.trace, name, "first")
+        child = workflows.result_of("children", "child", f"{name}.child", f"{name}.child")
+        return [first, child, workflows.step("last", self.trace, name, "last")]
 
     def child(self, name: str) -> str:
         """Three steps and a sleep."""
         for step in ("one", "two"):
-            jobs.step(step, self.trace, name, step)
-        jobs.pause(0.2)
-        return str(jobs.step("three", self.trace, name, "three"))
+            workflows.step(step, self.trace, name, step)
+        workflows.pause(0.2)
+        return str(workflows.step("three", self.trace, name, "three"))
 
 
 def main(database: Path, role: str, folder: Path) -> None:
     """Serve the queue of a role until standard input ends; "enqueue NAME" on it starts a parent."""
     toy = Toy(folder)
-    workflows: dict[str, jobs.Workflow] = (
+    served: dict[str, workflows.Workflow] = (
         {"parent": toy.parent} if role == "parents" else {"child": toy.child}
     )
-    with jobs.serving(database, role, workflows, [jobs.Queue(role, 2)]):
+    with workflows.serving(database, role, served, [workflows.Queue(role, 2)]):
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         for line in sys.stdin:
             _, _, name = line.strip().partition(" ")
-            jobs.enqueue("parents", "parent", name, name)
+            workflows.enqueue("parents", "parent", name, name)
     os._exit(0)
 
 

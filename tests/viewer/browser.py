@@ -20,8 +20,8 @@ import numpy.typing as npt
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from tests.programs import find_program
-from tests.waiting import wait_for
+from tests.support.programs import find_program
+from tests.support.waiting import wait_for
 
 Picture = npt.NDArray[np.float64]
 

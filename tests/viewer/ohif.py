@@ -26,7 +26,7 @@ from threading import Thread
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from tests.programs import absent
+from tests.support.programs import absent
 
 PACKAGE, VERSION = "@ohif/app", "3.13.2"
 """Package of npm; its tarball holds the built viewer. MIT."""

@@ -22,13 +22,13 @@ from pydicom import dcmread, dcmwrite
 from pydicom.pixels.utils import pixel_array
 from scipy.ndimage import gaussian_filter
 
-from casgan_dicom.compress import Compression
-from casgan_dicom.convert import convert_series
-from casgan_dicom.options import ConvertOptions
-from tests.factories import write_xa
-from tests.orthanc import Orthanc, dicomweb
-from tests.painter import DiscPainter
-from tests.programs import find_program
+from casgan_dicom.conversion.options import ConvertOptions
+from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.pixels.compress import Compression
+from tests.support.factories import write_xa
+from tests.support.orthanc import Orthanc, dicomweb
+from tests.support.painter import DiscPainter
+from tests.support.programs import find_program
 from tests.viewer.browser import Screen, chromium, likeness, looking_at
 from tests.viewer.ohif import OhifServer, find_ohif
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.environment import source_revision
+from casgan_dicom.model.data.simulated import SimulatedData, SimulatedRun, simulated_runs
+from casgan_dicom.model.data.square import to_square
 from casgan_dicom.model.evaluation.judges import Judges, Log
 from casgan_dicom.model.evaluation.protocol import Protocol
 from casgan_dicom.model.evaluation.rows import Drawer, Drawn, Frames, drawers, engine_of
@@ -28,14 +29,13 @@ from casgan_dicom.model.evaluation.scores import (
     score_run,
 )
 from casgan_dicom.model.evaluation.subjects import Subject
-from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.metrics.extractors import Extractor
 from casgan_dicom.model.metrics.flicker import FlickerScores
 from casgan_dicom.model.metrics.sets import SetScores, compare_sets
 from casgan_dicom.model.metrics.vessels import VesselScores
 from casgan_dicom.model.settings import DataSettings
-from casgan_dicom.model.simulated_data import SimulatedData, SimulatedRun, simulated_runs
-from casgan_dicom.model.square import to_square
+from casgan_dicom.model.training.environment import source_revision
 
 PICTURES = 4
 """Runs on the page of pictures."""

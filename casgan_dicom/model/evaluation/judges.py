@@ -14,19 +14,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from casgan_dicom.model.evaluation.protocol import NORMALISATION, Protocol
-from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.normalisation import Levels, measure_levels, to_network
-from casgan_dicom.model.sampler import CropSampler
-from casgan_dicom.model.segment import load_unet, save_unet, train_unet
-from casgan_dicom.model.settings import DataSettings
-from casgan_dicom.model.simulated_data import (
+from casgan_dicom.model.data.normalisation import Levels, measure_levels, to_network
+from casgan_dicom.model.data.sampler import CropSampler
+from casgan_dicom.model.data.simulated import (
     Purpose,
     SimulatedData,
     angiograms,
     digest_with_simulator,
     pairs,
 )
+from casgan_dicom.model.evaluation.protocol import NORMALISATION, Protocol
+from casgan_dicom.model.networks.unet import UNet
+from casgan_dicom.model.settings import DataSettings
+from casgan_dicom.model.training.segmentor import load_unet, save_unet, train_unet
 
 Frames = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.bool_]

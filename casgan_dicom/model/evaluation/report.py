@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from casgan_dicom.disk import write_json, write_whole
-from casgan_dicom.model.environment import package_versions
 from casgan_dicom.model.evaluation.evaluate import Report
 from casgan_dicom.model.evaluation.lines import Line, line_of, subject_lines
 from casgan_dicom.model.evaluation.scores import Row
 from casgan_dicom.model.evaluation.subjects import Subject
 from casgan_dicom.model.evaluation.tables import TableName, markdown
-from casgan_dicom.model.pictures import save_page
+from casgan_dicom.model.training.environment import package_versions
+from casgan_dicom.model.training.pictures import save_page
 
 PACKAGES = ("casgan-dicom", "torch", "numpy", "scipy", "scikit-image", "openvino")
 """Whose versions the report tells."""

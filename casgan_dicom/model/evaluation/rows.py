@@ -17,11 +17,11 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from casgan_dicom.model.data.simulated import SimulatedRun
 from casgan_dicom.model.evaluation.judges import Judges, find_vessels
 from casgan_dicom.model.evaluation.subjects import Subject
-from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.simulated_data import SimulatedRun
 
 Frames = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.bool_]

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from casgan_dicom.model.data.simulated import SimulatedRun
 from casgan_dicom.model.evaluation.rows import Drawn
 from casgan_dicom.model.metrics.flicker import FlickerScores, score_flicker
 from casgan_dicom.model.metrics.sets import SetScores
 from casgan_dicom.model.metrics.vessels import Truth, VesselScores, score_frame
-from casgan_dicom.model.simulated_data import SimulatedRun
 
 Scores = TypeVar("Scores", VesselScores, FlickerScores)
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.bundle import is_simulated, load_bundle
+from casgan_dicom.model.bundle.bundle import is_simulated, load_bundle
+from casgan_dicom.model.bundle.shelf import ALIASES, SEGMENTOR_NAME, bundle_folder, shipped_bundles
 from casgan_dicom.model.evaluation.paper import TABLE_1, Bits
 from casgan_dicom.model.methods.casgan import CasOptions
 from casgan_dicom.model.methods.registry import method_names
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import DataSettings, TrainSettings
-from casgan_dicom.model.shelf import ALIASES, SEGMENTOR_NAME, bundle_folder, shipped_bundles
 from casgan_dicom.model.tables import settings_to_dict
 
 ALL_ON: Bits = (True, True, True)

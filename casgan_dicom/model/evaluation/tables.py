@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.bundle import is_simulated
+from casgan_dicom.model.bundle.bundle import is_simulated
 from casgan_dicom.model.evaluation.evaluate import Report
 from casgan_dicom.model.evaluation.lines import Line, line_of, subject_lines
 from casgan_dicom.model.evaluation.paper import TABLE_1, TABLE_2

@@ -16,7 +16,8 @@ import torch
 
 from casgan_dicom.disk import file_sha256, sync_folder, sync_tree
 from casgan_dicom.errors import OutputError
-from casgan_dicom.model.bundle import Bundle, load_bundle
+from casgan_dicom.model.bundle.bundle import Bundle, load_bundle
+from casgan_dicom.model.bundle.shelf import bundle_folder
 from casgan_dicom.model.engines.traced import TensorsOnly
 from casgan_dicom.model.export.facts import card_text, facts_of, licence_text
 from casgan_dicom.model.export.huggingface import write_huggingface
@@ -31,8 +32,7 @@ from casgan_dicom.model.export.parity import (
     Run,
     measure_parity,
 )
-from casgan_dicom.model.infer import TranslationNet
-from casgan_dicom.model.shelf import bundle_folder
+from casgan_dicom.model.generator import TranslationNet
 
 Format = Literal["onnx", "openvino", "monai", "huggingface"]
 

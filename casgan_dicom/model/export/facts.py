@@ -7,7 +7,7 @@ import json
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from casgan_dicom.model.bundle import Bundle
+from casgan_dicom.model.bundle.bundle import Bundle
 
 NOTICE = (
     "Output is synthetic: an image invented by a network, which shows no vessel of the patient. "

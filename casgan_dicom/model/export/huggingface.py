@@ -10,7 +10,7 @@ import json
 import shutil
 from pathlib import Path
 
-from casgan_dicom.model.bundle import UNKNOWN_LICENCE, WEIGHT_FILES, Bundle
+from casgan_dicom.model.bundle.bundle import UNKNOWN_LICENCE, WEIGHT_FILES, Bundle
 from casgan_dicom.model.export.facts import card_text, licence_text
 
 TAGS = ("medical", "x-ray", "angiography", "synthetic-data", "research-only", "not-for-clinical-use")

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.bundle import Bundle, is_simulated
+from casgan_dicom.model.bundle.bundle import Bundle, is_simulated
 from casgan_dicom.model.engines.traced import save_traced, traced_module
 from casgan_dicom.model.export.facts import NOTICE, card_text, facts_of, licence_text
 from casgan_dicom.model.export.parity import Maps, Run

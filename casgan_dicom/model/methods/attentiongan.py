@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses
 from casgan_dicom.model.methods.cyclegan import CycleGan
 from casgan_dicom.model.networks.attention import compose

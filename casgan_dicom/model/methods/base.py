@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.networks.attention import compose
 from casgan_dicom.model.networks.init import init_weights
 from casgan_dicom.model.networks.unet import UNet

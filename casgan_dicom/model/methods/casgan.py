@@ -34,9 +34,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.losses import adversarial, soft_dice_loss, weighted_l1
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses, Method, Samples, own_options, painted
+from casgan_dicom.model.methods.losses import adversarial, soft_dice_loss, weighted_l1
 from casgan_dicom.model.networks.attention import VesselDecoder, compose
 from casgan_dicom.model.networks.patchgan import PatchGAN
 from casgan_dicom.model.networks.predictor import Predictor, PredictorKind

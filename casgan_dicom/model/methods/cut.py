@@ -28,9 +28,10 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.losses import adversarial
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses, Method, Samples, own_options, painted
+from casgan_dicom.model.methods.losses import adversarial
+from casgan_dicom.model.methods.patchnce import PatchNce, SamplerKind, unknown_layers
 from casgan_dicom.model.networks.antialias import (
     AntialiasedGenerator,
     AntialiasedPatchGAN,
@@ -39,7 +40,6 @@ from casgan_dicom.model.networks.antialias import (
 )
 from casgan_dicom.model.networks.patch_features import PatchFeatures
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.patchnce import PatchNce, SamplerKind, unknown_layers
 from casgan_dicom.model.settings import Options, TrainSettings
 
 

@@ -22,9 +22,9 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.losses import adversarial
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses, Method, Samples, painted
+from casgan_dicom.model.methods.losses import adversarial
 from casgan_dicom.model.networks.patchgan import PatchGAN
 from casgan_dicom.model.networks.resnet_generator import ResnetGenerator
 from casgan_dicom.model.networks.unet import UNet

@@ -28,9 +28,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.losses import adversarial
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses, Method, Samples, own_options, painted
+from casgan_dicom.model.methods.losses import adversarial
 from casgan_dicom.model.methods.unit import build_multiscale_pair, init_with_normal_discriminators
 from casgan_dicom.model.networks.adain import StyledDecoder, StyleEncoder
 from casgan_dicom.model.networks.unet import UNet

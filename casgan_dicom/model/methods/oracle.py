@@ -15,10 +15,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.losses import soft_dice_loss, weighted_l1
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses, Method, Samples, painted
 from casgan_dicom.model.methods.casgan import BACKGROUND_WEIGHT
+from casgan_dicom.model.methods.losses import soft_dice_loss, weighted_l1
 from casgan_dicom.model.methods.segment_then_paint import truth
 from casgan_dicom.model.networks.instance_unet import InstanceUNet
 from casgan_dicom.model.networks.unet import UNet

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 
 from casgan_dicom.model.methods.base import own_options
 from casgan_dicom.model.methods.cut import Cut, NceOptions
-from casgan_dicom.model.patchnce import SamplerKind
+from casgan_dicom.model.methods.patchnce import SamplerKind
 from casgan_dicom.model.settings import Options, TrainSettings
 
 QsMode = Literal["global", "local", "local_global"]

@@ -30,9 +30,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.losses import adversarial, soft_dice_loss
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses, Method, Samples, painted
+from casgan_dicom.model.methods.losses import adversarial, soft_dice_loss
 from casgan_dicom.model.networks.attention import compose
 from casgan_dicom.model.networks.instance_unet import InstanceUNet
 from casgan_dicom.model.networks.patchgan import PatchGAN

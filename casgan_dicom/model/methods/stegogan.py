@@ -38,10 +38,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.losses import adversarial
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses, Method, Samples, own_options, painted
 from casgan_dicom.model.methods.cyclegan import CYCLE_TERMS, build_discriminators
+from casgan_dicom.model.methods.losses import adversarial
 from casgan_dicom.model.networks.stego import AddingGenerator, RemovingGenerator
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import Options, TrainSettings

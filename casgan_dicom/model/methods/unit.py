@@ -29,9 +29,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.losses import adversarial
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses, Method, Samples, painted
+from casgan_dicom.model.methods.losses import adversarial
 from casgan_dicom.model.networks.init import init_weights
 from casgan_dicom.model.networks.layer_norm import init_layer_norms
 from casgan_dicom.model.networks.multiscale import SMALLEST, MsImageDis

@@ -41,15 +41,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.losses import adversarial
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses, Method, Samples, own_options, painted
 from casgan_dicom.model.methods.cut import ContrastOptions, build_patch_features
+from casgan_dicom.model.methods.losses import adversarial
+from casgan_dicom.model.methods.patchnce import PatchNce, SamplerKind
 from casgan_dicom.model.networks.antialias import AntialiasedPatchGAN, Features
 from casgan_dicom.model.networks.bridge import BridgeGenerator
 from casgan_dicom.model.networks.patch_features import PatchFeatures
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.patchnce import PatchNce, SamplerKind
 from casgan_dicom.model.settings import Options, TrainSettings
 
 

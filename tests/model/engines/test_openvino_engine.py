@@ -15,10 +15,10 @@ from pydicom import dcmread
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.bundle import load_bundle
+from casgan_dicom.model.bundle.bundle import load_bundle
+from casgan_dicom.model.bundle.shelf import shipped_bundles
 from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine, Precision, import_openvino
-from casgan_dicom.model.infer import Generator, TranslationNet
-from casgan_dicom.model.shelf import shipped_bundles
+from casgan_dicom.model.generator import Generator, TranslationNet
 from casgan_dicom.model.simulator.cine import CineSettings, simulate_cine
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
 from tests.model.bundles import write_bundle
@@ -237,7 +237,7 @@ sys.addaudithook(watch)
 import numpy as np
 
 if sys.argv[2] == "engine":
-    from casgan_dicom.model.infer import Generator
+    from casgan_dicom.model.generator import Generator
     made = Generator.load(sys.argv[1], device="cpu", engine="openvino")(np.full((1, 64, 64), 0.5, np.float32))
     assert made.frames.shape == (1, 64, 64)
 else:
@@ -295,7 +295,7 @@ def test_the_watch_sees_what_openvino_does_when_imported_plainly(tmp_path: Path)
 SIGNALLED_RUN = """
 import gc, signal, sys
 import numpy as np
-from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.generator import Generator
 
 seen = []
 signal.signal(signal.SIGTERM, lambda number, _frame: seen.append(number))

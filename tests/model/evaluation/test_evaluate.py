@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.data.simulated import SimulatedData, simulated_runs
+from casgan_dicom.model.data.square import to_square
 from casgan_dicom.model.evaluation.evaluate import (
     Instruments,
     Report,
@@ -19,13 +21,11 @@ from casgan_dicom.model.evaluation.evaluate import (
 )
 from casgan_dicom.model.evaluation.protocol import Protocol
 from casgan_dicom.model.evaluation.subjects import Subject, find_subjects
-from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.metrics.extractors import Extractor, load_extractor
 from casgan_dicom.model.metrics.frechet import frechet_distance
 from casgan_dicom.model.settings import DataSettings
-from casgan_dicom.model.simulated_data import SimulatedData, simulated_runs
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
-from casgan_dicom.model.square import to_square
 from tests.model.bundles import write_bundle
 
 SMALL = Protocol(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from casgan_dicom.errors import ConfigError, WeightsError
-from casgan_dicom.model.bundle import load_bundle
+from casgan_dicom.model.bundle.bundle import load_bundle
 from casgan_dicom.model.evaluation.subjects import find_subjects, paper_order, split_settings
 from tests.model.bundles import write_bundle
 from tests.model.evaluation.reports import subject

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from casgan_dicom.errors import OutputError, WeightsError
-from casgan_dicom.model.bundle import load_bundle
+from casgan_dicom.model.bundle.bundle import load_bundle
 from casgan_dicom.model.engines.openvino_engine import openvino_core
 from casgan_dicom.model.export import export as module
 from casgan_dicom.model.export.export import Format, export_bundle
 from casgan_dicom.model.export.facts import NOTICE
 from casgan_dicom.model.export.parity import TOLERANCE
-from casgan_dicom.model.infer import Generator, TranslationNet
+from casgan_dicom.model.generator import Generator, TranslationNet
 from casgan_dicom.model.methods.registry import method_names
 from tests.model.bundles import write_bundle
 

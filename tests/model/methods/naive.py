@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.data.batch import Batch
 
 
 def unpaired_batch(n: int = 2) -> Batch:

@@ -13,15 +13,15 @@ from torch import nn
 
 from casgan_dicom.cli import cli
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.bundle import load_bundle
-from casgan_dicom.model.checkpoint import load_checkpoint
-from casgan_dicom.model.data import FrameSet
-from casgan_dicom.model.infer import Generator
+from casgan_dicom.model.bundle.bundle import load_bundle
+from casgan_dicom.model.data.frames import FrameSet
+from casgan_dicom.model.data.sampler import CropSampler
+from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.methods.registry import BUILT_IN, method_class
 from casgan_dicom.model.preset_files import load_settings
-from casgan_dicom.model.sampler import CropSampler
 from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.trainer import Progress, Trainer
+from casgan_dicom.model.training.checkpoint import load_checkpoint
+from casgan_dicom.model.training.trainer import Progress, Trainer
 from tests.model.toys import FLOAT32, StopsAt, figures, made_up_frames, rows, same, tiny_sampler
 
 METHODS = list(BUILT_IN)

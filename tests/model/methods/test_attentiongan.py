@@ -12,7 +12,7 @@ from casgan_dicom.model.methods.attentiongan import AttentionGan
 from casgan_dicom.model.networks.attention import compose
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
-from casgan_dicom.model.trainer import Trainer
+from casgan_dicom.model.training.trainer import Trainer
 from tests.model.methods.naive import l1, unpaired_batch
 from tests.model.toys import tiny_sampler
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses
 from casgan_dicom.model.methods.casgan import CasGan, CasOptions, build_generators, predict_maps
 from casgan_dicom.model.networks.attention import compose

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.cyclegan import CycleGan
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
-from casgan_dicom.model.trainer import Trainer
+from casgan_dicom.model.training.trainer import Trainer
 from tests.model.methods.naive import Counting, fooling, l1, unpaired_batch
 from tests.model.toys import tiny_sampler
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.bundle import load_bundle, save_bundle
+from casgan_dicom.model.bundle.bundle import load_bundle, save_bundle
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.munit import FixedStyle, Munit, options
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
-from casgan_dicom.model.trainer import Trainer
+from casgan_dicom.model.training.trainer import Trainer
 from tests.model.methods.naive import fooling, grads, l1, unpaired_batch
 from tests.model.toys import tiny_sampler, tiny_settings
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.oracle import Oracle
 from casgan_dicom.model.networks.instance_unet import InstanceUNet
 from casgan_dicom.model.networks.unet import UNet

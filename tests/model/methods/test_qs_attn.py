@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.cut import Cut
+from casgan_dicom.model.methods.patchnce import SamplerKind
 from casgan_dicom.model.methods.qs_attn import QsAttn
-from casgan_dicom.model.patchnce import SamplerKind
 from casgan_dicom.model.preset_files import load_settings
 from tests.model.methods.test_cut import (
     LAYERS,
@@ -28,7 +28,7 @@ from tests.model.methods.test_cut import (
     taps,
     trained,
 )
-from tests.model.test_patchnce import brute_loss, brute_patches
+from tests.model.methods.test_patchnce import brute_loss, brute_patches
 
 MODES: dict[str, SamplerKind] = {
     "global": "qs-global",

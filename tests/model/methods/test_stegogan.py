@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.checkpoint import load_checkpoint
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.stegogan import StegoGan
 from casgan_dicom.model.networks.stego import AddingGenerator, RemovingGenerator
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
-from casgan_dicom.model.trainer import Trainer
+from casgan_dicom.model.training.checkpoint import load_checkpoint
+from casgan_dicom.model.training.trainer import Trainer
 from tests.model.methods.naive import Counting, l1, unpaired_batch
 from tests.model.toys import tiny_sampler
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.batch import Batch
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.unit import Unit, kl_term
 from casgan_dicom.model.networks.layer_norm import MapLayerNorm
 from casgan_dicom.model.networks.unet import UNet

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.batch import Batch
-from casgan_dicom.model.distributed import ALONE
+from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.base import Losses
 from casgan_dicom.model.methods.unsb import Unsb, bridge_share, bridge_times
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
-from casgan_dicom.model.training_step import TrainingStep
-from tests.model.test_patchnce import brute_loss
+from casgan_dicom.model.training.distributed import ALONE
+from casgan_dicom.model.training.step import TrainingStep
+from tests.model.methods.test_patchnce import brute_loss
 from tests.model.toys import tiny_settings
 
 LAYERS = ("input", "down1", "block1")

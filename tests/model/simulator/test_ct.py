@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from casgan_dicom.ct import read_ct
+from casgan_dicom.lab.ct import read_ct
 from casgan_dicom.model.simulator.ct import (
     BLOOD_HU,
     CtBackgrounds,

@@ -1,0 +1,111 @@
+"""What the caller of a conversion decides: which frames, in which form, with what beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from casgan_dicom.errors import ConfigError, SeriesError
+from casgan_dicom.pixels.compress import Compression
+
+Bits = Literal[8, 12, 16]
+
+_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+
+
+@dataclass(frozen=True)
+class FrameChoice:
+    """Which frames of a cine are converted.
+
+    Raises ConfigError for a text that is none of the three.
+    """
+
+    text: str = "all"
+    """``all``; ``non-contrast``: frames without opacified vessels, before an injection or after it; ``A-B``
+    or ``A``: frame numbers from 1, B included."""
+
+    def __post_init__(self) -> None:
+        match = _RANGE.fullmatch(self.text)
+        if self.text in ("all", "non-contrast") or (
+            match and 1 <= int(match[1]) <= int(match[2] or match[1])
+        ):
+            return
+        raise ConfigError(
+            f"frames are '{self.text}', need all, non-contrast, or A-B with 1 <= A <= B",
+            hint="frames count from 1, as viewers show them",
+        )
+
+    def at_most(self, frames: int) -> int:
+        """How many of so many frames may be chosen."""
+        match = _RANGE.fullmatch(self.text)
+        return min(frames, int(match[2] or match[1]) - int(match[1]) + 1) if match else frames
+
+    def pick(self, opacified: Sequence[bool]) -> tuple[int, ...]:
+        """The chosen frames of a cine, from 0 and rising.
+
+        `opacified` says of each frame whether it already shows opacified vessels. Raises SeriesError where no
+        frame is left, or the cine has fewer frames than the choice names.
+        """
+        frames = len(opacified)
+        match = _RANGE.fullmatch(self.text)
+        if match:
+            first, last = int(match[1]), int(match[2] or match[1])
+            if last > frames:
+                raise SeriesError(f"frames {self.text} were chosen, NumberOfFrames (0028,0008) is {frames}")
+            return tuple(range(first - 1, last))
+        if self.text == "all":
+            return tuple(range(frames))
+        chosen = tuple(k for k, shows in enumerate(opacified) if not shows)
+        if not chosen:
+            raise SeriesError(
+                f"all {frames} frames show opacified vessels, frames without contrast were asked for",
+                hint="--frames all converts them all the same, --frames A-B those that you name",
+            )
+        return chosen
+
+
+def numbers_text(chosen: Sequence[int]) -> str:
+    """Rising frame numbers from 0 as text that counts from 1, e.g. ``3-20,25``."""
+    runs: list[list[int]] = []
+    for k in chosen:
+        if runs and k == runs[-1][1] + 1:
+            runs[-1][1] = k
+        else:
+            runs.append([k, k])
+    return ",".join(f"{a + 1}" if a == b else f"{a + 1}-{b + 1}" for a, b in runs)
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """What the caller decides."""
+
+    banner: bool = True
+    """Burn "AI SYNTHETIC - NOT FOR DIAGNOSIS" into every frame."""
+    preview: bool = False
+    """Write a contact sheet beside each derived series."""
+    force: bool = False
+    """Convert in spite of declared contrast, subtraction or secondary capture; replace another object of the
+    same source."""
+    frames: FrameChoice = field(default_factory=FrameChoice)
+    """Which frames of each cine."""
+    bits: Bits = 8
+    """Bits Stored (0028,0101) of the output; sources of 8 bits are always written in 8."""
+    single_frames: bool = False
+    """Write each frame as an object of its own instead of one multi-frame object."""
+    compression: Compression = field(default_factory=Compression)
+    """How Pixel Data (7FE0,0010) is compressed."""
+    maps: bool = False
+    """Write the attention map and the vessel mask as a second series."""
+    seg: bool = False
+    """Write the vessel mask as DICOM Segmentation."""
+    sr: bool = False
+    """Write the quality record as a structured report (TID 1500)."""
+    revision: int = 1
+    """Which conversion of the series this is, where its frames changed after an earlier one."""
+    supersedes: str = ""
+    """Series Instance UID (0020,000E) of the derived series of the revision before; empty for none."""
+
+    def __post_init__(self) -> None:
+        self.compression.check_bits(self.bits)

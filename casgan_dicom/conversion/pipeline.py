@@ -1,0 +1,336 @@
+"""The one pipeline: files of a series in, an honest derived object out.
+
+find → may we? → display values → generator → stored values → derived object → our own rules → its place
+
+The command line and the node both call `convert_series`. Nothing here knows a terminal or a network; what the
+generator is made of, and where it is kept, is the business of who passes the function that loads it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, BinaryIO
+
+from casgan_dicom import __version__
+from casgan_dicom.conversion.forms import objects_of
+from casgan_dicom.conversion.options import ConvertOptions, numbers_text
+from casgan_dicom.conversion.output_folder import (
+    OtherObjectError,
+    Placed,
+    deliver,
+    spool_in,
+)
+from casgan_dicom.conversion.plan import Plan, instances_of, notes_on, plan_conversion, skip
+from casgan_dicom.conversion.preview import ContactSheet
+from casgan_dicom.conversion.report import ConvertReport, Output, Seconds, Skipped
+from casgan_dicom.conversion.synthesize import Progress, Spools, Step, Synthesized, Task, synthesize
+from casgan_dicom.derived.marks import Derivation
+from casgan_dicom.derived.provenance import ModelIdentity, Provenance
+from casgan_dicom.disk import write_atomically
+from casgan_dicom.errors import OutputError, SeriesError
+from casgan_dicom.pixels.banner import banner_for
+from casgan_dicom.pixels.display import Display
+from casgan_dicom.pixels.framefile import stored_dtype
+from casgan_dicom.pixels.lossy import lossy_history
+from casgan_dicom.source.cine import Cine
+from casgan_dicom.source.eligible import MAX_BYTES
+
+if TYPE_CHECKING:
+    from casgan_dicom.model.generator import Generator
+
+Clock = Callable[[], datetime]
+Loader = Callable[[], "Generator"]
+"""Gives the generator: a new one, or one that is kept from call to call."""
+
+
+def silent(step: Step) -> None:
+    """Report no progress."""
+
+
+def now() -> datetime:
+    """The time, in the zone of this machine."""
+    return datetime.now(UTC).astimezone()
+
+
+def convert_series(
+    paths: Sequence[Path],
+    load: Loader,
+    options: ConvertOptions,
+    out_dir: Path,
+    *,
+    progress: Progress = silent,
+    clock: Clock = now,
+) -> ConvertReport:
+    """Convert every cine in `paths` that may be converted.
+
+    Parameters
+    ----------
+    paths
+        Files or folders; only read.
+    load
+        Gives who makes the frames; called once, and only if the headers leave a cine to convert.
+    options
+        What the caller decides.
+    out_dir
+        Made if it is not there. Objects go to ``<series uid>/<sop uid>.dcm``, the report to ``report.json``,
+        contact sheets to ``<series uid>.png``.
+    progress
+        Told of every step.
+    clock
+        Tells the time, with its zone.
+
+    Returns
+    -------
+    ConvertReport
+        A cine that cannot be converted is skipped with its reasons; the others are not affected.
+
+    Raises
+    ------
+    SeriesError
+        There is no DICOM file at all.
+    OutputError
+        The output cannot be written, or would be written into the input.
+    CasganError
+        Whatever `load` raises; nothing is written then.
+    """
+    plan = plan_conversion(paths, options, out_dir)
+    if plan.cines:
+        return _convert_plan(plan, load(), options, out_dir, progress=progress, clock=clock)
+    report = _report(plan, [], plan.skipped, None, clock)
+    _write_report(report, out_dir)
+    return report
+
+
+def _convert_plan(
+    plan: Plan,
+    generator: Generator,
+    options: ConvertOptions,
+    out_dir: Path,
+    *,
+    progress: Progress,
+    clock: Clock,
+) -> ConvertReport:
+    """Convert the cines of a plan, which holds at least one."""
+    outputs: list[Output] = []
+    skipped = list(plan.skipped)
+    crowded = _crowded_series(plan.cines)
+    try:
+        for cine in plan.cines:
+            run = _Run(
+                cine=cine,
+                cines=len(plan.cines),
+                generator=generator,
+                options=options,
+                out_dir=out_dir,
+                crowded=cine.series_uid in crowded,
+            )
+            try:
+                outputs.append(_convert_cine(run, progress, clock))
+            except (SeriesError, OtherObjectError) as error:
+                reasons = [error.message] + ([error.hint] if error.hint else [])
+                skipped.append(skip(cine, reasons, forceable=isinstance(error, OtherObjectError)))
+    except BaseException:  # a full disk, Ctrl-C: what is done is done, and its report must not be lost
+        if outputs:
+            with suppress(OutputError):
+                _write_report(_report(plan, outputs, skipped, generator, clock), out_dir)
+        raise
+    report = _report(plan, outputs, skipped, generator, clock)
+    _write_report(report, out_dir)
+    return report
+
+
+def _report(
+    plan: Plan,
+    outputs: Sequence[Output],
+    skipped: Sequence[Skipped],
+    generator: Generator | None,
+    clock: Clock,
+) -> ConvertReport:
+    return ConvertReport(
+        outputs=tuple(outputs),
+        skipped=tuple(skipped),
+        warnings=plan.warnings,
+        model=None if generator is None else _identity(generator),
+        version=__version__,
+        created=clock().isoformat(timespec="seconds"),
+    )
+
+
+def _write_report(report: ConvertReport, out_dir: Path) -> None:
+    """Replace ``report.json``: one of an earlier run would speak of other files."""
+    write_atomically(out_dir / "report.json", json.dumps(report.as_json(), indent=2).encode() + b"\n")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One cine on its way."""
+
+    cine: Cine
+    cines: int
+    """How many are converted in this call."""
+    generator: Generator
+    options: ConvertOptions
+    out_dir: Path
+    crowded: bool
+    """Whether its series holds other cines, which want contact sheets of their own."""
+
+
+def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
+    """One cine from its files to its place."""
+    started = perf_counter()
+    options = run.options
+    task = _task(run)
+    with ExitStack() as open_files:
+
+        def new_spool() -> BinaryIO:
+            return open_files.enter_context(spool_in(run.out_dir))
+
+        spools = Spools(
+            frames=new_spool(),
+            attention=new_spool() if options.maps else None,
+            vessels=new_spool() if options.maps or options.seg else None,
+        )
+        made = synthesize(task, run.generator, spools, progress)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # pydicom quotes malformed values, which may be those of a patient
+            derivation = Derivation(
+                cine=run.cine,
+                provenance=_provenance(run.generator, task, made, options),
+                lossy=lossy_history(run.cine),
+                created=clock(),
+                chosen=made.chosen,
+            )
+            objects = objects_of(derivation, made, options, new_spool)
+            placed = deliver(objects, run.out_dir, force=options.force)
+    preview = None if made.sheet is None else _save_sheet(made.sheet, run, placed)
+    return _output(run, task, _Result(made, derivation, placed, preview), perf_counter() - started)
+
+
+def _task(run: _Run) -> Task:
+    """How one cine is to be treated."""
+    cine, options = run.cine, run.options
+    bits = 8 if cine.header.BitsStored <= 8 else options.bits
+    frames = options.frames.at_most(cine.frames)
+    nbytes = frames * cine.rows * cine.columns * stored_dtype(bits).itemsize
+    if nbytes > MAX_BYTES and options.compression.name == "none" and not options.single_frames:
+        raise SeriesError(
+            f"{frames} frames of {cine.rows} × {cine.columns} in {bits} bits are {nbytes} bytes, "
+            f"one object holds {MAX_BYTES} uncompressed",
+            hint="--compress jpegls or --single-frame writes them",
+        )
+    return Task(
+        cine=cine,
+        display=Display.of(cine),
+        banner=banner_for(cine.rows, cine.columns) if options.banner else None,
+        choice=options.frames,
+        bits=bits,
+        sheet=options.preview,
+        cines=run.cines,
+    )
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What one cine became."""
+
+    made: Synthesized
+    derivation: Derivation
+    placed: tuple[Placed, ...]
+    preview: Path | None
+
+
+def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
+    """What the report says about one cine."""
+    cine, made, derivation = run.cine, result.made, result.derivation
+    shows = made.opacification.opacified
+    return Output(
+        objects=result.placed,
+        source_series_uid=cine.series_uid,
+        source_instances=instances_of(cine),
+        source_frames=cine.frames,
+        opacified=numbers_text([k for k, yes in enumerate(shows) if yes]),
+        pixel_sha256=made.frames.sha256,
+        frames=made.frames.frames,
+        rows=made.frames.rows,
+        columns=made.frames.columns,
+        bits=made.frames.bits,
+        frame_time_ms=derivation.timing.frame_time_ms,
+        display=task.display.describe(),
+        lossy=derivation.lossy.lossy or run.options.compression.lossy_method is not None,
+        mean_attention=made.mean_attention,
+        untouched_share=made.untouched_share,
+        quality=made.quality,
+        seconds=Seconds(made.seconds.measure, made.seconds.check, made.seconds.generate, seconds),
+        warnings=(*notes_on(cine), *_notes_on_output(run.options, made)),
+        preview=result.preview,
+    )
+
+
+def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str]:
+    """What differs from what was asked for, and what only the pixels tell."""
+    if made.frames.bits != options.bits:
+        yield f"the source has 8 bits, so the output has 8 and not {options.bits}"
+    if options.maps and made.attention is None:
+        yield "the method has no attention, so there is no attention map"
+    if shows := sum(each.opacified for each in made.quality):
+        frames = len(made.quality)
+        yield f"{shows} of {frames} frames already show opacified vessels, see --frames non-contrast"
+
+
+def _provenance(generator: Generator, task: Task, made: Synthesized, options: ConvertOptions) -> Provenance:
+    """Who makes the frames, and how."""
+    compression = options.compression
+    return Provenance(
+        model=_identity(generator),
+        display=task.display.describe(),
+        banner=options.banner,
+        bits=made.frames.bits,
+        single_frames=options.single_frames,
+        compression="" if compression.name == "none" else f"{compression.name}{compression.quality or ''}",
+        frames="" if len(made.chosen) == task.cine.frames else numbers_text(made.chosen),
+        revision=options.revision,
+        supersedes=options.supersedes,
+    )
+
+
+def _identity(generator: Generator) -> ModelIdentity:
+    """Who makes the frames; header and report say the same."""
+    info = generator.info
+    return ModelIdentity(
+        name=info.name,
+        method=info.method,
+        version=info.version,
+        recipe=info.recipe,
+        licence=info.licence,
+        weights_sha256=info.weights_sha256,
+        engine=generator.engine,
+        device=generator.device,
+    )
+
+
+def _crowded_series(cines: Sequence[Cine]) -> set[str]:
+    """UIDs of the series that give more than one cine."""
+    counts = Counter(cine.series_uid for cine in cines)
+    return {uid for uid, count in counts.items() if count > 1}
+
+
+def _save_sheet(sheet: ContactSheet, run: _Run, placed: Sequence[Placed]) -> Path:
+    """Write ``OUT/<series uid>.png``; with the SOP UID behind it where the series holds other objects."""
+    first = placed[0].path
+    alone = not run.crowded and set(first.parent.glob("*.dcm")) <= {one.path for one in placed}
+    path = run.out_dir / f"{first.parent.name}{'' if alone else f'-{first.stem}'}.png"
+    picture = io.BytesIO()
+    sheet.save(picture)
+    write_atomically(path, picture.getvalue())
+    return path

@@ -1,0 +1,1 @@
+"""What is written: the honest objects, and what they say of themselves."""

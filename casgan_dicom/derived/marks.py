@@ -1,0 +1,272 @@
+"""What every derived object says, whatever its kind: whose it is, what it was made of, by what, and when.
+
+Patient and study are those of the source; equipment, series and instance are ours. Nothing private comes
+along, at no depth. ``picture.py`` adds pictures to these marks, ``segmentation.py`` and ``quality_record.py``
+the other kinds; ``verification/header_rules.py`` holds the same marks as checks.
+
+Own text is ASCII, so that any character set of the source stays valid for the whole.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from highdicom.base import SOPClass
+from highdicom.base_content import ContributingEquipment
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import UID
+from pydicom.valuerep import DA, DT, TM
+
+from casgan_dicom import __version__
+from casgan_dicom.derived.provenance import ModelIdentity, Provenance, ascii_only, series_description
+from casgan_dicom.errors import SeriesError
+from casgan_dicom.pixels.lossy import LossyHistory
+from casgan_dicom.source.cine import Cine, Instance
+from casgan_dicom.source.elements import written_integer
+from casgan_dicom.source.timing import FrameTiming
+from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, model_uid, series_uid, sop_uid
+
+MANUFACTURER = "casgan-dicom"
+"""Manufacturer (0008,0070) of every object written here."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of derived object."""
+
+    of: str
+    """Name of the kind; all objects of one kind that are made of one series are a series of their own."""
+    title: str
+    """What Series Description (0008,103E) calls it, behind "AI SYNTHETIC"."""
+    modality: str
+    """Modality (0008,0060)."""
+    series_number_base: int
+    """Series Number (0020,0011) of the source plus this: behind what the scanner made, always the same."""
+
+
+ANGIOGRAM = Kind("angiogram", "angiogram", "OT", 9000)
+MAPS = Kind("maps", "maps", "OT", 19000)
+SEGMENTATION = Kind("seg", "segmentation", "SEG", 29000)
+QUALITY_REPORT = Kind("sr", "quality record", "SR", 39000)
+
+
+@dataclass(frozen=True)
+class Member:
+    """Which of the objects that are made of one source."""
+
+    kind: Kind
+    """What kind of object it is."""
+    number: int
+    """Instance Number (0020,0013)."""
+    name: str = ""
+    """Tells it from others of its kind, behind a backslash; empty for the only one. It goes into the UID."""
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """What one conversion of a cine knows about itself; all objects that come of it share it."""
+
+    cine: Cine
+    """The source; its header says patient, study and what else is carried over."""
+    provenance: Provenance
+    """Who made the frames."""
+    lossy: LossyHistory
+    """Lossy compressions of the source."""
+    created: datetime
+    """Now, with a time zone."""
+    chosen: tuple[int, ...]
+    """Frames of the cine that were converted, from 0, rising."""
+
+    @property
+    def timing(self) -> FrameTiming:
+        """When the chosen frames were taken."""
+        timing, cine = self.cine.timing, self.cine
+        return timing if len(self.chosen) == cine.frames else timing.subset(self.chosen)
+
+    def series_uid(self, kind: Kind) -> UID:
+        """Series Instance UID (0020,000E) of the objects of one kind."""
+        p = self.provenance
+        form = p.form if kind is ANGIOGRAM else f"{p.form}-{kind.of}"
+        if kind is ANGIOGRAM and p.single_frames:  # one cine, one series: viewers sort by Instance Number
+            form += f" {self.cine.instances[0].sop_instance_uid}"
+        return series_uid(self.cine.series_uid, p.model.weights_sha256, __version__, p.model.recipe, form)
+
+    def sop_uid(self, kind: Kind, name: str, digest: str) -> UID:
+        """SOP Instance UID (0008,0018) of the object `name` of one kind with this content."""
+        sources = "\\".join(instance.sop_instance_uid for instance in self.cine.instances)
+        return sop_uid(self.series_uid(kind), sources + name, digest)
+
+    def sources(self, chosen: tuple[int, ...] | None = None) -> list[tuple[Instance, tuple[int, ...]]]:
+        """Source instances of the chosen frames, or of a part of them.
+
+        Each with its frame numbers from 1, as in Referenced Frame Number (0008,1160); none where the whole
+        instance was used.
+        """
+        wanted = set(self.chosen if chosen is None else chosen)
+        used: list[tuple[Instance, tuple[int, ...]]] = []
+        first = 0
+        for instance in self.cine.instances:
+            numbers = tuple(k + 1 for k in range(instance.frames) if first + k in wanted)
+            first += instance.frames
+            if numbers:
+                used.append((instance, () if len(numbers) == instance.frames else numbers))
+        return used
+
+
+def mark(ds: SOPClass, derivation: Derivation) -> None:
+    """Put on `ds` what every derived object says.
+
+    Character set, patient and study of the source; Synthetic Data (0008,001C); program, model and scanner as
+    equipment; when it was made, in the time zone of the source.
+
+    Raises SeriesError if the source has no Study Instance UID (0020,000D).
+    """
+    source = derivation.cine.header
+    moment = _in_zone_of(source, derivation.created)
+    for keyword in ("SpecificCharacterSet", "TimezoneOffsetFromUTC"):
+        copy_filled(ds, source, keyword)
+    ds.copy_patient_and_study_information(source)
+    ds.SyntheticData = "YES"
+    _name_equipment(ds, source, derivation.provenance.model, moment)
+    _stamp(ds, moment)
+    strip_private(ds)
+
+
+def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, object]:
+    """The arguments of highdicom's `SOPClass` that say which object this is and whose.
+
+    `digest` is that of its content. Raises SeriesError if the source has no Study Instance UID (0020,000D).
+    """
+    source, model, kind = derivation.cine.header, derivation.provenance.model, which.kind
+    if not source.get("StudyInstanceUID"):
+        uid = derivation.cine.series_uid
+        raise SeriesError(f"series {uid}: StudyInstanceUID (0020,000D) is absent, need one")
+    return {
+        "study_instance_uid": source.StudyInstanceUID,
+        "series_instance_uid": derivation.series_uid(kind),
+        "series_number": _series_number(source, kind),
+        "sop_instance_uid": derivation.sop_uid(kind, which.name, digest),
+        "instance_number": which.number,
+        "modality": kind.modality,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": ascii_only(model.name)[:64],
+        "device_serial_number": model.weights_sha256[:64],
+        "content_qualification": "RESEARCH",
+        "series_description": series_description(source, kind.title),
+    }
+
+
+def source_number(derivation: Derivation) -> int:
+    """Instance Number (0020,0013) of the source, at least 1."""
+    return max(1, written_integer(derivation.cine.header.get("InstanceNumber")))
+
+
+def copy_filled(ds: Dataset, source: Dataset, keyword: str) -> None:
+    """Copy an element that has a value."""
+    if keyword in source and not source[keyword].is_empty:
+        ds.add(source[keyword])
+
+
+def strip_private(ds: Dataset) -> None:
+    """Free the sequences of `ds` of private elements and signatures; those of the source, which it may share,
+    stay as they are."""
+    for element in list(ds):
+        if element.VR == "SQ":
+            ds[element.tag] = _without_private(element)
+
+
+def decimal(value: float) -> str:
+    """DS: at most 16 characters."""
+    return f"{value:.10g}"
+
+
+def _name_equipment(ds: SOPClass, source: Dataset, model: ModelIdentity, moment: datetime) -> None:
+    """Software Versions (0018,1020), the writer, and Contributing Equipment Sequence (0018,A001).
+
+    The items are the scanner, this software, and highdicom.
+    """
+    versions = [__version__, ascii_only(model.version)[:64]]
+    ds.add_new("SoftwareVersions", "LO", versions)
+    ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    ds.file_meta.ImplementationVersionName = f"CASGAN_{__version__}"[:16]
+    ours = ContributingEquipment(
+        manufacturer=MANUFACTURER,
+        purpose_of_reference=codes.DCM.SynthesizingEquipment,
+        manufacturer_model_name=ascii_only(model.name)[:64],
+        software_versions=versions,
+        contribution_datetime=_datetime_text(moment),
+        contribution_description=ascii_only(
+            f"Generated the frames: model {model.name}, method {model.method}, "
+            f"engine {model.engine}, weights sha256 {model.weights_sha256}"
+        )[:1024],
+    )
+    ours.DeviceUID = model_uid(model.weights_sha256, model.recipe)
+    ds.pop("ContributingEquipmentSequence", None)
+    ds._add_contributing_equipment([ours], source_image=source)
+    ds.ContributingEquipmentSequence[-1].ContributionDateTime = DT(_datetime_text(moment))
+    scanner = ds.ContributingEquipmentSequence[0]
+    taken = _acquired(source)
+    if scanner is not ours and taken and not scanner.get("ContributionDateTime"):
+        scanner.ContributionDateTime = DT(taken)
+
+
+def _stamp(ds: SOPClass, moment: datetime) -> None:
+    """Content and instance creation: when the object was made, in the time zone of the source."""
+    ds.ContentDate = ds.InstanceCreationDate = DA(moment.strftime("%Y%m%d"))
+    ds.ContentTime = ds.InstanceCreationTime = TM(moment.strftime("%H%M%S.%f"))
+
+
+def _series_number(source: Dataset, kind: Kind) -> int:
+    """The base of the kind plus the Series Number (0020,0011) of the source, where it has a positive one."""
+    number = kind.series_number_base + max(0, written_integer(source.get("SeriesNumber")))
+    return number if number < 2**31 else kind.series_number_base
+
+
+def _in_zone_of(source: Dataset, moment: datetime) -> datetime:
+    """`moment` in Timezone Offset From UTC (0008,0201) of the source, else as it is."""
+    match = re.fullmatch(r"([+-])(\d\d)(\d\d)", str(source.get("TimezoneOffsetFromUTC") or ""))
+    if match is None:
+        return moment
+    delta = timedelta(hours=int(match[2]), minutes=int(match[3]))
+    if delta > timedelta(hours=14):  # no zone is further from UTC: the value is nonsense
+        return moment
+    return moment.astimezone(timezone(-delta if match[1] == "-" else delta))
+
+
+def _datetime_text(moment: datetime) -> str:
+    """DT with its offset from UTC."""
+    return moment.strftime("%Y%m%d%H%M%S.%f%z")
+
+
+def _acquired(source: Dataset) -> str:
+    """When the source was acquired, as DT; empty if the header does not say, or says what is no time."""
+    moment = f"{source.get('AcquisitionDate') or ''}{source.get('AcquisitionTime') or ''}"
+    if not re.fullmatch(r"\d{8}\d[\d.]*", moment):
+        return ""
+    try:
+        return str(DT(moment))
+    except ValueError:  # a 99th hour
+        return ""
+
+
+def _without_private(element: DataElement) -> DataElement:
+    """A copy of a sequence without private elements and signatures, at every depth."""
+    clean = copy.deepcopy(element)
+    for item in clean.value:
+        item.remove_private_tags()  # this one walks down by itself
+        _remove_signatures(item)
+    return clean
+
+
+def _remove_signatures(ds: Dataset) -> None:
+    """Remove what signs the content of `ds` or of an item in it: it signs an object of the source."""
+    for keyword in ("DigitalSignaturesSequence", "MACParametersSequence"):
+        ds.pop(keyword, None)
+    for element in ds:
+        for item in element.value if element.VR == "SQ" else ():
+            _remove_signatures(item)

@@ -1,0 +1,273 @@
+"""Derived pictures: Secondary Capture objects with an honest header.
+
+What the frames show was generated, not imaged, and every part of the header that can say so does: Synthetic
+Data (0008,001C), Image Type, Conversion Type, derivation, contributing equipment, descriptions. Nothing
+private, no dose, no geometry of the gantry, no mask, no shutter, no window of the source comes along: those
+describe the acquisition, and this is none. ``marks.py`` holds what other kinds of object say as well,
+``verification/header_rules.py`` the same as checks.
+
+A cine is one multi-frame object (PS3.3 A.8.3, A.8.4), because that is what viewers play at its own rate, or
+a series of single frames (A.8.1) for archives that know no other.
+"""
+
+from __future__ import annotations
+
+from highdicom.base import SOPClass
+from highdicom.sr import CodedConcept
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.tag import Tag
+from pydicom.uid import (
+    UID,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
+
+from casgan_dicom.derived.marks import (
+    ANGIOGRAM,
+    MAPS,
+    Derivation,
+    Member,
+    copy_filled,
+    decimal,
+    identity,
+    mark,
+    source_number,
+    strip_private,
+)
+from casgan_dicom.derived.provenance import MAP_TEXTS, WARNING, derivation_text
+from casgan_dicom.derived.references import reference
+from casgan_dicom.errors import SeriesError
+from casgan_dicom.pixels.lossy import LossyHistory
+from casgan_dicom.pixels.stored import StoredPixels
+from casgan_dicom.source.timing import MIN_FRAME_TIME_MS, FrameTiming
+
+MAX_NUMBER = 2**31 - 1
+"""Largest integer string (IS), PS3.5 6.2."""
+_UNPAIRED = (
+    "ABDOMEN", "ABDOMENPELVIS", "AORTA", "BRAIN", "CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "CORONARYARTERY",
+    "CSPINE", "HEAD", "HEADNECK", "HEART", "LIVER", "LSPINE", "MEDIASTINUM", "NECK", "PANCREAS", "PELVIS",
+    "SKULL", "SPINE", "SPLEEN", "STOMACH", "TSPINE", "WHOLEBODY",
+)  # fmt: skip
+"""Values of Body Part Examined (0018,0015) that have no side (PS3.16 Annex L), as far as XA shows them."""
+
+
+class DerivedPicture(SOPClass):
+    """What all derived pictures have in common; use the classes below.
+
+    Parameters
+    ----------
+    derivation
+        What was converted, and how.
+    pixels
+        The frames. Their file must stay open until the object is written.
+    sop_class
+        SOP Class UID (0008,0016).
+    which
+        Which of the objects that are made of this source it is.
+    chosen
+        The source frames it shows, from 0; None for all that were converted.
+
+    Raises
+    ------
+    SeriesError
+        The source has no Study Instance UID (0020,000D).
+    """
+
+    def __init__(
+        self,
+        derivation: Derivation,
+        pixels: StoredPixels,
+        sop_class: UID,
+        which: Member,
+        chosen: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__(
+            sop_class_uid=sop_class,
+            transfer_syntax_uid=pixels.syntax,
+            **identity(derivation, which, pixels.sha256),  # type: ignore[arg-type]
+        )
+        mark(self, derivation)
+        self._carry_over(derivation.cine.header)
+        self._mark_picture(derivation)
+        self._refer_to(derivation, chosen)
+        self._add_lossy(derivation.lossy, pixels)
+        self._add_pixels(pixels)
+
+    def _carry_over(self, source: Dataset) -> None:
+        """Acquisition time, body part, orientation, calibrated spacing; no more."""
+        for keyword in (
+            "AcquisitionDate",
+            "AcquisitionTime",
+            "AcquisitionDateTime",
+            "AnatomicRegionSequence",
+        ):
+            copy_filled(self, source, keyword)
+        self._copy_laterality(source)
+        self.PatientOrientation = None  # type 2C: empty unless the source knows
+        copy_filled(self, source, "PatientOrientation")
+        if is_calibrated(source):
+            for keyword in (
+                "PixelSpacing",
+                "PixelSpacingCalibrationType",
+                "PixelSpacingCalibrationDescription",
+            ):
+                copy_filled(self, source, keyword)
+        strip_private(self)
+
+    def _copy_laterality(self, source: Dataset) -> None:
+        """Body part and side as the source says.
+
+        Laterality (0020,0060) is type 2C: unless the body part is an unpaired one or the image says its own
+        side, it must be present, and is empty where the source does not know it.
+        """
+        for keyword in ("BodyPartExamined", "Laterality", "ImageLaterality"):
+            copy_filled(self, source, keyword)
+        sided = "Laterality" in self or "ImageLaterality" in self
+        if not sided and self.get("BodyPartExamined") not in _UNPAIRED:
+            self.Laterality = None
+
+    def _mark_picture(self, derivation: Derivation) -> None:
+        """Say in every way there is that this was generated."""
+        self.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+        self.ConversionType = "SYN"
+        self.DerivationDescription = derivation_text(derivation.provenance)
+        self.DerivationCodeSequence = [CodedConcept.from_code(codes.DCM.ArtificialIntelligence)]
+        self.ImageComments = WARNING
+        # It means identity in the pixels: our banner is none, but what the source has burned in stays there.
+        burned = derivation.cine.header.get("BurnedInAnnotation") == "YES"
+        self.BurnedInAnnotation = "YES" if burned else "NO"
+
+    def _refer_to(self, derivation: Derivation, chosen: tuple[int, ...] | None) -> None:
+        """Source Image Sequence (0008,2112) and Referenced Series Sequence (0008,1115)."""
+        sop_class = derivation.cine.header.SOPClassUID
+        purpose = codes.DCM.SourceImageForImageProcessingOperation
+        self.SourceImageSequence = []
+        series = Dataset()
+        series.SeriesInstanceUID = derivation.cine.series_uid
+        series.ReferencedInstanceSequence = []
+        for instance, numbers in derivation.sources(chosen):
+            series.ReferencedInstanceSequence.append(reference(sop_class, instance.sop_instance_uid))
+            item = reference(sop_class, instance.sop_instance_uid, numbers)
+            item.SpatialLocationsPreserved = "YES"
+            item.PurposeOfReferenceCodeSequence = [CodedConcept.from_code(purpose)]
+            self.SourceImageSequence.append(item)
+        self.ReferencedSeriesSequence = [series]
+
+    def _add_lossy(self, before: LossyHistory, pixels: StoredPixels) -> None:
+        """Once lossy, always lossy: the chain of the source is carried on, and what this object adds."""
+        self.LossyImageCompression = "01" if before.lossy or pixels.lossy else "00"
+        methods, ratios = list(before.methods), list(before.ratios)
+        if pixels.lossy:
+            methods.append(pixels.lossy[0])
+            ratios.append(pixels.lossy[1])
+        if ratios and methods:
+            self.LossyImageCompressionRatio = [decimal(ratio) for ratio in ratios]
+            self.LossyImageCompressionMethod = methods
+
+    def _add_pixels(self, pixels: StoredPixels) -> None:
+        """Image Pixel and presentation: stored values, from 0 to the largest, are what a viewer shows."""
+        words = pixels.bits > 8
+        self.SamplesPerPixel = 1
+        self.PhotometricInterpretation = "MONOCHROME2"
+        self.Rows = pixels.rows
+        self.Columns = pixels.columns
+        self.BitsAllocated = 16 if words else 8
+        self.BitsStored = pixels.bits
+        self.HighBit = pixels.bits - 1
+        self.PixelRepresentation = 0
+        self.RescaleIntercept = "0"
+        self.RescaleSlope = "1"
+        self.RescaleType = "US"
+        self.PresentationLUTShape = "IDENTITY"
+        self.WindowCenter = str(2 ** (pixels.bits - 1))
+        self.WindowWidth = str(2**pixels.bits)
+        element = DataElement(Tag("PixelData"), pixels.vr, pixels.value)
+        element.is_undefined_length = pixels.syntax.is_encapsulated
+        self.add(element)
+
+
+class DerivedCine(DerivedPicture):
+    """Frames in one multi-frame object, which viewers play at the rate of the source.
+
+    Multi-frame Grayscale Byte Secondary Capture for 8 bits (PS3.3 A.8.3), Word above (A.8.4). Parameters are
+    those of `DerivedPicture`. Raises SeriesError if the frame time of the source is no time, too.
+    """
+
+    def __init__(self, derivation: Derivation, pixels: StoredPixels, which: Member) -> None:
+        sop_class = (
+            MultiFrameGrayscaleByteSecondaryCaptureImageStorage
+            if pixels.bits == 8
+            else MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+        )
+        super().__init__(derivation, pixels, sop_class, which)
+        self.NumberOfFrames = pixels.frames
+        if pixels.frames > 1:
+            self._add_timing(derivation.timing)
+
+    def _add_timing(self, timing: FrameTiming) -> None:
+        """Frame times in the four places where different viewers look."""
+        if timing.frame_time_ms < MIN_FRAME_TIME_MS:
+            raise SeriesError(
+                f"{timing.source} means {timing.frame_time_ms:g} ms from frame to frame, need at least "
+                f"{MIN_FRAME_TIME_MS:g}"
+            )
+        if timing.vector_ms is None:
+            self.FrameTime = decimal(timing.frame_time_ms)
+            self.FrameIncrementPointer = Tag("FrameTime")
+        else:
+            self.FrameTimeVector = [decimal(step) for step in timing.vector_ms]
+            self.FrameIncrementPointer = Tag("FrameTimeVector")
+        rate = max(1, round(timing.cine_rate))
+        self.CineRate = rate
+        self.RecommendedDisplayFrameRate = rate
+
+
+class SyntheticCine(DerivedCine):
+    """A synthetic angiogram as one multi-frame object."""
+
+    def __init__(self, derivation: Derivation, pixels: StoredPixels) -> None:
+        super().__init__(derivation, pixels, Member(ANGIOGRAM, source_number(derivation)))
+
+
+class SyntheticFrame(DerivedPicture):
+    """One frame of a synthetic angiogram as an object of its own: Secondary Capture (PS3.3 A.8.1).
+
+    `k` is its place among the converted frames, from 0. Parameters and errors are those of `DerivedPicture`.
+    """
+
+    def __init__(self, derivation: Derivation, pixels: StoredPixels, k: int) -> None:
+        chosen = (derivation.chosen[k],)
+        which = Member(ANGIOGRAM, k + 1, f"\\frame {chosen[0] + 1}")
+        super().__init__(derivation, pixels, SecondaryCaptureImageStorage, which, chosen)
+
+
+class MapCine(DerivedCine):
+    """What the networks made of each frame, as a cine beside the angiogram: `attention` or `vessels`.
+
+    Attention: 0 (the input was kept) to 255 (drawn over). Vessels: 255 where the segmentor sees a vessel in
+    the synthetic frame, else 0. Both are synthetic, and say so.
+    """
+
+    def __init__(self, derivation: Derivation, pixels: StoredPixels, name: str) -> None:
+        number = 2 * min(source_number(derivation), MAX_NUMBER // 2) - (name == "attention")
+        super().__init__(derivation, pixels, Member(MAPS, number, f"\\{name}"))
+        self.ImageComments = MAP_TEXTS[name]
+        what = "Attention map" if name == "attention" else "Vessel mask"
+        self.DerivationDescription = derivation_text(
+            derivation.provenance, f"{what} of a synthetic angiogram"
+        )
+
+
+def is_calibrated(source: Dataset) -> bool:
+    """Whether Pixel Spacing (0028,0030) of `source` was measured in the patient, not at the detector.
+
+    Without Pixel Spacing Calibration Type (0028,0A02) it may be a copy of Imager Pixel Spacing (0018,1164),
+    and millimetres at the detector would be false millimetres on invented vessels (PS3.3 10.7.1.3).
+    """
+    return bool(source.get("PixelSpacing")) and source.get("PixelSpacingCalibrationType") in (
+        "FIDUCIAL",
+        "GEOMETRY",
+    )

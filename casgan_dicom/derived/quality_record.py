@@ -1,0 +1,245 @@
+"""What was measured on a synthetic cine, as a Structured Report (PS3.3 A.35.3, template TID 1500).
+
+One measurement group sums up the whole cine; then one follows for each frame, with the synthetic and the
+source frame it is about. No standard code means "mean attention" or "out of range", so these have codes of a
+scheme of our own, ``99CASGAN``, which the report identifies; dciodvfy warns of every private scheme. Shares
+are fractions from 0 to 1.
+
+A report of very many frames helps nobody: beyond `MAX_FRAMES` frames only the summary speaks of them, and the
+report calls itself PARTIAL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+
+from highdicom.base import SOPClass
+from highdicom.sr import (
+    AlgorithmIdentification,
+    CodedConcept,
+    DeviceObserverIdentifyingAttributes,
+    Measurement,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    ObservationContext,
+    ObserverContext,
+    QualitativeEvaluation,
+    SourceImageForMeasurementGroup,
+    TrackingIdentifier,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian
+
+from casgan_dicom import __version__
+from casgan_dicom.derived.marks import (
+    MANUFACTURER,
+    QUALITY_REPORT,
+    Derivation,
+    Member,
+    identity,
+    mark,
+    source_number,
+)
+from casgan_dicom.derived.provenance import WARNING, ModelIdentity, Provenance, ascii_only
+from casgan_dicom.derived.quality import FrameQuality
+from casgan_dicom.derived.references import Reference, frame_references, instances_by_series, reference
+from casgan_dicom.uids import derived_uid, model_uid
+
+SCHEME = "99CASGAN"
+"""Coding Scheme Designator (0008,0102) of what no standard code means."""
+MEAN_ATTENTION = Code("ATTENTION", SCHEME, "Mean attention of the generator, 0 to 1")
+VESSEL_COVER = Code("VESSELCOVER", SCHEME, "Share of visible pixels that are synthetic vessel")
+OUT_OF_RANGE = Code("OUTOFRANGE", SCHEME, "Share of generated values clipped to display range")
+OPACIFIED = Code("OPACIFIED", SCHEME, "Source frame already showed opacified vessels")
+OPACIFIED_FRAMES = Code("OPACIFIEDFRAMES", SCHEME, "Number of source frames with opacified vessels")
+MAX_FRAMES = 1000
+"""Most frames that are listed one by one."""
+
+_SHARES: tuple[tuple[Code, Callable[[FrameQuality], float | None]], ...] = (
+    (MEAN_ATTENTION, lambda quality: quality.mean_attention),
+    (VESSEL_COVER, lambda quality: quality.vessel_cover),
+    (OUT_OF_RANGE, lambda quality: quality.out_of_range),
+)
+
+
+class QualityReport(SOPClass):
+    """The quality record of a synthetic cine.
+
+    Parameters
+    ----------
+    derivation
+        What was converted, and how.
+    qualities
+        What was measured, one for each converted frame, in order.
+    cine
+        The synthetic cine: one object, or one for each frame.
+
+    Raises
+    ------
+    SeriesError
+        The source has no Study Instance UID (0020,000D).
+    ValueError
+        Measured, converted and synthetic frames are not as many, or there are none.
+    """
+
+    def __init__(
+        self, derivation: Derivation, qualities: Sequence[FrameQuality], cine: Sequence[Reference]
+    ) -> None:
+        made = frame_references(cine)
+        if not len(qualities) == len(derivation.chosen) == len(made) > 0:
+            counts = f"{len(qualities)} measured, {len(derivation.chosen)} converted, {len(made)} synthetic"
+            raise ValueError(f"need as many frames of each kind, found {counts}")
+        text = json.dumps([[astuple(one) for one in qualities], [one.sop_instance_uid for one in cine]])
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        super().__init__(
+            sop_class_uid=ComprehensiveSRStorage,
+            transfer_syntax_uid=ExplicitVRLittleEndian,
+            **identity(derivation, Member(QUALITY_REPORT, source_number(derivation)), digest),  # type: ignore[arg-type]
+        )
+        mark(self, derivation)
+        self._identify_scheme()
+        self._add_document(derivation, cine, complete=len(qualities) <= MAX_FRAMES)
+        for element in _content(derivation, qualities, made, self.SOPInstanceUID)[0]:
+            self.add(element)
+
+    def _add_document(self, derivation: Derivation, cine: Sequence[Reference], *, complete: bool) -> None:
+        """SR Document General, PS3.3 C.17.2: what it rests on; that no person has seen it."""
+        self.CompletionFlag = "COMPLETE" if complete else "PARTIAL"
+        if not complete:
+            self.CompletionFlagDescription = f"Frames after the first {MAX_FRAMES}: in the summary only"
+        self.VerificationFlag = "UNVERIFIED"
+        self.PreliminaryFlag = "PRELIMINARY"
+        self.PerformedProcedureCodeSequence: list[Dataset] = []
+        self.ReferencedPerformedProcedureStepSequence: list[Dataset] = []
+        study = Dataset()
+        study.StudyInstanceUID = self.StudyInstanceUID
+        study.ReferencedSeriesSequence = []
+        for uid, instances in instances_by_series(derivation, cine).items():
+            series = Dataset()
+            series.SeriesInstanceUID = uid
+            series.ReferencedSOPSequence = [reference(*instance) for instance in instances]
+            study.ReferencedSeriesSequence.append(series)
+        self.CurrentRequestedProcedureEvidenceSequence = [study]
+
+    def _identify_scheme(self) -> None:
+        """Coding Scheme Identification Sequence (0008,0110): whose the private codes are."""
+        scheme = Dataset()
+        scheme.CodingSchemeDesignator = SCHEME
+        scheme.CodingSchemeName = "Codes of casgan-dicom"
+        scheme.CodingSchemeResponsibleOrganization = MANUFACTURER
+        self.CodingSchemeIdentificationSequence = [scheme]
+
+
+def _content(
+    derivation: Derivation,
+    qualities: Sequence[FrameQuality],
+    made: Sequence[tuple[Reference, tuple[int, ...]]],
+    report_uid: str,
+) -> MeasurementReport:
+    """The content tree, TID 1500. All UIDs in it follow from that of the report."""
+    sop_class = str(derivation.cine.header.SOPClassUID)
+    groups = [_summary(derivation.provenance, qualities, report_uid)]
+    for k, quality, (one, numbers) in zip(derivation.chosen[:MAX_FRAMES], qualities, made, strict=False):
+        source, source_numbers = derivation.sources((k,))[0]
+        images = (
+            _image(one.sop_class_uid, one.sop_instance_uid, numbers),
+            _image(sop_class, source.sop_instance_uid, source_numbers),
+        )
+        groups.append(_group(quality, images, report_uid))
+    return MeasurementReport(
+        observation_context=ObservationContext(
+            observer_device_context=_observer(derivation.provenance.model)
+        ),
+        procedure_reported=codes.SCT.Angiography,
+        imaging_measurements=groups,
+    )
+
+
+def _summary(
+    provenance: Provenance, qualities: Sequence[FrameQuality], report_uid: str
+) -> MeasurementsAndQualitativeEvaluations:
+    """The whole cine: mean and maximum of each share, and how many frames were opacified already."""
+    measurements = []
+    for code, share in _SHARES:
+        values = [float(value) for quality in qualities if (value := share(quality)) is not None]
+        if values:
+            mean = min(
+                max(sum(values) / len(values), min(values)), max(values)
+            )  # rounding must not leave them
+            for value, how in ((mean, codes.SCT.Mean), (max(values), codes.SCT.Maximum)):
+                measurements.append(Measurement(code, value, codes.UCUM.NoUnits, derivation=how))
+    opacified = sum(quality.opacified for quality in qualities)
+    measurements += [
+        Measurement(codes.DCM.NumberOfFrames, len(qualities), codes.UCUM.NoUnits),
+        Measurement(OPACIFIED_FRAMES, opacified, codes.UCUM.NoUnits),
+    ]
+    return MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            uid=derived_uid("quality", report_uid), identifier="AI SYNTHETIC angiogram, all frames"
+        ),
+        algorithm_id=_algorithm(provenance),
+        measurements=measurements,
+    )
+
+
+def _group(
+    quality: FrameQuality, images: Sequence[SourceImageForMeasurementGroup], report_uid: str
+) -> MeasurementsAndQualitativeEvaluations:
+    """One frame, with the synthetic and the source picture of it."""
+    return MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            uid=derived_uid("quality", report_uid, quality.frame), identifier=f"Frame {quality.frame}"
+        ),
+        measurements=[
+            Measurement(code, float(value), codes.UCUM.NoUnits)
+            for code, share in _SHARES
+            if (value := share(quality)) is not None
+        ],
+        qualitative_evaluations=[
+            QualitativeEvaluation(OPACIFIED, codes.SCT.Yes if quality.opacified else codes.SCT.No)
+        ],
+        source_images=images,
+    )
+
+
+def _observer(model: ModelIdentity) -> ObserverContext:
+    """The program and its model, TID 1004: no person has seen this."""
+    return ObserverContext(
+        observer_type=CodedConcept.from_code(codes.DCM.Device),
+        observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
+            uid=model_uid(model.weights_sha256, model.recipe),
+            name=f"{MANUFACTURER} {__version__}",
+            manufacturer_name=MANUFACTURER,
+            model_name=ascii_only(model.name)[:64],
+            serial_number=model.weights_sha256[:64],
+        ),
+    )
+
+
+def _algorithm(provenance: Provenance) -> AlgorithmIdentification:
+    """What made the frames and measured them, TID 4019."""
+    model = provenance.model
+    parameters = (
+        WARNING,
+        f"method {model.method}",
+        f"weights sha256 {model.weights_sha256}",
+        f"display values: {provenance.display}",
+        f"engine {model.engine}",
+        f"recipe: {model.recipe}",
+    )
+    return AlgorithmIdentification(
+        name=ascii_only(model.name),
+        version=ascii_only(model.version),
+        parameters=[ascii_only(parameter) for parameter in parameters],
+        family=codes.DCM.ArtificialIntelligence,
+        manufacturer=MANUFACTURER,
+    )
+
+
+def _image(sop_class: str, sop_instance: str, numbers: tuple[int, ...]) -> SourceImageForMeasurementGroup:
+    return SourceImageForMeasurementGroup(sop_class, sop_instance, list(numbers) or None)

@@ -1,0 +1,1 @@
+"""What is trained on: frames, folders, simulated runs; crops, batches."""

@@ -1,0 +1,278 @@
+"""The generator as others use it: display frames in, synthetic angiogram out.
+
+The networks see a frame at the bundle's size and in its normalisation; what they draw is brought back and
+composed with the full-size input in float32 display values, so the background keeps every pixel:
+
+    y = x · (1 - A) + C · A        with A = 0 wherever the attention is below 1/512
+
+A method without attention adds its upsampled residual y - x instead. The bundle's segmentor sees frames in
+the same way; its map is brought back to full size.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.bundle.bundle import Bundle, BundleInfo, load_bundle
+from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
+from casgan_dicom.model.data.normalisation import Levels, measure_levels, to_display, to_network
+from casgan_dicom.model.data.square import from_square, to_square
+from casgan_dicom.model.devices import choose_device
+from casgan_dicom.model.engines.torch_engine import Maps, TorchEngine
+from casgan_dicom.model.methods.registry import method_class
+from casgan_dicom.model.networks.unet import UNet
+
+UNTOUCHED = 1 / 512
+"""Attention below this is none: half a step of an 8-bit display, so the stored value cannot change."""
+
+ROUNDING = 1e-6
+"""How far beyond [0, 1] a composed value may lie for no other reason than float32."""
+
+EngineName = Literal["auto", "torch", "openvino"]
+Frames = npt.NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """Runs the networks."""
+
+    name: str
+    """What runs, and in which precision: "torch-fp32", "openvino-bf16" …"""
+    device: str
+    """Where it runs: "cpu", "cuda:0" …"""
+    batch: int
+    """How many frames at once suit it; it takes any number."""
+
+    def __call__(self, x: Frames) -> Maps:
+        """Predict drawn and attention for x (B, 1, S, S) in network values."""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What the generator made of some frames."""
+
+    frames: Frames
+    """Synthetic angiogram, display values in [0, 1], (T, H, W)."""
+    attention: Frames | None
+    """Where it drew, in [0, 1], (T, H, W), exactly 0 where the input was kept; None without attention."""
+    out_of_range: npt.NDArray[np.float32] | None = None
+    """Share of pixels of each frame, (T,), that lay outside [0, 1] and were clipped; None if unknown."""
+
+
+class TranslationNet(nn.Module):
+    """The deployed networks of a bundle as one module: x (B, 1, S, S) → (drawn, attention)."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__()
+        self.nets = bundle.generators
+        self.settings = bundle.settings
+        self.method = method_class(bundle.settings.method)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Predict the maps."""
+        return self.method.predict_maps(self.nets, self.settings, x)
+
+
+class VesselNet(nn.Module):
+    """The segmentor of a bundle in the form of the networks: x (B, 1, S, S) → (vessel probability, None)."""
+
+    def __init__(self, segmentor: UNet) -> None:
+        super().__init__()
+        self.segmentor = segmentor
+        self.step = 2 ** len(segmentor.up)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        """Predict the probability; rows and columns are continued to what the U-Net can halve."""
+        height, width = x.shape[2:]
+        padded = F.pad(x, (0, -width % self.step, 0, -height % self.step), mode="replicate")
+        return self.segmentor.soft_mask(padded)[:, :, :height, :width], None
+
+
+MakeEngine = Callable[[nn.Module], Engine]
+
+
+class Generator:
+    """A bundle on an engine.
+
+    Use `load`; the constructor takes the parts, for tests and for other engines. `make_engine` puts the
+    segmentor on an engine when it is first asked for; without it that is torch on the CPU.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        engine: Engine,
+        *,
+        make_engine: MakeEngine | None = None,
+        batch: int | None = None,
+    ) -> None:
+        self.info: BundleInfo = bundle.info
+        self.batch = batch or engine.batch
+        self._engine = engine
+        self._normalisation = bundle.settings.normalisation
+        self._make_engine = make_engine or partial(TorchEngine, device="cpu")
+        self._segmentor = bundle.segmentor
+
+    @classmethod
+    def load(
+        cls, bundle: str | Path = DEFAULT_BUNDLE, *, device: str = "auto", engine: EngineName = "auto"
+    ) -> Generator:
+        """Load a shipped bundle by name or any bundle by its folder.
+
+        Parameters
+        ----------
+        bundle
+            Name or folder.
+        device
+            "auto" (CUDA when there is one), "cpu", "cuda" or "cuda:N".
+        engine
+            "torch", "openvino" (CPU only), or "auto": OpenVINO on the CPU when it is installed.
+
+        Raises
+        ------
+        WeightsError
+            The bundle is unknown, damaged or of another schema.
+        ConfigError
+            The device or the engine is not there.
+        """
+        chosen_device = choose_device(device)
+        chosen_engine = _choose_engine(engine, chosen_device)
+        loaded = load_bundle(bundle)
+        make = _engine_maker(chosen_engine, chosen_device, loaded.info.size)
+        return cls(loaded, make(TranslationNet(loaded).eval()), make_engine=make)
+
+    @property
+    def engine(self) -> str:
+        """What runs the networks, with its precision."""
+        return self._engine.name
+
+    @property
+    def device(self) -> str:
+        """Where they run."""
+        return self._engine.device
+
+    def measure(self, frames: Iterable[Frames]) -> Levels:
+        """Measure a series' levels, in one pass and constant memory; display values in [0, 1]."""
+        return measure_levels(frames, self._normalisation)
+
+    def __call__(self, frames: Frames, levels: Levels | None = None) -> Synthesis:
+        """Synthesise.
+
+        Parameters
+        ----------
+        frames
+            float32 (T, H, W), display values in [0, 1].
+        levels
+            Of the whole series, from `measure`; None measures them on `frames`.
+
+        Raises
+        ------
+        ValueError
+            `frames` has another shape or holds values outside [0, 1].
+        """
+        _check(frames)
+        levels = levels or self.measure(frames)
+        parts = [self._batch(frames[i : i + self.batch], levels) for i in range(0, len(frames), self.batch)]
+        attention = [part.attention for part in parts if part.attention is not None]
+        return Synthesis(
+            np.concatenate([part.frames for part in parts]),
+            np.concatenate(attention) if attention else None,
+            np.concatenate([part.out_of_range for part in parts if part.out_of_range is not None]),
+        )
+
+    def vessels(self, frames: Frames, levels: Levels | None = None) -> Frames:
+        """Say where vessels that hold contrast are seen, by the bundle's segmentor.
+
+        Parameters
+        ----------
+        frames
+            float32 (T, H, W), display values in [0, 1]; real or synthetic.
+        levels
+            Of the whole series, from `measure`; None measures them on `frames`.
+
+        Returns
+        -------
+        float32 (T, H, W)
+            Probability in [0, 1]. It was trained on the simulator's vessels only: catheters, wires and clips
+            may be taken for vessels.
+
+        Raises
+        ------
+        ValueError
+            `frames` has another shape or holds values outside [0, 1].
+        """
+        _check(frames)
+        levels = levels or self.measure(frames)
+        found = np.empty(frames.shape, dtype=np.float32)
+        step = self._vessel_engine.batch
+        for i in range(0, len(frames), step):
+            x = to_network(to_square(frames[i : i + step], self.info.size), levels, self._normalisation)
+            maps, _ = self._vessel_engine(x[:, None])
+            found[i : i + step] = np.clip(from_square(maps[:, 0], (frames.shape[1], frames.shape[2])), 0, 1)
+        return found
+
+    @cached_property
+    def _vessel_engine(self) -> Engine:
+        return self._make_engine(VesselNet(self._segmentor).eval())
+
+    def _batch(self, frames: Frames, levels: Levels) -> Synthesis:
+        size = self.info.size
+        small = to_square(frames, size)
+        x = to_network(small, levels, self._normalisation)
+        drawn, attention = self._engine(x[:, None])
+        context = to_display(drawn[:, 0], levels, self._normalisation)
+        shape = (frames.shape[1], frames.shape[2])
+        if attention is None:
+            seen = to_display(x, levels, self._normalisation)  # not `small`: the network's range clips it
+            return _clipped(frames + from_square(context - seen, shape), None)
+        A = from_square(attention[:, 0], shape)
+        A[A < UNTOUCHED] = 0
+        y = frames * (1 - A) + from_square(context, shape) * A
+        return _clipped(y, A)
+
+
+def _clipped(y: Frames, attention: Frames | None) -> Synthesis:
+    beyond = (y < -ROUNDING) | (y > 1 + ROUNDING)
+    return Synthesis(np.clip(y, 0, 1), attention, beyond.mean(axis=(1, 2), dtype=np.float32))
+
+
+def _engine_maker(engine: str, device: str, size: int) -> MakeEngine:
+    if engine == "torch":
+        return partial(TorchEngine, device=device)
+    from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - an optional extra
+
+    return partial(OpenVinoEngine, size=size)
+
+
+def _choose_engine(engine: str, device: str) -> str:
+    installed = importlib.util.find_spec("openvino") is not None
+    if engine == "auto":
+        return "openvino" if device == "cpu" and installed else "torch"
+    if engine not in ("torch", "openvino"):
+        raise ConfigError(f"engine '{engine}' is unknown", hint="auto, torch or openvino")
+    if engine == "openvino" and not installed:
+        raise ConfigError(
+            "engine 'openvino' is not installed",
+            hint="install the extra 'openvino': pip install '.[openvino]' in the clone",
+        )
+    if engine == "openvino" and device != "cpu":
+        raise ConfigError(f"engine 'openvino' runs on the CPU, not on '{device}'", hint="use --device cpu")
+    return engine
+
+
+def _check(frames: Frames) -> None:
+    if frames.ndim != 3 or 0 in frames.shape:
+        raise ValueError(f"frames need shape (T, H, W), got {frames.shape}")
+    low, high = float(frames.min()), float(frames.max())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"frames need display values in [0, 1], got {low} to {high}")

@@ -1,0 +1,1 @@
+"""What we ask of other nodes: C-ECHO, C-STORE."""

@@ -1,0 +1,1 @@
+"""What peers send: sockets, associations, spool."""

@@ -1,0 +1,193 @@
+"""The listener: takes instances from modalities, and says so only when they are safe.
+
+Who may send is decided in ``admission.py``, what becomes of an instance in ``reception.py``; the wire is in
+``server.py``. Its process does not import torch, and decodes no pixels.
+"""
+
+from __future__ import annotations
+
+import errno
+import resource
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from pydicom.uid import UID
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.log import get_logger
+from casgan_dicom.node.receive.admission import UNKNOWN_CALLED, admission
+from casgan_dicom.node.receive.connections import Connections
+from casgan_dicom.node.receive.peer_socket import DEFAULT_LIMITS, Limits
+from casgan_dicom.node.receive.reception import Reception
+from casgan_dicom.node.receive.server import HardenedServer, House, open_server
+from casgan_dicom.node.receive.spool import Spool
+from casgan_dicom.node.settings import ListenerSettings, NodeSettings
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.receipts import Receipts
+from casgan_dicom.pixels.syntaxes import SYNTAXES
+from casgan_dicom.source.eligible import SECONDARY_CAPTURES, SOP_CLASSES
+
+STORAGE_CLASSES = (*SOP_CLASSES, *SECONDARY_CAPTURES)
+"""What is taken; what of it is converted, ``source/eligible.py`` decides."""
+
+GRACE_SECONDS = 3.0
+"""How long associations may go on when the listener stops."""
+_END_SECONDS = 2.0
+_POLL_SECONDS = 0.2
+_FILES_PER_CONNECTION, _OTHER_FILES = 4, 100
+
+log = get_logger("listener")
+
+
+def contexts() -> list[PresentationContext]:
+    """What can be sent here: C-ECHO, and everything that may be converted."""
+    syntaxes: list[str | UID] = list(SYNTAXES)
+    return [build_context(Verification), *(build_context(uid, syntaxes) for uid in STORAGE_CLASSES)]
+
+
+def run_listener(
+    settings: NodeSettings,
+    recipe: str,
+    on_ready: Callable[[int], None],
+    stop: threading.Event,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> None:
+    """Listen until `stop` is set.
+
+    Parameters
+    ----------
+    settings
+        Of the node.
+    recipe
+        What decides a result besides the series, see `receipts.job_id`.
+    on_ready
+        Called with the port, when it listens.
+    stop
+        Ends it: no new associations, and what runs may go on for `GRACE_SECONDS`.
+    limits
+        How long and how large things may be.
+
+    Raises
+    ------
+    ConfigError
+        The data folder cannot be used, the port cannot be had, or the system allows too few open files.
+    """
+    _allow_files(settings.listener.max_connections)
+    layout = Layout(settings.data)
+    spool = Spool(layout, settings.listener.max_instance_bytes, settings.listener.min_free_bytes)
+    _make_folders(spool)
+    ledger = Ledger(layout.ledger)
+    try:
+        receipts = Receipts(ledger, recipe)
+        house = _house(settings, spool, Reception(spool, receipts), limits)
+        server = _open(house, settings.listener)
+        try:
+            _sweep(spool, receipts)
+        except BaseException:
+            server.server_close()
+            raise
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote what peers say
+            _serve(server, on_ready, stop)
+    finally:
+        ledger.close()
+
+
+def _house(settings: NodeSettings, spool: Spool, reception: Reception, limits: Limits) -> House:
+    def admit(calling: str, called: str, address: str) -> int:
+        reason = admission(settings, calling, called, address)
+        if reason:
+            said = (
+                "called AE title is not ours" if reason == UNKNOWN_CALLED else "caller is not among the peers"
+            )
+            log.warning("association rejected", reason=said, ae_title=calling, called=called, address=address)
+        return reason
+
+    places = settings.listener.max_connections, settings.listener.max_connections_per_address
+    return House(admit, spool.begin, reception.take, Connections(*places), limits)
+
+
+def _serve(server: HardenedServer, on_ready: Callable[[int], None], stop: threading.Event) -> None:
+    """Accept connections until told to stop, then end those that there are."""
+    with _accepting(server) as thread:
+        on_ready(server.server_address[1])
+        log.info("listening", host=server.server_address[0], port=server.server_address[1])
+        while not stop.wait(_POLL_SECONDS):
+            if not thread.is_alive():
+                raise RuntimeError("the thread that accepts connections has ended")
+    connections = server.house.connections
+    if not connections.wait_until_none(GRACE_SECONDS):
+        for assoc in connections.all():
+            cast(Association, assoc).abort(block=False)
+        if not connections.wait_until_none(_END_SECONDS):
+            connections.hang_up()
+            connections.wait_until_none(_END_SECONDS)
+    log.info("stopped listening")
+
+
+@contextmanager
+def _accepting(server: HardenedServer) -> Iterator[threading.Thread]:
+    """Accept connections in a thread."""
+    thread = threading.Thread(target=server.serve_forever, args=[_POLL_SECONDS], name="accept", daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        server.shutdown()
+
+
+def _open(house: House, settings: ListenerSettings) -> HardenedServer:
+    """Have the port. Raises ConfigError."""
+    where = f"{settings.host} port {settings.port}"
+    try:
+        return open_server(house, (settings.host, settings.port), settings.ae_title, contexts())
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(
+                f"listener: {where} is in use by another program",
+                hint="stop that program, or set `port` in [listener] or CASGAN_NODE_LISTENER_PORT to another",
+            ) from error
+        raise ConfigError(
+            f"listener: cannot listen on {where} ({error.strerror or type(error).__name__})",
+            hint="set `host` in [listener] to an address of this machine, and `port` to one that you may use",
+        ) from error
+
+
+def _make_folders(spool: Spool) -> None:
+    try:
+        spool.make()
+    except OSError as error:
+        raise ConfigError(
+            f"data folder {spool.layout.data}: cannot be written ({error.strerror})",
+            hint="set `data` in the configuration to a folder that can",
+        ) from error
+
+
+def _sweep(spool: Spool, receipts: Receipts) -> None:
+    """Delete what no crash has let become of use."""
+    swept = spool.sweep(receipts.paths())
+    if swept.parts or swept.orphans:
+        log.info("unfinished files deleted", parts=swept.parts, orphans=swept.orphans)
+    if swept.missing:
+        log.error("files of acknowledged instances are missing", count=swept.missing)
+
+
+def _allow_files(connections: int) -> None:
+    """Ask the system for as many open files as there may be. Raises ConfigError."""
+    wanted = _FILES_PER_CONNECTION * connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise ConfigError(
+            f"listener: {connections} connections take {wanted} open files, the system allows {hard}",
+            hint="lower max_connections in [listener], or raise the limit (ulimit -n)",
+        )
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,140 @@
+"""The messages of one association: C-ECHO, and C-STORE with its data set on the way to the disk.
+
+pynetdicom (3.0.4) takes messages of any kind and any length, keeps them in memory or in the temporary folder
+of the system, and hands them from one thread to another. Here a message is one of two kinds and its command
+has a longest length; a data set goes into an `Intake`, from the buffer that the socket was read into, without
+a copy; and it is answered before more is read: a peer that does not wait for answers only fills its own line.
+
+How messages lie in PDUs is told in PS3.8 9.3.5 and annex E.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Protocol
+
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
+
+from casgan_dicom.node.receive.commands import C_ECHO_RQ, Request, decode_request
+from casgan_dicom.node.receive.peer_socket import HEADER_BYTES, MalformedError
+from casgan_dicom.node.receive.spool import Intake
+
+LONGEST_COMMAND = 16 * 1024
+"""Bytes of a command; that of C-STORE has some hundred."""
+
+P_DATA_TF = 4
+"""Type of the PDU that holds fragments of messages."""
+
+_COMMAND, _LAST = 1, 2  # bits of the message control header
+_HEAD = struct.Struct(">BxI")  # type and length of a PDU
+_FRAGMENT_HEAD = struct.Struct(">IBB")  # length, context, message control header
+_FRAGMENT_LENGTH = struct.Struct(">I")
+
+
+class Association(Protocol):
+    """What `Messages` has to know about an association."""
+
+    def context(self, number: int) -> tuple[str, str]:
+        """Abstract and transfer syntax of an accepted presentation context. Raises KeyError."""
+
+    def begin(self, request: Request, transfer_syntax: str) -> Intake:
+        """Open a file for the data set of a request; must not raise."""
+
+    def answer(self, request: Request, intake: Intake | None, context_id: int) -> None:
+        """Answer a request when its data set, if it has one, is complete or hopeless."""
+
+
+class Messages:
+    """The messages that come in on one association.
+
+    Parameters
+    ----------
+    association
+        The association.
+    """
+
+    def __init__(self, association: Association) -> None:
+        self._association = association
+        self._command = bytearray()
+        self._request: Request | None = None
+        self._intake: Intake | None = None
+        self._context_id = 0
+        self._is_over = False
+
+    def receive(self, content: memoryview) -> None:
+        """Take a P-DATA-TF PDU, header included. Raises anything if the peer does not keep to the rules."""
+        at = HEADER_BYTES
+        while at < len(content) and not self._is_over:
+            (length,) = _FRAGMENT_LENGTH.unpack_from(content, at)
+            at += _FRAGMENT_LENGTH.size + length
+            if length < 2 or at > len(content):
+                raise MalformedError
+            self._take(content[at - length], content[at - length + 1 : at])
+
+    def end(self) -> None:
+        """Take nothing more, and keep no part of a data set."""
+        self._is_over = True
+        if self._intake is not None:
+            self._intake.discard()
+
+    def _take(self, context_id: int, data: memoryview) -> None:
+        """Take one fragment."""
+        control = data[0]
+        if control & _COMMAND:
+            self._take_command(context_id, data)
+            return
+        request, intake = self._request, self._intake
+        if request is None or intake is None or context_id != self._context_id:
+            raise MalformedError
+        intake.write(data[1:])
+        if control & _LAST or intake.too_long:
+            self._request = self._intake = None
+            self._is_over = intake.too_long
+            self._association.answer(request, intake, context_id)
+
+    def _take_command(self, context_id: int, data: memoryview) -> None:
+        """Take a fragment of a command; with its last one, a message begins."""
+        self._command += data[1:]
+        if self._request is not None or len(self._command) > LONGEST_COMMAND:
+            raise MalformedError
+        if not data[0] & _LAST:
+            return
+        request = decode_request(bytes(self._command))
+        self._command.clear()
+        abstract_syntax, transfer_syntax = self._association.context(context_id)
+        is_echo = request.field == C_ECHO_RQ
+        if request.sop_class_uid != abstract_syntax or is_echo != (abstract_syntax == Verification):
+            raise MalformedError
+        if is_echo:
+            self._association.answer(request, None, context_id)
+        else:
+            self._request, self._context_id = request, context_id
+            self._intake = self._association.begin(request, transfer_syntax)
+
+
+def command_pdus(content: bytes, context_id: int, longest_pdu: int) -> Iterator[bytes]:
+    """Put a command into P-DATA-TF PDUs.
+
+    Parameters
+    ----------
+    content
+        The command.
+    context_id
+        Of its presentation context.
+    longest_pdu
+        What the peer takes, PDU header not counted; 0 for any length.
+
+    Raises
+    ------
+    MalformedError
+        The peer takes none that is long enough for a single byte.
+    """
+    longest = longest_pdu - _FRAGMENT_HEAD.size if longest_pdu else len(content)
+    if longest < 1:
+        raise MalformedError
+    for at in range(0, len(content), longest):
+        piece = content[at : at + longest]
+        control = _COMMAND | (_LAST if at + longest >= len(content) else 0)
+        fragment = _FRAGMENT_HEAD.pack(len(piece) + 2, context_id, control) + piece
+        yield _HEAD.pack(P_DATA_TF, len(fragment)) + fragment

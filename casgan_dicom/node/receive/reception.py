@@ -1,0 +1,140 @@
+"""What becomes of an instance when its last byte is here, and what the sender is told.
+
+    0000  when the file is flushed, renamed, the rename flushed and its row committed; or it was there already
+    A700  when there is no room for it, or it is too long; nothing of it stays
+    A900  when it is not what the request said
+    C000  when nothing can be made of it
+
+What is answered with A900 or C000 is kept in quarantine, with the reason in the ledger.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from time import monotonic, time
+
+from casgan_dicom.log import get_logger
+from casgan_dicom.node.receive.commands import Answer
+from casgan_dicom.node.receive.identity import Identity, UnreadableError, read_identity
+from casgan_dicom.node.receive.spool import Intake, Spool, trouble_of
+from casgan_dicom.node.state.ledger import LedgerError
+from casgan_dicom.node.state.receipts import Receipts, Received, Refused
+from casgan_dicom.uids import is_uid
+
+SUCCESS, NO_ROOM, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
+
+_STORED, _AGAIN = "instance stored", "instance was there already"
+_LONGEST_COMMENT = 64
+_LOCKS = 64
+
+log = get_logger("listener")
+
+
+class Reception:
+    """What becomes of an instance when its last byte is here.
+
+    Parameters
+    ----------
+    spool
+        Where the files are.
+    receipts
+        Where it is written down what was received.
+    clock
+        Seconds since 1970.
+    """
+
+    def __init__(self, spool: Spool, receipts: Receipts, clock: Callable[[], float] = time) -> None:
+        self._spool = spool
+        self._receipts = receipts
+        self._clock = clock
+        # The same instance from two senders at once: or the second might delete the file of the first.
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+
+    def take(self, intake: Intake, address: str) -> Answer:
+        """Keep an instance, put it aside or refuse it, and say what to answer; never raises."""
+        with self._locks[int(intake.digest[:8], 16) % _LOCKS]:
+            try:
+                return self._take(intake, address)
+            except OSError as error:
+                return self._refuse(intake, address, trouble_of(error), error)
+            except LedgerError as error:
+                return self._refuse(intake, address, "cannot be entered into the ledger", error)
+            except Exception as error:  # our own fault: the peer may send again
+                return self._refuse(intake, address, "internal error", error)
+            finally:
+                intake.discard()
+
+    def _take(self, intake: Intake, address: str) -> Answer:
+        if intake.trouble:
+            return self._refuse(intake, address, intake.trouble)
+        opening = intake.opening
+        intake.write_back()
+        try:
+            identity = read_identity(intake.path, intake.offset, opening.transfer_syntax)
+        except UnreadableError as error:
+            return self._put_aside(intake, address, NOT_UNDERSTOOD, str(error))
+        if identity.sop_class_uid != opening.sop_class_uid:
+            return self._put_aside(
+                intake, address, MISMATCH, "SOPClassUID (0008,0016) is not the one requested"
+            )
+        if identity.sop_uid != opening.sop_uid:
+            reason = "SOPInstanceUID (0008,0018) is not the one requested"
+            return self._put_aside(intake, address, MISMATCH, reason)
+        return self._keep(intake, identity, address)
+
+    def _keep(self, intake: Intake, identity: Identity, address: str) -> Answer:
+        """Make an instance safe, once."""
+        receipt = self._receipts.again(identity.sop_uid, intake.digest)
+        if receipt is None:
+            path = self._spool.keep(intake, identity.series_uid, identity.sop_uid)
+            received = Received(
+                sop_uid=identity.sop_uid,
+                sha256=intake.digest,
+                series_uid=identity.series_uid,
+                path=path,
+                bytes=intake.bytes,
+                frames=identity.frames,
+                expected=identity.expected,
+                peer=intake.opening.peer,
+                address=address,
+            )
+            receipt = self._receipts.enter(received, self._clock())
+            intake.release()
+        told = log.bind(
+            job=receipt.job,
+            ae_title=intake.opening.peer,
+            address=address,
+            series_uid=identity.series_uid,
+            sop_uid=identity.sop_uid,
+            bytes=intake.bytes,
+            seconds=round(monotonic() - intake.started, 4),
+        )
+        return Answer(SUCCESS, afterwards=partial(told.info, _STORED if receipt.fresh else _AGAIN))
+
+    def _put_aside(self, intake: Intake, address: str, status: int, reason: str) -> Answer:
+        """Keep what nothing can be made of, and why."""
+        opening = intake.opening
+        sop_uid = opening.sop_uid if is_uid(opening.sop_uid) else ""
+        path = self._spool.put_aside(intake)
+        self._receipts.quarantine(Refused(path, sop_uid, reason, opening.peer, address), self._clock())
+        intake.release()
+        log.warning(
+            "instance put into quarantine",
+            reason=reason,
+            ae_title=opening.peer,
+            address=address,
+            sop_uid=sop_uid,
+            path=path,
+        )
+        return Answer(status, reason[:_LONGEST_COMMENT])
+
+    def _refuse(self, intake: Intake, address: str, reason: str, error: Exception | None = None) -> Answer:
+        """Say that there is no room; nothing stays."""
+        told = log.bind(reason=reason, ae_title=intake.opening.peer, address=address, bytes=intake.bytes)
+        if error is None:
+            told.error("instance refused")
+        else:
+            told.exception("instance refused", error=error)
+        return Answer(NO_ROOM, reason)

@@ -1,0 +1,351 @@
+"""pynetdicom's acceptor, hardened: with ``peer_socket.py`` and ``messages.py`` all that is changed of it.
+
+What is wrong with it (3.0.4) at a port that strangers can reach, and what is done here:
+
+* When a peer makes the reactor of the upper layer raise, its thread ends without a word, and leaves the
+  socket and the association's thread behind: `_Provider` and `_Association` end all that belongs to them.
+* Both threads of a connection look for work a thousand times a second: here they sleep until there is some.
+* A peer is known by its AE title alone, and may be anybody: `_Negotiation` asks the house.
+* Anybody may open connections until threads run out: `HardenedServer` asks `Connections` first.
+* What a peer says is quoted in logs: nothing that does is bound.
+
+Messages are taken and answered by the thread of the upper layer, which also owns the socket. What is left to
+the association's thread is how an association begins and ends.
+
+Nothing global is patched or set. What this relies on is private in places:
+``tests/node/receive/test_server.py`` fails when the source of it is no longer the one that was read when this
+was written.
+"""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, cast
+
+from pynetdicom import AE, evt
+from pynetdicom._globals import MODE_ACCEPTOR
+from pynetdicom.acse import ACSE
+from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import InvalidEventError
+from pynetdicom.pdu_primitives import A_ASSOCIATE, A_P_ABORT
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AssociationServer, RequestHandler
+
+from casgan_dicom import __version__
+from casgan_dicom.log import get_logger
+from casgan_dicom.node.receive.commands import Answer, Request, encode_response
+from casgan_dicom.node.receive.connections import Connections
+from casgan_dicom.node.receive.messages import P_DATA_TF, Messages, command_pdus
+from casgan_dicom.node.receive.peer_socket import Limits, PeerSocket
+from casgan_dicom.node.receive.spool import Intake, Opening
+from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID
+
+LINGER_SECONDS = 0.1
+"""How long the peer may be silent before we close a connection that is over."""
+SLEEP_SECONDS = 0.25
+"""Between two looks at timers."""
+_REFUSALS_TOLD_EVERY = 10.0
+
+log = get_logger("listener")
+
+
+@dataclass(frozen=True)
+class House:
+    """What connections are let into."""
+
+    admit: Callable[[str, str, str], int]
+    """Calling AE title, called AE title, address; returns 0, or the reason of a rejection (PS3.8 9.3.4)."""
+    begin: Callable[[Opening], Intake]
+    """Opens a file for a data set; must not raise."""
+    take: Callable[[Intake, str], Answer]
+    """Answers for a data set that came from this address; must not raise."""
+    connections: Connections
+    """Who is connected."""
+    limits: Limits
+    """How long and how large things may be."""
+
+
+class _RingingQueue(queue.Queue[Any]):
+    """A queue that also tells by an event that something was put in."""
+
+    def __init__(self, bell: threading.Event) -> None:
+        super().__init__()
+        self._bell = bell
+
+    def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
+        """Put something in, and ring."""
+        super().put(item, block, timeout)
+        self._bell.set()
+
+
+class _Provider(DULServiceProvider):
+    """The upper layer of one association, and its messages."""
+
+    def __init__(self, assoc: _Association) -> None:
+        super().__init__(assoc)
+        self.daemon = True
+        self._house = assoc.house
+        self._address = assoc.address
+        self._is_busy = False
+        self.messages = Messages(self)
+        self.bell = threading.Event()
+        self.to_user_queue = _RingingQueue(self.bell)
+
+    @property
+    def line(self) -> PeerSocket:
+        """The socket."""
+        return cast(PeerSocket, self.socket)
+
+    def run_reactor(self) -> None:
+        """Run until the connection ends."""
+        try:
+            super().run_reactor()
+        except InvalidEventError:
+            log.debug("association ended by a PDU out of turn")
+        except Exception as error:  # whatever a peer makes the state machine raise ends one association only
+            log.exception("association ended by an error", error=error)
+        finally:
+            self.to_user_queue.put(A_P_ABORT())  # the association's thread need not wait any longer
+
+    def send_pdu(self, primitive: Any) -> None:  # noqa: ANN401  # a private union
+        """Have something sent, from any thread."""
+        super().send_pdu(primitive)
+        self.line.wake()
+
+    def idle_timer_expired(self) -> bool:
+        """Whether the peer is silent; it is not while it waits for us."""
+        return not self._is_busy and super().idle_timer_expired()
+
+    def context(self, number: int) -> tuple[str, str]:
+        """Abstract and transfer syntax of an accepted presentation context. Raises KeyError."""
+        context = self.assoc._accepted_cx[number]
+        return str(context.abstract_syntax), str(context.transfer_syntax[0])
+
+    def begin(self, request: Request, transfer_syntax: str) -> Intake:
+        """Open a file for the data set of a request."""
+        calling = self.assoc.requestor.ae_title
+        return self._house.begin(Opening(request.sop_class_uid, request.sop_uid, transfer_syntax, calling))
+
+    def answer(self, request: Request, intake: Intake | None, context_id: int) -> None:
+        """Answer a request."""
+        self._is_busy = True
+        answer = Answer(0x0000) if intake is None else self._house.take(intake, self._address)
+        self._idle_timer.restart()
+        self._is_busy = False
+        response = encode_response(request, answer.status, answer.comment)
+        for pdu in command_pdus(response, context_id, self.assoc.requestor.maximum_length or 0):
+            self.line.send(pdu)
+        if intake is not None and intake.too_long:
+            self.assoc.abort(block=False)
+        answer.afterwards()
+
+    def _process_recv_primitive(self) -> bool:
+        """Look for something to send, after a sleep if there is nothing at all to do."""
+        if self._has_nothing_to_do() and self.line.socket is not None:
+            is_over = self.state_machine.current_state == "Sta13"
+            self.line.wait(LINGER_SECONDS if is_over else SLEEP_SECONDS)
+        return super()._process_recv_primitive()
+
+    def _has_nothing_to_do(self) -> bool:
+        return self.event_queue.empty() and self.to_provider_queue.empty() and not self._kill_thread
+
+    def _read_pdu_data(self) -> None:
+        """Read PDUs: take data, and tell the state machine of anything else."""
+        state, limits = self.state_machine.current_state, self._house.limits
+        try:
+            if state == "Sta13":  # the association is over, and we may no longer know where a PDU begins
+                self.line.drain()
+            elif state in ("Sta1", "Sta2"):
+                self._tell(self.line.read_pdu(limits.request_bytes, limits.request))
+            else:
+                self._read_data(self.line.read_pdu(limits.pdu_bytes + 6, limits.pdu), state)
+        except OSError:
+            self.event_queue.put("Evt17")  # the connection is gone
+        except Exception:  # a decoder fed with garbage raises anything
+            self.messages.end()
+            self.event_queue.put("Evt19")  # no PDU, or no message
+
+    def _read_data(self, content: memoryview, state: str) -> None:
+        """Take data, which leave the state as it is, and read on as long as more come."""
+        limits = self._house.limits
+        while content[0] == P_DATA_TF and state == "Sta6":
+            self.messages.receive(content)
+            self._idle_timer.restart()
+            if not self._has_nothing_to_do():
+                return
+            self.line.wait(SLEEP_SECONDS)
+            if not self.line.ready:
+                return
+            content = self.line.read_pdu(limits.pdu_bytes + 6, limits.pdu)
+        self._tell(content)
+
+    def _tell(self, content: memoryview) -> None:
+        """Tell the state machine of a PDU."""
+        pdu, event = self._decode_pdu(bytearray(content))
+        self._recv_pdu.put(pdu)
+        self.event_queue.put(event)
+
+
+class _NoMessages(DIMSEServiceProvider):
+    """What the association's thread asks for messages: there are none, but it may sleep here."""
+
+    def __init__(self, assoc: Association, bell: threading.Event) -> None:
+        super().__init__(assoc)
+        self._bell = bell
+
+    def get_msg(self, block: bool = False) -> tuple[None, None]:  # noqa: ARG002  # as the base
+        """Sleep until something else is there to do."""
+        self._bell.clear()
+        if self.dul.to_user_queue.empty():
+            self._bell.wait(SLEEP_SECONDS)
+        return None, None
+
+
+class _Negotiation(ACSE):
+    """The beginning of one association."""
+
+    def _negotiate_as_acceptor(self) -> None:
+        """Let the peer in, or not."""
+        assoc, request = cast(_Association, self.assoc), self.requestor.primitive
+        if not isinstance(request, A_ASSOCIATE):  # it left before it asked for anything
+            assoc.kill()
+            return
+        calling, called = request.calling_ae_title.strip(), request.called_ae_title.strip()
+        if reason := assoc.house.admit(calling, called, assoc.address):
+            self.send_reject(0x01, 0x01, reason)
+            assoc.kill()
+            return
+        super()._negotiate_as_acceptor()
+        if assoc.is_established:
+            assoc.house.connections.associated(assoc)
+
+
+class _Association(Association):
+    """One connection, from its first byte to its last thread."""
+
+    def __init__(self, ae: AE, house: House, address: str) -> None:
+        self.house = house
+        self.address = address
+        super().__init__(ae, MODE_ACCEPTOR)
+        self.acse = _Negotiation(self)
+        self.dul = self.provider = _Provider(self)
+        self.dimse = _NoMessages(self, self.provider.bell)
+        # Setting them sets the timers of the new provider.
+        self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
+
+    def _bind_defaults(self) -> None:
+        """Bind what answers, not what logs."""
+        for event in evt._INTERVENTION_EVENTS:
+            self.bind(event, evt.get_default_handler(event))
+
+    def run_reactor(self) -> None:
+        """Run until the association ends."""
+        try:
+            super().run_reactor()
+        except Exception as error:  # whatever a peer makes the negotiation raise
+            log.exception("association ended by an error", error=error)
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """Leave nothing behind: no thread, no file number, no part of a file."""
+        self.provider.line.hang_up()
+        if self.provider.ident is not None:
+            self.provider.kill_dul()
+            self.provider.line.wake()
+            self.provider.join()
+        self.provider.line.release()
+        self.provider.messages.end()
+        self.house.connections.remove(self)
+
+
+class _Handler(RequestHandler):
+    """Starts an association on an accepted connection, without waiting for anything."""
+
+    server: HardenedServer
+
+    def handle(self) -> None:
+        """Start."""
+        house = self.server.house
+        assoc = self._create_association()
+        house.connections.add(assoc, assoc.address, assoc.provider.line.hang_up)
+        try:
+            assoc.start()
+        except RuntimeError:  # no more threads
+            assoc.end()
+            raise
+
+    def _create_association(self) -> _Association:
+        server, ae, address = self.server, self.server.ae, self.client_address[0]
+        assoc = _Association(ae, server.house, address)
+        assoc.name = f"association with {address}"
+        assoc.set_socket(PeerSocket(assoc, cast(Any, self.request), server.house.limits))
+        assoc.requestor.address_info = self.remote
+        acceptor = assoc.acceptor
+        acceptor.address_info = self.local
+        acceptor.ae_title = server.ae_title
+        acceptor.maximum_length = ae.maximum_pdu_size
+        acceptor.implementation_class_uid = ae.implementation_class_uid
+        acceptor.implementation_version_name = ae.implementation_version_name
+        acceptor.supported_contexts = server.contexts  # only read, so not copied for each connection
+        return assoc
+
+
+class HardenedServer(AssociationServer):
+    """Accepts connections and never waits for one of them; `open_server` makes one."""
+
+    request_queue_size = 128
+    house: House
+    _refused, _told_at = 0, 0.0
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002  # as the base
+        """Whether there is room for one more."""
+        welcome = self.house.connections.admit(client_address[0])
+        self._refused += not welcome
+        return welcome
+
+    def service_actions(self) -> None:
+        """Tell of connections that were refused, but not each time.
+
+        The base collects garbage here, which lets everybody wait; Python does so itself when it is worth it.
+        """
+        if self._refused and monotonic() - self._told_at > _REFUSALS_TOLD_EVERY:
+            log.warning("connections refused, too many are open", count=self._refused)
+            self._refused, self._told_at = 0, monotonic()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  # as the base
+        """Tell what the base would print."""
+        error = sys.exception()
+        assert error is not None  # the base calls this while it handles one
+        log.exception("connection cannot be served", error=error, address=client_address[0])
+
+    def shutdown(self) -> None:
+        """Accept no more connections; those that are there stay."""
+        super(AssociationServer, self).shutdown()
+        self.server_close()
+
+
+def open_server(
+    house: House, address: tuple[str, int], ae_title: str, contexts: Sequence[PresentationContext]
+) -> HardenedServer:
+    """Listen; peers wait until `serve_forever` runs. Raises OSError if the address cannot be had."""
+    limits = house.limits
+    ae = AE(ae_title)
+    ae.maximum_pdu_size = limits.pdu_bytes
+    ae.acse_timeout, ae.network_timeout = limits.request, limits.idle
+    ae.maximum_associations = 1_000_000  # `Connections` counts them
+    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    ae.implementation_version_name = f"CASGAN_{__version__}"[:16]
+    server = ae.make_server(
+        address, contexts=list(contexts), server_class=HardenedServer, request_handler=_Handler
+    )
+    assert isinstance(server, HardenedServer)
+    server.house = house
+    return server

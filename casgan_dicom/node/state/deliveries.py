@@ -1,0 +1,223 @@
+"""Derived objects, and what became of them at each destination.
+
+A delivery is one job for one destination. It goes on from what the ledger says is stored there already, so a
+crash repeats at most the request whose answer was not written down, and the archive, which knows the
+deterministic UID, keeps one object.
+
+    waiting ─▶ sent
+       └─▶ dead        refused for good, or too long in vain; `casgan-dicom node retry` makes it wait again
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from casgan_dicom.node.state.ledger import Ledger
+
+DeliveryState = Literal["waiting", "sent", "dead"]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A derived object in the outbox."""
+
+    sop_uid: str
+    """SOP Instance UID (0008,0018)."""
+    series_uid: str
+    """Series Instance UID (0020,000E)."""
+    path: Path
+    """Its file."""
+    sha256: str
+    """Hex digest of the file."""
+    frames: int
+    """Number of frames."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One job for one destination."""
+
+    job: str
+    """The job."""
+    destination: str
+    """Name of the destination."""
+    run: int
+    """How often it was started by hand, from 1."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of one attempt."""
+
+    state: DeliveryState
+    """``waiting``: it will be tried again."""
+    reason: str
+    """What went wrong; empty if nothing did."""
+    wait_seconds: float = 0.0
+    """Until the next attempt."""
+
+
+def run_id(delivery: Delivery) -> str:
+    """Name a run of a delivery."""
+    return f"{delivery.job}.send.{delivery.destination}.{delivery.run}"
+
+
+def delivery_id(delivery: Delivery, number: int) -> str:
+    """Name an attempt of a delivery, from 1 in each run."""
+    return f"{run_id(delivery)}.{number}"
+
+
+class Deliveries:
+    """The outbox and the deliveries of a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def put(self, job: str, derived: Sequence[Derived], destinations: Sequence[str], now: float) -> None:
+        """Enter what a job made, and where it goes; without destinations the job is done."""
+        with self._ledger.transaction() as db:
+            for item in derived:
+                db.execute(
+                    "INSERT OR REPLACE INTO outbox (sop_uid, job, series_uid, path, sha256, frames)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    [item.sop_uid, job, item.series_uid, str(item.path), item.sha256, item.frames],
+                )
+            for name in destinations:
+                db.execute(
+                    "INSERT OR IGNORE INTO deliveries (job, destination, state, changed_at)"
+                    " VALUES (?, ?, 'waiting', ?)",
+                    [job, name, now],
+                )
+            _settle(db, job, now)
+
+    def to_enqueue(self) -> list[Delivery]:
+        """Deliveries that have no workflow yet."""
+        return self._select("enqueued < run")
+
+    def started(self) -> list[Delivery]:
+        """Deliveries that should have a workflow."""
+        return self._select("enqueued = run")
+
+    def again(self, delivery: Delivery) -> None:
+        """Start a delivery whose workflow is lost."""
+        with self._ledger.transaction() as db:
+            db.execute(
+                "UPDATE deliveries SET run = run + 1 WHERE job = ? AND destination = ?",
+                [delivery.job, delivery.destination],
+            )
+
+    def _select(self, condition: str) -> list[Delivery]:
+        with self._ledger.reading() as db:
+            rows = db.execute(
+                "SELECT job, destination, run FROM deliveries"
+                f" WHERE state = 'waiting' AND {condition} ORDER BY changed_at"
+            ).fetchall()
+        return [Delivery(row["job"], row["destination"], row["run"]) for row in rows]
+
+    def enqueued(self, delivery: Delivery) -> None:
+        """The workflow of this run is on its queue."""
+        with self._ledger.transaction() as db:
+            db.execute(
+                "UPDATE deliveries SET enqueued = ? WHERE job = ? AND destination = ?",
+                [delivery.run, delivery.job, delivery.destination],
+            )
+
+    def outstanding(self, job: str, destination: str) -> list[Derived]:
+        """Objects of a job that are not stored at a destination yet."""
+        with self._ledger.reading() as db:
+            rows = db.execute(
+                "SELECT outbox.* FROM outbox LEFT JOIN stores"
+                " ON stores.sop_uid = outbox.sop_uid AND stores.destination = ?"
+                " WHERE outbox.job = ? AND stores.stored_at IS NULL ORDER BY outbox.sop_uid",
+                [destination, job],
+            ).fetchall()
+        return [_derived(row) for row in rows]
+
+    def answered(
+        self, sop_uid: str, destination: str, status: int | None, *, stored_at: float | None
+    ) -> None:
+        """Write down one request and its answer; `stored_at` is None unless it is stored there now."""
+        with self._ledger.transaction() as db:
+            db.execute(
+                "INSERT INTO stores (sop_uid, destination, requests, status, stored_at)"
+                " VALUES (?, ?, 1, ?, ?)"
+                " ON CONFLICT DO UPDATE SET requests = requests + 1, status = excluded.status,"
+                " stored_at = excluded.stored_at",
+                [sop_uid, destination, status, stored_at],
+            )
+
+    def attempted(self, delivery: Delivery, attempt: Attempt, now: float) -> None:
+        """Write down what came of an attempt; the job is done, or undelivered, when no delivery waits."""
+        with self._ledger.transaction() as db:
+            db.execute(
+                "UPDATE deliveries SET state = ?, reason = ?, attempts = attempts + 1,"
+                " first_at = coalesce(first_at, ?), next_at = ?, changed_at = ?"
+                " WHERE job = ? AND destination = ? AND run = ?",
+                [
+                    attempt.state, attempt.reason, now,
+                    now + attempt.wait_seconds if attempt.state == "waiting" else None,
+                    now, delivery.job, delivery.destination, delivery.run,
+                ],
+            )  # fmt: skip
+            _settle(db, delivery.job, now)
+
+    def strand(self, destinations: Sequence[str], now: float) -> None:
+        """Make dead letters of what waits for destinations other than these: nobody would send it."""
+        with self._ledger.transaction() as db:
+            rows = db.execute("SELECT job, destination FROM deliveries WHERE state = 'waiting'").fetchall()
+            for job, destination in rows:
+                if destination not in destinations:
+                    db.execute(
+                        "UPDATE deliveries SET state = 'dead', reason = ?, changed_at = ?"
+                        " WHERE job = ? AND destination = ?",
+                        [f"destination '{destination}' is not configured any more", now, job, destination],
+                    )
+                    _settle(db, job, now)
+
+    def history(self, job: str, destination: str) -> tuple[int, float | None]:
+        """Attempts so far in this run, and when the first of them was."""
+        with self._ledger.reading() as db:
+            row = db.execute(
+                "SELECT attempts, first_at FROM deliveries WHERE job = ? AND destination = ?",
+                [job, destination],
+            ).fetchone()
+        return row["attempts"], row["first_at"]
+
+    def retry(self, jobs: Sequence[str], now: float) -> list[Delivery]:
+        """Let dead letters wait again, all of them if `jobs` is empty; returns those."""
+        with self._ledger.transaction() as db:
+            rows = db.execute("SELECT job, destination, run FROM deliveries WHERE state = 'dead'").fetchall()
+            chosen = [
+                Delivery(row["job"], row["destination"], row["run"] + 1)
+                for row in rows
+                if not jobs or row["job"] in jobs
+            ]
+            for delivery in chosen:
+                db.execute(
+                    "UPDATE deliveries SET state = 'waiting', run = ?, attempts = 0, first_at = NULL,"
+                    " next_at = NULL, changed_at = ? WHERE job = ? AND destination = ?",
+                    [delivery.run, now, delivery.job, delivery.destination],
+                )
+                _settle(db, delivery.job, now)
+        return chosen
+
+
+def _settle(db: sqlite3.Connection, job: str, now: float) -> None:
+    """Enter the state of a job that follows from its deliveries."""
+    states = {row["state"] for row in db.execute("SELECT state FROM deliveries WHERE job = ?", [job])}
+    state = "delivering" if "waiting" in states else "undelivered" if "dead" in states else "done"
+    db.execute("UPDATE jobs SET state = ?, changed_at = ? WHERE job = ?", [state, now, job])
+
+
+def _derived(row: sqlite3.Row) -> Derived:
+    return Derived(
+        sop_uid=row["sop_uid"],
+        series_uid=row["series_uid"],
+        path=Path(row["path"]),
+        sha256=row["sha256"],
+        frames=row["frames"],
+    )

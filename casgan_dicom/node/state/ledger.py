@@ -1,0 +1,214 @@
+"""The node's own book: one SQLite file that every process of the node writes to.
+
+What a committed row says is true after any crash: WAL with synchronous=FULL, so a commit is on the disk when
+it returns. The tables are spoken to by the files that are named after what they hold:
+
+    receipts.py     instances received, and the job that each belongs to
+    jobs.py         jobs and their states
+    deliveries.py   derived objects, and what became of them at each destination
+    processes.py    who runs now
+
+Times are seconds since 1970; no column holds patient data. The durable workflows have a file of their own
+(``workflows.py``); nothing here knows them.
+
+That the book is a file of SQLite, these files and ``overview.py`` know: what goes wrong with it leaves them
+as a `LedgerError`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from casgan_dicom.errors import ConfigError
+
+SCHEMA = 1
+"""Version of the tables, in SQLite's user_version."""
+
+_TABLES = """
+CREATE TABLE jobs (
+    job TEXT PRIMARY KEY,
+    series_uid TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    reasons TEXT NOT NULL DEFAULT '[]',
+    peer TEXT NOT NULL,
+    expected INTEGER,
+    instances INTEGER NOT NULL DEFAULT 0,
+    stills INTEGER NOT NULL DEFAULT 0,
+    replaced INTEGER NOT NULL DEFAULT 0,
+    run INTEGER NOT NULL DEFAULT 1,
+    enqueued INTEGER NOT NULL DEFAULT 0,
+    place TEXT NOT NULL DEFAULT '',
+    deaths INTEGER NOT NULL DEFAULT 0,
+    first_at REAL NOT NULL,
+    last_at REAL NOT NULL,
+    changed_at REAL NOT NULL,
+    UNIQUE (series_uid, revision)
+) STRICT;
+CREATE INDEX jobs_state ON jobs (state);
+
+CREATE TABLE instances (
+    sop_uid TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    job TEXT NOT NULL REFERENCES jobs (job),
+    series_uid TEXT NOT NULL,
+    path TEXT NOT NULL UNIQUE,
+    bytes INTEGER NOT NULL,
+    frames INTEGER NOT NULL,
+    peer TEXT NOT NULL,
+    address TEXT NOT NULL,
+    received_at REAL NOT NULL,
+    copies INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (sop_uid, sha256)
+) STRICT;
+CREATE INDEX instances_series ON instances (series_uid);
+
+CREATE TABLE quarantine (
+    path TEXT PRIMARY KEY,
+    sop_uid TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    address TEXT NOT NULL,
+    at REAL NOT NULL
+) STRICT;
+
+CREATE TABLE outbox (
+    sop_uid TEXT PRIMARY KEY,
+    job TEXT NOT NULL REFERENCES jobs (job),
+    series_uid TEXT NOT NULL,
+    path TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    frames INTEGER NOT NULL
+) STRICT;
+CREATE INDEX outbox_job ON outbox (job);
+
+CREATE TABLE deliveries (
+    job TEXT NOT NULL REFERENCES jobs (job),
+    destination TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    run INTEGER NOT NULL DEFAULT 1,
+    enqueued INTEGER NOT NULL DEFAULT 0,
+    first_at REAL,
+    next_at REAL,
+    changed_at REAL NOT NULL,
+    PRIMARY KEY (job, destination)
+) STRICT;
+CREATE INDEX deliveries_state ON deliveries (state);
+
+CREATE TABLE stores (
+    sop_uid TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    requests INTEGER NOT NULL DEFAULT 0,
+    status INTEGER,
+    stored_at REAL,
+    PRIMARY KEY (sop_uid, destination)
+) STRICT;
+
+CREATE TABLE processes (
+    role TEXT PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    started_at REAL NOT NULL
+) STRICT;
+"""
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written: a full disk, a lock that somebody holds, a damaged file.
+
+    Not one of the errors that a user is told and that end a job: a process that meets it ends, starts again
+    and goes on from what is committed.
+    """
+
+
+class Ledger:
+    """An open ledger. Threads may share one; processes each open their own.
+
+    Parameters
+    ----------
+    path
+        The file, made with its tables if it is not there. On a local disk: WAL does not work over a
+        network.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be opened, is no ledger, or was written by a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            self._open()
+        except LedgerError as error:
+            raise ConfigError(
+                f"{path}: cannot be used as the ledger ({error})",
+                hint="point `data` at a folder of the node, on a local disk that can be written",
+            ) from error
+
+    def _open(self) -> None:
+        with _translated():
+            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=30, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._make_tables()
+
+    def _make_tables(self) -> None:
+        with self.transaction() as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in _TABLES.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {SCHEMA}")
+                os.chmod(self.path, 0o600)  # noqa: PTH101  # UIDs of studies are nobody else's business
+            elif version != SCHEMA:
+                raise ConfigError(
+                    f"{self.path}: ledger of version {version}, this program knows {SCHEMA}",
+                    hint="use the version of casgan-dicom that wrote it, or another data folder",
+                )
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing: on the disk when it ends, undone when it raises. Raises LedgerError."""
+        with self._lock, _translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")  # may fail too, on a full disk
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view. Raises LedgerError."""
+        with self._lock, _translated():
+            self._db.execute("BEGIN")
+            try:
+                yield self._db
+            finally:
+                self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file. Raises LedgerError."""
+        with self._lock, _translated():
+            self._db.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise a LedgerError in place of an error of SQLite; it is told to have happened where that did."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LedgerError(str(error)).with_traceback(error.__traceback__) from error

@@ -1,0 +1,1 @@
+"""What becomes of it: completion, conversion, delivery."""

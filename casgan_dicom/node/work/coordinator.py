@@ -1,0 +1,163 @@
+"""Decides when a series is complete, and takes each job through its steps.
+
+The loop looks at the ledger a few times a second: it closes the jobs whose series is complete and puts on
+its queue what has no workflow yet, also after a crash between the two. The parent workflow of a job runs
+here; its children run where the device and the connections are.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from time import monotonic, time
+from zlib import crc32
+
+from casgan_dicom.log import get_logger
+from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.state import workflows
+from casgan_dicom.node.state.deliveries import Deliveries, Delivery, delivery_id, run_id
+from casgan_dicom.node.state.jobs import Enqueuing, JobList, OpenJob
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.work.completion import completion
+
+LOOK_SECONDS = 0.25
+"""Time between two looks at the ledger."""
+PARENTS = 8
+"""Jobs that wait for a device at the same time; the others wait on the queue."""
+FORGET_AFTER = timedelta(days=2)
+"""How long the steps of workflows are kept that ended."""
+FORGET_SECONDS = 3600.0
+"""How often older ones are deleted."""
+_QUEUES_OF_A_DEVICE = (workflows.series_queue, workflows.convert_queue)
+
+log = get_logger("coordinator")
+
+
+class Coordinator:
+    """The decisions of a node.
+
+    Parameters
+    ----------
+    settings
+        Of the node.
+    ledger
+        Of the node.
+    """
+
+    def __init__(self, settings: NodeSettings, ledger: Ledger) -> None:
+        self._settings = settings
+        self._names = [destination.name for destination in settings.destinations]
+        self._jobs = JobList(ledger)
+        self._deliveries = Deliveries(ledger)
+
+    def reconcile(self, now: float) -> None:
+        """Start again what no process would take up: before the first look.
+
+        A device or a destination may have another name since, the program another version, and the database
+        of workflows may be lost or that of another node.
+        """
+        served = {name(device) for device in self._settings.worker.devices for name in _QUEUES_OF_A_DEVICE}
+        served |= {workflows.send_queue(name) for name in self._names}
+        live = workflows.live()
+        stray = [
+            each for each in live if each.queue not in served or each.version != workflows.APPLICATION_VERSION
+        ]
+        workflows.cancel([each.workflow_id for each in stray])
+        alive = {each.workflow_id for each in live} - {each.workflow_id for each in stray}
+        for job in self._jobs.started():
+            if _parent_id(job) not in alive:
+                log.warning("job starts again, its workflow was lost", job=job.job)
+                self._jobs.again(job, now)
+        runs = {workflow_id.rpartition(".")[0] for workflow_id in alive}
+        for delivery in self._deliveries.started():
+            if run_id(delivery) not in runs:
+                self._deliveries.again(delivery)
+
+    def look(self, now: float) -> None:
+        """Close what is complete, and start what is closed."""
+        self.close(now)
+        for job in self._jobs.to_enqueue():
+            device = self._device(job.series_uid)
+            workflows.enqueue(
+                workflows.series_queue(device), "series", _parent_id(job), job.job, job.run, device
+            )
+            self._jobs.enqueued(job)
+        waiting = self._deliveries.to_enqueue()
+        if any(delivery.destination not in self._names for delivery in waiting):
+            self._deliveries.strand(self._names, now)
+        for delivery in waiting:
+            if delivery.destination in self._names:
+                _enqueue_delivery(delivery)
+                self._deliveries.enqueued(delivery)
+
+    def _device(self, series_uid: str) -> str:
+        """The device of a series, the same for all of its revisions: they are converted in their order."""
+        devices = self._settings.worker.devices
+        return devices[crc32(series_uid.encode()) % len(devices)]
+
+    def close(self, now: float) -> None:
+        """Take no more instances for series that are complete."""
+        quiet = {peer.ae_title: peer.quiet_seconds for peer in self._settings.peers}
+        for open_job in self._jobs.receiving(now):
+            self._close_if_complete(open_job, quiet.get(open_job.peer), now)
+
+    def _close_if_complete(self, open_job: OpenJob, quiet: float | None, now: float) -> None:
+        decided = completion(open_job.series, self._settings.completion, quiet)
+        if decided.at <= now and self._jobs.close(open_job.job, open_job.series, now):
+            log.info(
+                "series complete",
+                job=open_job.job,
+                rule=decided.reason,
+                instances=open_job.series.instances,
+                seconds=round(now - open_job.series.first_at, 3),
+            )
+
+    def series(self, job: str, run: int, device: str) -> str:
+        """The parent workflow of a job: convert, then have it delivered. Returns how the conversion ended."""
+        state: str = workflows.result_of(
+            workflows.convert_queue(device), "convert", f"{job}.{run}.convert", job
+        )
+        waiting = workflows.step("find deliveries", self._waiting, job)
+        deliveries = [Delivery(job, destination, number) for destination, number in waiting]
+        for delivery in deliveries:  # not inside a step: DBOS takes children from the workflow itself only
+            _enqueue_delivery(delivery)
+        workflows.step("note deliveries", self._note, job, waiting)
+        return state
+
+    def _waiting(self, job: str) -> list[tuple[str, int]]:
+        """Destination and run of each delivery of a job that has no workflow yet."""
+        waiting = [each for each in self._deliveries.to_enqueue() if each.job == job]
+        return [(each.destination, each.run) for each in waiting if each.destination in self._names]
+
+    def _note(self, job: str, waiting: list[tuple[str, int]]) -> None:
+        for destination, run in waiting:
+            self._deliveries.enqueued(Delivery(job, destination, run))
+
+
+def _parent_id(job: Enqueuing) -> str:
+    return f"{job.job}.{job.run}"
+
+
+def _enqueue_delivery(delivery: Delivery) -> None:
+    queue, name = workflows.send_queue(delivery.destination), delivery_id(delivery, 1)
+    workflows.enqueue(queue, "deliver", name, delivery.job, delivery.destination, delivery.run)
+
+
+def run_coordinator(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:
+    """Decide until `stop` is set, then end at once. Calls `on_ready` once the queues are served."""
+    layout = Layout(settings.data)
+    coordinator = Coordinator(settings, Ledger(layout.ledger))
+    queues = [workflows.Queue(workflows.series_queue(device), PARENTS) for device in settings.worker.devices]
+    with workflows.serving(layout.dbos, "coordinator", {"series": coordinator.series}, queues):
+        coordinator.reconcile(time())
+        on_ready()
+        forget_at = 0.0
+        while not stop.wait(LOOK_SECONDS):
+            coordinator.look(time())
+            if monotonic() >= forget_at:
+                full = workflows.forget(datetime.now(UTC) - FORGET_AFTER) == workflows.FORGET_AT_ONCE
+                forget_at = monotonic() + (0.0 if full else FORGET_SECONDS)
+        os._exit(0)  # parents may wait for their children; they go on next time

@@ -1,0 +1,141 @@
+"""Brings derived objects to their destinations, one association at a time for each.
+
+What is sent is the file in the outbox, as it was written. An attempt sends what the ledger does not know as
+stored there; each answer is written down before the next request, so a crash repeats one request at most.
+What an archive refuses for good becomes a dead letter at once; everything else is tried again until the time
+for it is over, and meanwhile blocks no other destination.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from random import random
+from time import time
+from typing import Any
+
+from casgan_dicom.errors import CasganError, PeerError
+from casgan_dicom.log import get_logger
+from casgan_dicom.node.client.peer import Peer
+from casgan_dicom.node.client.scu import StoreResult, store
+from casgan_dicom.node.settings import DestinationSettings, NodeSettings
+from casgan_dicom.node.state import workflows
+from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, delivery_id
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger, LedgerError
+from casgan_dicom.node.work.retry import retry_wait
+
+log = get_logger("sender")
+
+
+class Sender:
+    """The deliveries of a node.
+
+    Parameters
+    ----------
+    settings
+        Of the node.
+    ledger
+        Of the node.
+    """
+
+    def __init__(self, settings: NodeSettings, ledger: Ledger) -> None:
+        self._settings = settings
+        self._deliveries = Deliveries(ledger)
+        self._destinations = {destination.name: destination for destination in settings.destinations}
+
+    def deliver(self, job: str, destination: str, run: int, number: int = 1) -> str:
+        """The workflow of one attempt; returns what it left the delivery in.
+
+        The next attempt is a workflow of its own that comes back to the queue when its time has come: what
+        one destination does not take now holds up nothing else that goes there.
+        """
+        attempt = workflows.step("send", self.attempt, job, destination, run)
+        if attempt["state"] == "waiting":
+            name = delivery_id(Delivery(job, destination, run), number + 1)
+            again = [job, destination, run, number + 1]
+            workflows.enqueue(
+                workflows.send_queue(destination), "deliver", name, *again, delay=attempt["wait_seconds"]
+            )
+        return str(attempt["state"])
+
+    def attempt(self, job: str, destination: str, run: int) -> dict[str, Any]:
+        """Send once what is not stored there yet, and write down what came of it. Returns an `Attempt`."""
+        delivery = Delivery(job, destination, run)
+        known = self._destinations.get(destination)
+        if known is None:
+            attempt = Attempt("dead", f"destination '{destination}' is not configured any more")
+        else:
+            attempt = self._send(delivery, known)
+        self._deliveries.attempted(delivery, attempt, time())
+        log.info(
+            "delivery attempted", job=job, destination=destination, state=attempt.state, reason=attempt.reason
+        )
+        return asdict(attempt)
+
+    def _send(self, delivery: Delivery, destination: DestinationSettings) -> Attempt:
+        results: list[StoreResult] = []
+
+        def on_result(result: StoreResult) -> None:
+            results.append(result)
+            stored_at = time() if result.is_stored else None
+            self._deliveries.answered(
+                result.sop_instance_uid, delivery.destination, result.status, stored_at=stored_at
+            )
+            log.info(
+                "object answered",
+                job=delivery.job,
+                destination=delivery.destination,
+                sop_instance_uid=result.sop_instance_uid,
+                status=result.status,
+            )
+
+        files = [item.path for item in self._deliveries.outstanding(delivery.job, delivery.destination)]
+        if not files:
+            return Attempt("sent", "")
+        try:
+            store(self._peer(destination), files, on_result)
+        except PeerError as error:
+            return self._again(delivery, error.message)
+        except CasganError as error:  # the file itself: trying again would not change it
+            return Attempt("dead", error.message)
+        except LedgerError:  # what the archive answered cannot be written down: start again
+            raise
+        except Exception as error:  # a bug must not stop the queue; its text may quote a header
+            log.exception("delivery failed", error=error, job=delivery.job)
+            return Attempt("dead", f"unexpected {type(error).__name__}, see the log")
+        refused = [result.reason for result in results if result.outcome == "refused"]
+        if refused:
+            return Attempt("dead", refused[0])
+        later = [result.reason for result in results if not result.is_stored]
+        return self._again(delivery, later[0]) if later else Attempt("sent", "")
+
+    def _again(self, delivery: Delivery, reason: str) -> Attempt:
+        """When to try again; a dead letter if the time is over."""
+        attempts, first_at = self._deliveries.history(delivery.job, delivery.destination)
+        now = time()
+        wait = retry_wait(attempts + 1, now - (first_at or now), self._settings.retry, random())
+        return Attempt("dead", reason) if wait is None else Attempt("waiting", reason, wait)
+
+    def _peer(self, destination: DestinationSettings) -> Peer:
+        return Peer(
+            host=destination.host,
+            port=destination.port,
+            ae_title=destination.ae_title,
+            calling_ae_title=destination.calling_ae_title or self._settings.listener.ae_title,
+            connect_seconds=destination.connect_seconds,
+            response_seconds=destination.response_seconds,
+        )
+
+
+def run_sender(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:
+    """Deliver until `stop` is set, then end at once: what was not answered is sent again next time."""
+    layout = Layout(settings.data)
+    sender = Sender(settings, Ledger(layout.ledger))
+    queues = [workflows.Queue(workflows.send_queue(each.name), 1) for each in settings.destinations]
+    with workflows.serving(layout.dbos, "sender", {"deliver": sender.deliver}, queues):
+        on_ready()
+        stop.wait()
+        os._exit(0)

@@ -1,0 +1,1 @@
+"""Stored values to display values and back: decode, display, spool, encode, banner."""

@@ -1,0 +1,340 @@
+"""Stored pixel values to display values in [0, 1], and back to stored values of the output.
+
+Everything that knows what a stored value means lives here; the model sees only float arrays and never a
+tag. The chain for one frame (PS3.3 C.11.1, C.11.2, PS3.4 N.2):
+
+    stored value → (rescale) → VOI LUT, or window, or full stored range → MONOCHROME1 inverted → [0, 1]
+
+A Modality LUT of an X-ray run maps *back* to X-ray intensity and is not for display: it is never applied, nor
+is a rescale where Pixel Intensity Relationship (0028,1040) is LOG or DISP. 0 is black and 1 is white, as in
+MONOCHROME2. Arrays are (rows, columns), row 0 at the top, as in Pixel Data (7FE0,0010).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from casgan_dicom.errors import PixelError
+from casgan_dicom.source.cine import Cine
+from casgan_dicom.source.elements import numbers, several
+from casgan_dicom.source.shutters import bitmap_frames, shutter_mask
+
+__all__ = ["KNOWN_RELATIONSHIPS", "NOT_FOR_DISPLAY", "Display", "DisplayMapping", "shutter_mask", "to_stored"]
+
+NOT_FOR_DISPLAY = ("LOG", "DISP")
+"""Pixel Intensity Relationships whose rescale leads back to X-ray intensity, not to display."""
+KNOWN_RELATIONSHIPS = ("LIN", *NOT_FOR_DISPLAY)
+
+_KEPT = 8
+"""Tables and masks of a cine that are kept, of each: a mask of 4096 × 4096 has 16 MiB."""
+
+Float = npt.NDArray[np.float64]
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, eq=False)
+class DisplayMapping:
+    """How the stored values of one cine become display values.
+
+    A table over all bit patterns of Bits Stored (0028,0101): exact, fast, and deaf to whatever old devices
+    left in the bits above.
+    """
+
+    table: npt.NDArray[np.float32]
+    """Display value in [0, 1] of each bit pattern, float32 (2 ** bits_stored,)."""
+    bits_stored: int
+    """Bits Stored (0028,0101), 1 to 16."""
+    recipe: tuple[str, ...]
+    """The choices that were made, in the order of the chain; coded values and numbers only."""
+    lowest_bit: int = 0
+    """Where Bits Stored begin; above 0 where an old device put them at the top (High Bit (0028,0102))."""
+
+    @classmethod
+    def from_dataset(cls, ds: Dataset) -> DisplayMapping:
+        """Read the mapping from a header.
+
+        Parameters
+        ----------
+        ds
+            Header of a grayscale instance; not changed.
+
+        Returns
+        -------
+        DisplayMapping
+            VOI LUT Sequence (0028,3010) before Window Center (0028,1050), the first of several, else the full
+            range of Bits Stored. What cannot be used is passed over and said in the recipe.
+
+        Raises
+        ------
+        PixelError
+            Bits Stored or Photometric Interpretation (0028,0004) is missing or not of a grayscale picture, or
+            rescale and window lead to no finite display values.
+        """
+        bits, signed = _pixel_format(ds)
+        recipe = [f"{bits} bit {'signed' if signed else 'unsigned'} {ds.PhotometricInterpretation}"]
+        lowest = _lowest_bit(ds, bits)
+        if lowest:
+            recipe.append(f"stored in bits {lowest} to {lowest + bits - 1}")
+        stored = np.arange(2**bits, dtype=np.int64)
+        if signed:
+            stored = np.where(stored >= 2 ** (bits - 1), stored - 2**bits, stored)
+        with np.errstate(over="ignore", invalid="ignore"):  # judged by the next lines
+            display = _voi(_rescaled(stored.astype(np.float64), ds, recipe), ds, recipe)
+        if not np.isfinite(display).all():
+            raise PixelError(
+                f"display values are not finite ({'; '.join(recipe)}): RescaleSlope (0028,1053),"
+                " RescaleIntercept (0028,1052) or the window (0028,1050), (0028,1051) is out of range"
+            )
+        if ds.PhotometricInterpretation == "MONOCHROME1":
+            display = 1.0 - display
+        elif ds.get("PresentationLUTShape") == "INVERSE":  # a contradiction, PS3.3 C.8.11.3.1.2
+            recipe.append("Presentation LUT INVERSE not applied")
+        table = np.clip(display, 0.0, 1.0).astype(np.float32)
+        table.setflags(write=False)
+        return cls(table, bits, tuple(recipe), lowest)
+
+    def describe(self) -> str:
+        """The choices that were made, one line for Derivation Description (0008,2111)."""
+        return "; ".join(self.recipe)
+
+    def apply(self, stored: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+        """Turn stored values into display values.
+
+        Parameters
+        ----------
+        stored
+            Any shape and integer dtype; bits above Bits Stored are ignored.
+
+        Returns
+        -------
+        float32, the shape of `stored`
+            In [0, 1], 0 black.
+        """
+        # Two's complement of any width and byte order ends up in the low bits, where the table counts.
+        words = stored.astype(np.uint16, copy=False) >> np.uint16(self.lowest_bit)
+        pattern = words & np.uint16(2**self.bits_stored - 1)
+        return np.asarray(self.table[pattern])
+
+
+class Display:
+    """How every frame of a cine is shown: its mapping, and what its shutters leave visible.
+
+    Frames of an Enhanced object may each have a window and a shutter of their own; all frames of another cine
+    share those of its header. Equal ones are worked out once, and only a few tables and masks are kept, so
+    memory does not grow with the run. Not for several threads.
+    """
+
+    def __init__(self, cine: Cine) -> None:
+        """Read the display of a cine from its headers; raises PixelError as `DisplayMapping.from_dataset`."""
+        self._cine = cine
+        self._vois, self._voi_of = _distinct(cine.frame_vois or (cine.header,))
+        self._shutters, self._shutter_of = _distinct(cine.frame_shutters or (cine.header,))
+        self._mappings: OrderedDict[int, DisplayMapping] = OrderedDict()
+        self._masks: OrderedDict[tuple[int, int], npt.NDArray[np.bool_]] = OrderedDict()
+        self._recipes = [self._mapping(voi).recipe for voi in range(len(self._vois))]
+
+    @classmethod
+    def of(cls, cine: Cine) -> Display:
+        """Read the display of a cine from its headers.
+
+        Raises
+        ------
+        PixelError
+            The mapping of a frame cannot be read, see `DisplayMapping.from_dataset`.
+        """
+        return cls(cine)
+
+    def apply(self, k: int, stored: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+        """Turn the stored values of frame `k`, from 0 over the whole cine, into display values in [0, 1]."""
+        return self._mapping(_at(self._voi_of, k)).apply(stored)
+
+    def visible(self, k: int) -> npt.NDArray[np.bool_]:
+        """Say where frame `k`, from 0 over the whole cine, is visible: bool (rows, columns), read-only."""
+        shutter = _at(self._shutter_of, k)
+        ds = self._shutters[shutter]
+        key = shutter, k if bitmap_frames(ds) > 1 else 0
+        if key not in self._masks:
+            mask = shutter_mask(ds, self._cine.rows, self._cine.columns, key[1])
+            mask.setflags(write=False)
+            _keep(self._masks, key, mask)
+        return self._masks[key]
+
+    def describe(self) -> str:
+        """The choices that were made, one line for Derivation Description (0008,2111).
+
+        Where frames differ, the choices that most of them share, and how many have others.
+        """
+        counts = Counter(self._recipes[voi] for voi in self._voi_of)
+        (most, share), *others = counts.most_common()
+        text = "; ".join(most)
+        if others:
+            rest = len(self._voi_of) - share
+            text += f" (frame by frame: {rest} of {len(self._voi_of)} frames in {len(others)} other ways)"
+        return text
+
+    def _mapping(self, voi: int) -> DisplayMapping:
+        if voi not in self._mappings:
+            _keep(self._mappings, voi, DisplayMapping.from_dataset(self._vois[voi]))
+        return self._mappings[voi]
+
+
+def _distinct(looks: Sequence[Dataset]) -> tuple[list[Dataset], list[int]]:
+    """The different objects among headers, and for each header which of them it is."""
+    numbers: dict[int, int] = {}
+    of = [numbers.setdefault(id(look), len(numbers)) for look in looks]
+    return list({id(look): look for look in looks}.values()), of
+
+
+def _at(of: Sequence[int], k: int) -> int:
+    """What applies to frame `k`, where one entry stands for all frames."""
+    return of[0] if len(of) == 1 else of[k]
+
+
+def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    """Add to what is kept, and let the oldest go."""
+    kept[key] = value
+    if len(kept) > _KEPT:
+        kept.popitem(last=False)
+
+
+def to_stored(display: npt.NDArray[np.floating[Any]], bits: int = 8) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """Turn display values into stored values of a MONOCHROME2 output without window.
+
+    Parameters
+    ----------
+    display
+        Any shape; values outside [0, 1] are clipped.
+    bits
+        Bits Stored of the output, 8 to 16.
+
+    Returns
+    -------
+    uint8 for 8 bits, uint16 above; the shape of `display`
+        0 to 2 ** bits - 1, rounded to the nearest.
+
+    Raises
+    ------
+    PixelError
+        `display` holds NaN or infinity: nothing that a picture could mean.
+    """
+    if not np.isfinite(display).all():
+        bad = int(display.size - np.isfinite(display).sum())
+        raise PixelError(f"{bad} of {display.size} display values are not finite")
+    levels = np.rint(np.clip(display, 0.0, 1.0) * (2**bits - 1))
+    return np.asarray(levels, dtype=np.uint8 if bits == 8 else np.uint16)
+
+
+def _pixel_format(ds: Dataset) -> tuple[int, bool]:
+    """Bits Stored, and whether the values are signed."""
+    bits, signed = ds.get("BitsStored"), ds.get("PixelRepresentation", 0)
+    if not isinstance(bits, int) or not 1 <= bits <= 16:
+        raise PixelError(f"BitsStored (0028,0101) is {bits}, need 1 to 16")
+    if signed not in (0, 1):
+        raise PixelError(f"PixelRepresentation (0028,0103) is {signed}, need 0 or 1")
+    photometric = ds.get("PhotometricInterpretation")
+    if photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise PixelError(
+            f"PhotometricInterpretation (0028,0004) is '{photometric}', need MONOCHROME1 or MONOCHROME2"
+        )
+    return bits, bool(signed)
+
+
+def _lowest_bit(ds: Dataset, bits: int) -> int:
+    """Which bit of a word is the lowest of the stored value."""
+    high = ds.get("HighBit")
+    return high + 1 - bits if isinstance(high, int) and bits <= high < 16 else 0
+
+
+def _rescaled(values: Float, ds: Dataset, recipe: list[str]) -> Float:
+    """Values that the VOI stage expects: rescaled, unless the rescale leads back to X-ray intensity."""
+    relationship = str(ds.get("PixelIntensityRelationship") or "")
+    if relationship:
+        known = "" if relationship in KNOWN_RELATIONSHIPS else " (unknown)"
+        recipe.append(f"intensity {relationship}{known}")
+    if ds.get("ModalityLUTSequence"):
+        recipe.append("Modality LUT not applied")
+    slope, intercept = numbers(ds, "RescaleSlope"), numbers(ds, "RescaleIntercept")
+    if len(slope) != 1 or len(intercept) != 1 or (slope[0], intercept[0]) == (1.0, 0.0):
+        return values
+    if relationship in NOT_FOR_DISPLAY or slope[0] == 0:
+        recipe.append("rescale not applied")
+        return values
+    recipe.append(f"rescale {slope[0]:g}/{intercept[0]:g}")
+    return values * slope[0] + intercept[0]
+
+
+def _voi(values: Float, ds: Dataset, recipe: list[str]) -> Float:
+    """Values in [0, 1] after the first VOI LUT, else the first usable window, else over the full range."""
+    if items := ds.get("VOILUTSequence"):
+        looked_up = _looked_up(values, items[0], ds, recipe)
+        if looked_up is not None:
+            return looked_up
+    centers, widths = numbers(ds, "WindowCenter"), numbers(ds, "WindowWidth")
+    if centers and widths:
+        windowed = _windowed(values, (centers[0], widths[0]), ds, recipe)
+        if windowed is not None:
+            return windowed
+    low, high = float(values.min()), float(values.max())
+    recipe.append(f"full range {low:g}..{high:g}")
+    return (values - low) / (high - low)
+
+
+def _windowed(values: Float, window: tuple[float, float], ds: Dataset, recipe: list[str]) -> Float | None:
+    """The window's function, PS3.3 C.11.2.1.2 and C.11.2.1.3; None where its width is not legal."""
+    center, width = window
+    function = str(ds.get("VOILUTFunction") or "LINEAR").upper()
+    name = f"window {center:g}/{width:g}"
+    if width <= 0 or (function not in ("LINEAR_EXACT", "SIGMOID") and width < 1):
+        recipe.append(f"{name} not applied (width)")
+        return None
+    if function == "SIGMOID":
+        recipe.append(f"{name} SIGMOID")
+        # exp(700) is the last power that float64 holds, and 1 / (1 + that) is 0 for every display.
+        return 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / width, -700.0, 700.0)))
+    if function == "LINEAR_EXACT":
+        recipe.append(f"{name} LINEAR_EXACT")
+    else:
+        recipe.append(f"{name} LINEAR" + ("" if function == "LINEAR" else f" (for unknown {function})"))
+        center, width = center - 0.5, width - 1.0
+    if width == 0:
+        return (values > center).astype(np.float64)
+    return np.clip((values - center) / width + 0.5, 0.0, 1.0)
+
+
+def _looked_up(values: Float, item: Dataset, ds: Dataset, recipe: list[str]) -> Float | None:
+    """Values through a VOI LUT, PS3.3 C.11.2.1.1; None with a word where the LUT is not complete."""
+    descriptor = numbers(item, "LUTDescriptor")
+    if len(descriptor) != 3 or not 8 <= descriptor[2] <= 16:
+        recipe.append("VOI LUT not applied (descriptor)")
+        return None
+    # 0 entries mean 65,536; the first value mapped has the sign of the pixels even where it was read as US.
+    entries, first, depth = int(descriptor[0]) or 2**16, descriptor[1], int(descriptor[2])
+    if ds.get("PixelRepresentation") == 1 and first >= 2**15:
+        first -= 2**16
+    lut = _lut_data(item, entries, ds)
+    if lut is None:
+        recipe.append("VOI LUT not applied (fewer data than entries)")
+        return None
+    recipe.append(f"VOI LUT of {entries} entries from {first:g}, {depth} bit")
+    index = np.clip(np.floor(values - first), 0, entries - 1).astype(np.int64)
+    return np.asarray(np.clip(lut[index] / (2.0**depth - 1.0), 0.0, 1.0))
+
+
+def _lut_data(item: Dataset, entries: int, ds: Dataset) -> Float | None:
+    """LUT Data (0028,3006) as numbers, whether it was written as US, as OW, or as packed bytes."""
+    data = item.get("LUTData")
+    if isinstance(data, bytes):
+        little = ds.original_encoding[1] is not False
+        dtype = np.dtype("u1" if len(data) < 2 * entries else "<u2" if little else ">u2")
+        lut = np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype=dtype)
+    else:
+        lut = np.asarray(several(data), dtype=np.float64)
+    return lut[:entries].astype(np.float64) if len(lut) >= entries else None

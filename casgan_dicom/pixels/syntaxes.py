@@ -1,0 +1,124 @@
+"""Every transfer syntax that is read, once: who decodes it, whether it loses, in which order it is taken.
+
+``decode.py`` and ``conversion/inspection.py`` ask who decodes, ``lossy_history`` and the rules ask what is
+lost, and the listener takes, of those that a peer offers for one context, the one that stands first here. A
+row more is a transfer syntax more. What is written, and by which encoder, ``compress.py`` knows.
+
+The way from a file to its frames is ``decode.py``; this is its table, and opens no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from pydicom.config import IGNORE
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Who decodes frames, and how it is called."""
+
+    name: str
+    """What `inspect` calls it."""
+    way: Literal["pydicom", "inflated", "process"]
+    """Through pydicom; inflated into a temporary file, then through pydicom; in a process of its own."""
+    plugin: str = ""
+    """Which of pydicom's plug-ins, named because others that are installed behave otherwise; uncompressed
+    frames need none. Never GDCM, which some broken streams make end the process."""
+
+
+@dataclass(frozen=True)
+class Syntax:
+    """One Transfer Syntax UID (0002,0010)."""
+
+    uid: UID
+    """The UID, which knows its name."""
+    decoder: Decoder
+    """Who decodes it."""
+    loss: Literal["never", "may", "always"] = "never"
+    """Whether its frames have lost information: ``may`` leaves it to what the header declares."""
+    lossy_method: str | None = None
+    """Lossy Image Compression Method (0028,2114), PS3.3 C.7.6.1.1.5; None where nothing is ever lost."""
+
+
+PYDICOM = Decoder("pydicom, frame by frame", "pydicom", "pydicom")
+ZLIB = Decoder("zlib, into a temporary file, then pydicom", "inflated")
+GDCM = Decoder("GDCM, in a process of its own", "process")
+CHARLS = Decoder("CharLS (pyjpegls)", "pydicom", "pyjpegls")
+OPENJPEG = Decoder("OpenJPEG (pylibjpeg)", "pydicom", "pylibjpeg")
+
+SYNTAXES: Mapping[UID, Syntax] = MappingProxyType(
+    {
+        row.uid: row
+        for row in (
+            Syntax(ExplicitVRLittleEndian, PYDICOM),
+            Syntax(ImplicitVRLittleEndian, PYDICOM),
+            Syntax(JPEGLosslessSV1, GDCM),
+            Syntax(JPEGLossless, GDCM),
+            Syntax(JPEGLSLossless, CHARLS),
+            Syntax(JPEG2000Lossless, OPENJPEG),
+            Syntax(RLELossless, PYDICOM),
+            Syntax(HTJ2KLossless, OPENJPEG),
+            Syntax(HTJ2KLosslessRPCL, OPENJPEG),
+            Syntax(JPEGExtended12Bit, GDCM, "always", "ISO_10918_1"),
+            Syntax(JPEGBaseline8Bit, GDCM, "always", "ISO_10918_1"),
+            Syntax(JPEGLSNearLossless, CHARLS, "may", "ISO_14495_1"),
+            Syntax(JPEG2000, OPENJPEG, "may", "ISO_15444_1"),
+            Syntax(HTJ2K, OPENJPEG, "may", "ISO_15444_15"),
+            Syntax(DeflatedExplicitVRLittleEndian, ZLIB),
+            Syntax(ExplicitVRBigEndian, PYDICOM),
+        )
+    }
+)
+"""Every row by its UID; the first of those that a peer offers is the one that is taken."""
+
+
+def decoder_of(uid: str) -> Decoder:
+    """Who decodes this Transfer Syntax UID; pydicom, which will refuse it, where there is no row."""
+    row = _row(uid)
+    return PYDICOM if row is None else row.decoder
+
+
+def decoder_name(uid: str) -> str:
+    """What `inspect` calls the decoder; empty where nothing here decodes."""
+    row = _row(uid)
+    return "" if row is None else row.decoder.name
+
+
+def lossy_method(uid: str) -> str | None:
+    """Lossy Image Compression Method (0028,2114) of what may lose; None for others."""
+    row = _row(uid)
+    return None if row is None else row.lossy_method
+
+
+def always_loses(uid: str) -> bool:
+    """Whether frames have lost information whatever their header declares."""
+    row = _row(uid)
+    return row is not None and row.loss == "always"
+
+
+def _row(uid: str) -> Syntax | None:
+    """The row of a UID, which may be anything; None where there is none."""
+    return SYNTAXES.get(UID(uid, IGNORE))

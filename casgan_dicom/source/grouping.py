@@ -1,0 +1,217 @@
+"""Which instances of a series make which cine, in which order.
+
+A multi-frame instance is a cine of its own. Single-frame instances are grouped by everything that may not
+vary in one run: patient and study, SOP class and modality, plane and geometry, pixel format, what decides
+display, shutters, and compression. Of each group a run is made if its times increase; otherwise each instance
+is a cine of one frame, because three copies of a picture are no run. So neither a stray image nor the other
+plane breaks up a run. What may vary (contrast, subtraction, synthetic marks, body part) does not group: a run
+in which it does is judged whole, by all its headers.
+
+Windows: the mapping of the first frame is applied to all frames of a run, so frames with another window would
+be shown as no viewer shows them, some of them saturated. Linear windows of which no two show any value more
+than one grey level of 255 apart stay one run, with a note: the output of 8 bits can hardly tell them apart.
+Any other difference of window, VOI LUT or VOI LUT function makes a group of its own.
+
+Everything is keyed by SOP Instance UID (0008,0018): both planes may share an Instance Number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from pydicom.config import IGNORE
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+from pydicom.uid import UID
+
+from casgan_dicom.source.cine import Cine
+from casgan_dicom.source.elements import integer, plain, plain_values
+from casgan_dicom.source.enhanced import classic_view, is_enhanced
+from casgan_dicom.source.header import Head
+from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags
+from casgan_dicom.source.timing import FrameTiming, moments, timing_of_instance, timing_of_moments
+
+ALIKE = 1 / 255
+"""Difference of display values in [0, 1] up to which two windows count as one: a grey level of the output."""
+
+_PATIENT_AND_STUDY = (
+    "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID",
+)  # fmt: skip
+_KIND_AND_PLANE = (
+    "SOPClassUID", "Modality", "PositionerPrimaryAngle", "PositionerSecondaryAngle", "PatientOrientation",
+    "Laterality", "ImageLaterality",
+)  # fmt: skip
+_PIXEL_FORMAT = (
+    "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
+    "HighBit", "PixelRepresentation", "ImagerPixelSpacing", "PixelSpacing", "PixelSpacingCalibrationType",
+    "BurnedInAnnotation",
+)  # fmt: skip
+_DISPLAY = (
+    "PixelIntensityRelationship", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",
+    *SHUTTER_KEYWORDS,
+)  # fmt: skip
+_COMPRESSION = ("LossyImageCompression", "LossyImageCompressionRetired", "LossyImageCompressionMethod")
+_CONSTANT = (*_PATIENT_AND_STUDY, *_KIND_AND_PLANE, *_PIXEL_FORMAT, *_DISPLAY, *_COMPRESSION)
+ALIKE_WINDOWS = (
+    "WindowCenter (0028,1050) or WindowWidth (0028,1051) varies by less than a grey level of 255: "
+    "that of the first frame is applied to all"
+)
+_WINDOW_OR_LUT = "WindowCenter (0028,1050), WindowWidth (0028,1051) or VOILUTSequence (0028,3010)"
+_NAMED_AT_MOST = 5
+"""How many of the elements that set a group apart are named in its note."""
+
+Traits = dict[str, Hashable]
+"""What may not vary in a run, by the name of the element as a note says it."""
+
+
+def cines_of(series_uid: str, heads: Sequence[Head]) -> tuple[Cine, ...]:
+    """Make the cines of one series.
+
+    Parameters
+    ----------
+    series_uid
+        Series Instance UID (0020,000E) that `heads` share.
+    heads
+        All instances of the series, in an order that depends on their content only.
+
+    Returns
+    -------
+    tuple of Cine
+        In the order of Instance Number (0020,0013), then SOP Instance UID, of their first instances. Every
+        instance is in exactly one.
+    """
+    enhanced = [head for head in heads if is_enhanced(head.ds)]
+    classic = [head for head in heads if not is_enhanced(head.ds)]
+    single = [head for head in classic if head.instance.frames == 1]
+    cines = [_enhanced(series_uid, head) for head in enhanced]
+    cines += [_still(series_uid, head) for head in classic if head.instance.frames != 1]
+    traits = [_traits(head) for head in single]
+    differing = [name for name in (traits or [{}])[0] if len({each[name] for each in traits}) > 1]
+    by_traits: dict[Hashable, list[Head]] = {}
+    for head, each in zip(single, traits, strict=True):
+        by_traits.setdefault(tuple(each.values()), []).append(head)
+    for members in by_traits.values():
+        for group in _by_window(members):
+            names = [*differing, *([_WINDOW_OR_LUT] if len(group) < len(members) else [])]
+            notes = [_apart(len(group), len(single), names)] if names else []
+            cines += _run_or_stills(series_uid, group, notes)
+    return tuple(sorted(cines, key=lambda cine: _place(cine.header)))
+
+
+def _traits(head: Head) -> Traits:
+    """What may not vary in a run, but for the window."""
+    ds = head.ds
+    traits: Traits = {f"{word} {Tag(word)}": plain(ds.get(word)) for word in _CONSTANT}
+    traits["ImageType (0008,0008) value 3"] = plain_values(ds.get("ImageType"))[2:3]
+    bitmap = (ds.get(tag) for tag in bitmap_tags(ds))
+    traits["OverlayData (60xx,3000) of the shutter"] = tuple(plain(each and each.value) for each in bitmap)
+    traits["TransferSyntaxUID (0002,0010)"] = _syntax_kind(head.instance.transfer_syntax)
+    return traits
+
+
+def _syntax_kind(transfer_syntax: str) -> str:
+    """The transfer syntax where it compresses, as some lose information; all others are one kind."""
+    uid = UID(transfer_syntax, IGNORE)
+    known = uid.is_valid and uid.is_transfer_syntax
+    return transfer_syntax if known and uid.is_compressed and not uid.is_deflated else "uncompressed"
+
+
+def _by_window(heads: Sequence[Head]) -> list[list[Head]]:
+    """All heads together where their windows show the same, otherwise one group for each VOI."""
+    by_voi: dict[Hashable, list[Head]] = {}
+    for head in heads:
+        by_voi.setdefault(_voi(head.ds), []).append(head)
+    windows = [_linear_window(members[0].ds) for members in by_voi.values()]
+    if all(a and b and _difference(a, b) <= ALIKE for a, b in combinations(windows, 2)):
+        return [list(heads)]
+    return list(by_voi.values())
+
+
+def _voi(ds: Dataset) -> tuple[Hashable, ...]:
+    """What selects the values of interest: centre, width, function of the first window, and the VOI LUT."""
+    center, width = ((*plain_values(ds.get(word)), None)[0] for word in ("WindowCenter", "WindowWidth"))
+    return center, width, plain(ds.get("VOILUTFunction")) or "LINEAR", plain(ds.get("VOILUTSequence"))
+
+
+def _linear_window(ds: Dataset) -> tuple[float, float] | None:
+    """Lower and upper edge of the first window, PS3.3 C.11.2.1.2.1; None where something else decides."""
+    center, width, function, lut = _voi(ds)
+    if not isinstance(center, float) or not isinstance(width, float) or width <= 1:
+        return None
+    low, high = center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2
+    ordinary = function == "LINEAR" and not lut and low < high < math.inf
+    return (low, high) if ordinary else None
+
+
+def _difference(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """The largest difference between two ramps from 0 to 1 over these edges: it is at one of the edges."""
+    return max(abs(_ramp(x, a) - _ramp(x, b)) for x in (*a, *b))
+
+
+def _ramp(x: float, edges: tuple[float, float]) -> float:
+    low, high = edges
+    return min(max((x - low) / (high - low), 0.0), 1.0)
+
+
+def _apart(frames: int, total: int, names: Sequence[str]) -> str:
+    """The note on a group that is not all of its series: what sets it apart, never its value."""
+    named = ", ".join(names[:_NAMED_AT_MOST])
+    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
+    return f"{frames} of {total} single-frame images of the series; the others differ in {named}{more}"
+
+
+def _run_or_stills(series_uid: str, group: Sequence[Head], notes: Sequence[str]) -> list[Cine]:
+    """One cine of a whole group where its times increase, otherwise one each, noting why."""
+    if len(group) == 1:
+        return [_still(series_uid, group[0], notes)]
+    times, source = moments([head.ds for head in group])
+    if not times:
+        why = f"one of {len(group)} single-frame images that are no run: their times do not increase"
+        return [_still(series_uid, head, [*notes, why]) for head in group]
+    order = sorted(range(len(group)), key=lambda k: (times[k], _place(group[k].ds)))
+    if len({_voi(head.ds) for head in group}) > 1:
+        notes = [*notes, ALIKE_WINDOWS]
+    timing = timing_of_moments([times[k] for k in order], source)
+    return [_cine(series_uid, [group[k] for k in order], timing, notes)]
+
+
+def _still(series_uid: str, head: Head, notes: Sequence[str] = ()) -> Cine:
+    """A cine of one instance, with the timing that it states for itself."""
+    return _cine(series_uid, [head], timing_of_instance(head.ds, head.instance.frames), notes)
+
+
+def _enhanced(series_uid: str, head: Head) -> Cine:
+    """A cine of one Enhanced object, with a header as a classic one would have it."""
+    view = classic_view(head.ds, head.instance.frames)
+    cine = _cine(series_uid, [Head(head.instance, view.header, head.notes)], view.timing, view.notes)
+    return replace(
+        cine,
+        frame_vois=view.vois,
+        frame_shutters=view.shutters,
+        frame_contrast=view.contrast,
+        faults=view.faults,
+    )
+
+
+def _cine(series_uid: str, heads: Sequence[Head], timing: FrameTiming, notes: Sequence[str]) -> Cine:
+    """Put a cine together; notes that several headers share are said once."""
+    first = heads[0].ds
+    said_once = dict.fromkeys([*(note for head in heads for note in head.notes), *timing.notes, *notes])
+    return Cine(
+        series_uid=series_uid,
+        instances=tuple(head.instance for head in heads),
+        headers=tuple(head.ds for head in heads),
+        frames=sum(head.instance.frames for head in heads),
+        rows=integer(first.get("Rows")),
+        columns=integer(first.get("Columns")),
+        timing=timing,
+        notes=tuple(said_once),
+    )
+
+
+def _place(ds: Dataset) -> tuple[int, str]:
+    """Sort key: Instance Number (0020,0013), then SOP Instance UID."""
+    return integer(ds.get("InstanceNumber")), str(ds.SOPInstanceUID)

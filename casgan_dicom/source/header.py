@@ -1,0 +1,162 @@
+"""The header of one file, or why there is none.
+
+Only headers are read here, never Pixel Data (7FE0,0010). A malformed value becomes a note, a broken file a
+`SkippedFile`; nothing that a file holds may raise. What a value said is not repeated: it may be that of a
+patient, and so may a file name, which is why no reason holds one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import dcmread
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
+
+from casgan_dicom.source.cine import Instance
+from casgan_dicom.source.elements import integer
+from casgan_dicom.source.inflate import inflated, is_deflated
+from casgan_dicom.source.shutters import shutter_group
+
+NOT_DICOM = "no DICOM file"
+DICOMDIR = "DICOMDIR"
+DAMAGED = "damaged or incomplete DICOM file"
+UNREADABLE = "cannot be read"
+
+_HEADER_LIMIT = 2**28
+"""Most bytes of a deflated data set that are looked through for its header."""
+_BIT_POSITION = 0x0102
+"""Overlay Bit Position (60xx,0102); above 0 where the overlay sits in the pixels, PS3.3 C.9.2 of 2004."""
+_NAMED_AT_MOST = 4
+"""How many groups a note names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """One instance and its header."""
+
+    instance: Instance
+    """Where it is and what it holds."""
+    ds: Dataset
+    """Its data set without Pixel Data, `file_meta` included."""
+    notes: tuple[str, ...] = ()
+    """What was odd about its values, one sentence each."""
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A file or folder that belongs to no series."""
+
+    path: Path
+    """The file, or the folder that cannot be searched."""
+    reason: str
+    """Why, in words that hold no patient data and no file name."""
+    damaged: bool = False
+    """Whether an image may be lost with it: it begins as a DICOM file but is broken or cut short, or it could
+    not be read at all."""
+
+
+def read_head(path: Path) -> Head | SkippedFile:
+    """Read the header of one file; never raises for what the file holds or for a file out of reach."""
+    try:
+        with path.open("rb") as file:
+            if file.read(132)[128:] != b"DICM":
+                return SkippedFile(path, NOT_DICOM)
+            file.seek(0)
+            ds, has_pixels, notes = _read_dataset(file)
+    except OSError as error:
+        return unreadable(path, error)
+    except Exception as error:  # a parser fed with garbage raises anything; its text may hold patient data
+        return SkippedFile(path, f"{DAMAGED} ({type(error).__name__})", damaged=True)
+    if ds.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        return SkippedFile(path, DICOMDIR)
+    for keyword, tag in (("SOPInstanceUID", "(0008,0018)"), ("SeriesInstanceUID", "(0020,000E)")):
+        if not ds.get(keyword):
+            return SkippedFile(path, f"{DAMAGED}: {keyword} {tag} is absent", damaged=True)
+    syntax = str(ds.file_meta.get("TransferSyntaxUID", ""))
+    instance = Instance(path, str(ds.SOPInstanceUID), _frame_count(ds), syntax, has_pixels)
+    return Head(instance, ds, notes)
+
+
+def unreadable(path: Path, error: Exception) -> SkippedFile:
+    """A file or folder that the operating system does not hand out, with what it says but no name."""
+    said = getattr(error, "strerror", None) or type(error).__name__
+    return SkippedFile(path, f"{UNREADABLE} ({said})", damaged=True)
+
+
+def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, tuple[str, ...]]:
+    """Data set without its pixels, whether it has any, and what was wrong with its values.
+
+    Every value is converted here, once, so that a malformed one becomes a note instead of a warning or an
+    exception wherever it is first touched.
+    """
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if is_deflated(file):
+            with inflated(file, _HEADER_LIMIT, whole=False) as plain:
+                ds, has_pixels = _before_pixels(plain)
+            ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        else:
+            ds, has_pixels = _before_pixels(file)
+        notes += dict.fromkeys(_convert_values(ds.file_meta) + _convert_values(ds))
+        notes += _without_drawings(ds)
+    if caught:
+        notes.append(f"{len(caught)} header values break the standard's rules and were read as they stand")
+    return ds, has_pixels, tuple(notes)
+
+
+def _before_pixels(file: BinaryIO) -> tuple[Dataset, bool]:
+    """Data set up to its pixels, and whether these follow."""
+    ds = dcmread(file, stop_before_pixels=True)
+    return ds, file.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+
+
+def _convert_values(ds: Dataset) -> list[str]:
+    """Convert every value of a data set from its bytes; drop and name the elements that cannot be.
+
+    Inside a sequence only the elements that cannot be read are dropped, not the whole of it: the items of an
+    Enhanced object hold all that is known of its frames.
+    """
+    dropped = []
+    for tag in list(ds.keys()):
+        try:
+            element = ds[tag]
+            for item in element.value if element.VR == "SQ" else ():
+                dropped += _convert_values(item)
+        except Exception as error:  # one bad element must not hide the run; what it held is not repeated
+            dropped.append(f"{keyword_for_tag(tag) or 'private'} {tag} ignored: {type(error).__name__}")
+            del ds[tag]
+    return dropped
+
+
+def _without_drawings(ds: Dataset) -> list[str]:
+    """Remove overlays, curves and icon, which nothing here draws, and say so: they may be large.
+
+    The overlay that is a bitmap shutter stays.
+    """
+    shutter = shutter_group(ds)
+    notes = []
+    for kind, first in (("overlays", 0x6000), ("curves", 0x5000)):
+        tags = [tag for tag in ds.keys() if first <= tag.group <= first + 0xFF and tag.group != shutter]  # noqa: SIM118
+        groups = sorted({tag.group for tag in tags})
+        inside = any(tag.element == _BIT_POSITION and ds[tag].value for tag in tags if first == 0x6000)
+        for tag in tags:
+            del ds[tag]
+        if groups:
+            named = ", ".join(f"{group:04X}" for group in groups[:_NAMED_AT_MOST])
+            where = ", in part in the bits above BitsStored (0028,0101)" if inside else ""
+            notes.append(f"{len(groups)} {kind} not drawn (group {named}{where})")
+    if "IconImageSequence" in ds:
+        del ds.IconImageSequence
+    return notes
+
+
+def _frame_count(ds: Dataset) -> int:
+    """Number of Frames (0028,0008); 1 where absent or empty, 0 where below 1."""
+    value = ds.get("NumberOfFrames")
+    return 1 if value is None or value == "" else max(integer(value), 0)

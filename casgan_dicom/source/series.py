@@ -1,0 +1,152 @@
+"""Every series in files and folders, and what was passed over.
+
+A *series* is what a Series Instance UID names; a *cine* is one run of frames to convert (``grouping.py``).
+File names mean nothing: everything is keyed by SOP Instance UID (0008,0018). Only headers are read
+(``header.py``), never Pixel Data (7FE0,0010).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from casgan_dicom.errors import SeriesError
+from casgan_dicom.source.cine import Cine, Series
+from casgan_dicom.source.grouping import cines_of
+from casgan_dicom.source.header import Head, SkippedFile, read_head, unreadable
+
+DUPLICATE = "another copy of a SOP Instance UID (0008,0018)"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search brought to light."""
+
+    series: tuple[Series, ...]
+    """In the order of their UIDs."""
+    skipped: tuple[SkippedFile, ...]
+    """Every file that was passed over, the damaged ones included."""
+
+    @property
+    def cines(self) -> tuple[Cine, ...]:
+        """All cines of all series."""
+        return tuple(cine for series in self.series for cine in series.cines)
+
+    @property
+    def damaged(self) -> tuple[SkippedFile, ...]:
+        """Files passed over that may have been part of a run: it may not pass for whole without them."""
+        return tuple(file for file in self.skipped if file.damaged)
+
+    @property
+    def skipped_counts(self) -> Mapping[str, int]:
+        """How many files that are not damaged were passed over for each reason, the most frequent first."""
+        return _counts([file for file in self.skipped if not file.damaged])
+
+
+def find_series(paths: Sequence[Path]) -> Found:
+    """Find every series in files and folders.
+
+    Parameters
+    ----------
+    paths
+        Files, or folders that are searched with all their sub-folders; links to folders are not followed.
+        File names and endings do not matter.
+
+    Returns
+    -------
+    Found
+        At least one series, and every file that was passed over with the reason. The order depends on the
+        content only, not on names or on the file system.
+
+    Raises
+    ------
+    SeriesError
+        A path does not exist or cannot be reached, or no file holds a whole DICOM header.
+    """
+    _refuse_unreachable(paths)
+    files, skipped = _files(paths)
+    heads: dict[str, Head] = {}
+    for path in files:
+        head = read_head(path)
+        if isinstance(head, SkippedFile):
+            skipped.append(head)
+        elif head.instance.sop_instance_uid in heads:
+            skipped.append(SkippedFile(path, DUPLICATE))
+        else:
+            heads[head.instance.sop_instance_uid] = head
+    if not heads:
+        raise _nothing_found(paths, skipped)
+    by_series: dict[str, list[Head]] = {}
+    for _, head in sorted(heads.items()):
+        by_series.setdefault(str(head.ds.SeriesInstanceUID), []).append(head)
+    series = (Series(uid, cines_of(uid, by_series[uid])) for uid in sorted(by_series))
+    return Found(tuple(series), tuple(skipped))
+
+
+def _refuse_unreachable(paths: Sequence[Path]) -> None:
+    """Raise SeriesError that names every path which is not there or cannot be looked at."""
+    wrong = []
+    for path in paths:
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            wrong.append(f"{path}: no such file or folder")
+        except (OSError, ValueError) as error:
+            wrong.append(f"{path}: {unreadable(path, error).reason}")
+    if wrong:
+        raise SeriesError("; ".join(wrong), hint="check the spelling of the path and the right to read it")
+
+
+def _files(paths: Sequence[Path]) -> tuple[list[Path], list[SkippedFile]]:
+    """Every regular file once, and what is out of reach."""
+    seen: set[Path] = set()
+    files: list[Path] = []
+    skipped: list[SkippedFile] = []
+    for top in paths:
+        for path in _inside(top, skipped) if top.is_dir() else [top]:
+            try:
+                if path.is_file() and (real := path.resolve()) not in seen:
+                    seen.add(real)
+                    files.append(path)
+            except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+                skipped.append(unreadable(path, error))
+    return files, skipped
+
+
+def _inside(top: Path, skipped: list[SkippedFile]) -> list[Path]:
+    """All names below a folder, sorted so that the walk is the same everywhere.
+
+    Folders that cannot be searched are added to `skipped`; SeriesError if `top` itself is one.
+    """
+
+    def out_of_reach(error: OSError) -> None:
+        folder = unreadable(Path(error.filename), error)
+        if folder.path == top:
+            raise SeriesError(f"{top}: {folder.reason}", hint="check the right to read the folder") from error
+        skipped.append(folder)
+
+    walk = os.walk(top, onerror=out_of_reach)
+    return sorted(Path(folder) / name for folder, _, names in walk for name in names)
+
+
+def _nothing_found(paths: Sequence[Path], skipped: Sequence[SkippedFile]) -> SeriesError:
+    """The error for a search without any DICOM instance: nothing there, or nothing that is whole."""
+    names = ", ".join(str(path) for path in paths) or "nothing given"
+    counts = "; ".join(f"{count} × {reason}" for reason, count in _counts(skipped).items())
+    if any(file.damaged for file in skipped):
+        return SeriesError(
+            f"{names}: no DICOM file that is whole ({counts})",
+            hint="fetch damaged or incomplete files again from the archive; unreadable ones need permission",
+        )
+    return SeriesError(
+        f"{names}: no DICOM files" + (f" ({counts})" if counts else ""),
+        hint="pass the folder that holds the DICOM files of an XA or RF series",
+    )
+
+
+def _counts(skipped: Sequence[SkippedFile]) -> dict[str, int]:
+    """How many files there are for each reason, the most frequent first."""
+    return dict(Counter(file.reason for file in skipped).most_common())

@@ -1,0 +1,168 @@
+"""Where a picture is visible between its shutters, PS3.3 C.7.6.11 and C.7.6.15.
+
+Shapes hide independently: what any of them covers is covered. A shape whose geometry is absent or makes no
+sense covers nothing. Rows and columns count from 1 in the header, from 0 in an array; arrays are
+(rows, columns).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+
+from casgan_dicom.source.elements import numbers, several
+
+SHUTTER_KEYWORDS = (
+    "ShutterShape", "ShutterLeftVerticalEdge", "ShutterRightVerticalEdge", "ShutterUpperHorizontalEdge",
+    "ShutterLowerHorizontalEdge", "CenterOfCircularShutter", "RadiusOfCircularShutter",
+    "VerticesOfThePolygonalShutter", "ShutterOverlayGroup",
+)  # fmt: skip
+"""Elements that say what the shutters cover; the overlay of a bitmap shutter (`bitmap_tags`) comes on top."""
+_OVERLAY_GROUPS = range(0x6000, 0x6100, 2)
+_BITMAP = {"rows": 0x10, "columns": 0x11, "frames": 0x15, "origin": 0x50, "first": 0x51, "data": 0x3000}
+"""Elements of an overlay group, PS3.3 C.9.2, by what they hold."""
+_FAR = 2.0**20
+"""Beyond any picture: coordinates are cut to this, so that no arithmetic on them overflows."""
+
+Float = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+def shutter_mask(ds: Dataset, rows: int, columns: int, frame: int = 0) -> Mask:
+    """Say where the picture is visible between its shutters.
+
+    Parameters
+    ----------
+    ds
+        Header with a Display Shutter Module; Shutter Shape (0018,1600) may name several shapes. The overlay
+        of a bitmap shutter is looked for in the same header.
+    rows, columns
+        Size of the picture.
+    frame
+        Which frame of the instance, from 0; only a bitmap of several frames asks.
+
+    Returns
+    -------
+    bool (rows, columns)
+        True where no shutter covers the picture; True everywhere without shutters. A shape without its
+        geometry covers nothing.
+
+    Notes
+    -----
+    Edges and rims belong to what is visible; a bitmap covers where its bits are 1.
+    """
+    visible = np.ones((rows, columns), dtype=np.bool_)
+    row = np.arange(1, rows + 1, dtype=np.float64)[:, None]
+    column = np.arange(1, columns + 1, dtype=np.float64)[None, :]
+    shapes = shutter_shapes(ds)
+    if "RECTANGULAR" in shapes:
+        visible &= _in_rectangle(ds, row, column)
+    if "CIRCULAR" in shapes:
+        centre, radius = _numbers(ds, "CenterOfCircularShutter"), _numbers(ds, "RadiusOfCircularShutter")
+        if len(centre) == 2 and len(radius) == 1:
+            visible &= (row - centre[0]) ** 2 + (column - centre[1]) ** 2 <= radius[0] ** 2
+    if "POLYGONAL" in shapes:
+        vertices = _numbers(ds, "VerticesOfThePolygonalShutter")
+        if len(vertices) >= 6 and len(vertices) % 2 == 0:
+            visible &= _in_polygon(np.reshape(vertices, (-1, 2)), row, column)
+    if "BITMAP" in shapes:
+        _hide_bitmap(visible, ds, frame)
+    return visible
+
+
+def shutter_shapes(ds: Dataset) -> tuple[str, ...]:
+    """Shutter Shape (0018,1600): none, one or several."""
+    return tuple(str(shape).strip().upper() for shape in several(ds.get("ShutterShape")))
+
+
+def shutter_group(ds: Dataset) -> int | None:
+    """Group of the overlay that is a bitmap shutter; None if there is no such shutter."""
+    group = ds.get("ShutterOverlayGroup")
+    wanted = "BITMAP" in shutter_shapes(ds) and isinstance(group, int) and group in _OVERLAY_GROUPS
+    return int(group) if wanted else None
+
+
+def bitmap_tags(ds: Dataset) -> tuple[BaseTag, ...]:
+    """Every element that a bitmap shutter is made of; empty if there is no such shutter."""
+    group = shutter_group(ds)
+    return () if group is None else tuple(Tag(group, element) for element in _BITMAP.values())
+
+
+def bitmap_frames(ds: Dataset) -> int:
+    """How many frames a bitmap shutter has of its own; 1 if it is the same for all, 0 if there is none."""
+    group = shutter_group(ds)
+    return 0 if group is None else max(1, (*_overlay_numbers(ds, group, "frames"), 1)[0])
+
+
+def _hide_bitmap(visible: Mask, ds: Dataset, frame: int) -> None:
+    """Hide what the bits of the overlay cover; nothing where it is not whole (PS3.3 C.9.2, PS3.5 8.1.2)."""
+    group = shutter_group(ds)
+    size = () if group is None else (
+        *_overlay_numbers(ds, group, "rows"), *_overlay_numbers(ds, group, "columns")
+    )  # fmt: skip
+    if group is None or len(size) != 2 or not all(0 < side < 2**16 for side in size):
+        return
+    number = bitmap_frames(ds)
+    first = (*_overlay_numbers(ds, group, "first"), 1)[0]
+    k = 0 if number == 1 else frame - (first - 1)
+    bits = _overlay_bits(ds, group, k * size[0] * size[1], size[0] * size[1]) if 0 <= k < number else None
+    if bits is None:
+        return
+    top, left = (*_overlay_numbers(ds, group, "origin"), 1, 1)[:2]
+    _cover(visible, bits.reshape(size), top - 1, left - 1)
+
+
+def _cover(visible: Mask, bits: Mask, top: int, left: int) -> None:
+    """Hide what a bitmap at this place covers; it may stand out over the picture on any side."""
+    rows, columns = visible.shape
+    inside = bits[max(0, -top) : max(0, rows - top), max(0, -left) : max(0, columns - left)]
+    height, width = inside.shape
+    visible[max(0, top) : max(0, top) + height, max(0, left) : max(0, left) + width] &= ~inside
+
+
+def _overlay_bits(ds: Dataset, group: int, start: int, count: int) -> Mask | None:
+    """So many bits of Overlay Data (60xx,3000), the lowest bit of a byte first; None where it holds fewer."""
+    element = ds.get(Tag(group, _BITMAP["data"]))
+    data = element.value if element is not None else None
+    if not isinstance(data, bytes) or 8 * len(data) < start + count:
+        return None
+    if element is not None and element.VR == "OW" and ds.original_encoding[1] is False:
+        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
+    part = np.frombuffer(data, np.uint8)[start // 8 : (start + count + 7) // 8]
+    bits = np.unpackbits(part, bitorder="little")[start % 8 : start % 8 + count]
+    return np.asarray(bits, dtype=np.bool_)
+
+
+def _overlay_numbers(ds: Dataset, group: int, what: str) -> tuple[int, ...]:
+    """The whole numbers of an element of an overlay group; empty where one of them is none."""
+    element = ds.get(Tag(group, _BITMAP[what]))
+    values = several(element.value) if element is not None else []
+    return tuple(int(value) for value in values) if all(isinstance(value, int) for value in values) else ()
+
+
+def _in_rectangle(ds: Dataset, row: Float, column: Float) -> Mask:
+    """Between the edges of the rectangular shutter; an edge that is missing lies outside the picture."""
+    left = (_numbers(ds, "ShutterLeftVerticalEdge") or [-math.inf])[0]
+    right = (_numbers(ds, "ShutterRightVerticalEdge") or [math.inf])[0]
+    upper = (_numbers(ds, "ShutterUpperHorizontalEdge") or [-math.inf])[0]
+    lower = (_numbers(ds, "ShutterLowerHorizontalEdge") or [math.inf])[0]
+    return np.asarray((column >= left) & (column <= right) & (row >= upper) & (row <= lower))
+
+
+def _in_polygon(vertices: Float, row: Float, column: Float) -> Mask:
+    """Inside the polygon of (row, column) vertices by the even-odd rule, its lower and right rim excepted."""
+    inside = np.zeros(np.broadcast_shapes(row.shape, column.shape), dtype=np.bool_)
+    for (r0, c0), (r1, c1) in zip(vertices, np.roll(vertices, -1, axis=0), strict=True):
+        if r0 != r1:
+            crosses = (row < r0) != (row < r1)
+            inside ^= crosses & (column < c0 + (row - r0) * (c1 - c0) / (r1 - r0))
+    return inside
+
+
+def _numbers(ds: Dataset, keyword: str) -> list[float]:
+    """The values of an element as numbers that can be counted with; empty where one of them is none."""
+    return [min(max(number, -_FAR), _FAR) for number in numbers(ds, keyword)]

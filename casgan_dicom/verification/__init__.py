@@ -1,0 +1,1 @@
+"""Whether an object is honest, asked by somebody else than its writer."""

@@ -1,0 +1,142 @@
+"""A derived object beside its source: its references, its patient, and what sticks to pixels for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from casgan_dicom.pixels.syntaxes import always_loses
+from casgan_dicom.source.series import find_series
+from casgan_dicom.verification.kinds import ObjectKind, evidence, kind_of, source_items
+
+PATIENT_AND_STUDY = (
+    "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "PatientAge",
+    "PatientSize", "PatientWeight", "OtherPatientNames", "PatientIdentityRemoved", "StudyInstanceUID",
+    "StudyID", "StudyDate", "StudyTime", "StudyDescription", "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+"""What an object shares with its source: elements of the Patient, General Study and Patient Study modules."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault of one object."""
+
+    rule: str
+    """Name of the rule that found it."""
+    message: str
+    """What is wrong: tag, found, wanted."""
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.message}"
+
+
+def source_headers(paths: Sequence[Path]) -> Mapping[str, Dataset]:
+    """Headers of all instances in files and folders, by their SOP Instance UIDs (0008,0018).
+
+    Raises SeriesError as `find_series` does.
+    """
+    return {
+        instance.sop_instance_uid: header
+        for cine in find_series(paths).cines
+        for instance, header in zip(cine.instances, cine.headers, strict=True)
+    }
+
+
+def compare(ds: Dataset, sources: Mapping[str, Dataset]) -> list[Finding]:
+    """Compare an object with what it was made of.
+
+    Parameters
+    ----------
+    ds
+        The derived object.
+    sources
+        Headers by their SOP Instance UIDs.
+
+    Returns
+    -------
+    list of Finding
+        References to instances that are not among `sources`, or to frames that they do not have; elements of
+        patient and study that differ once decoded; loss or burned-in identity that is no longer declared.
+    """
+    found = [Finding("source-reference", message) for message in _references(ds, sources)]
+    used = [sources[uid] for uid, _, _ in _referenced(ds) if uid in sources]
+    found += [Finding("source-identity", message) for message in _identity(ds, used)]
+    found += [Finding("source-history", message) for message in _history(ds, used)]
+    return found
+
+
+def _referenced(ds: Dataset) -> Iterator[tuple[str, str, Dataset]]:
+    """SOP Instance UID, Series Instance UID and item of every instance that `ds` says it was made of.
+
+    The series is empty where the object does not say it.
+    """
+    if kind_of(ds) is ObjectKind.REPORT:
+        for series, item in evidence(ds):
+            yield str(item.get("ReferencedSOPInstanceUID")), series, item
+        return
+    series_of = {
+        str(instance.get("ReferencedSOPInstanceUID")): str(series.get("SeriesInstanceUID"))
+        for series in ds.get("ReferencedSeriesSequence") or []
+        for instance in series.get("ReferencedInstanceSequence") or []
+    }
+    for item in source_items(ds):
+        uid = str(item.get("ReferencedSOPInstanceUID"))
+        yield uid, series_of.get(uid, ""), item
+
+
+def _references(ds: Dataset, sources: Mapping[str, Dataset]) -> Iterator[str]:
+    """Faults of the references themselves, each kind of them once."""
+    items = list(_referenced(ds))
+    known = [(sources[uid], series, item) for uid, series, item in items if uid in sources]
+    if not known:
+        yield f"none of {len(items)} references points at a source that was given"
+        return
+    # A report and a segmentation may also rest on the synthetic cine, which is no source.
+    if missing := len(items) - len(known) if kind_of(ds) in (ObjectKind.CINE, ObjectKind.FRAME) else 0:
+        yield f"{missing} of {len(items)} references point at no source that was given"
+    if wrong := sum(item.get("ReferencedSOPClassUID") != source.SOPClassUID for source, _, item in known):
+        yield f"ReferencedSOPClassUID (0008,1150) is not that of the source in {wrong} references"
+    if wrong := sum(bool(series) and series != source.SeriesInstanceUID for source, series, _ in known):
+        yield f"SeriesInstanceUID (0020,000E) of {wrong} references is not that of the source"
+    if wrong := sum(not _has_frames(source, item) for source, _, item in known):
+        yield f"ReferencedFrameNumber (0008,1160) names frames that the source lacks in {wrong} references"
+
+
+def _has_frames(source: Dataset, item: Dataset) -> bool:
+    value = item.get("ReferencedFrameNumber")
+    numbers = [value] if isinstance(value, int) else list(value or [])
+    return all(1 <= int(number) <= int(source.get("NumberOfFrames") or 1) for number in numbers)
+
+
+def _identity(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
+    """Elements of patient and study that are not those of every source; absent and empty are the same."""
+    for keyword in PATIENT_AND_STUDY:
+        ours = _text(ds, keyword)
+        if any(_text(source, keyword) != ours for source in used):
+            yield f"{keyword} {Tag(keyword)} is not that of the source"
+
+
+def _history(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
+    """What sticks to pixels for good and has to be said again."""
+    if kind_of(ds) is ObjectKind.REPORT:
+        return
+    if any(_is_lossy(source) for source in used) and ds.get("LossyImageCompression") != "01":
+        yield "LossyImageCompression (0028,2110) is not 01, but the source has lost information"
+    burned = any(source.get("BurnedInAnnotation") == "YES" for source in used)
+    if burned and kind_of(ds) is not ObjectKind.SEGMENTATION and ds.get("BurnedInAnnotation") != "YES":
+        yield "BurnedInAnnotation (0028,0301) is not YES, but that of the source is"
+
+
+def _is_lossy(source: Dataset) -> bool:
+    declared = source.get("LossyImageCompression") or source.get("LossyImageCompressionRetired")
+    return declared == "01" or always_loses(str(source.file_meta.get("TransferSyntaxUID")))
+
+
+def _text(ds: Dataset, keyword: str) -> str:
+    """A value as decoded text; empty where absent or empty."""
+    value = ds.get(keyword)
+    return "" if value is None else str(value)

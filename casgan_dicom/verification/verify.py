@@ -1,0 +1,68 @@
+"""Is this derived object honest? Every rule asked, and its source compared where there is one.
+
+General validators see a wrong type or a missing mandatory attribute. They do not see a Secondary Capture
+that calls itself ORIGINAL, says nothing of its synthetic content, or declares lossy pixels lossless; nor
+whether its patient is that of the source. The rules do (``header_rules.py``, ``pixel_rules.py``): they are
+the header that is written here, turned into questions; ``comparison.py`` looks at the source. Run dciodvfy
+(dicom3tools) as well.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from casgan_dicom.verification.comparison import Finding, compare
+from casgan_dicom.verification.header_rules import HEADER_RULES
+from casgan_dicom.verification.kinds import Rule, kind_of
+from casgan_dicom.verification.pixel_rules import PIXEL_RULES
+
+RULES: Mapping[str, Rule] = MappingProxyType({**HEADER_RULES, **PIXEL_RULES})
+"""Every rule by its name, in the order in which they are asked."""
+
+
+def verify_file(path: Path, sources: Mapping[str, Dataset] | None = None) -> list[Finding]:
+    """Check one file against every rule.
+
+    Parameters
+    ----------
+    path
+        The file; its pixels are not held in memory.
+    sources
+        Headers of what it was made of, as `source_headers` reads them; None to leave the comparison out.
+
+    Returns
+    -------
+    list of Finding
+        One per fault, in the order of the rules; empty if there is none. A file that cannot be read as DICOM
+        is a finding of the rule ``readable``.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom quotes malformed values, which may be those of a patient
+        try:
+            ds = dcmread(path, defer_size="4 KB")
+            return verify_dataset(ds) + ([] if sources is None else compare(ds, sources))
+        except Exception as error:  # a parser fed with garbage raises anything
+            return [Finding("readable", f"no readable DICOM file ({type(error).__name__})")]
+
+
+def verify_dataset(ds: Dataset) -> list[Finding]:
+    """Check a data set, its `file_meta` included, against every rule for its kind.
+
+    A value that is no value of its type is a finding of the rule that needs it, and hides no other.
+    """
+    kind = kind_of(ds)
+    asked = {name: rule for name, rule in RULES.items() if kind in rule.of}
+    return [Finding(name, message) for name, rule in asked.items() for message in _answers(rule, ds)]
+
+
+def _answers(rule: Rule, ds: Dataset) -> Iterator[str]:
+    try:
+        yield from rule.ask(ds)
+    except Exception as error:  # values of a broken header may be anything, and so may what they raise
+        yield f"cannot be judged, a value is malformed ({type(error).__name__})"

@@ -1,0 +1,62 @@
+"""What the caller may decide, and which frames that gives."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, numbers_text
+from casgan_dicom.errors import ConfigError, SeriesError
+from casgan_dicom.pixels.compress import Compression
+
+INJECTED = [False, False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("all", (0, 1, 2, 3, 4)),
+        ("non-contrast", (0, 1, 4)),
+        ("2-4", (1, 2, 3)),
+        ("5", (4,)),
+        ("1-5", (0, 1, 2, 3, 4)),
+    ],
+)
+def test_frames_are_chosen_by_number_or_by_contrast(text: str, chosen: tuple[int, ...]) -> None:
+    assert FrameChoice(text).pick(INJECTED) == chosen
+
+
+@pytest.mark.parametrize("text", ["", "some", "0-3", "4-2", "0", "-3", "1-", "1-2-3", "1,2", "1.5", " 1"])
+def test_a_choice_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="frames are"):
+        FrameChoice(text)
+
+
+@pytest.mark.parametrize("text", ["6", "2-6"])
+def test_frames_that_the_cine_does_not_have_are_an_error_of_the_series(text: str) -> None:
+    with pytest.raises(SeriesError, match="NumberOfFrames"):
+        FrameChoice(text).pick(INJECTED)
+
+
+def test_a_run_that_is_opacified_throughout_leaves_nothing_without_contrast() -> None:
+    with pytest.raises(SeriesError, match="all 2 frames"):
+        FrameChoice("non-contrast").pick([True, True])
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60).filter(any))
+def test_numbers_name_exactly_the_chosen_frames(taken: list[bool]) -> None:
+    chosen = [k for k, yes in enumerate(taken) if yes]
+
+    text = numbers_text(chosen)
+
+    named: list[int] = []
+    for part in text.split(","):
+        a, _, b = part.partition("-")
+        named += range(int(a), int(b or a) + 1)
+    assert named == [k + 1 for k in chosen]
+
+
+def test_lossy_compression_of_more_than_eight_bits_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="jpeg"):
+        ConvertOptions(bits=12, compression=Compression("jpeg", 90))

@@ -1,0 +1,234 @@
+"""Bundles: what is written is what is read, and nothing else is accepted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from casgan_dicom.errors import WeightsError
+from casgan_dicom.model.bundle.bundle import WEIGHT_FILES, load_bundle
+from casgan_dicom.model.bundle.shelf import bundle_folder, shipped_bundles
+from tests.model.bundles import write_bundle
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "small")
+
+
+def edit(folder: Path, **changes: object) -> None:
+    """Change config.json; a value of None removes the key."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put other bytes in a weight file and their SHA-256 in config.json, as a forger would."""
+    path.write_bytes(content)
+    config = json.loads((path.parent / "config.json").read_text())
+    edit(path.parent, sha256=config["sha256"] | {path.name: hashlib.sha256(content).hexdigest()})
+
+
+def test_a_bundle_holds_the_weights_that_were_saved(folder: Path) -> None:
+    bundle = load_bundle(folder)
+
+    for name, net in zip(WEIGHT_FILES, (bundle.generators, bundle.segmentor), strict=True):
+        saved = load_file(folder / name)
+        assert saved.keys() == net.state_dict().keys()
+        assert all(torch.equal(saved[key], value) for key, value in net.state_dict().items())
+        assert not net.training
+        assert not any(p.requires_grad for p in net.parameters())
+
+
+def test_only_networks_that_translate_are_kept(folder: Path) -> None:
+    networks = {key.split(".")[0] for key in load_file(folder / "model.safetensors")}
+
+    assert networks == {"enc_bg", "predictor", "vessel"}
+
+
+def test_a_bundle_says_who_it_is(folder: Path) -> None:
+    info = load_bundle(folder).info
+
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert (info.name, info.method, info.size) == ("casgan-smoke", "casgan", 256)
+    assert info.weights_sha256 == digest
+    assert info.data == "none: random weights"
+
+
+@pytest.mark.parametrize(
+    ("data", "licence"),
+    [("Simulated coronary X-ray cine.", "Apache-2.0"), ("Frames from two folders.", "NOASSERTION")],
+)
+def test_no_licence_is_asserted_for_weights_that_saw_frames_of_others(
+    tmp_path: Path, data: str, licence: str
+) -> None:
+    assert load_bundle(write_bundle(tmp_path / "bundle", data=data)).info.licence == licence
+
+
+@pytest.mark.parametrize("name", WEIGHT_FILES)
+def test_a_changed_byte_is_refused(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+
+    with pytest.raises(WeightsError, match=rf"'small': {name} has SHA-256 [0-9a-f]{{64}}") as caught:
+        load_bundle(folder)
+    assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("name", WEIGHT_FILES)
+def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+
+    with pytest.raises(WeightsError, match=rf"{name} has SHA-256 \(no file\)"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("schema", [0, 2, "1", None])
+def test_another_schema_is_refused(folder: Path, schema: object) -> None:
+    edit(folder, schema=schema)
+
+    with pytest.raises(WeightsError, match="this version reads 1"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(("frame_size", "size"), [(64, 64), (286, 284)])
+def test_networks_see_frames_at_the_size_they_were_trained_at(
+    tmp_path: Path, frame_size: int, size: int
+) -> None:
+    """Rounded to the multiple of 4 that the encoder needs."""
+    folder = write_bundle(tmp_path / "small", [f"data.frame_size={frame_size}"])
+    assert load_bundle(folder).info.size == size
+
+
+@pytest.mark.parametrize("key", ["name", "size", "sha256", "settings", "licence"])
+def test_a_missing_entry_is_named(folder: Path, key: str) -> None:
+    edit(folder, **{key: None})
+
+    with pytest.raises(WeightsError, match=f"lacks {key}"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\udcff"])
+def test_a_config_that_is_no_json_object_is_refused(folder: Path, text: str) -> None:
+    (folder / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+
+    with pytest.raises(WeightsError, match=r"'small': config\.json"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("sha256", "text", "sha256 is no dict"),
+        ("settings", "text", "settings is no dict"),
+        ("name", 5, "name is no str"),
+        ("size", "64", "size is no int"),
+        ("size", True, "size is no int"),
+        ("size", 0, "size is 0, want a multiple of 4 from 32"),
+        ("size", 62, "size is 62, want a multiple of 4 from 32"),
+    ],
+)
+def test_an_entry_of_the_wrong_kind_is_refused(folder: Path, key: str, value: object, told: str) -> None:
+    edit(folder, **{key: value})
+
+    with pytest.raises(WeightsError, match=rf"in config\.json {told}"):
+        load_bundle(folder)
+
+
+def test_settings_that_mean_nothing_are_refused(folder: Path) -> None:
+    settings = json.loads((folder / "config.json").read_text())["settings"]
+    edit(folder, settings=settings | {"net": settings["net"] | {"ngf": -1}})
+
+    with pytest.raises(WeightsError, match=r"net\.ngf is -1"):
+        load_bundle(folder)
+
+
+def test_a_bundle_does_not_tell_where_its_segmentor_lay(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "small", ["segmentor.path=/somewhere/private.safetensors"])
+    assert "private" not in (folder / "config.json").read_text()
+
+
+def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "bundle", method="stegogan")
+    config = json.loads((folder / "config.json").read_text())
+    config["settings"]["stego"]["layer"] = 7
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match=r"bundle 'bundle': stego\.layer is 7"):
+        load_bundle(folder)
+
+
+def test_settings_that_this_version_does_not_know_are_refused(folder: Path) -> None:
+    settings = json.loads((folder / "config.json").read_text())["settings"]
+    edit(folder, settings=settings | {"flux": 1})
+
+    with pytest.raises(WeightsError, match="unknown key 'flux'"):
+        load_bundle(folder)
+
+
+def test_weights_of_another_size_are_refused(folder: Path, tmp_path: Path) -> None:
+    wider = write_bundle(tmp_path / "wider", ["net.ngf=8"])
+    replace(folder / "model.safetensors", (wider / "model.safetensors").read_bytes())
+
+    with pytest.raises(WeightsError, match=r"model\.safetensors does not fit its config\.json"):
+        load_bundle(folder)
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(WeightsError, match="bundle 'nosuch'") as caught:
+        bundle_folder("nosuch")
+
+    assert "casgan" in caught.value.hint
+
+
+class _Mine:
+    """A pickle that leaves a file behind when it is read."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.trace,))
+
+
+@pytest.mark.parametrize("name", WEIGHT_FILES)
+def test_a_pickle_in_place_of_weights_is_refused_and_not_run(folder: Path, tmp_path: Path, name: str) -> None:
+    trace = tmp_path / "ran"
+    replace(folder / name, pickle.dumps(_Mine(trace)))
+
+    with pytest.raises(WeightsError, match="does not fit"):
+        load_bundle(folder)
+    assert not trace.exists()
+    pickle.loads((folder / name).read_bytes())
+    assert trace.exists()  # it would have run
+
+
+def test_loading_calls_no_unpickler(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a pickle was read")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    monkeypatch.setattr(pickle, "load", refuse)
+    monkeypatch.setattr(pickle, "loads", refuse)
+    monkeypatch.setattr(pickle, "Unpickler", refuse)
+
+    assert load_bundle(folder).info.name == "casgan-smoke"
+
+
+def test_every_shipped_bundle_loads_and_stays_small() -> None:
+    names = shipped_bundles()
+    if not names:
+        pytest.skip("no bundle is shipped in this tree")
+    for name in names:
+        bundle = load_bundle(name)
+        assert bundle.info.name == name
+        assert bundle.settings.net.ngf <= 32
+        assert sum(f.stat().st_size for f in bundle_folder(name).iterdir()) < 25e6

@@ -1,0 +1,108 @@
+"""Commands against pynetdicom's, which knows the same standard by other code."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, DIMSEMessage
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+from pynetdicom.dsutils import decode
+
+from casgan_dicom.node.receive.commands import CommandError, Request, decode_request, encode_response
+from tests.node.wire import VERIFICATION, XA, command, echo_command, store_command
+from tests.support.factories import uid
+
+STORE = Request(0x0001, 7, XA, uid("instance"))
+ECHO = Request(0x0030, 9, VERIFICATION)
+
+
+def encoded(message: DIMSEMessage, primitive: C_STORE | C_ECHO) -> bytes:
+    """A command as pynetdicom sends it."""
+    message.primitive_to_message(primitive)
+    (fragment, *_) = message.encode_msg(1, 0)
+    return fragment.presentation_data_value_list[0][1][1:]
+
+
+def test_request_to_store_of_another_implementation_is_understood() -> None:
+    primitive = C_STORE()
+    primitive.MessageID, primitive.Priority = 7, 2
+    primitive.AffectedSOPClassUID, primitive.AffectedSOPInstanceUID = XA, uid("instance")
+    primitive.MoveOriginatorApplicationEntityTitle, primitive.MoveOriginatorMessageID = "PACS", 3
+    primitive.DataSet = BytesIO(b"something")
+
+    assert decode_request(encoded(C_STORE_RQ(), primitive)) == STORE
+
+
+def test_request_for_an_echo_of_another_implementation_is_understood() -> None:
+    primitive = C_ECHO()
+    primitive.MessageID, primitive.AffectedSOPClassUID = 9, VERIFICATION
+
+    assert decode_request(encoded(C_ECHO_RQ(), primitive)) == ECHO
+
+
+@pytest.mark.parametrize(("status", "comment"), [(0x0000, ""), (0xA700, "disk is full"), (0xC000, "odd")])
+def test_response_to_a_request_to_store_is_understood_by_another_implementation(
+    status: int, comment: str
+) -> None:
+    response = decode(BytesIO(encode_response(STORE, status, comment)), True, True)
+
+    assert response.CommandField == 0x8001
+    assert response.MessageIDBeingRespondedTo == 7
+    assert response.CommandDataSetType == 0x0101
+    assert response.Status == status
+    assert response.AffectedSOPClassUID == XA
+    assert response.AffectedSOPInstanceUID == uid("instance")
+    assert response.get("ErrorComment", "") == comment
+    assert response.CommandGroupLength == len(encode_response(STORE, status, comment)) - 12
+
+
+def test_response_to_an_echo_is_understood_by_another_implementation() -> None:
+    response = decode(BytesIO(encode_response(ECHO, 0)), True, True)
+
+    assert response.CommandField == 0x8030
+    assert response.MessageIDBeingRespondedTo == 9
+    assert response.AffectedSOPClassUID == VERIFICATION
+    assert "AffectedSOPInstanceUID" not in response
+
+
+def test_values_of_a_response_have_even_lengths() -> None:
+    odd = Request(0x0001, 1, "1.2.3", "1.2.3")
+
+    assert len(encode_response(odd, 0xC000, "odd")) % 2 == 0
+
+
+_STORE: dict[int, bytes | int] = {0x0002: b"1.2", 0x0100: 1, 0x0110: 1, 0x0800: 0, 0x1000: b"1.2"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 7,
+        echo_command()[:-1],
+        store_command(XA, "1.2.3")[:-9],
+        command(_STORE | {0x0100: 0x0020}),
+        command(_STORE | {0x0100: 0x8001}),
+        command(_STORE | {0x0800: 0x0101}),
+        command(_STORE | {0x0002: b""}),
+        command(_STORE | {0x1000: b""}),
+        command(_STORE | {0x1000: b"1" * 65}),
+        command(_STORE | {0x0002: "1.2.ä".encode()}),
+        command(_STORE | {0x0110: b"1234"}),
+        command({number: value for number, value in _STORE.items() if number != 0x0110}),
+        command(_STORE).replace(b"\0\0\0\x10", b"\x08\0\0\x10"),  # an element of another group
+        command({0x0002: b"1.2", 0x0100: 0x0030, 0x0110: 1, 0x0800: 0}),  # an echo with a data set
+    ],
+)
+def test_everything_else_is_no_command(content: bytes) -> None:
+    with pytest.raises(CommandError):
+        decode_request(content)
+
+
+@given(content=st.binary(max_size=200))
+def test_garbage_is_no_command_and_nothing_worse(content: bytes) -> None:
+    with pytest.raises(CommandError):
+        decode_request(content)

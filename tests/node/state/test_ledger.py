@@ -1,0 +1,181 @@
+"""What goes wrong with the ledger leaves it as an error of its own, wherever it is met."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from casgan_dicom.log import error_facts
+from casgan_dicom.node.client.scu import StoreResult
+from casgan_dicom.node.settings import DestinationSettings, NodeSettings
+from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
+from casgan_dicom.node.state.jobs import Enqueuing, JobList
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger, LedgerError
+from casgan_dicom.node.state.overview import list_jobs, status
+from casgan_dicom.node.state.processes import Processes
+from casgan_dicom.node.state.receipts import Receipts, Refused
+from casgan_dicom.node.work import sender
+from tests.node.ledgers import received
+
+SENT = Delivery("j", "pacs", 1)
+STARTED = Enqueuing("j", "1.2", 1)
+MADE = Derived("1.3", "1.2", Path("/outbox/1"), "ab", 1)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path)
+
+
+@pytest.fixture
+def ledger(layout: Layout) -> Iterator[Ledger]:
+    opened = Ledger(layout.ledger)
+    yield opened
+    opened.close()
+
+
+USES: dict[str, Callable[[Ledger], object]] = {
+    "again": lambda ledger: Receipts(ledger, "r").again("1.2", "ab"),
+    "enter": lambda ledger: Receipts(ledger, "r").enter(received("a"), 1.0),
+    "paths": lambda ledger: Receipts(ledger, "r").paths(),
+    "quarantine": lambda ledger: Receipts(ledger, "r").quarantine(Refused(Path("/q"), "", "", "", ""), 1.0),
+    "receiving": lambda ledger: JobList(ledger).receiving(1.0),
+    "jobs to enqueue": lambda ledger: JobList(ledger).to_enqueue(),
+    "jobs enqueued": lambda ledger: JobList(ledger).enqueued(STARTED),
+    "jobs started": lambda ledger: JobList(ledger).started(),
+    "job again": lambda ledger: JobList(ledger).again(STARTED, 1.0),
+    "enter state": lambda ledger: JobList(ledger).enter("j", "done", 1.0),
+    "inputs": lambda ledger: JobList(ledger).inputs("j"),
+    "known": lambda ledger: JobList(ledger).known(["j"]),
+    "died at": lambda ledger: JobList(ledger).died_at("j", "start"),
+    "retry jobs": lambda ledger: JobList(ledger).retry([], 1.0),
+    "put": lambda ledger: Deliveries(ledger).put("j", [MADE], ["pacs"], 1.0),
+    "put nothing": lambda ledger: Deliveries(ledger).put("j", [], [], 1.0),
+    "deliveries to enqueue": lambda ledger: Deliveries(ledger).to_enqueue(),
+    "deliveries started": lambda ledger: Deliveries(ledger).started(),
+    "delivery again": lambda ledger: Deliveries(ledger).again(SENT),
+    "deliveries enqueued": lambda ledger: Deliveries(ledger).enqueued(SENT),
+    "outstanding": lambda ledger: Deliveries(ledger).outstanding("j", "pacs"),
+    "answered": lambda ledger: Deliveries(ledger).answered("1.3", "pacs", 0, stored_at=1.0),
+    "attempted": lambda ledger: Deliveries(ledger).attempted(SENT, Attempt("sent", ""), 1.0),
+    "strand": lambda ledger: Deliveries(ledger).strand([], 1.0),
+    "history": lambda ledger: Deliveries(ledger).history("j", "pacs"),
+    "retry deliveries": lambda ledger: Deliveries(ledger).retry([], 1.0),
+    "note processes": lambda ledger: Processes(ledger).note({"listener": 1}, 1.0),
+    "status": lambda ledger: status(Layout(ledger.path.parent), ledger),
+    "list jobs": lambda ledger: list_jobs(ledger, states=["done"]),
+}
+"""Everything that is asked of a ledger."""
+
+
+@pytest.mark.parametrize("name", USES)
+def test_whatever_is_asked_of_a_ledger_without_its_tables_raises_its_own_error(
+    name: str, ledger: Ledger, layout: Layout
+) -> None:
+    with sqlite3.connect(layout.ledger) as db:
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            db.execute(f"DROP TABLE {table}")
+    db.close()
+
+    with pytest.raises(LedgerError, match="no such table") as caught:
+        USES[name](ledger)
+    assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
+
+
+@pytest.mark.parametrize("name", USES)
+def test_whatever_is_asked_of_a_closed_ledger_raises_its_own_error(name: str, ledger: Ledger) -> None:
+    ledger.close()
+
+    with pytest.raises(LedgerError, match="closed database"):
+        USES[name](ledger)
+
+
+def test_the_log_tells_what_the_database_said_and_where(ledger: Ledger) -> None:
+    with ledger.transaction() as db:
+        db.execute("DROP TABLE quarantine")
+
+    with pytest.raises(LedgerError) as caught:
+        USES["quarantine"](ledger)
+
+    facts = error_facts(caught.value)
+    assert facts["error"].endswith(".LedgerError")
+    assert facts["cause"] == "sqlite3.OperationalError"
+    assert facts["code"] == "SQLITE_ERROR"
+    assert "/receipts.py:" in facts["place"]
+
+
+def test_a_full_disk_is_an_error_of_the_ledger_and_over_when_there_is_room(ledger: Ledger) -> None:
+    receipts, entered = Receipts(ledger, "r"), 0
+
+    def enter_many() -> None:
+        nonlocal entered
+        for entered in range(1000):
+            receipts.enter(received(f"i{entered}"), 1.0)
+
+    with ledger.reading() as db:
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {pages + 2}")
+
+    with pytest.raises(LedgerError, match="full") as caught:
+        enter_many()
+    assert error_facts(caught.value)["code"] == "SQLITE_FULL"
+    assert len(receipts.paths()) == entered  # nothing of the one that failed
+
+    with ledger.reading() as db:
+        db.execute("PRAGMA max_page_count = 100000")
+    assert receipts.enter(received(f"i{entered}"), 1.0).fresh
+
+
+def test_a_lock_that_somebody_holds_is_an_error_of_the_ledger(ledger: Ledger, layout: Layout) -> None:
+    with ledger.reading() as db:
+        db.execute("PRAGMA busy_timeout = 20")
+    other = sqlite3.connect(layout.ledger, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(LedgerError, match="locked"):
+        USES["enter"](ledger)
+
+    other.execute("ROLLBACK")
+    other.close()
+    USES["enter"](ledger)
+
+
+def test_a_damaged_file_is_an_error_of_the_ledger(ledger: Ledger, layout: Layout) -> None:
+    USES["enter"](ledger)
+    ledger.close()
+    content = bytearray(layout.ledger.read_bytes())
+    content[4096:] = b"\x5a" * (len(content) - 4096)  # all but the page that an opening reads
+    layout.ledger.write_bytes(content)
+    damaged = Ledger(layout.ledger)
+
+    with pytest.raises(LedgerError, match="malformed"):
+        USES["paths"](damaged)
+    with pytest.raises(LedgerError, match="malformed"):
+        USES["enter"](damaged)
+    damaged.close()
+
+
+def test_a_sender_that_cannot_write_down_an_answer_ends_no_delivery(
+    ledger: Ledger, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pacs = DestinationSettings("pacs", "127.0.0.1", 104, "PACS")
+    job = Receipts(ledger, "r").enter(received("a"), 1.0).job
+    Deliveries(ledger).put(job, [MADE], ["pacs"], 1.0)
+
+    def stored_while_the_ledger_goes(
+        peer: object, files: object, on_result: Callable[[StoreResult], None]
+    ) -> None:
+        with ledger.transaction() as db:
+            db.execute("ALTER TABLE stores RENAME TO gone")
+        on_result(StoreResult(MADE.path, "1.3", 0, "stored", ""))
+
+    monkeypatch.setattr(sender, "store", stored_while_the_ledger_goes)
+    sending = sender.Sender(NodeSettings(data=layout.data, destinations=(pacs,)), ledger)
+
+    with pytest.raises(LedgerError):
+        sending.attempt(job, "pacs", 1)
+    assert [each.job for each in Deliveries(ledger).to_enqueue()] == [job]

@@ -1,0 +1,218 @@
+"""The decisions of a node, and its parent workflow with toy children, on real queues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import time
+
+import pytest
+
+from casgan_dicom.node.settings import CompletionSettings, DestinationSettings, NodeSettings, PeerSettings
+from casgan_dicom.node.state import workflows
+from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
+from casgan_dicom.node.state.jobs import JobList
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.overview import list_jobs
+from casgan_dicom.node.state.receipts import Receipts
+from casgan_dicom.node.work.coordinator import Coordinator
+from tests.node.ledgers import received
+from tests.node.nodes import wait_for
+from tests.support.factories import uid
+
+DESTINATIONS = tuple(
+    DestinationSettings(name, "127.0.0.1", 104, name.upper()) for name in ("pacs", "archive")
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> NodeSettings:
+    return NodeSettings(
+        data=tmp_path,
+        completion=CompletionSettings(quiet_seconds=30, short_seconds=2),
+        destinations=DESTINATIONS,
+    )
+
+
+@pytest.fixture
+def ledger(settings: NodeSettings) -> Iterator[Ledger]:
+    opened = Ledger(Layout(settings.data).ledger)
+    yield opened
+    opened.close()
+
+
+class Toys:
+    """Children that do nothing but their part in the ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.deliveries = Deliveries(ledger)
+        self.delivered: list[tuple[str, str, int]] = []
+
+    def convert(self, job: str) -> str:
+        """Make one object for every destination."""
+        derived = Derived(uid(f"derived {job}"), uid("derived"), Path("/outbox/x"), "0" * 64, 3)
+        names = [each.name for each in DESTINATIONS]
+        workflows.step("put", lambda: self.deliveries.put(job, [derived], names, time()))
+        return "delivering"
+
+    def deliver(self, job: str, destination: str, run: int) -> str:
+        """Deliver, unless it is the first time for the archive."""
+        self.delivered.append((job, destination, run))
+        attempt = Attempt("dead", "refused") if (destination, run) == ("archive", 1) else Attempt("sent", "")
+        workflows.step(
+            "sent", lambda: self.deliveries.attempted(Delivery(job, destination, run), attempt, time())
+        )
+        return attempt.state
+
+
+def state_of(ledger: Ledger) -> str:
+    (row,) = list_jobs(ledger)
+    return row.state
+
+
+def test_a_job_goes_from_its_first_instance_to_its_last_delivery_and_a_retry_delivers_only(
+    settings: NodeSettings, ledger: Ledger
+) -> None:
+    coordinator, toys = Coordinator(settings, ledger), Toys(ledger)
+    served: dict[str, workflows.Workflow] = {
+        "series": coordinator.series,
+        "convert": toys.convert,
+        "deliver": toys.deliver,
+    }
+    queues = [
+        workflows.Queue(name, 2) for name in ("series.auto", "convert.auto", "send.pacs", "send.archive")
+    ]
+    job = Receipts(ledger, "w").enter(received("a", frames=9), 100.0).job
+
+    with workflows.serving(Layout(settings.data).dbos, "test", served, queues):
+        coordinator.look(101.9)
+        assert state_of(ledger) == "receiving"
+        coordinator.look(102.0)
+        # The loop does not look any more: the parent alone has both children enqueued.
+        wait_for(lambda: state_of(ledger) == "undelivered", "the first deliveries")
+        assert Deliveries(ledger).retry([], time()) == [Delivery(job, "archive", 2)]
+        coordinator.look(103.0)
+        wait_for(lambda: state_of(ledger) == "done", "the delivery after the retry")
+
+    assert sorted(toys.delivered) == [(job, "archive", 1), (job, "archive", 2), (job, "pacs", 1)]
+
+
+def test_a_sender_with_a_quiet_time_of_its_own_is_waited_for_that_long(
+    settings: NodeSettings, ledger: Ledger
+) -> None:
+    slow = replace(settings, peers=(PeerSettings("CATHLAB", quiet_seconds=300),))
+    Receipts(ledger, "w").enter(received("a"), 100.0)
+    coordinator = Coordinator(slow, ledger)
+    coordinator.close(399.9)
+    assert len(JobList(ledger).receiving(1000.0)) == 1
+
+    coordinator.close(400.0)
+
+    assert JobList(ledger).receiving(1000.0) == []
+
+
+def closed_job(settings: NodeSettings, ledger: Ledger) -> str:
+    """A job of one cine whose parent is on the queue of device "auto", and never ran."""
+    job = Receipts(ledger, "w").enter(received("a", frames=9), 100.0).job
+    with workflows.serving(Layout(settings.data).dbos, "test", {}, [workflows.Queue("series.other", 1)]):
+        Coordinator(settings, ledger).look(200.0)
+    assert JobList(ledger).to_enqueue() == []
+    return job
+
+
+@pytest.mark.parametrize("lost", ["the device has another name", "the workflows are lost"])
+def test_a_job_that_nobody_would_take_up_starts_again_with_the_node(
+    settings: NodeSettings, ledger: Ledger, lost: str
+) -> None:
+    job = closed_job(settings, ledger)
+    if lost == "the workflows are lost":
+        for path in settings.data.glob("dbos.sqlite*"):
+            path.unlink()
+        renamed = settings
+    else:
+        renamed = replace(settings, worker=replace(settings.worker, devices=("cuda:0",)))
+    coordinator, toys = Coordinator(renamed, ledger), Toys(ledger)
+    (device,) = renamed.worker.devices
+    served: dict[str, workflows.Workflow] = {"series": coordinator.series, "convert": toys.convert}
+    queues = [
+        workflows.Queue(workflows.series_queue(device), 1),
+        workflows.Queue(workflows.convert_queue(device), 1),
+    ]
+
+    with workflows.serving(Layout(settings.data).dbos, "test", served, queues):
+        coordinator.reconcile(300.0)
+        coordinator.look(300.0)
+        sending = {"send.pacs", "send.archive"}
+        wait_for(
+            lambda: {each.queue for each in workflows.live()} == sending, "nothing but deliveries to be left"
+        )
+
+    assert {each.job for each in Deliveries(ledger).started()} == {job}
+
+
+def test_what_is_under_way_is_left_alone(settings: NodeSettings, ledger: Ledger) -> None:
+    closed_job(settings, ledger)
+    coordinator = Coordinator(settings, ledger)
+
+    with workflows.serving(Layout(settings.data).dbos, "test", {}, [workflows.Queue("series.other", 1)]):
+        coordinator.reconcile(300.0)
+
+    assert JobList(ledger).to_enqueue() == []
+
+
+def test_a_delivery_whose_workflow_is_lost_starts_again(settings: NodeSettings, ledger: Ledger) -> None:
+    job, toys = Receipts(ledger, "w").enter(received("a"), 1.0).job, Toys(ledger)
+    derived = Derived(uid("derived"), uid("series"), Path("/outbox/x"), "0" * 64, 3)
+    toys.deliveries.put(job, [derived], ["pacs"], 2.0)
+    toys.deliveries.enqueued(Delivery(job, "pacs", 1))
+    coordinator = Coordinator(settings, ledger)
+
+    queues = [workflows.Queue("send.pacs", 1)]
+    with workflows.serving(Layout(settings.data).dbos, "test", {"deliver": toys.deliver}, queues):
+        coordinator.reconcile(3.0)
+        coordinator.look(3.0)
+        wait_for(lambda: state_of(ledger) == "done", "the delivery")
+
+    assert toys.delivered == [(job, "pacs", 2)]
+
+
+def test_a_retry_to_a_destination_that_is_gone_is_a_dead_letter_again(
+    settings: NodeSettings, ledger: Ledger
+) -> None:
+    job, deliveries = Receipts(ledger, "w").enter(received("a"), 1.0).job, Deliveries(ledger)
+    derived = Derived(uid("derived"), uid("series"), Path("/outbox/x"), "0" * 64, 3)
+    deliveries.put(job, [derived], ["gone"], 2.0)
+
+    Coordinator(settings, ledger).look(3.0)
+
+    assert state_of(ledger) == "undelivered"
+
+
+def test_a_clock_that_was_set_back_holds_up_no_series(settings: NodeSettings, ledger: Ledger) -> None:
+    Receipts(ledger, "w").enter(received("a"), 5000.0)
+    coordinator = Coordinator(settings, ledger)
+
+    coordinator.close(1000.0)
+    assert len(JobList(ledger).receiving(1000.0)) == 1
+    coordinator.close(1030.0)
+
+    assert JobList(ledger).receiving(1030.0) == []
+
+
+def test_the_steps_of_what_ended_long_ago_are_deleted(settings: NodeSettings, ledger: Ledger) -> None:
+    job, toys = Receipts(ledger, "w").enter(received("a"), 1.0).job, Toys(ledger)
+    with workflows.serving(
+        Layout(settings.data).dbos, "test", {"convert": toys.convert}, [workflows.Queue("q", 1)]
+    ):
+        workflows.enqueue("q", "convert", "a", job)
+        wait_for(lambda: workflows.live() == [], "the end of the workflow")
+        yesterday, tomorrow = (datetime.now(UTC) + timedelta(days=days) for days in (-1, 1))
+
+        assert [workflows.forget(yesterday), workflows.forget(tomorrow), workflows.forget(tomorrow)] == [
+            0,
+            1,
+            0,
+        ]

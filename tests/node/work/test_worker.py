@@ -1,0 +1,215 @@
+"""One conversion at a time, without the queues: what the worker leaves after success and after death."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from casgan_dicom.model.data.normalisation import Levels
+from casgan_dicom.model.generator import Synthesis
+from casgan_dicom.node.settings import DestinationSettings, NodeSettings
+from casgan_dicom.node.state.deliveries import Deliveries
+from casgan_dicom.node.state.jobs import JobList
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.overview import list_jobs
+from casgan_dicom.node.state.receipts import Receipts, Received
+from casgan_dicom.node.work.worker import Worker
+from casgan_dicom.verification.verify import verify_file
+from tests.support.factories import moving_frames, uid, write_xa
+from tests.support.painter import DiscPainter, Frames
+
+ROOT = Path(__file__).resolve().parents[3]
+PACS = DestinationSettings(name="pacs", host="127.0.0.1", port=104, ae_title="PACS")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> NodeSettings:
+    return NodeSettings(data=tmp_path / "node", destinations=(PACS,))
+
+
+@pytest.fixture
+def ledger(settings: NodeSettings) -> Iterator[Ledger]:
+    settings.data.mkdir()
+    opened = Ledger(Layout(settings.data).ledger)
+    yield opened
+    opened.close()
+
+
+def worker_of(settings: NodeSettings, ledger: Ledger, painter: DiscPainter | None = None) -> Worker:
+    load = (painter or DiscPainter()).as_generator
+    return Worker(settings, ledger, load, Layout(settings.data).work / "cpu")
+
+
+def queued(ledger: Ledger, path: Path, **header: object) -> str:
+    """A job of one cine that is complete."""
+    write_xa(path, moving_frames(6), **header)
+    row = Received(uid(path.name), "0" * 64, uid("series"), path, 1, 6, None, "CATHLAB", "127.0.0.1")
+    job = Receipts(ledger, "w").enter(row, 1.0).job
+    (opened,) = JobList(ledger).receiving(1000.0)
+    assert JobList(ledger).close(job, opened.series, 2.0)
+    return job
+
+
+def derived_of(ledger: Ledger) -> list[Path]:
+    """Files that the only job has made."""
+    (row,) = list_jobs(ledger)
+    return [Path(path) for path in row.derived]
+
+
+def test_what_was_converted_is_in_the_outbox_and_waits_for_its_destinations(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
+
+    state = worker.record(job, worker.attempt(job))
+
+    (derived,) = derived_of(ledger)
+    assert state == "delivering"
+    assert derived.is_relative_to(Layout(settings.data).outbox / job)
+    assert verify_file(derived) == []
+    assert [each.destination for each in Deliveries(ledger).to_enqueue()] == ["pacs"]
+
+
+def test_every_output_of_a_node_has_the_banner(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
+
+    worker.record(job, worker.attempt(job))
+
+    (derived,) = derived_of(ledger)
+    assert b"banner burned into every frame" in derived.read_bytes()
+
+
+def test_an_ineligible_series_is_skipped_with_every_reason(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    job = queued(ledger, tmp_path / "a.dcm", Modality="CT", ContrastBolusAgent="Iohexol")
+    worker = worker_of(settings, ledger)
+
+    assert worker.record(job, worker.attempt(job)) == "skipped"
+
+    (row,) = list_jobs(ledger)
+    assert row.state == "skipped"
+    assert "Modality (0008,0060)" in " ".join(row.reasons)
+    assert "ContrastBolusAgent (0018,0010)" in " ".join(row.reasons)
+    assert Deliveries(ledger).to_enqueue() == []
+
+
+def test_a_bug_fails_its_series_without_a_word_of_the_header(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Broken(DiscPainter):
+        def __call__(self, frames: Frames, levels: Levels | None = None) -> Synthesis:
+            raise RuntimeError("cannot draw Secret^Patient")
+
+    job = queued(ledger, tmp_path / "a.dcm", PatientName="Secret^Patient")
+    worker = worker_of(settings, ledger, Broken())
+
+    assert worker.record(job, worker.attempt(job)) == "failed"
+
+    (row,) = list_jobs(ledger)
+    assert row.reasons == ("unexpected RuntimeError, see the log",)
+    assert "Secret" not in "".join(capfd.readouterr())
+
+
+def test_an_output_that_cannot_be_written_is_tried_again_later(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
+    Layout(settings.data).outbox.write_text("a file where the folder should be")
+
+    assert worker.attempt(job)["state"] == "later"
+
+    Layout(settings.data).outbox.unlink()
+    assert worker.attempt(job)["state"] == "delivering"
+
+
+def test_what_an_attempt_left_half_done_is_gone_after_the_next(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
+    rest = Layout(settings.data).outbox / job / "1.2.3" / ".half.dcm.77.part"
+    rest.parent.mkdir(parents=True)
+    rest.write_bytes(b"half")
+
+    outcome = worker.attempt(job)
+
+    assert not rest.exists()
+    assert {path.suffix for path in (Layout(settings.data).outbox / job).rglob("*") if path.is_file()} == {
+        ".dcm",
+        ".json",
+    }
+    assert len(outcome["derived"]) == 1
+
+
+_DYING = """
+import os, sys
+from pathlib import Path
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.settings import NodeSettings
+from tests.node.work.test_worker import worker_of
+from tests.support.painter import DiscPainter, Frames
+
+class Deadly(DiscPainter):
+    def __call__(self, frames, levels=None):
+        if len(self.calls) == int(sys.argv[3]):
+            os.kill(os.getpid(), 9)
+        return super().__call__(frames, levels)
+
+settings = NodeSettings(data=Path(sys.argv[1]))
+worker = worker_of(settings, Ledger(settings.data / "node.sqlite"), Deadly(batch=1))
+print(worker.attempt(sys.argv[2])["state"])
+"""
+
+
+def die_in(settings: NodeSettings, job: str, *, at_batch: int) -> str:
+    """Convert in a process that dies at a batch; what it printed if it did not."""
+    command = [sys.executable, "-c", _DYING, str(settings.data), job, str(at_batch)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ})
+    assert done.returncode in (-9, 0), done.stderr
+    return done.stdout.strip()
+
+
+def test_a_series_that_kills_the_worker_three_times_at_one_frame_is_quarantined(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    job = queued(ledger, tmp_path / "a.dcm")
+
+    said = [die_in(settings, job, at_batch=2) for _ in range(4)]
+
+    assert said == ["", "", "", "quarantined"]
+    worker = worker_of(settings, ledger)
+    with ledger.reading() as db:
+        place, deaths = db.execute("SELECT place, deaths FROM jobs").fetchone()
+    assert deaths == 3
+    assert place.startswith("generate 2/6")
+    assert not (Layout(settings.data).outbox / job).exists()
+    assert worker.attempt(job)["state"] == "delivering"  # the next start of it is a new one
+
+
+def test_deaths_at_other_places_quarantine_nothing(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    job = queued(ledger, tmp_path / "a.dcm")
+
+    said = [die_in(settings, job, at_batch=batch) for batch in (2, 2, 4, 2, 3)]
+
+    assert said == [""] * 5
+    assert worker_of(settings, ledger).attempt(job)["state"] == "delivering"
+
+
+def test_the_limit_of_deaths_is_a_setting(settings: NodeSettings, ledger: Ledger, tmp_path: Path) -> None:
+    job = queued(ledger, tmp_path / "a.dcm")
+    strict = replace(settings, worker=replace(settings.worker, deaths=1))
+
+    die_in(settings, job, at_batch=0)
+
+    assert worker_of(strict, ledger).attempt(job)["state"] == "quarantined"

@@ -1,0 +1,129 @@
+"""The table of transfer syntaxes beside what each of its readers has always been told.
+
+The lists here are written out, by UID and in full: they are the oracle, and no row is taken from the table.
+"""
+
+from __future__ import annotations
+
+import pytest
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import MPEG2MPML, UID
+
+from casgan_dicom.node.receive.listener import contexts
+from casgan_dicom.pixels.syntaxes import SYNTAXES, always_loses, decoder_name, decoder_of, lossy_method
+from casgan_dicom.verification.pixel_rules import WRITTEN
+
+TAKEN = [
+    "1.2.840.10008.1.2.1",
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.4.201",
+    "1.2.840.10008.1.2.4.202",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.203",
+    "1.2.840.10008.1.2.1.99",
+    "1.2.840.10008.1.2.2",
+]
+DECODERS = {
+    "1.2.840.10008.1.2": "pydicom, frame by frame",
+    "1.2.840.10008.1.2.1": "pydicom, frame by frame",
+    "1.2.840.10008.1.2.2": "pydicom, frame by frame",
+    "1.2.840.10008.1.2.1.99": "zlib, into a temporary file, then pydicom",
+    "1.2.840.10008.1.2.5": "pydicom, frame by frame",
+    "1.2.840.10008.1.2.4.50": "GDCM, in a process of its own",
+    "1.2.840.10008.1.2.4.51": "GDCM, in a process of its own",
+    "1.2.840.10008.1.2.4.57": "GDCM, in a process of its own",
+    "1.2.840.10008.1.2.4.70": "GDCM, in a process of its own",
+    "1.2.840.10008.1.2.4.80": "CharLS (pyjpegls)",
+    "1.2.840.10008.1.2.4.81": "CharLS (pyjpegls)",
+    "1.2.840.10008.1.2.4.90": "OpenJPEG (pylibjpeg)",
+    "1.2.840.10008.1.2.4.91": "OpenJPEG (pylibjpeg)",
+    "1.2.840.10008.1.2.4.201": "OpenJPEG (pylibjpeg)",
+    "1.2.840.10008.1.2.4.202": "OpenJPEG (pylibjpeg)",
+    "1.2.840.10008.1.2.4.203": "OpenJPEG (pylibjpeg)",
+}
+PLUGINS = {
+    "1.2.840.10008.1.2.4.80": "pyjpegls",
+    "1.2.840.10008.1.2.4.81": "pyjpegls",
+    "1.2.840.10008.1.2.4.90": "pylibjpeg",
+    "1.2.840.10008.1.2.4.91": "pylibjpeg",
+}
+LOSSY_METHODS = {
+    "1.2.840.10008.1.2.4.50": "ISO_10918_1",
+    "1.2.840.10008.1.2.4.51": "ISO_10918_1",
+    "1.2.840.10008.1.2.4.81": "ISO_14495_1",
+    "1.2.840.10008.1.2.4.91": "ISO_15444_1",
+    "1.2.840.10008.1.2.4.203": "ISO_15444_15",
+}
+ALWAYS_LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
+BY_PROCESS = {
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.70",
+}
+
+
+def test_the_listener_takes_them_in_this_order_in_every_storage_class() -> None:
+    verification, *storage = contexts()
+
+    assert verification.abstract_syntax == "1.2.840.10008.1.1"
+    assert storage
+    assert all(context.transfer_syntax == TAKEN for context in storage)
+    assert list(SYNTAXES) == TAKEN
+
+
+def test_each_has_the_decoder_that_inspect_names() -> None:
+    assert {uid: decoder_name(uid) for uid in SYNTAXES} == DECODERS
+
+
+def test_the_ways_to_the_decoders_are_told_apart() -> None:
+    ways = {uid: decoder_of(uid).way for uid in SYNTAXES}
+
+    assert {uid for uid, way in ways.items() if way == "process"} == BY_PROCESS
+    assert {uid for uid, way in ways.items() if way == "inflated"} == {"1.2.840.10008.1.2.1.99"}
+
+
+@pytest.mark.parametrize("uid", PLUGINS)
+def test_of_several_plugins_the_one_that_survives_broken_streams_decodes(uid: str) -> None:
+    assert decoder_of(uid).plugin == PLUGINS[uid]
+
+
+@pytest.mark.parametrize("uid", sorted(set(TAKEN) - set(PLUGINS) - BY_PROCESS))
+def test_where_no_plugin_was_ever_named_there_is_no_other_than_the_named_one(uid: str) -> None:
+    """pydicom decodes RLE and what is not compressed itself, and has one plug-in for HTJ2K."""
+    decoder = get_decoder(UID(uid))
+
+    assert not UID(uid).is_encapsulated or decoder_of(uid).plugin in decoder.available_plugins
+    if "pylibjpeg" in decoder_name(uid):
+        assert decoder.available_plugins == ("pylibjpeg",)
+
+
+def test_what_loses_has_its_method_and_nothing_else_has_one() -> None:
+    assert {uid: method for uid in SYNTAXES if (method := lossy_method(uid))} == LOSSY_METHODS
+    assert {uid for uid in SYNTAXES if always_loses(uid)} == ALWAYS_LOSSY
+    assert {row.uid for row in SYNTAXES.values() if row.loss != "never"} == set(LOSSY_METHODS)
+
+
+def test_what_is_verified_is_decoded_without_gdcm() -> None:
+    assert {uid: plugin for uid, plugin in WRITTEN.items() if UID(uid).is_encapsulated} == {
+        "1.2.840.10008.1.2.5": "pydicom",
+        "1.2.840.10008.1.2.4.80": "pyjpegls",
+        "1.2.840.10008.1.2.4.90": "pylibjpeg",
+        "1.2.840.10008.1.2.4.50": "pillow",
+    }
+    assert list(WRITTEN)[:2] == ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
+    assert len(WRITTEN) == 6
+
+
+@pytest.mark.parametrize("uid", [str(MPEG2MPML), "", "None", "1.2.3", "no uid at all"])
+def test_others_are_left_to_pydicom_and_lose_nothing_that_is_known(uid: str) -> None:
+    assert decoder_of(uid).way == "pydicom"
+    assert (decoder_name(uid), lossy_method(uid), always_loses(uid)) == ("", None, False)

@@ -1,0 +1,140 @@
+"""What is shipped: the links at the root, the wheel's contents, and that it runs away from the repository."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+import zipfile
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from casgan_dicom import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "casgan_dicom"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of a copy of this tree, built with the setuptools that is installed.
+
+    A copy, because setuptools ships what it finds in an old build/ folder.
+    """
+    tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
+    shutil.copytree(PACKAGE, tree / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("node", "model", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree / name, follow_symlinks=False)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(tree)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:] or done.stdout[-2000:]
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def contents(wheel: Path) -> list[str]:
+    """Names of all files in the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+@pytest.mark.parametrize("wing", ["node", "model"])
+def test_the_wings_stand_at_the_root_as_relative_links_into_the_package(wing: str) -> None:
+    link = ROOT / wing
+
+    assert link.is_symlink()
+    assert not link.readlink().is_absolute()
+    assert link.resolve() == PACKAGE / wing
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(contents: list[str]) -> None:
+    tops = {PurePosixPath(name).parts[0] for name in contents}
+
+    assert tops == {"casgan_dicom", f"casgan_dicom-{__version__}.dist-info"}
+
+
+def test_no_file_is_shipped_twice(wheel: Path, contents: list[str]) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        # Only files of some length: empty files and one-line modules may well be equal. A bundle is complete
+        # by itself, so two of one segmentor hold it twice.
+        listed = [info for info in archive.infolist() if "/weights/" not in info.filename]
+        sums = Counter((info.CRC, info.file_size) for info in listed if info.file_size > 200)
+
+    assert len(set(contents)) == len(contents)
+    assert [key for key, count in sums.items() if count > 1] == []
+
+
+def test_every_file_of_the_package_is_in_the_wheel(contents: list[str]) -> None:
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+    assert wanted - set(contents) == set()
+    assert {"casgan_dicom/py.typed", "casgan_dicom/cli/__init__.py"} <= wanted
+
+
+def test_the_wheel_installed_in_an_empty_environment_answers_from_another_folder(
+    wheel: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "empty"
+    venv.create(home, with_pip=False)
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(home)}))
+    python = str(home / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True)
+    # The dependencies of this environment, behind the wheel; .pth files in there (our own) are not read.
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "model.py").write_text("raise SystemExit('a file of the user was imported')\n")
+
+    def say(*command: str) -> str:
+        done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    where = say(python, "-c", "import casgan_dicom; print(casgan_dicom.__file__)").strip()
+    shown = say(str(home / "bin" / "casgan-dicom"), "-h")
+
+    assert "convert" in shown
+    assert Path(where).is_relative_to(home)
+
+
+def test_constraints_pin_names_and_versions_only() -> None:
+    lines = [
+        line
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
+
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line)] == []
+    assert "torch==2.13.0" in lines
+
+
+def test_every_requirement_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = {
+        re.split(r"[<>=~! ;\[]", requirement)[0].lower().replace("_", "-")
+        for requirement in [*project["dependencies"], *(r for extra in extras.values() for r in extra)]
+    }
+    pinned = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
+
+    assert wanted - pinned == set()
+
+
+def test_the_version_is_said_once_in_each_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert project["version"] == __version__
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
