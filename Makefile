@@ -3,7 +3,7 @@
 #   make setup   .venv with the pinned packages     make lint    ruff, mypy --strict, import rules
 #   make demo    convert sample_series/ to demo/    make bench   every tests/bench/bench_*.py
 #   make test    the tests                          make soak    the long form of tests/faults
-#   make docs    docs/cli.md and docs/conformance.md from the code, links checked
+#   make docs    docs/cli.md and docs/conformance.md from the code, drawings from their text, links checked
 #
 # `make test` and `make soak` hand ARGS to pytest: make test ARGS="tests/conversion/test_orthanc.py -x"
 
@@ -48,7 +48,8 @@ $(READY): pyproject.toml constraints.txt
 # that need them skip and say so. Debian would start Orthanc at once and at every boot, open to all: it comes
 # without its service.
 DICOMWEB := /usr/share/orthanc/plugins/libOrthancDicomWeb.so
-PROGRAMS := chromium:chromium dcmdump:dcmtk ip:iproute2 Orthanc:orthanc strace:strace $(DICOMWEB):orthanc-dicomweb
+PROGRAMS := chromium:chromium dcmdump:dcmtk dot:graphviz ip:iproute2 Orthanc:orthanc strace:strace \
+	$(DICOMWEB):orthanc-dicomweb
 NO_SERVICE := $(foreach file,/etc/init.d/orthanc */orthanc.service,-o Dpkg::Options::='--path-exclude=$(file)')
 
 programs:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from casgan_dicom.cli import COMMANDS
-from docs.build import CLI_PAGE, ROOT, broken_links
+from docs.build import CLI_PAGE, DRAWINGS, ROOT, broken_links, draw, stale_drawings
 from docs.pictures import pairs_page
+from tests.support.programs import find_program
+
+PICTURE = DRAWINGS / "how-it-works.dot"
+
+_PLACE = ("points", "d", "x", "y", "width", "height", "viewBox", "transform")
+"""Attributes of SVG that hold places."""
+_LOOK = ("fill", "stroke", "stroke-dasharray", "text-anchor", "font-weight", "font-size")
+"""Attributes of SVG that hold none."""
 
 
 def test_the_page_of_commands_is_what_the_commands_print_now() -> None:
@@ -59,3 +71,50 @@ def test_the_picture_has_a_column_for_each_patient_and_darker_vessels_below() ->
     plain, contrast = page[:64, :64].astype(int), page[68:, :64].astype(int)
     assert (plain - contrast).max() > 20
     assert abs(np.median(plain - contrast)) <= 1
+
+
+def test_no_drawing_is_older_than_its_source() -> None:
+    assert stale_drawings(DRAWINGS) == [], "run make docs"
+
+
+def test_a_drawing_of_another_text_of_other_words_or_of_none_is_noticed(tmp_path: Path) -> None:
+    """Without Graphviz."""
+    source, picture = (Path(shutil.copy(path, tmp_path)) for path in (PICTURE, PICTURE.with_suffix(".svg")))
+    text, drawn = source.read_text(encoding="utf-8"), picture.read_text(encoding="utf-8")
+    assert stale_drawings(tmp_path) == []
+
+    source.write_text(text.replace("442,480", "442,481"), encoding="utf-8")
+    assert stale_drawings(tmp_path) == [source]
+    source.write_text(text, encoding="utf-8")
+    picture.write_text(drawn.replace(">Your PACS<", "><"), encoding="utf-8")
+    assert stale_drawings(tmp_path) == [source]
+    picture.unlink()
+    assert stale_drawings(tmp_path) == [source]
+
+
+def test_graphviz_draws_the_same_again() -> None:
+    """The same shapes, words and colours; places within 4 pixels, because fonts differ between machines."""
+    dot = find_program("dot", "graphviz")
+
+    again = list(shapes_of(draw(PICTURE.read_text(encoding="utf-8"), dot)))
+    kept = list(shapes_of(PICTURE.with_suffix(".svg").read_text(encoding="utf-8")))
+
+    assert [look for look, _ in again] == [look for look, _ in kept]
+    for (_, places), (_, expected) in zip(again, kept, strict=True):
+        np.testing.assert_allclose(places, expected, atol=4)
+
+
+def test_the_picture_fits_a_page_and_can_be_read_there() -> None:
+    root = ElementTree.fromstring(PICTURE.with_suffix(".svg").read_text(encoding="utf-8"))
+    sizes = [float(size) for element in root.iter() if (size := element.get("font-size"))]
+
+    assert float(root.get("width", "inf")) <= 900
+    assert min(sizes) >= 12
+
+
+def shapes_of(svg: str) -> Iterator[tuple[tuple[str | None, ...], list[float]]]:
+    """Of each element, in order: what it is and how it looks, and all numbers of its places."""
+    for element in ElementTree.fromstring(svg).iter():
+        places = " ".join(element.get(key, "") for key in _PLACE)
+        look = (element.tag, (element.text or "").strip(), *(element.get(key) for key in _LOOK))
+        yield look, [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", places)]
