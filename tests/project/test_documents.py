@@ -1,4 +1,4 @@
-"""The documents say what the code does, and their links lead somewhere."""
+"""The documents say what the code does, their links lead somewhere, and what they name is there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -19,7 +19,13 @@ from docs.pictures import pairs_page
 from tests.support.programs import find_program
 
 PICTURE = DRAWINGS / "how-it-works.dot"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
+_NAMED = re.compile(
+    r"`(?P<path>(?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|toml))(?:: (?P<door>\w+))?`"
+    r"(?P<planned> \(not there yet\))?"
+)
 _PLACE = ("points", "d", "x", "y", "width", "height", "viewBox", "transform")
 """Attributes of SVG that hold places."""
 _LOOK = ("fill", "stroke", "stroke-dasharray", "text-anchor", "font-weight", "font-size")
@@ -71,6 +77,82 @@ def test_the_picture_has_a_column_for_each_patient_and_darker_vessels_below() ->
     plain, contrast = page[:64, :64].astype(int), page[68:, :64].astype(int)
     assert (plain - contrast).max() > 20
     assert abs(np.median(plain - contrast)) <= 1
+
+
+def faults_of(names: Iterable[tuple[str, str]]) -> list[str]:
+    """What is wrong with paths, inside the package or the repository, and with what they shall hold."""
+    found = []
+    for path, door in names:
+        places = [base / path for base in (ROOT / "casgan_dicom", ROOT) if (base / path).exists()]
+        if not places:
+            found.append(f"{path} is not there")
+        elif door and not re.search(
+            rf"^(?:(?:def|class) {door}\b|{door}\b[^\n]*=)", places[0].read_text("utf-8"), re.MULTILINE
+        ):
+            found.append(f"{path} has no {door}")
+    return found
+
+
+def named_on(text: str, *, planned: bool = False) -> list[tuple[str, str]]:
+    """Path, and what to look for in it, of all that a text names as there, or as not there yet."""
+    return [
+        (match["path"], match["door"] or "")
+        for match in _NAMED.finditer(text)
+        if (match["planned"] is not None) is planned
+    ]
+
+
+def tables_of(page: Path) -> str:
+    """The tables of a page."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if line.startswith("|"))
+
+
+def doors_of_the_picture() -> Iterator[tuple[str, str]]:
+    """Path of each file that the picture names, and what is to be read there first."""
+    text = PICTURE.read_text(encoding="utf-8")
+    labels: dict[str, str] = dict(re.findall(r'^ +(\w+) +\[.*?\blabel="([^"]*)"', text, re.MULTILINE))
+    for node, label in labels.items():
+        if begins := re.search(r" begins in (\S+): (\w+)", label):
+            yield begins[1], begins[2]
+        elif label.startswith("\\n"):
+            _, file, door = label.split("\\n")
+            yield f"{labels[f'name_{node}']}/{file}", door
+
+
+def test_the_page_of_the_architecture_names_what_is_there() -> None:
+    names = named_on(ARCHITECTURE.read_text(encoding="utf-8"))
+
+    assert len([door for _, door in names if door]) > 20
+    assert faults_of(names) == []
+
+
+def test_every_room_has_its_line_on_the_page_of_the_architecture() -> None:
+    package = ROOT / "casgan_dicom"
+    rooms = {path.parent.relative_to(package).as_posix() + "/" for path in package.rglob("__init__.py")}
+
+    assert rooms - {"./"} <= {path for path, _ in named_on(tables_of(ARCHITECTURE))}
+
+
+def test_the_tables_for_contributors_name_what_is_there() -> None:
+    names = named_on(tables_of(CONTRIBUTING))
+
+    assert len(names) > 40
+    assert faults_of(names) == []
+
+
+def test_what_the_tables_for_contributors_call_planned_is_not_there() -> None:
+    planned = named_on(tables_of(CONTRIBUTING), planned=True)
+
+    assert len(planned) > 4
+    assert faults_of(planned) == [f"{path} is not there" for path, _ in planned]
+
+
+def test_the_picture_names_doors_that_are_there() -> None:
+    doors = list(doors_of_the_picture())
+
+    assert len(doors) > 15
+    assert faults_of(doors) == []
 
 
 def test_no_drawing_is_older_than_its_source() -> None:
