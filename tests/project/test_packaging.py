@@ -106,6 +106,7 @@ def test_the_wheel_installed_in_an_empty_environment_answers_from_another_folder
     shown = say(str(home / "bin" / "casgan-dicom"), "-h")
 
     assert "convert" in shown
+    assert say(python, "-m", "casgan_dicom", "-h") == shown
     assert Path(where).is_relative_to(home)
 
 
