@@ -14,6 +14,8 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from casgan_dicom import __version__
 
@@ -110,6 +112,19 @@ def test_the_wheel_installed_in_an_empty_environment_answers_from_another_folder
     assert Path(where).is_relative_to(home)
 
 
+def requirements() -> list[Requirement]:
+    """What the package requires, with and without its extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    return [Requirement(line) for line in [*project["dependencies"], *(r for extra in extras for r in extra)]]
+
+
+def pins() -> dict[str, str]:
+    """Version of each pinned package, by its name in the form that indexes use."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+
+
 def test_constraints_pin_names_and_versions_only() -> None:
     lines = [
         line
@@ -122,15 +137,29 @@ def test_constraints_pin_names_and_versions_only() -> None:
 
 
 def test_every_requirement_is_pinned() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    wanted = {
-        re.split(r"[<>=~! ;\[]", requirement)[0].lower().replace("_", "-")
-        for requirement in [*project["dependencies"], *(r for extra in extras.values() for r in extra)]
-    }
-    pinned = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    wanted = {canonicalize_name(requirement.name) for requirement in requirements()}
 
-    assert wanted - pinned == set()
+    assert wanted - pins().keys() == set()
+
+
+def test_every_pin_is_a_version_that_its_requirement_allows() -> None:
+    pinned = pins()
+    refused = [
+        str(requirement)
+        for requirement in requirements()
+        if pinned[canonicalize_name(requirement.name)] not in requirement.specifier
+    ]
+
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    ("name", "version"), [("torch", "2.9.1"), ("pydicom", "3.0.1")], ids=["CVE-2026-24747", "CVE-2026-32711"]
+)
+def test_a_version_with_a_known_hole_is_not_allowed(name: str, version: str) -> None:
+    allowed = [r for r in requirements() if r.name == name and r.specifier.contains(version)]
+
+    assert allowed == []
 
 
 def test_the_version_is_said_once_in_each_place() -> None:
