@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from casgan_dicom import __version__
+from casgan_dicom.model.bundle.shelf import shipped_bundles
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "casgan_dicom"
@@ -64,13 +65,11 @@ def test_the_wheel_holds_the_package_and_nothing_else(contents: list[str]) -> No
 
 def test_no_file_is_shipped_twice(wheel: Path, contents: list[str]) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        # Only files of some length: empty files and one-line modules may well be equal. A bundle is complete
-        # by itself, so two of one segmentor hold it twice.
-        listed = [info for info in archive.infolist() if "/weights/" not in info.filename]
-        sums = Counter((info.CRC, info.file_size) for info in listed if info.file_size > 200)
+        # Only files of some length: empty files and one-line modules may well be equal.
+        sums = Counter((info.CRC, info.file_size) for info in archive.infolist() if info.file_size > 200)
 
     assert len(set(contents)) == len(contents)
-    assert [key for key, count in sums.items() if count > 1] == []
+    assert [key for key, count in sums.items() if count > 1] == [], "bundles share with python -m docs.shelf"
 
 
 def test_every_file_of_the_package_is_in_the_wheel(contents: list[str]) -> None:
@@ -109,6 +108,8 @@ def test_the_wheel_installed_in_an_empty_environment_answers_from_another_folder
 
     assert "convert" in shown
     assert say(python, "-m", "casgan_dicom", "-h") == shown
+    for bundle in shipped_bundles():
+        say(python, "-m", "casgan_dicom", "weights", "info", bundle)
     assert Path(where).is_relative_to(home)
 
 

@@ -7,6 +7,9 @@ Schema 1::
     segmentor.safetensors   U-Net that marks vessels
     README.md               model card
 
+Of the shipped bundles, what several hold lies once in ``weights/shared``, named by the SHA-256 that their
+config.json says (shelf.py).
+
 Nothing in it is executed: weights are safetensors, settings are JSON.
 """
 
@@ -26,6 +29,7 @@ from casgan_dicom.model.bundle.shelf import (
     SCHEMA,
     SEGMENTOR_NAME,
     SIZE_STEP,
+    bundle_file,
     bundle_folder,
     read_config,
 )
@@ -80,9 +84,10 @@ def load_bundle(bundle: str | Path) -> Bundle:
     """Read a bundle and check every file's SHA-256; raises WeightsError."""
     folder = bundle_folder(bundle)
     config = read_config(folder)
-    for name in WEIGHT_FILES:
+    files = {name: bundle_file(folder, name) for name in WEIGHT_FILES}
+    for name, path in files.items():
         wanted = config["sha256"].get(name)
-        found = file_sha256(folder / name) if (folder / name).is_file() else None
+        found = file_sha256(path) if path.is_file() else None
         if found != wanted or wanted is None:
             raise WeightsError(
                 f"bundle '{folder.name}': {name} has SHA-256 {found or '(no file)'}, "
@@ -97,8 +102,8 @@ def load_bundle(bundle: str | Path) -> Bundle:
         raise WeightsError(f"bundle '{folder.name}': {error.message}", hint=error.hint) from error
     deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in method.deployed})
     segmentor = UNet(settings.segmentor.base)
-    _fill(deployed, folder / "model.safetensors")
-    _fill(segmentor, folder / SEGMENTOR_NAME)
+    for net, name in zip((deployed, segmentor), WEIGHT_FILES, strict=True):
+        _fill(net, files[name], f"bundle '{folder.name}': {name}")
     info = BundleInfo(
         **{key: config[key] for key in ("name", "method", "version", "data", "licence", "size")},
         recipe=settings.description,
@@ -165,10 +170,9 @@ def _without_paths(settings: TrainSettings) -> TrainSettings:
     return replace(settings, segmentor=replace(settings.segmentor, path=""))
 
 
-def _fill(net: nn.Module, path: Path) -> None:
+def _fill(net: nn.Module, path: Path, told: str) -> None:
+    """Read the weights of `net`; `told` names them in the error."""
     try:
         net.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
-        raise WeightsError(
-            f"bundle '{path.parent.name}': {path.name} does not fit its config.json: {error}"
-        ) from error
+        raise WeightsError(f"{told} does not fit its config.json: {error}") from error

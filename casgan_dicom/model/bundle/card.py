@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from casgan_dicom.disk import whole_file, write_whole
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle.bundle import is_simulated, load_bundle
+from casgan_dicom.model.bundle.shelf import PICTURES_NAME
 from casgan_dicom.model.methods.registry import method_class
 
 COVER_LIMITS = (0.5, 2.0)
@@ -103,7 +104,7 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
         draw_curve(run / "metrics.csv", bundle / "curve.png")
     elif not (bundle / "curve.png").is_file():
         raise ConfigError(f"bundle '{bundle.name}' holds no curve.png", hint="pass the run folder with --run")
-    write_whole(bundle / "pictures.png", (report / "pictures.png").read_bytes())
+    write_whole(bundle / PICTURES_NAME, (report / PICTURES_NAME).read_bytes())
     settings, data = loaded.settings, loaded.info.data
     findings = judge(rows[name], rows)
     text = _TEXT.format(

@@ -16,6 +16,10 @@ from casgan_dicom.errors import WeightsError
 SCHEMA = 1
 SEGMENTOR_NAME = "segmentor.safetensors"
 """File of the segmentor, in bundles and in run folders."""
+PICTURES_NAME = "pictures.png"
+"""Page of pictures that the card of a bundle shows."""
+SHARED = "shared"
+"""Folder among the shipped bundles: what several of them hold, once, each file named by its SHA-256."""
 SMALLEST_SIZE, SIZE_STEP = 32, 4
 """The networks halve rows and columns twice."""
 ALIASES = {"casgan": "casgan-desk-paired"}
@@ -25,23 +29,41 @@ DEFAULT_BUNDLE = "casgan"
 
 def shipped_bundles() -> list[str]:
     """Names of the bundles inside the package."""
-    folder = resources.files("casgan_dicom.model") / "weights"
-    if not folder.is_dir():
+    if not (folder := _shelf()).is_dir():
         return []
-    return sorted(f.name for f in folder.iterdir() if f.is_dir() and (f / "config.json").is_file())
+    return sorted(f.name for f in folder.iterdir() if (f / "config.json").is_file())
 
 
 def bundle_folder(bundle: str | Path) -> Path:
     """Find a shipped bundle by name, or any by path; raises WeightsError."""
     name = ALIASES.get(str(bundle), str(bundle))
     if name in shipped_bundles():
-        return Path(str(resources.files("casgan_dicom.model") / "weights" / name))
+        return _shelf() / name
     if (Path(bundle) / "config.json").is_file():
         return Path(bundle)
     raise WeightsError(
         f"bundle '{Path(bundle).name}': neither a shipped bundle nor a folder with config.json",
         hint=f"shipped: {', '.join([*ALIASES, *shipped_bundles()])}",
     )
+
+
+def bundle_file(folder: Path, name: str) -> Path:
+    """Find a file of the bundle in `folder`: its own, or the shared one whose SHA-256 its config.json says.
+
+    So a shipped bundle may be copied elsewhere, and is complete as long as the package is installed. Where
+    there is neither, it is the path of its own. Raises WeightsError if config.json cannot be read.
+    """
+    own = folder / name
+    if own.is_file():
+        return own
+    wanted = f"{read_config(folder)['sha256'].get(name)}{own.suffix}"
+    shared = _shelf() / SHARED
+    return next((file for file in shared.glob("*") if file.name == wanted), own)
+
+
+def _shelf() -> Path:
+    """The folder of the shipped bundles."""
+    return Path(str(resources.files("casgan_dicom.model") / "weights"))
 
 
 def read_config(folder: Path) -> dict[str, Any]:

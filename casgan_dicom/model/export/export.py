@@ -17,7 +17,7 @@ import torch
 from casgan_dicom.disk import file_sha256, sync_folder, sync_tree
 from casgan_dicom.errors import OutputError
 from casgan_dicom.model.bundle.bundle import Bundle, load_bundle
-from casgan_dicom.model.bundle.shelf import bundle_folder
+from casgan_dicom.model.bundle.shelf import PICTURES_NAME, bundle_file, bundle_folder
 from casgan_dicom.model.engines.traced import TensorsOnly
 from casgan_dicom.model.export.facts import card_text, facts_of, licence_text
 from casgan_dicom.model.export.huggingface import write_huggingface
@@ -150,6 +150,8 @@ def _copy_pictures(source: Path, folder: Path) -> None:
     """Copy the pictures that the card shows."""
     for path in source.glob("*.png"):
         shutil.copyfile(path, folder / path.name)
+    if (page := bundle_file(source, PICTURES_NAME)).is_file():
+        shutil.copyfile(page, folder / PICTURES_NAME)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from casgan_dicom.model.bundle.bundle import Bundle
+from casgan_dicom.model.bundle.shelf import PICTURES_NAME, SHARED, bundle_file
 
 NOTICE = (
     "Output is synthetic: an image invented by a network, which shows no vessel of the patient. "
@@ -46,10 +47,14 @@ def facts_of(bundle: Bundle) -> dict[str, str]:
 
 
 def card_text(folder: Path, bundle: Bundle) -> str:
-    """Read the card of the bundle in `folder`, headed by NOTICE; a bundle without one gets its bare facts."""
+    """Read the card of the bundle in `folder`, headed by NOTICE; a bundle without one gets its bare facts.
+
+    Its pictures are taken to lie beside it.
+    """
     path = folder / "README.md"
     if path.is_file():
-        text = path.read_text(encoding="utf-8")
+        shared = f"../{SHARED}/{bundle_file(folder, PICTURES_NAME).name}"
+        text = path.read_text(encoding="utf-8").replace(f"]({shared})", f"]({PICTURES_NAME})")
     else:
         rows = "".join(f"| {key} | {value} |\n" for key, value in facts_of(bundle).items() if key != "notice")
         text = f"# {bundle.info.name}\n\nNothing was measured for this bundle.\n\n| | |\n|---|---|\n{rows}"

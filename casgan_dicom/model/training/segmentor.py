@@ -22,6 +22,7 @@ from casgan_dicom.errors import WeightsError
 from casgan_dicom.model.bundle.shelf import (
     ALIASES,
     SEGMENTOR_NAME,
+    bundle_file,
     bundle_folder,
     read_config,
     shipped_bundles,
@@ -101,9 +102,11 @@ def train_segmentor(
 
 def segmentor_file(path: str) -> Path:
     """File that ``segmentor.path`` means: a safetensors file, or that of a bundle, by its name or folder."""
-    if path in (*ALIASES, *shipped_bundles()) or Path(path).is_dir():
-        return bundle_folder(path) / SEGMENTOR_NAME
-    return Path(path)
+    return bundle_file(bundle_folder(path), SEGMENTOR_NAME) if _is_bundle(path) else Path(path)
+
+
+def _is_bundle(path: str) -> bool:
+    return path in (*ALIASES, *shipped_bundles()) or Path(path).is_dir()
 
 
 def write_lesson(path: Path, settings: TrainSettings, source: str) -> None:
@@ -123,10 +126,10 @@ def check_lesson(path: Path, settings: TrainSettings, source: str) -> None:
 
 def segmentor_source(path: str) -> str | None:
     """Sentence about what the segmentor of ``segmentor.path`` was trained on; None where nothing tells it."""
-    file = segmentor_file(path)
-    if (file.parent / "model.safetensors").is_file():
-        return str(read_config(file.parent)["data"])
-    return _told(file).get("source")
+    folder = bundle_folder(path) if _is_bundle(path) else Path(path).parent
+    if (folder / "model.safetensors").is_file():
+        return str(read_config(folder)["data"])
+    return _told(segmentor_file(path)).get("source")
 
 
 def _lesson(settings: TrainSettings, source: str) -> dict[str, Any]:
