@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import venv
 import zipfile
 from collections import Counter
+from email import message_from_bytes
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -25,19 +27,28 @@ PACKAGE = ROOT / "casgan_dicom"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of a copy of this tree, built with the setuptools that is installed.
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of sdist and wheel of a copy of this tree, built with the setuptools that is installed.
 
-    A copy, because setuptools ships what it finds in an old build/ folder.
+    A copy, because setuptools ships what it finds in an old build/ folder. The wheel is built from the sdist.
     """
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
-    shutil.copytree(PACKAGE, tree / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("node", "model", "pyproject.toml", "README.md", "LICENSE"):
+    for folder in ("casgan_dicom", "deploy", "docs", "sample_series"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("node", "model", "pyproject.toml", "MANIFEST.in", "constraints.txt", "LICENSE"):
         shutil.copy(ROOT / name, tree / name, follow_symlinks=False)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(tree)]
+    for page in (*ROOT.glob("*.md"), ROOT / "CITATION.cff"):
+        shutil.copy(page, tree)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(tree)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:] or done.stdout[-2000:]
-    (built,) = out.glob("*.whl")
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    """The wheel."""
+    (built,) = dist.glob("*.whl")
     return built
 
 
@@ -70,6 +81,29 @@ def test_no_file_is_shipped_twice(wheel: Path, contents: list[str]) -> None:
 
     assert len(set(contents)) == len(contents)
     assert [key for key, count in sums.items() if count > 1] == [], "bundles share with python -m docs.shelf"
+
+
+def test_what_a_package_index_shows_has_no_link_that_only_the_repository_resolves(
+    wheel: Path, contents: list[str]
+) -> None:
+    (name,) = (name for name in contents if name.endswith(".dist-info/METADATA"))
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = message_from_bytes(archive.read(name))
+    text = str(metadata.get_payload())
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"""(?:src|href)=["']([^"']+)""", text)
+
+    assert "**For research, never for diagnosis.**" in text
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert [target for target in targets if not target.startswith("https://")] == []
+    assert targets  # the expression finds links
+
+
+def test_the_documents_are_in_the_sdist(dist: Path) -> None:
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+
+    assert {"README.md", "docs/package.md", "docs/convert.md"} <= inside
 
 
 def test_every_file_of_the_package_is_in_the_wheel(contents: list[str]) -> None:

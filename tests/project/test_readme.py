@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/convert.md", "docs/input.md", "docs/training.md", "docs/simulator.md")
+PAGES = (
+    "README.md",
+    "docs/convert.md",
+    "docs/input.md",
+    "docs/package.md",
+    "docs/simulator.md",
+    "docs/training.md",
+)
 """Pages some of whose commands are run here."""
 OTHERS = ("docs/operations.md", "docs/reliability.md")
 """Pages whose commands need more than a shell: their own tests run them."""
