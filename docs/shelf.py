@@ -3,7 +3,7 @@
 python -m docs.shelf    move equal files of the bundles in casgan_dicom/model/weights to weights/shared
 
 To be run after a bundle was put there, or its card was written anew. A bundle's config.json names a shared
-file by its SHA-256, and its card links to it; `model/shelf.py` finds it.
+file by its SHA-256, and its card links to it; `model/bundle/shelf.py` finds it.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.metadata import Distribution
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,6 +16,7 @@ import pytest
 
 from casgan_dicom.cli import COMMANDS
 from docs.build import CLI_PAGE, DRAWINGS, ROOT, broken_links, draw, stale_drawings
+from docs.notice import licence_of
 from docs.pictures import pairs_page
 from tests.support.programs import find_program
 
@@ -39,6 +41,37 @@ def test_the_page_of_commands_is_what_the_commands_print_now() -> None:
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert CLI_PAGE.read_text(encoding="utf-8") == told.stdout, "run make docs"
+
+
+def package(metadata: str) -> Distribution:
+    """An installed package of which nothing is known but this."""
+
+    class Told(Distribution):
+        def read_text(self, filename: str) -> str | None:
+            return metadata if filename == "METADATA" else None
+
+        def locate_file(self, path: object) -> Path:
+            raise NotImplementedError
+
+    return Told()
+
+
+@pytest.mark.parametrize(
+    ("lines", "licence"),
+    [
+        ("License-Expression: MIT AND PSF-2.0\nLicense: BSD", "MIT AND PSF-2.0"),
+        ("License: Apache 2.0", "Apache-2.0"),
+        ("License: UNKNOWN\nClassifier: License :: OSI Approved :: MIT License", "MIT"),
+        ("License: a whole text of it\nClassifier: License :: OSI Approved :: BSD License", "BSD"),
+    ],
+)
+def test_a_licence_is_read_where_the_metadata_say_it(lines: str, licence: str) -> None:
+    assert licence_of(package(f"Name: some-package\n{lines}\n")) == licence
+
+
+def test_a_package_whose_metadata_say_no_licence_stops_the_notice() -> None:
+    with pytest.raises(SystemExit, match="some-package name no licence"):
+        licence_of(package("Name: some-package\nLicense: UNKNOWN\n"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 
 from casgan_dicom import __version__
 from casgan_dicom.model.bundle.shelf import shipped_bundles
+from docs.notice import NOT_FOR_USE, NOTICE
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "casgan_dicom"
@@ -35,7 +36,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
     for folder in ("casgan_dicom", "deploy", "docs", "sample_series"):
         shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("node", "model", "pyproject.toml", "MANIFEST.in", "constraints.txt", "LICENSE"):
+    for name in ("node", "model", "pyproject.toml", "MANIFEST.in", "constraints.txt", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, tree / name, follow_symlinks=False)
     for page in (*ROOT.glob("*.md"), ROOT / "CITATION.cff"):
         shutil.copy(page, tree)
@@ -98,12 +99,26 @@ def test_what_a_package_index_shows_has_no_link_that_only_the_repository_resolve
     assert targets  # the expression finds links
 
 
-def test_the_documents_are_in_the_sdist(dist: Path) -> None:
+def test_the_licences_are_in_the_wheel_and_in_the_sdist(dist: Path, contents: list[str]) -> None:
     (sdist,) = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
 
-    assert {"README.md", "docs/package.md", "docs/convert.md"} <= inside
+    assert {"LICENSE", "NOTICE", "README.md", "docs/package.md", "docs/convert.md"} <= inside
+    assert {"LICENSE", "NOTICE"} <= {PurePosixPath(name).name for name in contents if "/licenses/" in name}
+
+
+def test_notice_names_everything_that_is_required_to_run() -> None:
+    """Whether it says the licences of today's versions, `python -m docs.build --check` tells."""
+    told = set(re.findall(r"^    ([a-z0-9-]+) +\S", NOTICE.read_text(), re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].items()
+    lines = [
+        *project["dependencies"],
+        *(r for extra, more in extras if extra not in NOT_FOR_USE for r in more),
+    ]
+
+    assert {canonicalize_name(Requirement(line).name) for line in lines} - told == set()
 
 
 def test_every_file_of_the_package_is_in_the_wheel(contents: list[str]) -> None:
