@@ -3,7 +3,7 @@
 #   make setup   .venv with the pinned packages     make lint    ruff, mypy --strict, import rules
 #   make demo    convert sample_series/ to demo/    make bench   every tests/bench/bench_*.py
 #   make test    the tests                          make soak    the long form of tests/faults
-#   make docs    docs/cli.md and docs/conformance.md from the code, drawings from their text, links checked
+#   make docs    docs/cli.md, docs/conformance.md and NOTICE from the code, drawings from their text, links checked
 #
 # `make test` and `make soak` hand ARGS to pytest: make test ARGS="tests/conversion/test_orthanc.py -x"
 
