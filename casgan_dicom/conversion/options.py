@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from casgan_dicom.errors import ConfigError, SeriesError
 from casgan_dicom.pixels.compress import Compression
@@ -108,4 +108,13 @@ class ConvertOptions:
     """Series Instance UID (0020,000E) of the derived series of the revision before; empty for none."""
 
     def __post_init__(self) -> None:
+        """Raise ConfigError where the parts are of another kind, or do not go together."""
+        faults = []
+        if self.bits not in get_args(Bits):
+            faults.append(f"bits is {self.bits!r}, want 8, 12 or 16")
+        for name, kind in (("frames", FrameChoice), ("compression", Compression)):
+            if not isinstance(value := getattr(self, name), kind):
+                faults.append(f"{name} is {value!r}, want {kind.__name__}({value!r})")
+        if faults:
+            raise ConfigError("; ".join(faults))
         self.compression.check_bits(self.bits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.output_folder import make_folder
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import DataSpec, load_domains, parse_data
@@ -15,6 +16,7 @@ from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.training.distributed import World, join_world
 from casgan_dicom.model.training.run_folder import check_run_folder
 from casgan_dicom.model.training.trainer import Trainer, check_weights
+from casgan_dicom.source.paths import OnePath
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class TrainOptions:
     """Where it trains: "auto", "cpu", "cuda" or "cuda:N"."""
     resume: bool = False
     """Continue the run that the folder holds."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for one text, whose letters would be taken for settings."""
+        if isinstance(self.overrides, str):
+            raise ConfigError(f"overrides is '{self.overrides}', want a tuple: ('{self.overrides}',)")
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def train(
     method: str = "casgan",
     preset: str = "desk",
     *,
-    data: str | DataSpec,
+    data: str | tuple[OnePath, OnePath] | DataSpec,
     out: str | Path,
     options: TrainOptions | None = None,
     log: Log = silent,
@@ -67,8 +74,8 @@ def train(
     method, preset
         Where the settings start: a name of `method_names`, and one of `presets`.
     data
-        ``sim:SEED[,cache=no][,ct=PATH]``, ``xcad:PATH`` or ``X_FOLDER,Y_FOLDER``, or that as `parse_data`
-        reads it.
+        ``sim:SEED[,cache=no][,ct=PATH]``, ``xcad:PATH`` or ``X_FOLDER,Y_FOLDER``; two folders may also be two
+        paths, frames without contrast first; or all that as `parse_data` reads it.
     out
         Run folder; made if it is not there.
     options

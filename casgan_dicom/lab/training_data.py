@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.display import Display
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.eligible import reasons_against, reasons_against_series
+from casgan_dicom.source.paths import OnePath
 from casgan_dicom.source.series import Found, find_series
 
 CT_SOURCES = {
@@ -91,13 +92,15 @@ class DataSpec:
         return text
 
 
-def parse_data(spec: str | DataSpec) -> DataSpec:
+def parse_data(spec: str | tuple[OnePath, OnePath] | DataSpec) -> DataSpec:
     """Read ``sim:SEED[,cache=no][,ct=PATH]``, ``xcad:PATH`` or ``X_FOLDER,Y_FOLDER``; raises ConfigError.
 
-    What is read already stays as it is.
+    Two folders may also be two paths. What is read already stays as it is.
     """
     if isinstance(spec, DataSpec):
         return spec
+    if isinstance(spec, tuple):
+        return _two_folders(spec)
     if spec.startswith("sim:"):
         if not (found := SIMULATED.fullmatch(spec)):
             raise ConfigError(f"--data is '{spec}', {WANTED}")
@@ -107,9 +110,16 @@ def parse_data(spec: str | DataSpec) -> DataSpec:
         if not (path := spec.removeprefix("xcad:")):
             raise ConfigError(f"--data is '{spec}', {WANTED}")
         return DataSpec(xcad=xcad_root(Path(path)))
-    folders = [Path(part) for part in spec.split(",")]
-    if len(folders) != 2:
+    if spec.count(",") != 1:
         raise ConfigError(f"--data is '{spec}', {WANTED}")
+    return _two_folders(spec.split(","))
+
+
+def _two_folders(given: Sequence[OnePath]) -> DataSpec:
+    """Frames without contrast, then with; raises ConfigError if there are not two folders."""
+    folders = [Path(path) for path in given]
+    if len(folders) != 2:
+        raise ConfigError(f"--data is {len(folders)} paths, {WANTED}")
     missing = [folder.name for folder in folders if not folder.is_dir()]
     if missing:
         raise ConfigError(f"--data: no folder '{missing[0]}'", hint=WANTED)

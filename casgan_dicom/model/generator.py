@@ -165,22 +165,29 @@ class Generator:
         """Measure a series' levels, in one pass and constant memory; display values in [0, 1]."""
         return measure_levels(frames, self._normalisation)
 
-    def __call__(self, frames: Frames, levels: Levels | None = None) -> Synthesis:
-        """Synthesise.
+    def __call__(self, frames: npt.NDArray[np.floating], levels: Levels | None = None) -> Synthesis:
+        """Draw synthetic vessels over frames without contrast; for research, not for diagnosis.
 
         Parameters
         ----------
         frames
-            float32 (T, H, W), display values in [0, 1].
+            Floating point (T, H, W), display values in [0, 1], as a viewer shows them: bone and contrast
+            dark, air bright. Any T, H and W from 1.
         levels
-            Of the whole series, from `measure`; None measures them on `frames`.
+            Of the whole series, from `measure`; None measures them on `frames`. Frames of one series that are
+            given in several calls need the same levels, else their brightness differs.
+
+        Returns
+        -------
+        Synthesis
+            The synthetic frames, and where they were drawn: float32, the shape of `frames`.
 
         Raises
         ------
         ValueError
-            `frames` has another shape or holds values outside [0, 1].
+            `frames` is of another shape or type, or holds values outside [0, 1] or NaN.
         """
-        _check(frames)
+        frames = _checked(frames)
         levels = levels or self.measure(frames)
         parts = [self._batch(frames[i : i + self.batch], levels) for i in range(0, len(frames), self.batch)]
         attention = [part.attention for part in parts if part.attention is not None]
@@ -190,13 +197,13 @@ class Generator:
             np.concatenate([part.out_of_range for part in parts if part.out_of_range is not None]),
         )
 
-    def vessels(self, frames: Frames, levels: Levels | None = None) -> Frames:
+    def vessels(self, frames: npt.NDArray[np.floating], levels: Levels | None = None) -> Frames:
         """Say where vessels that hold contrast are seen, by the bundle's segmentor.
 
         Parameters
         ----------
         frames
-            float32 (T, H, W), display values in [0, 1]; real or synthetic.
+            Floating point (T, H, W), display values in [0, 1]; real or synthetic.
         levels
             Of the whole series, from `measure`; None measures them on `frames`.
 
@@ -209,9 +216,9 @@ class Generator:
         Raises
         ------
         ValueError
-            `frames` has another shape or holds values outside [0, 1].
+            `frames` is of another shape or type, or holds values outside [0, 1] or NaN.
         """
-        _check(frames)
+        frames = _checked(frames)
         levels = levels or self.measure(frames)
         found = np.empty(frames.shape, dtype=np.float32)
         step = self._vessel_engine.batch
@@ -270,9 +277,19 @@ def _choose_engine(engine: str, device: str) -> str:
     return engine
 
 
-def _check(frames: Frames) -> None:
+def _checked(frames: npt.NDArray[np.floating]) -> Frames:
+    """`frames` as float32; raises ValueError where they are no display frames."""
+    if not isinstance(frames, np.ndarray):
+        raise ValueError(f"frames need to be a numpy array (T, H, W), got {type(frames).__name__}")
     if frames.ndim != 3 or 0 in frames.shape:
-        raise ValueError(f"frames need shape (T, H, W), got {frames.shape}")
+        single = "; a single frame is frames[None]" if frames.ndim == 2 else ""
+        raise ValueError(f"frames need shape (T, H, W), got {frames.shape}{single}")
+    if not np.issubdtype(frames.dtype, np.floating):
+        raise ValueError(
+            f"frames need display values in [0, 1] of a floating-point type, got {frames.dtype}; stored "
+            "values are divided by the largest one possible, and inverted where they are MONOCHROME1"
+        )
     low, high = float(frames.min()), float(frames.max())
     if not (low >= 0 and high <= 1):
         raise ValueError(f"frames need display values in [0, 1], got {low} to {high}")
+    return frames.astype(np.float32, copy=False)

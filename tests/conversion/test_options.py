@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,3 +62,16 @@ def test_numbers_name_exactly_the_chosen_frames(taken: list[bool]) -> None:
 def test_lossy_compression_of_more_than_eight_bits_is_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="jpeg"):
         ConvertOptions(bits=12, compression=Compression("jpeg", 90))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"bits": 10}, "bits is 10, want 8, 12 or 16"),
+        ({"frames": "1-3", "compression": "rle"}, "frames is '1-3', want FrameChoice('1-3'); compression is"),
+    ],
+)
+def test_options_of_another_kind_are_refused_when_they_are_made(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ConvertOptions(**wrong)
+    assert caught.value.message.startswith(told)

@@ -54,3 +54,19 @@ def test_a_preset_that_is_not_there_is_an_error_that_names_the_known_ones(tmp_pa
         train("casgan", "desc", data="sim:1", out=tmp_path / "run")
     assert "desk" in caught.value.hint
     assert not (tmp_path / "run").exists()
+
+
+def test_one_text_is_no_tuple_of_settings() -> None:
+    with pytest.raises(ConfigError, match=r"want a tuple: \('optim\.steps=2',\)"):
+        TrainOptions("optim.steps=2")  # type: ignore[arg-type]
+
+
+def test_two_folders_of_training_data_may_be_two_paths(tmp_path: Path) -> None:
+    for name in ("plain", "contrast, all"):
+        (tmp_path / name).mkdir()
+    data = (tmp_path / "plain", str(tmp_path / "contrast, all"))
+
+    with pytest.raises(ConfigError, match="no PNG, NPY or DICOM frames"):
+        train("casgan", "smoke", data=data, out=tmp_path / "run")
+    with pytest.raises(ConfigError, match="no folder 'absent'"):
+        train(data=(tmp_path / "absent", tmp_path), out=tmp_path / "run")

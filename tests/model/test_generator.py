@@ -283,7 +283,11 @@ def test_a_size_that_a_unet_cannot_halve_is_continued_for_it(tmp_path: Path) -> 
     ("frames", "message"),
     [
         (np.zeros((4, 4), np.float32), r"shape \(T, H, W\)"),
+        (np.zeros((4, 4), np.float32), r"got \(4, 4\); a single frame is frames\[None\]"),
         (np.zeros((0, 4, 4), np.float32), r"shape \(T, H, W\)"),
+        (np.zeros((1, 4, 4, 3), np.float32), r"shape \(T, H, W\), got \(1, 4, 4, 3\)"),
+        (np.zeros((1, 4, 4), np.uint8), "floating-point type, got uint8; stored values are divided"),
+        ([[[0.5]]], "need to be a numpy array"),
         (np.full((1, 4, 4), 255.0, np.float32), "255"),
         (np.full((1, 4, 4), -0.1, np.float32), r"-0\.1"),
         (np.full((1, 4, 4), np.nan, np.float32), "nan"),
@@ -294,6 +298,16 @@ def test_what_is_no_display_frame_is_refused(generator: Generator, frames: Frame
         generator(frames)
     with pytest.raises(ValueError, match=message):
         generator.vessels(frames)
+
+
+def test_double_precision_gives_what_single_precision_gives(generator: Generator) -> None:
+    frames = frames_of(2, 64, 64)
+
+    made = generator(frames.astype(np.float64))
+
+    assert made.frames.dtype == np.float32
+    np.testing.assert_array_equal(made.frames, generator(frames).frames)
+    np.testing.assert_array_equal(generator.vessels(frames.astype(np.float64)), generator.vessels(frames))
 
 
 def test_values_that_had_to_be_clipped_are_counted_per_frame(bundle: Bundle) -> None:
