@@ -15,8 +15,9 @@ from rich.table import Table
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import EXIT_CODES, json_option, show_json
+from casgan_dicom.conversion.convert import loads
 from casgan_dicom.conversion.options import ConvertOptions, FrameChoice
-from casgan_dicom.conversion.pipeline import Loader, convert_series, silent
+from casgan_dicom.conversion.pipeline import convert_series, silent
 from casgan_dicom.conversion.plan import Plan, notes_on, plan_conversion
 from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
 from casgan_dicom.conversion.synthesize import Progress as OnStep
@@ -26,7 +27,7 @@ from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
 from casgan_dicom.pixels.compress import Compression, CompressionName
 
 if TYPE_CHECKING:
-    from casgan_dicom.model.generator import EngineName, Generator
+    from casgan_dicom.model.generator import EngineName
 
 
 @click.command("convert", epilog=EXIT_CODES)
@@ -120,7 +121,7 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
         plan = plan_conversion(series, options, out)
         _show_plan(plan, as_json=as_json)
         ctx.exit(3 if not plan.cines else 4 if plan.skipped else 0)
-    load = _loader(bundle or DEFAULT_BUNDLE, device, engine)
+    load = loads(bundle or DEFAULT_BUNDLE, device, engine)
     with _progress() as on_step:
         report = convert_series(series, load, options, out, progress=on_step)
     if as_json:
@@ -141,18 +142,6 @@ def _compression(
     if quality is not None and not lossy:
         raise click.UsageError("--quality is of --lossy jpeg")
     return Compression(lossy or lossless, quality)
-
-
-def _loader(bundle: str, device: str, engine: EngineName) -> Loader:
-    """Loads what was asked for, once there is something to convert."""
-
-    def load() -> Generator:
-        # Imported here: torch takes over a second, which a mistake in the paths need not wait for.
-        from casgan_dicom.model.generator import Generator  # noqa: PLC0415
-
-        return Generator.load(bundle, device=device, engine=engine)
-
-    return load
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import click
 
 from casgan_dicom.cli.option import PATH
 from casgan_dicom.cli.output import json_option, show_json
-from casgan_dicom.conversion.inspection import Form, InspectedCine, Shown, Stored, inspect_paths
+from casgan_dicom.conversion.inspection import Form, InspectedCine, Shown, Stored
+from casgan_dicom.conversion.inspection import inspect as inspect_files
 
 
 @click.command(
@@ -26,7 +27,7 @@ def inspect(ctx: click.Context, *, files: tuple[Path, ...], as_json: bool) -> No
     Only headers are read, nothing is written. The output holds no patient data and no file names: cines go by
     their UIDs.
     """
-    found = inspect_paths(files)
+    found = inspect_files(files)
     if as_json:
         show_json(found.as_json())
         ctx.exit(found.exit_code)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, show_json
-from casgan_dicom.errors import OutputError
-from casgan_dicom.verification.comparison import source_headers
-from casgan_dicom.verification.verify import verify_file
+from casgan_dicom.verification.verify import verify as verify_files
 
 
 @click.command(
@@ -32,10 +29,7 @@ def verify(ctx: click.Context, *, files: tuple[Path, ...], source: tuple[Path, .
     FILES may be folders: then every file in them that ends in .dcm is checked. One line is printed for each
     finding, with the name of its rule.
     """
-    sources = source_headers(source) if source else None
-    checked = {path: verify_file(path, sources) for path in _expand(files)}
-    if not checked:
-        raise OutputError("no file to check", hint="pass files, or a folder with files that end in .dcm")
+    checked = verify_files(files, sources=source or None)
     if as_json:
         show_json(
             [
@@ -51,12 +45,3 @@ def verify(ctx: click.Context, *, files: tuple[Path, ...], source: tuple[Path, .
             for line in map(str, findings) if findings else ["ok"]:
                 click.echo(f"{path}: {line}")
     ctx.exit(3 if any(checked.values()) else 0)
-
-
-def _expand(files: Sequence[Path]) -> Iterator[Path]:
-    """Files as they are, folders as the .dcm files in them."""
-    for path in files:
-        if path.is_dir():
-            yield from sorted(path.rglob("*.dcm"))
-        else:
-            yield path

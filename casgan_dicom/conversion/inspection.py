@@ -11,9 +11,8 @@ left out, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pydicom.config import IGNORE
@@ -37,6 +36,7 @@ from casgan_dicom.source.eligible import (
     reasons_against_series,
 )
 from casgan_dicom.source.eligible import warnings as warnings_about
+from casgan_dicom.source.paths import Paths, as_paths
 from casgan_dicom.source.series import find_series
 from casgan_dicom.source.shutters import shutter_shapes
 
@@ -173,13 +173,13 @@ class Inspection:
         }
 
 
-def inspect_paths(paths: Sequence[Path]) -> Inspection:
+def inspect(paths: Paths) -> Inspection:
     """Say what `convert` would do with every cine in files and folders.
 
     Parameters
     ----------
     paths
-        Files, or folders that are searched with all their sub-folders; only read.
+        A file or folder, or several; only read. Folders are searched with all their sub-folders.
 
     Returns
     -------
@@ -188,10 +188,12 @@ def inspect_paths(paths: Sequence[Path]) -> Inspection:
 
     Raises
     ------
+    ConfigError
+        No path is given.
     SeriesError
-        There is no DICOM file at all.
+        A path is not there, or there is no DICOM file at all.
     """
-    found = find_series(paths)
+    found = find_series(as_paths(paths))
     cines = [_inspect(cine, series) for series in found.series for cine in series.cines]
     damaged: dict[str, int] = {}
     for file in found.damaged:

@@ -17,6 +17,7 @@ from casgan_dicom.errors import SeriesError
 from casgan_dicom.source.cine import Cine, Series
 from casgan_dicom.source.grouping import cines_of
 from casgan_dicom.source.header import Head, SkippedFile, read_head, unreadable
+from casgan_dicom.source.paths import refuse_unreachable
 
 DUPLICATE = "another copy of a SOP Instance UID (0008,0018)"
 
@@ -66,7 +67,7 @@ def find_series(paths: Sequence[Path]) -> Found:
     SeriesError
         A path does not exist or cannot be reached, or no file holds a whole DICOM header.
     """
-    _refuse_unreachable(paths)
+    refuse_unreachable(paths)
     files, skipped = _files(paths)
     heads: dict[str, Head] = {}
     for path in files:
@@ -84,20 +85,6 @@ def find_series(paths: Sequence[Path]) -> Found:
         by_series.setdefault(str(head.ds.SeriesInstanceUID), []).append(head)
     series = (Series(uid, cines_of(uid, by_series[uid])) for uid in sorted(by_series))
     return Found(tuple(series), tuple(skipped))
-
-
-def _refuse_unreachable(paths: Sequence[Path]) -> None:
-    """Raise SeriesError that names every path which is not there or cannot be looked at."""
-    wrong = []
-    for path in paths:
-        try:
-            path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            wrong.append(f"{path}: no such file or folder")
-        except (OSError, ValueError) as error:
-            wrong.append(f"{path}: {unreadable(path, error).reason}")
-    if wrong:
-        raise SeriesError("; ".join(wrong), hint="check the spelling of the path and the right to read it")
 
 
 def _files(paths: Sequence[Path]) -> tuple[list[Path], list[SkippedFile]]:

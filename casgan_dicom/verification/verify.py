@@ -10,20 +10,65 @@ the header that is written here, turned into questions; ``comparison.py`` looks 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from casgan_dicom.verification.comparison import Finding, compare
+from casgan_dicom.errors import OutputError
+from casgan_dicom.source.paths import Paths, as_paths, refuse_unreachable
+from casgan_dicom.verification.comparison import Finding, compare, source_headers
 from casgan_dicom.verification.header_rules import HEADER_RULES
 from casgan_dicom.verification.kinds import Rule, kind_of
 from casgan_dicom.verification.pixel_rules import PIXEL_RULES
 
 RULES: Mapping[str, Rule] = MappingProxyType({**HEADER_RULES, **PIXEL_RULES})
 """Every rule by its name, in the order in which they are asked."""
+
+
+def verify(paths: Paths, *, sources: Paths | None = None) -> dict[Path, list[Finding]]:
+    """Check derived objects for what general validators do not see.
+
+    Parameters
+    ----------
+    paths
+        A file or folder, or several; of a folder, every file below it that ends in ``.dcm``.
+    sources
+        What the objects were made of, a file or folder, or several: patient, study and references are
+        compared.
+
+    Returns
+    -------
+    dict of Path to list of Finding
+        Every file that was checked, with its faults: an empty list is an honest object.
+
+    Raises
+    ------
+    ConfigError
+        No path is given.
+    OutputError
+        There is no file to check.
+    SeriesError
+        A path is not there, or `sources` hold no DICOM file.
+    """
+    given = as_paths(paths)
+    refuse_unreachable(given)
+    headers = None if sources is None else source_headers(as_paths(sources))
+    checked = {path: verify_file(path, headers) for path in _files(given)}
+    if not checked:
+        raise OutputError("no file to check", hint="pass files, or a folder with files that end in .dcm")
+    return checked
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Files as they are, folders as the .dcm files in them."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(path.rglob("*.dcm"))
+        else:
+            yield path
 
 
 def verify_file(path: Path, sources: Mapping[str, Dataset] | None = None) -> list[Finding]:

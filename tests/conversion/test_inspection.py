@@ -27,7 +27,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from casgan_dicom.conversion.inspection import InspectedCine, Inspection, inspect_paths
+from casgan_dicom.conversion.inspection import InspectedCine, Inspection, inspect
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.plan import plan_conversion
 from casgan_dicom.pixels import decode
@@ -76,7 +76,7 @@ SOURCES: dict[str, dict[str, Any]] = {
 def test_the_verdict_is_what_convert_plans(tmp_path: Path, name: str, force: bool) -> None:
     path = write_xa(tmp_path / "in" / "xa", None, **SOURCES[name])
 
-    cine = only(inspect_paths([path]))
+    cine = only(inspect([path]))
     plan = plan_conversion([path], ConvertOptions(force=force), tmp_path / "out")
 
     assert (cine.converted or (force and cine.forceable)) == bool(plan.cines)
@@ -90,7 +90,7 @@ def test_reasons_of_a_whole_series_are_told_too(tmp_path: Path) -> None:
     for k in range(2):
         write_xa(tmp_path / str(k), None, SOPInstanceUID=uid(f"{k}"), PatientID=f"TEST-{k}")
 
-    found = inspect_paths([tmp_path])
+    found = inspect([tmp_path])
 
     assert [cine.forceable for cine in found.cines] == [False, False]
     assert all("PatientID (0010,0020)" in cine.reasons[0].text for cine in found.cines)
@@ -112,7 +112,7 @@ def test_reasons_of_a_whole_series_are_told_too(tmp_path: Path) -> None:
 def test_the_decoder_is_named_and_the_frames_decode(tmp_path: Path, syntax: UID, decoder: str) -> None:
     path = write_xa(tmp_path / "xa", syntax=syntax)
 
-    cine = only(inspect_paths([path]))
+    cine = only(inspect([path]))
 
     assert cine.stored.transfer_syntaxes == (syntax.name,)
     assert cine.stored.decoders == (decoder,)
@@ -133,7 +133,7 @@ def test_a_film_is_not_decoded_and_no_force_helps(tmp_path: Path) -> None:
     ds.file_meta.TransferSyntaxUID = MPEG2MPML
     ds.save_as(path)
 
-    cine = only(inspect_paths([path]))
+    cine = only(inspect([path]))
 
     assert cine.stored.decoders == ("",)
     assert [reason.text for reason in cine.reasons] == [
@@ -153,7 +153,7 @@ def test_how_frames_lie_in_the_file_is_told(tmp_path: Path) -> None:
         PositionerSecondaryAngle=25,
     )
 
-    cine = only(inspect_paths([path]))
+    cine = only(inspect([path]))
 
     stored = cine.stored
     assert (stored.sop_class, stored.modality) == ("X-Ray Angiographic Image Storage", "XA")
@@ -168,7 +168,7 @@ def test_how_frames_lie_in_the_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_source_of_bytes_has_no_more_bits_to_offer(tmp_path: Path) -> None:
-    output = only(inspect_paths([write_xa(tmp_path / "xa", moving_frames(3, 65, 81))])).output
+    output = only(inspect([write_xa(tmp_path / "xa", moving_frames(3, 65, 81))])).output
 
     assert output is not None
     assert (output.bits, output.pixel_bytes) == ((8,), 3 * 65 * 81 + 1)
@@ -180,7 +180,7 @@ def test_words_are_not_offered_where_they_would_not_fit(tmp_path: Path) -> None:
         tmp_path / "xa", moving_frames(2, bits=16), Rows=4096, Columns=4096, NumberOfFrames=frames
     )
 
-    cine = only(inspect_paths([path]))
+    cine = only(inspect([path]))
 
     assert cine.output is not None
     assert cine.output.bits == (8,)
@@ -207,7 +207,7 @@ def test_words_are_not_offered_where_they_would_not_fit(tmp_path: Path) -> None:
 def test_timing_is_told_with_its_source(
     tmp_path: Path, header: dict[str, Any], source: str, irregular: bool, step: float
 ) -> None:
-    shown = only(inspect_paths([write_xa(tmp_path / "xa", None, **header)])).shown
+    shown = only(inspect([write_xa(tmp_path / "xa", None, **header)])).shown
 
     assert (shown.timing_source, shown.irregular) == (source, irregular)
     assert shown.frame_time_ms == pytest.approx(step)
@@ -216,7 +216,7 @@ def test_timing_is_told_with_its_source(
 def test_shutters_are_told_with_what_they_leave(tmp_path: Path) -> None:
     path = write_xa(tmp_path / "xa", ShutterShape="RECTANGULAR", ShutterRightVerticalEdge=40)
 
-    shown = only(inspect_paths([path])).shown
+    shown = only(inspect([path])).shown
 
     assert shown.shutters == ("RECTANGULAR",)
     assert shown.visible_share == pytest.approx(0.5)
@@ -230,7 +230,7 @@ def test_marks_of_contrast_and_subtraction_are_told_without_their_words(tmp_path
         RecommendedViewingMode="NAT",
     )
 
-    shown = only(inspect_paths([path])).shown
+    shown = only(inspect([path])).shown
 
     assert shown.marks == (
         "ContrastBolusAgent (0018,0010) is not empty",
@@ -251,7 +251,7 @@ def test_marks_of_contrast_and_subtraction_are_told_without_their_words(tmp_path
 def test_what_speaks_of_contrast_is_both_reason_and_mark(
     tmp_path: Path, header: dict[str, object], element: str
 ) -> None:
-    cine = only(inspect_paths([write_xa(tmp_path / "xa", None, **header)]))
+    cine = only(inspect([write_xa(tmp_path / "xa", None, **header)]))
 
     assert [reason.text for reason in cine.reasons] == [
         f"{element} is not empty, need a run without contrast"
@@ -267,7 +267,7 @@ def test_overlays_that_are_not_drawn_are_told(tmp_path: Path) -> None:
         ds.add_new((group, 0x0011), "US", 80)
     ds.save_as(path)
 
-    assert "2 overlays not drawn (group 6000, 6002)" in only(inspect_paths([path])).warnings
+    assert "2 overlays not drawn (group 6000, 6002)" in only(inspect([path])).warnings
 
 
 def test_loss_is_measured_or_as_declared(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_loss_is_measured_or_as_declared(tmp_path: Path) -> None:
     )
     unknown = write_xa(tmp_path / "c", LossyImageCompression="01")
 
-    said = [only(inspect_paths([path])).shown.lossy for path in (measured, declared, unknown)]
+    said = [only(inspect([path])).shown.lossy for path in (measured, declared, unknown)]
 
     history = lossy_history(find_series([measured]).cines[0])
     assert said == [f"ISO_10918_1 {history.ratios[0]:g}", "ISO_15444_1 12", "of unknown kind"]
@@ -295,7 +295,7 @@ def test_single_frames_are_one_cine_and_strays_say_why(tmp_path: Path) -> None:
         NumberOfFrames=None,
     )
 
-    stray, run = sorted(inspect_paths([tmp_path]).cines, key=lambda cine: len(cine.instances))
+    stray, run = sorted(inspect([tmp_path]).cines, key=lambda cine: len(cine.instances))
 
     assert (len(run.instances), run.stored.frames) == (5, 5)
     assert "the others differ in" in " ".join(stray.warnings)
@@ -305,7 +305,7 @@ def test_a_stream_cut_short_is_a_reason_where_it_has_to_be_measured(tmp_path: Pa
     path = write_xa(tmp_path / "xa", syntax=JPEGBaseline8Bit)
     path.write_bytes(path.read_bytes()[:-500])
 
-    cine = only(inspect_paths([path]))
+    cine = only(inspect([path]))
 
     assert "is cut short" in cine.reasons[0].text
     assert (cine.forceable, cine.output) == (False, None)
@@ -316,7 +316,7 @@ def test_damaged_and_foreign_files_are_counted_without_their_names(tmp_path: Pat
     (tmp_path / "Smith^John.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 64)
     (tmp_path / "Smith^John.txt").write_text("nothing")
 
-    found = inspect_paths([tmp_path])
+    found = inspect([tmp_path])
 
     assert sum(found.damaged.values()) == 1
     assert found.passed_over == {"no DICOM file": 1}
@@ -335,7 +335,7 @@ def test_exit_code_tells_whether_all_some_or_none_would_be_converted(
         own = {"SOPInstanceUID": uid(name), "SeriesInstanceUID": uid(f"series of {name}")}
         write_xa(tmp_path / name, None, **(own | SOURCES[name]))
 
-    assert inspect_paths([tmp_path]).exit_code == code
+    assert inspect([tmp_path]).exit_code == code
 
 
 def test_no_patient_data_is_said(tmp_path: Path) -> None:
@@ -351,7 +351,7 @@ def test_no_patient_data_is_said(tmp_path: Path) -> None:
         InstitutionName="Secret",
     )
 
-    assert "secret" not in json.dumps(inspect_paths([tmp_path]).as_json()).lower()
+    assert "secret" not in json.dumps(inspect([tmp_path]).as_json()).lower()
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_what_is_no_code_is_not_repeated_among_the_facts(tmp_path: Path, keyword
     assert content.count(b"ABCDEFGHIJK") == 1
     path.write_bytes(content.replace(b"ABCDEFGHIJK", b"secret name"))
 
-    cine = only(inspect_paths([path]))
+    cine = only(inspect([path]))
 
     assert "secret" not in repr(cine.stored) + repr(cine.shown.marks)
 
@@ -378,7 +378,7 @@ def test_a_header_without_anything_is_inspected_all_the_same(tmp_path: Path) -> 
             del ds[element.tag]
     ds.save_as(path)
 
-    cine = only(inspect_paths([path]))
+    cine = only(inspect([path]))
 
     assert len(cine.reasons) > 4
     assert not cine.forceable
@@ -403,7 +403,7 @@ def test_an_enhanced_run_is_read_by_its_functional_groups(tmp_path: Path) -> Non
         ),
     )
 
-    cine = only(inspect_paths([path]))
+    cine = only(inspect([path]))
 
     assert cine.stored.sop_class == "Enhanced XA Image Storage"
     assert "window 900/700" in cine.shown.display
@@ -412,7 +412,7 @@ def test_an_enhanced_run_is_read_by_its_functional_groups(tmp_path: Path) -> Non
 
 
 def test_real_cine_would_be_converted_and_says_how(real_xa: Path) -> None:
-    cine = only(inspect_paths([real_xa / "XA_RCA_96f_jpegbaseline.dcm"]))
+    cine = only(inspect([real_xa / "XA_RCA_96f_jpegbaseline.dcm"]))
 
     assert cine.converted
     assert (cine.stored.frames, cine.stored.decoders) == (96, ("GDCM, in a process of its own",))

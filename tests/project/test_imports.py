@@ -1,4 +1,4 @@
-"""What the command line loads before it has anything to do: nothing that takes a second."""
+"""What package and command line load before they have anything to do: nothing that takes a second."""
 
 from __future__ import annotations
 
@@ -41,3 +41,12 @@ def test_help_of_convert_loads_no_torch() -> None:
 
     assert "pydicom" in loaded
     assert not loaded & {"torch", "SimpleITK", "openvino"}
+
+
+@pytest.mark.parametrize("code", ["import casgan_dicom", "from casgan_dicom import CasganError, __version__"])
+def test_the_import_alone_loads_nothing_heavy(code: str) -> None:
+    probe = f"import sys\n{code}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+
+    assert "casgan_dicom" in done.stdout.split()
+    assert not set(done.stdout.split()) & (HEAVY | {"numpy", "click"})

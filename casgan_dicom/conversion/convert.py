@@ -1,0 +1,87 @@
+"""``casgan_dicom.convert``: the pipeline as Python calls it, with a bundle by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from casgan_dicom.conversion.options import ConvertOptions
+from casgan_dicom.conversion.pipeline import Loader, convert_series, silent
+from casgan_dicom.conversion.report import ConvertReport
+from casgan_dicom.conversion.synthesize import Progress
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
+from casgan_dicom.source.paths import OnePath, Paths, as_paths
+
+if TYPE_CHECKING:
+    from casgan_dicom.model.generator import EngineName, Generator
+
+
+def convert(
+    paths: Paths,
+    *,
+    out: OnePath,
+    bundle: OnePath | Generator = DEFAULT_BUNDLE,
+    options: ConvertOptions | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> ConvertReport:
+    """Make synthetic angiograms of every X-ray cine that may be converted; for research, not for diagnosis.
+
+    Parameters
+    ----------
+    paths
+        A file or folder, or several; only read. Folders are searched with all their sub-folders.
+    out
+        Folder of the output; made if it is not there. Objects go to ``<series uid>/<sop uid>.dcm``, the
+        report to ``report.json``, contact sheets to ``<series uid>.png``.
+    bundle
+        Name of a shipped bundle, folder of any, or a `Generator`: one that serves several calls, or runs on
+        an engine of the caller's choice.
+    options
+        Which frames, in which form, with what beside them.
+    device
+        Where a bundle is loaded: "auto" (CUDA when there is one), "cpu", "cuda" or "cuda:N".
+    progress
+        Told of every step.
+
+    Returns
+    -------
+    ConvertReport
+        Every output, and every cine that was skipped with its reasons; one that is skipped is no exception.
+
+    Raises
+    ------
+    ConfigError
+        No path is given, or the device is not there.
+    SeriesError
+        A path is not there, or there is no DICOM file at all.
+    WeightsError
+        The bundle is unknown or damaged; nothing is written then.
+    OutputError
+        The output cannot be written, or would be written into the input.
+    """
+    load = loads(bundle, device) if isinstance(bundle, str | Path) else _keeps(bundle, device)
+    return convert_series(as_paths(paths), load, options or ConvertOptions(), Path(out), progress=progress)
+
+
+def loads(bundle: OnePath, device: str = "auto", engine: EngineName = "auto") -> Loader:
+    """Give a function that loads a bundle: called once there is something to convert, or never."""
+
+    def load() -> Generator:
+        # Imported here: torch takes over a second, which a mistake in the paths need not wait for.
+        from casgan_dicom.model.generator import Generator  # noqa: PLC0415
+
+        return Generator.load(bundle, device=device, engine=engine)
+
+    return load
+
+
+def _keeps(generator: Generator, device: str) -> Loader:
+    """Give a function that gives the caller's own generator; ConfigError if a device is asked for as well."""
+    if device != "auto":
+        raise ConfigError(
+            f"device is '{device}', and the generator that was given runs on {generator.device} already",
+            hint="choose the device in Generator.load, or give the bundle's name",
+        )
+    return lambda: generator
