@@ -3,14 +3,16 @@
 #   make setup   .venv with the pinned packages     make lint    ruff, mypy --strict, import rules
 #   make demo    convert sample_series/ to demo/    make bench   every tests/bench/bench_*.py
 #   make test    the tests                          make soak    the long form of tests/faults
+#   make quick   lint, types, the tests of less than a second each
 #   make docs    docs/cli.md, docs/conformance.md and NOTICE from the code, drawings from their text, links checked
 #
 # `make test` and `make soak` hand ARGS to pytest: make test ARGS="tests/conversion/test_orthanc.py -x"
+# WORKERS=0 runs the tests in one process, where -s and --pdb work.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup programs viewer demo test lint bench soak docs
+.PHONY: help setup programs viewer demo test quick lint bench soak docs
 
 # Debian keeps Orthanc and ip where only root looks.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -28,7 +30,7 @@ AS_ROOT := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 APT_INSTALL := apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends
 
 help:
-	@sed -n '2,8s/^# \{0,1\}//p' Makefile
+	@sed -n '2,9s/^# \{0,1\}//p' Makefile
 
 setup: $(READY)
 
@@ -71,12 +73,22 @@ demo: $(READY)
 IN_NAMESPACE := bash tests/support/in_namespace.sh --if-permitted
 ARGS :=
 
+# A worker for each core; more than four only take memory. A worker computes with one thread: two that take both
+# cores each wait for one another. Idle workers take over tests of busy ones.
+WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))
+PYTEST = $(if $(filter-out 0 1,$(WORKERS)),OMP_NUM_THREADS=1) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+SLOWEST := --durations=50 --durations-min=1
+
 # Two runs, both to their ends. Status 5 is "no test selected": if ARGS says which, one of the two may have none.
 test: $(READY) programs viewer
 	@trap 'exit 130' INT; plain=0; inside=0; \
-	$(BIN)/python -m pytest -m 'not orthanc' $(ARGS) || plain=$$?; \
-	$(IN_NAMESPACE) $(BIN)/python -m pytest -m orthanc $(ARGS) || inside=$$?; \
+	$(PYTEST) -m 'not orthanc' $(SLOWEST) $(ARGS) || plain=$$?; \
+	$(IN_NAMESPACE) env $(PYTEST) -m orthanc $(SLOWEST) $(ARGS) || inside=$$?; \
 	case $$plain,$$inside in 0,0) ;; 0,5|5,0) $(if $(ARGS),,exit 5) ;; *) exit 1 ;; esac
+
+# tests/support/slow_tests.txt says which tests are slow; `make test ARGS=--measure-tiers` writes it again.
+quick: lint
+	$(PYTEST) -q -m 'not orthanc and not slow' $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from hypothesis import settings
 from tests.support.fake_pacs import FakePacs
 from tests.support.namespace import need_namespace
 from tests.support.orthanc import Orthanc
+from tests.support.tiers import Measurement, is_slow, slow_names
 
 # A busy machine is no fault of the code: speed is measured by the benchmarks, never in a test.
 settings.register_profile("any-speed", deadline=None)
@@ -19,8 +20,23 @@ settings.load_profile("any-speed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --soak, which `make soak` gives."""
+    """Add --soak, which `make soak` gives, and --measure-tiers."""
     parser.addoption("--soak", action="store_true", help="the long form of the tests that have one")
+    parser.addoption("--measure-tiers", action="store_true", help="write the list of slow tests again")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure where that is asked for; with several workers, in the process that hears of all tests."""
+    if config.getoption("--measure-tiers") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Measurement(), "measurement")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that are on the list of slow ones."""
+    names = slow_names()
+    for item in items:
+        if is_slow(item.nodeid, names):
+            item.add_marker("slow")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -31,20 +31,26 @@ def test_of_a_foreign_exception_only_class_and_place_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fail", "line_says"),
+    ("fail", "file", "line_says"),
     [
-        (lambda: read_settings(Odd, None, {}), "raise TypeError"),  # raised in this package
-        (lambda: list(leaves(5)), "dataclasses.fields("),  # raised in what it calls
+        (
+            lambda: read_settings(Odd, None, {}),
+            "setting_types.py",
+            "raise TypeError",
+        ),  # raised in this package
+        (lambda: list(leaves(5)), "config.py", "dataclasses.fields("),  # raised in what it calls
     ],
 )
-def test_the_place_is_the_innermost_one_in_this_package(fail: Callable[[], object], line_says: str) -> None:
+def test_the_place_is_the_innermost_one_in_this_package(
+    fail: Callable[[], object], file: str, line_says: str
+) -> None:
     with pytest.raises(TypeError) as caught:
         fail()
 
     name, _, line = error_facts(caught.value)["place"].partition(":")
 
-    assert name == "casgan_dicom/config.py"
-    assert line_says in linecache.getline(str(PACKAGE / "config.py"), int(line))
+    assert name == f"casgan_dicom/{file}"
+    assert line_says in linecache.getline(str(PACKAGE / file), int(line))
 
 
 def test_an_error_of_ours_is_told_with_its_message_and_the_class_behind_it() -> None:

@@ -426,7 +426,7 @@ def test_a_full_disk_leaves_nothing_of_many_objects(tmp_path: Path, monkeypatch:
         if len(flushed) == 3:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("casgan_dicom.conversion.output_folder.os.fsync", fsync)
+    monkeypatch.setattr("casgan_dicom.disk.os.fsync", fsync)
 
     with pytest.raises(OutputError, match="No space left"):
         convert(source, tmp_path / "out", replace(PLAIN, single_frames=True))

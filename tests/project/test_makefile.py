@@ -56,7 +56,8 @@ def test_what_may_need_orthanc_brings_the_programs_and_runs_in_a_namespace(targe
     plan = planned(target)
 
     assert "Orthanc:orthanc" in plan
-    assert re.search(r"bash tests/in_namespace\.sh --if-permitted \S+python -m (pytest|tests\.bench)", plan)
+    command = r"bash tests/support/in_namespace\.sh --if-permitted (env .*)?\S+python -m (pytest|tests\.bench)"
+    assert re.search(command, plan)
 
 
 def test_the_tests_bring_a_viewer_an_archive_that_serves_it_and_a_browser() -> None:
@@ -129,7 +130,7 @@ def test_make_test_runs_both_kinds_and_fails_with_either(
 
     assert (done.returncode == 0) is passes
     for name, verdict in (("plain", plain), ("marked", marked)):
-        shown = re.findall(rf"test_{name} (PASSED|FAILED)", done.stdout)
+        shown = re.findall(rf"(?m)^\[gw\d\].* (PASSED|FAILED) \S*::test_{name} *$", done.stdout)
         assert shown == ([] if verdict is None else ["PASSED" if verdict else "FAILED"])
 
 

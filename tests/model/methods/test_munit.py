@@ -212,7 +212,7 @@ def test_golden_numbers_of_parameters_at_full_size() -> None:
 
 
 def test_options_out_of_range_are_named_with_their_table() -> None:
-    with pytest.raises(ConfigError, match=r"munit\.style_dim is 0.*munit\.style_seed is -1"):
+    with pytest.raises(ConfigError, match=r"(?s)munit\.style_dim is 0.*munit\.style_seed is -1"):
         tiny_settings({"munit": {"style_dim": 0, "style_seed": -1}}, method="munit")
     with pytest.raises(TypeError, match=r"unit.*munit"):
         options(tiny_settings(method="unit"))

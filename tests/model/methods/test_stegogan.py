@@ -196,7 +196,7 @@ def test_the_mask_alone_is_drawn_for_relu_by_fan_out() -> None:
 
 
 def test_settings_that_mean_nothing_are_refused_with_their_names() -> None:
-    with pytest.raises(ConfigError, match=r"stego.layer is -1, want at least 0; stego.noise is -1, want"):
+    with pytest.raises(ConfigError, match=r"stego.layer is -1, want at least 0\n  stego.noise is -1, want"):
         load_settings("stegogan", "smoke", ["stego.layer=-1", "stego.noise=-1"])
     with pytest.raises(ConfigError, match=r"stego.layer is 2, want 0 to net.n_blocks \(1\)"):
         method_of("stego.layer=2")

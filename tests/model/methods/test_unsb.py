@@ -237,7 +237,7 @@ def test_full_size_networks_have_as_many_parameters_as_written_down() -> None:
 
 def test_values_that_mean_nothing_and_missing_layers_are_named() -> None:
     with pytest.raises(
-        ConfigError, match=r"sb\.steps is 0, want at least 1; sb\.tau is -1, want more than 0"
+        ConfigError, match=r"sb\.steps is 0, want at least 1\n  sb\.tau is -1, want more than 0"
     ):
         settings_of(steps=0, tau=-1.0)
     with pytest.raises(ConfigError, match=r"sb\.layers names block5, which"):
