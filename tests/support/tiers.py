@@ -1,8 +1,7 @@
 """Which tests are slow: a list of names, measured, so that `make quick` runs the others in a few minutes.
 
-``slow_tests.txt`` beside this file names tests that took over a second, their fixtures included, and whole files
-whose shared fixtures did. ``pytest --measure-tiers`` writes it again after a whole run; a new test is quick until
-then.
+``slow_tests.txt`` beside this file names tests that took over a second, and whole files whose shared fixtures
+did. ``make test ARGS=--measure-tiers`` brings it up to date for what it runs; a new test is quick until then.
 """
 
 from __future__ import annotations
@@ -19,7 +18,9 @@ LIST = Path(__file__).with_name("slow_tests.txt")
 LONGEST_QUICK_SECONDS = 1.0
 """A test that takes longer is slow; so is a file whose shared fixtures do."""
 
-_HEAD = "# Tests of over a second, and files whose shared fixtures take as long: pytest --measure-tiers writes this.\n"
+_HEAD = (
+    "# Tests of over a second, and files whose shared fixtures take as long; written by --measure-tiers.\n"
+)
 
 
 def slow_names() -> frozenset[str]:
@@ -48,10 +49,12 @@ class Measurement:
             self.slow_files.add(report.nodeid.partition("::")[0])
 
     def pytest_sessionfinish(self) -> None:
-        """Write the list."""
-        tests = {
-            nodeid.partition("[")[0]
-            for nodeid, seconds in self.seconds.items()
-            if seconds > LONGEST_QUICK_SECONDS and nodeid.partition("::")[0] not in self.slow_files
-        }
-        LIST.write_text(_HEAD + "".join(f"{name}\n" for name in sorted(tests | self.slow_files)), encoding="utf-8")
+        """Write the list; what did not run stays as it was."""
+        LIST.write_text(_HEAD + "".join(f"{name}\n" for name in sorted(self._names())), encoding="utf-8")
+
+    def _names(self) -> set[str]:
+        tests = {nodeid.partition("[")[0] for nodeid in self.seconds}
+        files = {test.partition("::")[0] for test in tests}
+        slow = {id_.partition("[")[0] for id_, taken in self.seconds.items() if taken > LONGEST_QUICK_SECONDS}
+        ours = {test for test in slow if test.partition("::")[0] not in self.slow_files}
+        return ours | self.slow_files | {name for name in slow_names() if name not in tests | files}
