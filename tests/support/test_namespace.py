@@ -226,7 +226,7 @@ def test_plain_pytest_skips_every_test_that_is_marked() -> None:
         "no:cacheprovider",
         "-m",
         "orthanc",
-        "tests/conversion/test_orthanc.py",
+        "tests/support/test_orthanc.py",
     )
 
     assert told.returncode == 0
