@@ -6,16 +6,21 @@ then renamed, then its folder was flushed.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from casgan_dicom.errors import OutputError
+
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP)
+"""What fsync(2) answers where the kind of file cannot be flushed, as opposed to a flush that failed."""
 
 
 @contextmanager
@@ -47,11 +52,19 @@ def write_json(path: Path, table: Mapping[str, Any]) -> None:
     write_whole(path, (json.dumps(table, indent=2) + "\n").encode())
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_output(path: Path, content: bytes) -> None:
     """Write a small file of the output, whole or not at all; makes the folder. Raises OutputError."""
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results before the work begins; raises OutputError where nothing can be written."""
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
 
 
 @contextmanager
@@ -89,10 +102,16 @@ def sync_file(file: BinaryIO) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk, after a file was made or renamed in it. Raises OSError."""
+    """Flush the names in a folder to the disk, after a file was made or renamed in it. Raises OSError.
+
+    Some file systems of networks or of user space cannot flush a folder, and say so; that is no fault.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
     finally:
         os.close(handle)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,8 @@ from casgan_dicom.disk import (
     part_of,
     sync_tree,
     whole_file,
-    write_atomically,
     write_json,
+    write_output,
 )
 from casgan_dicom.errors import OutputError
 from casgan_dicom.lab.xa import RunHeader, write_cine
@@ -54,7 +56,7 @@ def write_run(path: Path) -> None:
     "write",
     [
         lambda path: write_json(path, {"a": 1}),
-        lambda path: write_atomically(path, b"a"),
+        lambda path: write_output(path, b"a"),
         write_run,
     ],
     ids=["json", "bytes", "simulated run"],
@@ -88,7 +90,7 @@ def test_a_file_that_cannot_be_written_leaves_the_one_before(
     with pytest.raises(OSError, match="No space"):
         write_json(tmp_path / "a.json", {"b": 2})
     with pytest.raises(OutputError, match=r"b\.json: cannot be written \(No space left on device\)"):
-        write_atomically(tmp_path / "b.json", b"{}")
+        write_output(tmp_path / "b.json", b"{}")
 
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
@@ -137,3 +139,24 @@ def test_a_folder_is_flushed_with_all_that_is_in_it(tmp_path: Path, calls: Calls
     assert (
         calls.index(("fsync", inner / "b")) < calls.index(("fsync", inner)) < calls.index(("fsync", tmp_path))
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"), [(errno.EINVAL, False), (errno.ENOTSUP, False), (errno.EIO, True)]
+)
+def test_a_file_system_that_cannot_flush_folders_is_no_fault_and_a_failed_flush_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, raised: bool
+) -> None:
+    fsync = os.fsync
+
+    def refuse_folders(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").readlink().is_dir():
+            raise OSError(code, os.strerror(code))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+
+    with pytest.raises(OSError, match=os.strerror(code)) if raised else nullcontext():
+        write_json(tmp_path / "a.json", {"a": 1})
+
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}

@@ -12,7 +12,7 @@ from casgan_dicom.conversion.output_folder import Named
 from casgan_dicom.conversion.synthesize import Synthesized
 from casgan_dicom.derived.marks import Derivation
 from casgan_dicom.derived.picture import MapCine, SyntheticCine, SyntheticFrame
-from casgan_dicom.derived.quality_record import QualityReport
+from casgan_dicom.derived.quality_record import QualityRecord
 from casgan_dicom.derived.references import Reference
 from casgan_dicom.derived.segmentation import VesselSegmentation
 from casgan_dicom.pixels.banner import banner_for
@@ -56,7 +56,7 @@ def objects_of(
     if options.seg and made.vessels is not None:
         yield Named("segmentation", VesselSegmentation(derivation, made.vessels, angiogram, new_spool()))
     if options.sr:
-        yield Named("quality-record", QualityReport(derivation, made.quality, angiogram))
+        yield Named("quality-record", QualityRecord(derivation, made.quality, angiogram))
 
 
 def _reference(ds: SOPClass) -> Reference:

@@ -17,9 +17,7 @@ from typing import Any
 
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    UID,
-)
+from pydicom.uid import UID
 
 from casgan_dicom.derived.provenance import view_name
 from casgan_dicom.errors import PixelError

@@ -35,7 +35,7 @@ from casgan_dicom.conversion.report import ConvertReport, Output, Seconds, Skipp
 from casgan_dicom.conversion.synthesize import Progress, Spools, Step, Synthesized, Task, synthesize
 from casgan_dicom.derived.marks import Derivation
 from casgan_dicom.derived.provenance import ModelIdentity, Provenance
-from casgan_dicom.disk import write_atomically
+from casgan_dicom.disk import write_output
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.pixels.banner import banner_for
 from casgan_dicom.pixels.display import Display
@@ -167,7 +167,7 @@ def _report(
 
 def _write_report(report: ConvertReport, out_dir: Path) -> None:
     """Replace ``report.json``: one of an earlier run would speak of other files."""
-    write_atomically(out_dir / "report.json", json.dumps(report.as_json(), indent=2).encode() + b"\n")
+    write_output(out_dir / "report.json", json.dumps(report.as_json(), indent=2).encode() + b"\n")
 
 
 @dataclass(frozen=True)
@@ -201,9 +201,8 @@ def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
         )
         made = synthesize(task, run.generator, spools, progress)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # pydicom quotes malformed values, which may be those of a patient
+            # pydicom quotes malformed values, which may be those of a patient
+            warnings.simplefilter("ignore")
             derivation = Derivation(
                 cine=run.cine,
                 provenance=_provenance(run.generator, task, made, options),
@@ -332,5 +331,5 @@ def _save_sheet(sheet: ContactSheet, run: _Run, placed: Sequence[Placed]) -> Pat
     path = run.out_dir / f"{first.parent.name}{'' if alone else f'-{first.stem}'}.png"
     picture = io.BytesIO()
     sheet.save(picture)
-    write_atomically(path, picture.getvalue())
+    write_output(path, picture.getvalue())
     return path

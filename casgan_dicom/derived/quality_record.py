@@ -67,7 +67,7 @@ _SHARES: tuple[tuple[Code, Callable[[FrameQuality], float | None]], ...] = (
 )
 
 
-class QualityReport(SOPClass):
+class QualityRecord(SOPClass):
     """The quality record of a synthetic cine.
 
     Parameters

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from casgan_dicom.disk import make_folder
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.lab.evaluate import choose_extractor, measure
-from casgan_dicom.lab.output_folder import make_folder
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.train import Trained, run_training, with_segmentor
 from casgan_dicom.lab.training_data import DataSpec, load_domains, parse_data

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from casgan_dicom.lab.output_folder import make_folder
+from casgan_dicom.disk import make_folder
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import DataSpec, load_evaluation, parse_data
 from casgan_dicom.model.devices import choose_device

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from casgan_dicom.disk import write_atomically
+from casgan_dicom.disk import write_output
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import DataSpec, simulated_data
@@ -155,7 +155,7 @@ def _write(cine: SimulatedCine, files: Files) -> Iterator[Path]:
         yield write(folder / "with-contrast", cine.contrast, _header(cine, contrast=True))
         masks = io.BytesIO()
         np.savez_compressed(masks, **{name: getattr(cine, name) for name in _MASKS})
-        write_atomically(folder / "masks.npz", masks.getvalue())
+        write_output(folder / "masks.npz", masks.getvalue())
         yield folder / "masks.npz"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from casgan_dicom.disk import make_folder
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.lab.output_folder import make_folder
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import DataSpec, load_domains, parse_data
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE, bundle_folder, read_config

@@ -17,11 +17,7 @@ import numpy as np
 import platformdirs
 
 from casgan_dicom.errors import ConfigError, PixelError, SeriesError
-from casgan_dicom.lab.ct import (
-    WANTED,
-    ct_backgrounds,
-    ct_digest,
-)
+from casgan_dicom.lab.ct import WANTED, ct_backgrounds, ct_digest
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.model.data.frames import Domains, Frames, Series, frame_set, patient_key
 from casgan_dicom.model.data.image_folder import read_images

@@ -23,7 +23,7 @@ from casgan_dicom.derived.quality_record import (
     OPACIFIED_FRAMES,
     OUT_OF_RANGE,
     VESSEL_COVER,
-    QualityReport,
+    QualityRecord,
 )
 from casgan_dicom.derived.references import Reference
 from casgan_dicom.errors import SeriesError
@@ -51,8 +51,8 @@ def as_cine(frames: int) -> list[Reference]:
     return [Reference(CINE_CLASS, uid("synthetic cine"), uid("synthetic series"), frames)]
 
 
-def report(cine: Cine, qualities: list[FrameQuality], *, created: datetime = CREATED) -> QualityReport:
-    return QualityReport(derivation_of(cine, created=created), qualities, as_cine(cine.frames))
+def report(cine: Cine, qualities: list[FrameQuality], *, created: datetime = CREATED) -> QualityRecord:
+    return QualityRecord(derivation_of(cine, created=created), qualities, as_cine(cine.frames))
 
 
 def written(cine: Cine, path: Path, *, created: datetime = CREATED) -> Dataset:
@@ -104,7 +104,7 @@ def test_validators_find_nothing(tmp_path: Path) -> None:
     synthetic = derived(cine)
     dcmwrite(tmp_path / "cine", synthetic, enforce_file_format=True)
     reference = Reference(CINE_CLASS, synthetic.SOPInstanceUID, synthetic.SeriesInstanceUID, cine.frames)
-    made = QualityReport(derivation_of(cine), some_qualities(4), [reference])
+    made = QualityRecord(derivation_of(cine), some_qualities(4), [reference])
     dcmwrite(tmp_path / "out", made, enforce_file_format=True)
 
     assert dciodvfy(tmp_path / "out") == []
@@ -165,7 +165,7 @@ def test_method_without_attention_says_nothing_of_it(tmp_path: Path) -> None:
 def test_each_frame_names_its_synthetic_and_its_source_picture(tmp_path: Path) -> None:
     cine = cine_of(tmp_path)
     qualities = [some_qualities(4)[k] for k in (1, 3)]
-    made = QualityReport(derivation_of(cine, chosen=(1, 3)), qualities, as_cine(2))
+    made = QualityRecord(derivation_of(cine, chosen=(1, 3)), qualities, as_cine(2))
     dcmwrite(tmp_path / "out", made, enforce_file_format=True)
 
     found = [
@@ -184,7 +184,7 @@ def test_single_frames_are_evidence_one_by_one(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     cine = find_series(write_xa_single_frames(tmp_path / "run", moving_frames(3))).cines[0]
     singles = [Reference(FRAME_CLASS, uid(f"synthetic {k}"), uid("synthetic series")) for k in range(3)]
-    made = QualityReport(derivation_of(cine), some_qualities(3), singles)
+    made = QualityRecord(derivation_of(cine), some_qualities(3), singles)
     dcmwrite(tmp_path / "out", made, enforce_file_format=True)
 
     evidence = highdicom.sr.srread(tmp_path / "out").get_evidence()
@@ -282,7 +282,7 @@ def test_a_frame_needs_no_more_than_three_kilobytes(tmp_path: Path) -> None:
     for frames in (1, 4):
         stream = io.BytesIO()
         derivation = derivation_of(cine, chosen=tuple(range(frames)))
-        made = QualityReport(derivation, some_qualities(frames), as_cine(frames))
+        made = QualityRecord(derivation, some_qualities(frames), as_cine(frames))
         dcmwrite(stream, made, enforce_file_format=True)
         sizes.append(len(stream.getvalue()))
 
@@ -294,7 +294,7 @@ def test_frames_that_do_not_match_are_an_error(tmp_path: Path, measured: int, sy
     derivation = derivation_of(cine_of(tmp_path))
 
     with pytest.raises(ValueError, match=f"found {measured} measured, 4 converted, {synthetic} synthetic"):
-        QualityReport(derivation, some_qualities(measured), as_cine(synthetic))
+        QualityRecord(derivation, some_qualities(measured), as_cine(synthetic))
 
 
 def test_source_without_study_is_an_error_that_says_so(tmp_path: Path) -> None:

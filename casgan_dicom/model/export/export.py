@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 
-from casgan_dicom.disk import file_sha256, sync_folder, sync_tree
+from casgan_dicom.disk import file_sha256, output_errors, sync_folder, sync_tree
 from casgan_dicom.errors import OutputError
 from casgan_dicom.model.bundle.bundle import Bundle, load_bundle
 from casgan_dicom.model.bundle.shelf import PICTURES_NAME, bundle_file, bundle_folder
@@ -159,16 +159,12 @@ def _complete_or_absent(out: Path) -> Iterator[Path]:
     """Give a folder beside `out` that becomes `out` when the block ends well, and goes when it does not."""
     partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
-        yield partial
-        sync_tree(partial)
-        partial.rename(out)
-        sync_folder(out.parent)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror or type(error).__name__})",
-            hint="pass another folder with --out",
-        ) from error
+        with output_errors(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            partial.mkdir()
+            yield partial
+            sync_tree(partial)
+            partial.rename(out)
+            sync_folder(out.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
