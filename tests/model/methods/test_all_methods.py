@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,20 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("data")
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trainer]:
+    """Trains the smoke preset of a method to its end, once for all tests that look at it."""
+
+    @cache
+    def trainer_of(method: str) -> Trainer:
+        settings = load_settings(method, "smoke", FLOAT32)
+        trainer = Trainer(settings, tiny_sampler(settings), tmp_path_factory.mktemp("whole"))
+        trainer.run()
+        return trainer
+
+    return trainer_of
+
+
 @pytest.mark.train
 @pytest.mark.parametrize("method", METHODS)
 def test_the_smoke_preset_trains_and_its_bundle_translates(
@@ -55,24 +71,26 @@ def test_the_smoke_preset_trains_and_its_bundle_translates(
 
 @pytest.mark.train
 @pytest.mark.parametrize("method", METHODS)
-def test_a_stopped_run_of_every_method_goes_on_bit_for_bit(method: str, tmp_path: Path) -> None:
+def test_a_stopped_run_of_every_method_goes_on_bit_for_bit(
+    method: str, tmp_path: Path, whole: Callable[[str], Trainer]
+) -> None:
     settings = load_settings(method, "smoke", FLOAT32)
-    Trainer(settings, tiny_sampler(settings), tmp_path / "whole").run()
 
     stopped = Trainer(settings, StopsAt(settings, 2), tmp_path / "stopped").run()
     resumed = Trainer(settings, tiny_sampler(settings), tmp_path / "stopped").run(resume=True)
 
     assert (stopped, resumed) == (Progress(2, 4, finished=False), Progress(4, 4, finished=True))
-    one, other = (load_checkpoint(tmp_path / name / "checkpoint.pt") for name in ("whole", "stopped"))
+    one, other = (load_checkpoint(run / "checkpoint.pt") for run in (whole(method).out, tmp_path / "stopped"))
     assert [key for key in one if not same(one[key], other[key])] == []
 
 
 @pytest.mark.train
 @pytest.mark.parametrize("method", METHODS)
-def test_steps_move_every_network_and_the_exported_bundle_draws_the_same(method: str, tmp_path: Path) -> None:
-    settings, still = (load_settings(method, "smoke", [*FLOAT32, *more]) for more in ([], ["optim.lr=0"]))
-    trainer = Trainer(settings, tiny_sampler(settings), tmp_path / "run")
-    trainer.run()
+def test_steps_move_every_network_and_the_exported_bundle_draws_the_same(
+    method: str, tmp_path: Path, whole: Callable[[str], Trainer]
+) -> None:
+    trainer = whole(method)
+    still = load_settings(method, "smoke", [*FLOAT32, "optim.lr=0", "optim.steps=1", "optim.decay_steps=0"])
     unmoved = Trainer(still, tiny_sampler(still), tmp_path / "still")
     unmoved.run()
 
@@ -83,7 +101,7 @@ def test_steps_move_every_network_and_the_exported_bundle_draws_the_same(method:
             assert bool(p.grad.isfinite().all()), name
             assert p.ndim == 1 or not torch.equal(p, before[name]), name
     bundle = load_bundle(trainer.export())
-    assert_draws_the_same(trainer.method.eval().generators, bundle.generators, settings)
+    assert_draws_the_same(trainer.method.eval().generators, bundle.generators, trainer.settings)
 
 
 def assert_draws_the_same(trained: nn.ModuleDict, loaded: nn.ModuleDict, settings: TrainSettings) -> None:

@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 import signal
+from collections.abc import Callable
 from functools import partialmethod
 from pathlib import Path
 
@@ -45,6 +46,21 @@ def trained(out: Path, settings: TrainSettings, *, resume: bool = False) -> Prog
     return Trainer(settings, tiny_sampler(settings), out).run(resume=resume)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TrainSettings], Path]:
+    """Trains a run to its end, once for all tests that compare with it; look, change nothing."""
+    runs: dict[str, Path] = {}
+
+    def folder_of(settings: TrainSettings) -> Path:
+        key = repr(settings)
+        if key not in runs:
+            trained(out := tmp_path_factory.mktemp("whole"), settings)
+            runs[key] = out
+        return runs[key]
+
+    return folder_of
+
+
 def assert_same_run(first: Path, second: Path) -> None:
     one, other = (load_checkpoint(out / "checkpoint.pt") for out in (first, second))
     assert one.keys() == other.keys()
@@ -58,7 +74,7 @@ def assert_same_run(first: Path, second: Path) -> None:
 def test_two_steps_move_every_network_of_every_row(tmp_path: Path, row: tuple[bool, bool, bool]) -> None:
     settings = tiny_settings({"cas": dict(zip(("drl", "vsgg", "vsgl"), row, strict=True))})
     still = Trainer(
-        tiny_settings({"optim": {"lr": 0}, "cas": vars(settings.own)}),
+        tiny_settings({"optim": {"lr": 0, "steps": 1}, "cas": vars(settings.own)}),
         tiny_sampler(settings),
         tmp_path / "still",
     )
@@ -84,7 +100,11 @@ def test_two_steps_move_every_network_of_every_row(tmp_path: Path, row: tuple[bo
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("amp", [False, True])
 def test_a_stopped_run_goes_on_as_if_nothing_had_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amp: bool, number: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: Callable[[TrainSettings], Path],
+    amp: bool,
+    number: int,
 ) -> None:
     """Weights, optimisers, pools, average, random numbers, metrics; stopped between two rows of the log.
 
@@ -94,22 +114,22 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(
     optim = {**EIGHT_STEPS["optim"], "amp": amp}
     settings = tiny_settings({"optim": optim, "cas": {"cycle_noise": 0.02}}, log_steps=4)
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    trained(tmp_path / "whole", settings)
 
     progress = Trainer(settings, StopsAt(settings, 3, number), tmp_path / "stopped").run()
 
     assert progress == Progress(3, 8, finished=False)
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert trained(tmp_path / "stopped", settings, resume=True) == Progress(8, 8, finished=True)
-    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+    assert_same_run(whole(settings), tmp_path / "stopped")
     assert [row["step"] for row in rows(tmp_path / "stopped")] == ["4", "8"]
 
 
 @pytest.mark.train
-def test_rows_written_after_the_last_checkpoint_are_not_doubled(tmp_path: Path) -> None:
+def test_rows_written_after_the_last_checkpoint_are_not_doubled(
+    tmp_path: Path, whole: Callable[[TrainSettings], Path]
+) -> None:
     """A kill leaves a checkpoint that is older than metrics.csv, and perhaps half a row."""
     settings = tiny_settings(EIGHT_STEPS)
-    trained(tmp_path / "whole", settings)
     killed = tmp_path / "killed"
     Trainer(settings, StopsAt(settings, 3), killed).run()
     shutil.copy(killed / "checkpoint.pt", tmp_path / "older.pt")
@@ -121,19 +141,20 @@ def test_rows_written_after_the_last_checkpoint_are_not_doubled(tmp_path: Path) 
     trained(killed, settings, resume=True)
 
     assert [row["step"] for row in rows(killed)] == [str(k) for k in range(1, 9)]
-    assert_same_run(tmp_path / "whole", killed)
+    assert_same_run(whole(settings), killed)
 
 
 @pytest.mark.train
-def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(tmp_path: Path) -> None:
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(
+    tmp_path: Path, whole: Callable[[TrainSettings], Path]
+) -> None:
     settings = tiny_settings(EIGHT_STEPS)
-    trained(tmp_path / "whole", settings)
-    trained(tmp_path / "killed", settings)
+    shutil.copytree(whole(settings), tmp_path / "killed")
     (tmp_path / "killed" / "checkpoint.pt").unlink()
 
     trained(tmp_path / "killed", settings, resume=True)
 
-    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+    assert_same_run(whole(settings), tmp_path / "killed")
 
 
 @pytest.mark.train
