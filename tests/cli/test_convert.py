@@ -8,6 +8,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -557,8 +559,21 @@ needs_bundle = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(scope="module")
+def shipped() -> Callable[..., module.Generator]:
+    """`Generator.load`, which loads the same only once."""
+    return cache(module.Generator.load)
+
+
+@pytest.fixture
+def loaded_once(monkeypatch: pytest.MonkeyPatch, shipped: Callable[..., module.Generator]) -> None:
+    """Let the command use what another test had it load."""
+    monkeypatch.setattr(module.Generator, "load", shipped)
+
+
 @needs_bundle
 @pytest.mark.e2e
+@pytest.mark.usefixtures("loaded_once")
 @pytest.mark.parametrize("engine", ["torch", "auto"])
 @pytest.mark.parametrize("form", ["multi-frame", "single-frame"])
 def test_shipped_bundle_converts_the_sample_series(tmp_path: Path, form: str, engine: str) -> None:
@@ -602,6 +617,7 @@ def test_shipped_bundle_leaves_the_input_where_its_attention_is_nothing(tmp_path
 
 @needs_bundle
 @pytest.mark.e2e
+@pytest.mark.usefixtures("loaded_once")
 def test_real_folder_is_converted_or_skipped_with_reasons(tmp_path: Path, real_xa: Path) -> None:
     cine = real_xa / "XA_RCA_96f_jpegbaseline.dcm"
     if not cine.exists():
