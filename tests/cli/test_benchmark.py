@@ -13,6 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+
+from casgan_dicom.cli import cli
 
 SMOKE = Path(__file__).parents[2] / "casgan_dicom" / "model" / "benchmarks" / "smoke.toml"
 PLAN = """
@@ -26,14 +29,27 @@ seeds = [1]
 """
 
 
+def arguments(folder: Path) -> list[str]:
+    """Of a benchmark of the plan in `folder`."""
+    return [
+        *("benchmark", "--preset", str(folder / "plan.toml")),
+        *("--out", str(folder / "out"), "--jobs", "2"),
+    ]
+
+
+def refused(folder: Path, *more: str) -> Result:
+    """Run in this process a benchmark that starts nothing."""
+    environment = {"CASGAN_DATA": str(folder / "data")}
+    return CliRunner().invoke(cli, [*arguments(folder), *more], env=environment, catch_exceptions=False)
+
+
 @contextmanager
 def started(folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
     """Start a benchmark of the plan in `folder`, in a group of processes that does not outlive the test."""
     code = "from casgan_dicom.cli import main; main()"
-    command = [sys.executable, "-c", code, "benchmark", "--preset", str(folder / "plan.toml")]
     environment = {**os.environ, "CASGAN_DATA": str(folder / "data")}
     with subprocess.Popen(
-        [*command, "--out", str(folder / "out"), "--jobs", "2", *more],
+        [sys.executable, "-c", code, *arguments(folder), *more],
         env=environment,
         text=True,
         stdout=subprocess.PIPE,
@@ -120,19 +136,17 @@ def test_the_smoke_plan_ends_with_both_tables_and_starts_nothing_twice(tmp_path:
 
     with started(tmp_path) as again:
         again.communicate(timeout=400)
-    with started(tmp_path, "--set", "optim.lr=1.0") as other:
-        _, refused = other.communicate(timeout=400)
+    other = refused(tmp_path, "--set", "optim.lr=1.0")
 
     assert again.returncode == 0
     assert [bundle.stat().st_mtime_ns for bundle in bundles] == written
-    assert other.returncode == 5
-    assert "run 'cyclegan-paper-s1' was trained with other settings: optim" in refused
+    assert other.exit_code == 5
+    assert "run 'cyclegan-paper-s1' was trained with other settings: optim" in other.stderr
 
     shutil.rmtree(tmp_path / "out" / "runs")
-    with started(tmp_path, "--set", "segmentor.steps=3") as third:
-        _, refused = third.communicate(timeout=400)
-    assert third.returncode == 5
-    assert "'segmentor.safetensors' in 'out' was trained otherwise: segmentor" in refused
+    third = refused(tmp_path, "--set", "segmentor.steps=3")
+    assert third.exit_code == 5
+    assert "'segmentor.safetensors' in 'out' was trained otherwise: segmentor" in third.stderr
 
 
 def test_runs_that_would_be_measured_on_their_training_frames_are_refused_before_they_start(
@@ -142,10 +156,9 @@ def test_runs_that_would_be_measured_on_their_training_frames_are_refused_before
         (tmp_path / name).mkdir()
     write_plan(tmp_path, '"cyclegan", "oracle"', steps=2)
 
-    with started(tmp_path, "--data", f"{tmp_path / 'x'},{tmp_path / 'y'}", "--extractor", "none") as done:
-        _, stderr = done.communicate(timeout=120)
+    done = refused(tmp_path, "--data", f"{tmp_path / 'x'},{tmp_path / 'y'}", "--extractor", "none")
 
-    assert done.returncode == 5
+    assert done.exit_code == 5
     for told in ("data.held_out is 0", "oracle-paper-s1 learns from pairs", "without an extractor no score"):
-        assert told in stderr
+        assert told in done.stderr
     assert not (tmp_path / "out").exists()
