@@ -12,9 +12,16 @@ import pytest
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.deliveries import Deliveries
 from tests.faults.modality import cine, send, send_until_stored, stills
+from tests.model.bundles import write_bundle
 from tests.node.nodes import Node, destination, node_settings, running_node, wait_for
 from tests.support.factories import uid
 from tests.support.fake_pacs import NORMAL, Behaviour, FakePacs, abort, answer, hang, ignore, reject, reset
+
+
+@pytest.fixture(autouse=True)
+def fast_bundle(tmp_path: Path) -> None:
+    """The bundle that the nodes use, for frames of 64 px: what is drawn does not matter to a peer."""
+    write_bundle(tmp_path / "bundle", ["data.frame_size=64"], attention_bias=-3)
 
 
 @pytest.fixture
@@ -39,7 +46,10 @@ FAULTS: dict[str, Behaviour | None] = {
 def test_every_fault_of_an_archive_ends_with_everything_delivered_and_blocks_no_other(
     pacs: FakePacs, archive: FakePacs, tmp_path: Path
 ) -> None:
-    settings = node_settings(tmp_path, destination("pacs", pacs), destination("archive", archive))
+    broken = replace(
+        destination("pacs", pacs), connect_seconds=1, response_seconds=1
+    )  # waits for it are long
+    settings = node_settings(tmp_path, broken, destination("archive", archive))
     with running_node(settings) as node:
         for k, (name, fault) in enumerate(FAULTS.items(), 1):
             _break(pacs, fault)
