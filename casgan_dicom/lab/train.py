@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from casgan_dicom.disk import make_folder
@@ -46,8 +46,8 @@ class Trained:
     """Optimiser steps asked for."""
     bundle: Path | None
     """The bundle that this process wrote; None where a signal stopped the run, or another process writes."""
-    main: bool = True
-    """Whether this is the process of the run that writes files and talks."""
+    main: bool = field(default=True, repr=False)
+    """Of several processes that ``torchrun`` started, whether this is the one that writes files and talks."""
 
     @property
     def finished(self) -> bool:
@@ -66,28 +66,38 @@ def train(
 ) -> Trained:
     """Train a generator from a preset, and export its bundle.
 
-    SIGINT and SIGTERM save a checkpoint and stop, once steps run; `options.resume` continues. Started by
-    ``torchrun``, several processes train together.
+    SIGINT and SIGTERM save a checkpoint and stop, once steps run; `options.resume` continues. Called from
+    another thread than the main one, it leaves signals alone, and nothing is saved when one ends the program.
+
+    More than two simulated runs are rendered by processes that are started anew and read the caller's script
+    again: in a script, call it below ``if __name__ == "__main__":``. Started by ``torchrun``, several
+    processes train together.
 
     Parameters
     ----------
     method, preset
-        Where the settings start: a name of `method_names`, and one of `presets`.
+        Where the settings start; ``casgan-dicom train --list`` names them.
     data
         ``sim:SEED[,cache=no][,ct=PATH]``, ``xcad:PATH`` or ``X_FOLDER,Y_FOLDER``; two folders may also be two
-        paths, frames without contrast first; or all that as `parse_data` reads it.
+        paths, frames without contrast first.
     out
         Run folder; made if it is not there.
     options
         Changed settings, the device, and whether a run is continued.
     log
-        Receives a sentence at a time for a person to read.
+        Receives a sentence at a time for a person to read, such as `print`; without it nothing is said, which
+        may be for hours.
+
+    Returns
+    -------
+    Trained
+        How far it came, and the bundle; ``finished`` is False where a signal stopped it.
 
     Raises
     ------
     ConfigError
         No such method, preset, device or data; a setting that is unknown or out of range; the folder holds
-        another run; a loss is not finite.
+        another run; a loss is not finite; a script called it outside ``if __name__ == "__main__":``.
     WeightsError
         Nothing to resume, or a run of other settings or data.
     OutputError

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +74,42 @@ def test_two_folders_of_training_data_may_be_two_paths(tmp_path: Path) -> None:
         train("casgan", "smoke", data=data, out=tmp_path / "run")
     with pytest.raises(ConfigError, match="no folder 'absent'"):
         train(data=(tmp_path / "absent", tmp_path), out=tmp_path / "run")
+
+
+UNGUARDED = """
+import casgan_dicom
+
+tiny = ("data.runs=3", "data.frames_per_run=1", "data.frame_size=32", "data.crop=32")
+options = casgan_dicom.TrainOptions(overrides=tiny, device="cpu")
+casgan_dicom.train("casgan", "smoke", data="sim:1,cache=no", out="run", options=options)
+"""
+
+
+@pytest.mark.train
+def test_a_script_that_its_own_processes_would_run_again_is_told_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED)
+
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert "casgan_dicom.errors.ConfigError: a process that renders simulated runs has ended" in done.stderr
+    assert "below the line `if __name__ == '__main__':`" in done.stderr
+
+
+@pytest.mark.train
+def test_another_thread_than_the_main_one_trains_too(tmp_path: Path, folders: str) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+
+    with ThreadPoolExecutor(1) as pool:
+        started = pool.submit(
+            train, preset="smoke", data=folders, out=tmp_path / "run", options=TWO_STEPS, log=print
+        )
+
+    assert started.result().finished
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_what_only_torchrun_needs_is_not_shown() -> None:
+    assert repr(Trained(1, 2, None)) == "Trained(step=1, steps=2, bundle=None)"

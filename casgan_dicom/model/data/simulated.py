@@ -13,6 +13,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -240,6 +241,18 @@ def _rendered(data: SimulatedData, kind: _Kind, wanted: Sequence[int]) -> Iterat
         data.log(f"{len(wanted)} of {len(wanted)} simulated runs rendered")
         return
     del background
+    try:
+        yield from _rendered_by_others(data, kind, wanted)
+    except BrokenProcessPool as error:
+        raise ConfigError(
+            "a process that renders simulated runs has ended; a script does such work below the line"
+            " `if __name__ == '__main__':`, as these processes read it again",
+            hint="if that line is there, or this is no script, memory may have run out",
+        ) from error
+
+
+def _rendered_by_others(data: SimulatedData, kind: _Kind, wanted: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Render runs in processes that are started anew."""
     workers = min(len(wanted), os.cpu_count() or 1)
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(data.backgrounds,)
