@@ -15,7 +15,7 @@ from rich.table import Table
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import EXIT_CODES, json_option, show_json
-from casgan_dicom.conversion.convert import loads
+from casgan_dicom.conversion.convert import loader_of
 from casgan_dicom.conversion.options import ConvertOptions, FrameChoice
 from casgan_dicom.conversion.pipeline import convert_series, silent
 from casgan_dicom.conversion.plan import Plan, notes_on, plan_conversion
@@ -121,7 +121,7 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
         plan = plan_conversion(series, options, out)
         _show_plan(plan, as_json=as_json)
         ctx.exit(3 if not plan.cines else 4 if plan.skipped else 0)
-    load = loads(bundle or DEFAULT_BUNDLE, device, engine)
+    load = loader_of(bundle or DEFAULT_BUNDLE, device, engine)
     with _progress() as on_step:
         report = convert_series(series, load, options, out, progress=on_step)
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 from casgan_dicom.conversion.options import ConvertOptions
@@ -11,7 +11,7 @@ from casgan_dicom.conversion.report import ConvertReport
 from casgan_dicom.conversion.synthesize import Progress
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
-from casgan_dicom.source.paths import OnePath, Paths, as_paths
+from casgan_dicom.source.paths import OnePath, Paths, as_path, as_paths
 
 if TYPE_CHECKING:
     from casgan_dicom.model.generator import EngineName, Generator
@@ -53,7 +53,7 @@ def convert(
     Raises
     ------
     ConfigError
-        No path is given, or the device is not there.
+        A path is missing or empty, the bundle or the options are of another kind, or the device is not there.
     SeriesError
         A path is not there, or there is no DICOM file at all.
     WeightsError
@@ -61,11 +61,13 @@ def convert(
     OutputError
         The output cannot be written, or would be written into the input.
     """
-    load = loads(bundle, device) if isinstance(bundle, str | Path) else _keeps(bundle, device)
-    return convert_series(as_paths(paths), load, options or ConvertOptions(), Path(out), progress=progress)
+    options = ConvertOptions() if options is None else options
+    if not isinstance(options, ConvertOptions):
+        raise ConfigError(f"options is {options!r}, want ConvertOptions")
+    return convert_series(as_paths(paths), _loader(bundle, device), options, as_path(out), progress=progress)
 
 
-def loads(bundle: OnePath, device: str = "auto", engine: EngineName = "auto") -> Loader:
+def loader_of(bundle: OnePath, device: str = "auto", engine: EngineName = "auto") -> Loader:
     """Give a function that loads a bundle: called once there is something to convert, or never."""
 
     def load() -> Generator:
@@ -75,6 +77,15 @@ def loads(bundle: OnePath, device: str = "auto", engine: EngineName = "auto") ->
         return Generator.load(bundle, device=device, engine=engine)
 
     return load
+
+
+def _loader(bundle: OnePath | Generator, device: str) -> Loader:
+    """Give the loader of a named bundle, or of the caller's own generator; ConfigError for neither."""
+    if isinstance(bundle, str | os.PathLike):  # a text stays one: "./casgan" is a folder, "casgan" a name
+        return loader_of(bundle if isinstance(bundle, str) else as_path(bundle), device)
+    if not callable(bundle):
+        raise ConfigError(f"bundle is {bundle!r}, want a name, a folder or a Generator")
+    return _keeps(bundle, device)
 
 
 def _keeps(generator: Generator, device: str) -> Loader:

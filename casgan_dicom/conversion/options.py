@@ -27,6 +27,8 @@ class FrameChoice:
     or ``A``: frame numbers from 1, B included."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise ConfigError(f"frames are {self.text!r}, need a text: '{self.text}'")
         match = _RANGE.fullmatch(self.text)
         if self.text in ("all", "non-contrast") or (
             match and 1 <= int(match[1]) <= int(match[2] or match[1])
@@ -110,11 +112,12 @@ class ConvertOptions:
     def __post_init__(self) -> None:
         """Raise ConfigError where the parts are of another kind, or do not go together."""
         faults = []
-        if self.bits not in get_args(Bits):
+        if type(self.bits) is not int or self.bits not in get_args(Bits):
             faults.append(f"bits is {self.bits!r}, want 8, 12 or 16")
         for name, kind in (("frames", FrameChoice), ("compression", Compression)):
             if not isinstance(value := getattr(self, name), kind):
-                faults.append(f"{name} is {value!r}, want {kind.__name__}({value!r})")
+                said = f"({str(value)!r})" if isinstance(value, str | int) else ""
+                faults.append(f"{name} is {value!r}, want {kind.__name__}{said}")
         if faults:
             raise ConfigError("; ".join(faults))
         self.compression.check_bits(self.bits)

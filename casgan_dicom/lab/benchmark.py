@@ -34,6 +34,7 @@ from casgan_dicom.model.training.run_folder import CONFIG_NAME, check_run_folder
 from casgan_dicom.model.training.segmentor import check_lesson, save_unet, train_segmentor, write_lesson
 from casgan_dicom.model.training.signals import on_stop_signal
 from casgan_dicom.model.training.trainer import check_weights
+from casgan_dicom.source.paths import OnePath, as_path
 
 FAILED, STOPPED = 1, 75
 """Exit codes of a run's process: an error that it has told, and a signal after which it can go on."""
@@ -123,7 +124,7 @@ def benchmark(
     plan: str = "desk",
     *,
     data: str | DataSpec = "sim:1",
-    out: str | Path,
+    out: OnePath,
     options: BenchmarkOptions | None = None,
     reporter: Reporter = NOBODY,
 ) -> Benchmarked:
@@ -154,13 +155,14 @@ def benchmark(
     OutputError
         The folder cannot be written.
     """
-    options = options or BenchmarkOptions()
+    options = BenchmarkOptions() if options is None else options
+    folder = as_path(out).resolve()
     read = read_plan(plan, options.overrides)
     spec = parse_data(data)
     # On the CPU: a GPU is training's until all are finished.
     _check(read, spec, choose_extractor(options.extractor, "cpu", reporter.log))
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
-    bench = Bench(Path(out).resolve(), spec, choose_device(options.device), threads, reporter)
+    bench = Bench(folder, spec, choose_device(options.device), threads, reporter)
     make_folder(bench.out)
     runs = _prepare(read, bench)
     if failed := _train_all(runs, bench, options.jobs):

@@ -17,6 +17,7 @@ from casgan_dicom.model.evaluation.report import write_report
 from casgan_dicom.model.evaluation.subjects import Subject, find_subjects, split_settings
 from casgan_dicom.model.evaluation.tables import TableName, check_table
 from casgan_dicom.model.metrics.extractors import EFFLITE_PACKAGE, Extractor, load_extractor
+from casgan_dicom.source.paths import OnePath, as_path
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def evaluate(
     bundles: Sequence[str | Path],
     *,
     data: str | DataSpec = "sim:1",
-    out: str | Path,
+    out: OnePath,
     options: EvaluateOptions | None = None,
     log: Log = silent,
 ) -> Report:
@@ -67,7 +68,7 @@ def evaluate(
     OutputError
         The folder cannot be written.
     """
-    options, out = options or EvaluateOptions(), Path(out)
+    options, out = EvaluateOptions() if options is None else options, as_path(out)
     spec = parse_data(data)
     subjects = find_subjects(bundles)
     check_table(subjects, options.table)

@@ -18,6 +18,7 @@ from casgan_dicom.lab.training_data import DataSpec, simulated_data
 from casgan_dicom.lab.xa import Frames, RunHeader, write_cine, write_single_frames
 from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, simulate_cine
 from casgan_dicom.model.simulator.studio import Frame
+from casgan_dicom.source.paths import OnePath, as_path
 
 Bits = Literal[8, 10, 12]
 """Bits stored."""
@@ -46,12 +47,16 @@ class Patients:
 class Files:
     """What is written of each cine, and where: to ``OUT/seed-N``."""
 
-    out: str | Path
+    out: OnePath
     """The folder above."""
     pairs: bool = False
     """The same cine with contrast, and the masks, too."""
     single_frames: bool = False
     """One object for each frame."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError where the folder is named by no path, or an empty text."""
+        as_path(self.out)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.training.distributed import World, join_world
 from casgan_dicom.model.training.run_folder import check_run_folder
 from casgan_dicom.model.training.trainer import Trainer, check_weights
-from casgan_dicom.source.paths import OnePath
+from casgan_dicom.source.paths import OnePath, as_path
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def train(
     preset: str = "desk",
     *,
     data: str | tuple[OnePath, OnePath] | DataSpec,
-    out: str | Path,
+    out: OnePath,
     options: TrainOptions | None = None,
     log: Log = silent,
 ) -> Trained:
@@ -103,11 +103,12 @@ def train(
     OutputError
         The folder cannot be written.
     """
-    options = options or TrainOptions()
+    options = TrainOptions() if options is None else options
+    folder = as_path(out)
     settings = load_settings(method, preset, options.overrides)
     with join_world(options.device) as world:
         spec, resume = parse_data(data), options.resume
-        return run_training(settings, spec, Path(out), world=world, resume=resume, log=log)
+        return run_training(settings, spec, folder, world=world, resume=resume, log=log)
 
 
 def run_training(

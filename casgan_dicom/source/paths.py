@@ -14,20 +14,30 @@ OnePath = str | Path
 Paths = OnePath | Iterable[OnePath]
 """One file or folder, or several; a text is one, never its letters."""
 
+_WANTED = "pass a file, a folder, or several of them; '.' is the current folder"
+
+
+def as_path(path: OnePath) -> Path:
+    """Bring one file or folder that a caller names into one form.
+
+    Raises ConfigError if that is no path, or an empty text, which would be the current folder.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigError(f"a path is {path!r}, want a text or a Path")
+    if path == "":
+        raise ConfigError("a path is an empty text", hint=_WANTED)
+    return Path(path)
+
 
 def as_paths(paths: Paths) -> tuple[Path, ...]:
     """Bring what a caller names into one form, in its order.
 
-    Raises ConfigError if that is nothing: no path at all, or an empty text, which would be the current
-    folder.
+    Raises ConfigError if that is nothing: no path at all, or one that `as_path` refuses.
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    if not given or "" in given:
-        raise ConfigError(
-            "a path is an empty text" if given else "no file or folder was given",
-            hint="pass a file, a folder, or several of them; '.' is the current folder",
-        )
-    return tuple(Path(path) for path in given)
+    if not given:
+        raise ConfigError("no file or folder was given", hint=_WANTED)
+    return tuple(as_path(path) for path in given)
 
 
 def refuse_unreachable(paths: Sequence[Path]) -> None:

@@ -35,6 +35,13 @@ def test_a_choice_that_is_none_is_refused(text: str) -> None:
         FrameChoice(text)
 
 
+def test_a_number_is_no_choice_but_its_text_is() -> None:
+    number: Any = 3
+    with pytest.raises(ConfigError, match="frames are 3, need a text: '3'"):
+        FrameChoice(number)
+    assert FrameChoice("3").pick(INJECTED) == (2,)
+
+
 @pytest.mark.parametrize("text", ["6", "2-6"])
 def test_frames_that_the_cine_does_not_have_are_an_error_of_the_series(text: str) -> None:
     with pytest.raises(SeriesError, match="NumberOfFrames"):
@@ -68,6 +75,9 @@ def test_lossy_compression_of_more_than_eight_bits_is_refused_at_once() -> None:
     ("wrong", "told"),
     [
         ({"bits": 10}, "bits is 10, want 8, 12 or 16"),
+        ({"bits": 8.0}, "bits is 8.0, want 8, 12 or 16"),
+        ({"frames": 3}, "frames is 3, want FrameChoice('3')"),
+        ({"frames": None}, "frames is None, want FrameChoice"),
         ({"frames": "1-3", "compression": "rle"}, "frames is '1-3', want FrameChoice('1-3'); compression is"),
     ],
 )

@@ -50,6 +50,11 @@ def test_values_out_of_range_are_all_named(values: dict[str, Any], told: str) ->
     assert caught.value.message == told
 
 
+def test_an_empty_text_is_no_folder_for_files() -> None:
+    with pytest.raises(ConfigError, match="a path is an empty text"):
+        Files("")
+
+
 def test_a_ct_folder_without_its_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds no chest_ct\.nii\.gz"):
         simulate(1, ct=str(tmp_path))

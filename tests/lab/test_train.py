@@ -60,6 +60,12 @@ def test_a_preset_that_is_not_there_is_an_error_that_names_the_known_ones(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+def test_an_empty_text_is_no_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="a path is an empty text"):
+        train(preset="smoke", data="sim:1", out="")
+
+
 def test_one_text_is_no_tuple_of_settings() -> None:
     with pytest.raises(ConfigError, match=r"want a tuple: \('optim\.steps=2',\)"):
         TrainOptions("optim.steps=2")  # type: ignore[arg-type]

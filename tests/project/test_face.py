@@ -6,6 +6,7 @@ import ast
 import copy
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,6 +165,46 @@ def test_no_path_at_all_is_an_error_and_not_the_current_folder(
         with pytest.raises(casgan_dicom.ConfigError, match=told):
             call(nothing)
     assert not (tmp_path / "out").exists()
+
+
+class OwnPath:
+    """A path of another library."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+def test_a_path_of_another_library_is_one(bundle: Path, series: Path, tmp_path: Path) -> None:
+    given: Any = OwnPath(series), OwnPath(bundle), OwnPath(tmp_path / "out")
+
+    assert casgan_dicom.convert(given[0], bundle=given[1], out=given[2]).exit_code == 0
+    assert (tmp_path / "out" / "report.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"bundle": None}, "bundle is None, want a name, a folder or a Generator"),
+        ({"bundle": 3}, "bundle is 3, want a name, a folder or a Generator"),
+        ({"options": {}}, "options is {}, want ConvertOptions"),
+        ({"out": ""}, "a path is an empty text"),
+        ({"out": None}, "a path is None, want a text or a Path"),
+    ],
+)
+def test_a_conversion_of_wrong_arguments_writes_nothing(
+    wrong: dict[str, Any], told: str, series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    with pytest.raises(casgan_dicom.ConfigError) as caught:
+        casgan_dicom.convert(series, **{"out": tmp_path / "here" / "out"} | wrong)
+
+    assert caught.value.message == told
+    assert not any((tmp_path / "here").iterdir())
 
 
 def test_of_a_folder_only_dicom_files_are_verified_and_none_is_an_error(tmp_path: Path) -> None:
