@@ -17,7 +17,7 @@ from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.lab.evaluate import choose_extractor, measure
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.train import Trained, run_training, with_segmentor
-from casgan_dicom.lab.training_data import DataSpec, load_domains, parse_data
+from casgan_dicom.lab.training_data import Data, DataSpec, load_domains, parse_data
 from casgan_dicom.model.bundle.shelf import SEGMENTOR_NAME
 from casgan_dicom.model.data.sampler import CropSampler
 from casgan_dicom.model.devices import choose_device, use_threads
@@ -123,7 +123,7 @@ class Bench:
 def benchmark(
     plan: str = "desk",
     *,
-    data: str | DataSpec = "sim:1",
+    data: Data = "sim:1",
     out: OnePath,
     options: BenchmarkOptions | None = None,
     reporter: Reporter = NOBODY,

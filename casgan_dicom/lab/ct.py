@@ -26,9 +26,6 @@ VOLUME_NAME = "chest_ct.nii.gz"
 LABELS_NAME = "labels.nii.gz"
 STRUCTURES_NAME = "structures.csv"
 
-WANTED = "want sim:SEED[,cache=no][,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER"
-"""What a SPEC of training data, which may name a CT, is to look like."""
-
 
 @dataclass(frozen=True)
 class CtVolume:
@@ -92,7 +89,10 @@ def ct_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in (VOLUME_NAME, LABELS_NAME, STRUCTURES_NAME):
         if not (folder / name).is_file():
-            raise ConfigError(f"--data: CT folder '{folder.name}' holds no {name}", hint=WANTED)
+            raise ConfigError(
+                f"CT folder '{folder.name}' holds no {name}",
+                hint=f"a labelled CT is {VOLUME_NAME}, {LABELS_NAME} and {STRUCTURES_NAME}",
+            )
         with (folder / name).open("rb") as file:
             digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]

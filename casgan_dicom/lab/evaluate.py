@@ -9,7 +9,7 @@ from pathlib import Path
 
 from casgan_dicom.disk import make_folder
 from casgan_dicom.lab.progress import Log, silent
-from casgan_dicom.lab.training_data import DataSpec, load_evaluation, parse_data
+from casgan_dicom.lab.training_data import Data, DataSpec, load_evaluation, parse_data
 from casgan_dicom.model.devices import choose_device
 from casgan_dicom.model.evaluation.evaluate import Instruments, Report, evaluate_bundles, evaluate_frames
 from casgan_dicom.model.evaluation.protocol import Protocol
@@ -39,7 +39,7 @@ class EvaluateOptions:
 def evaluate(
     bundles: Sequence[str | Path],
     *,
-    data: str | DataSpec = "sim:1",
+    data: Data = "sim:1",
     out: OnePath,
     options: EvaluateOptions | None = None,
     log: Log = silent,

@@ -8,7 +8,7 @@ from pathlib import Path
 from casgan_dicom.disk import make_folder
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.progress import Log, silent
-from casgan_dicom.lab.training_data import DataSpec, load_domains, parse_data
+from casgan_dicom.lab.training_data import Data, DataSpec, load_domains, parse_data
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE, bundle_folder, read_config
 from casgan_dicom.model.data.sampler import CropSampler
 from casgan_dicom.model.preset_files import load_settings
@@ -59,7 +59,7 @@ def train(
     method: str = "casgan",
     preset: str = "desk",
     *,
-    data: str | tuple[OnePath, OnePath] | DataSpec,
+    data: Data,
     out: OnePath,
     options: TrainOptions | None = None,
     log: Log = silent,

@@ -17,7 +17,7 @@ import numpy as np
 import platformdirs
 
 from casgan_dicom.errors import ConfigError, PixelError, SeriesError
-from casgan_dicom.lab.ct import WANTED, ct_backgrounds, ct_digest
+from casgan_dicom.lab.ct import ct_backgrounds, ct_digest
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.model.data.frames import Domains, Frames, Series, frame_set, patient_key
 from casgan_dicom.model.data.image_folder import read_images
@@ -30,7 +30,7 @@ from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.display import Display
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.eligible import reasons_against, reasons_against_series
-from casgan_dicom.source.paths import OnePath
+from casgan_dicom.source.paths import OnePath, as_path
 from casgan_dicom.source.series import Found, find_series
 
 CT_SOURCES = {
@@ -46,6 +46,9 @@ ReadAgain = Callable[[], Iterator[Frames]]
 
 XCAD_SOURCE = "XCAD coronary angiograms (Ma et al., ICCV 2021), which may not be redistributed."
 """Attribution of XCAD."""
+
+WANTED = "want sim:SEED[,cache=no][,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER"
+"""What names training data."""
 
 SIMULATED = re.compile(r"sim:(?P<seed>[0-9]+)(?P<uncached>,cache=no)?(?:,ct=(?P<ct>.+))?")
 """The simulator's form of a SPEC."""
@@ -88,37 +91,43 @@ class DataSpec:
         return text
 
 
-def parse_data(spec: str | tuple[OnePath, OnePath] | DataSpec) -> DataSpec:
+Data = str | Sequence[OnePath] | DataSpec
+"""Training data as a caller names it: a SPEC, two folders, or what is read already."""
+
+
+def parse_data(spec: Data) -> DataSpec:
     """Read ``sim:SEED[,cache=no][,ct=PATH]``, ``xcad:PATH`` or ``X_FOLDER,Y_FOLDER``; raises ConfigError.
 
-    Two folders may also be two paths. What is read already stays as it is.
+    Two folders may also be a list or tuple of two paths. What is read already stays as it is.
     """
     if isinstance(spec, DataSpec):
         return spec
-    if isinstance(spec, tuple):
+    if not isinstance(spec, str | list | tuple):
+        raise ConfigError(f"data is {spec!r}, {WANTED}")
+    if not isinstance(spec, str):
         return _two_folders(spec)
     if spec.startswith("sim:"):
         if not (found := SIMULATED.fullmatch(spec)):
-            raise ConfigError(f"--data is '{spec}', {WANTED}")
+            raise ConfigError(f"data is '{spec}', {WANTED}")
         ct = found["ct"] or None
         return DataSpec(simulated=simulated_data(int(found["seed"]), ct, cached=not found["uncached"]))
     if spec.startswith("xcad:"):
         if not (path := spec.removeprefix("xcad:")):
-            raise ConfigError(f"--data is '{spec}', {WANTED}")
+            raise ConfigError(f"data is '{spec}', {WANTED}")
         return DataSpec(xcad=xcad_root(Path(path)))
     if spec.count(",") != 1:
-        raise ConfigError(f"--data is '{spec}', {WANTED}")
+        raise ConfigError(f"data is '{spec}', {WANTED}")
     return _two_folders(spec.split(","))
 
 
 def _two_folders(given: Sequence[OnePath]) -> DataSpec:
     """Frames without contrast, then with; raises ConfigError if there are not two folders."""
-    folders = [Path(path) for path in given]
+    folders = [as_path(path) for path in given]
     if len(folders) != 2:
-        raise ConfigError(f"--data is {len(folders)} paths, {WANTED}")
+        raise ConfigError(f"data is {len(folders)} paths, {WANTED}")
     missing = [folder.name for folder in folders if not folder.is_dir()]
     if missing:
-        raise ConfigError(f"--data: no folder '{missing[0]}'", hint=WANTED)
+        raise ConfigError(f"no folder '{missing[0]}'", hint=WANTED)
     return DataSpec(folders=Folders(*folders))
 
 
@@ -204,13 +213,13 @@ def _read_folder(folder: Path, log: Log, *, angiograms: bool) -> Iterator[Series
     except SeriesError as error:
         if any_read:
             return
-        raise ConfigError(f"--data: folder '{folder.name}' holds no PNG, NPY or DICOM frames") from error
+        raise ConfigError(f"folder '{folder.name}' holds no PNG, NPY or DICOM frames") from error
     if found.damaged:
         log(f"{len(found.damaged)} damaged files of '{folder.name}' passed over")
     accepted, passed_over = _eligible(found, angiograms=angiograms)
     told = [f"{count} runs of '{folder.name}' passed over: {why}" for why, count in passed_over.items()]
     if not accepted and not any_read:
-        raise ConfigError(f"--data: nothing to train on: {'; '.join(told)}")
+        raise ConfigError(f"nothing to train on: {'; '.join(told)}")
     for sentence in told:
         log(sentence)
     for cine in accepted:

@@ -89,7 +89,7 @@ def test_folders_without_an_extractor_leave_nothing_to_measure(
         (("--table", "2"), "table 2 needs a bundle of CAS-GAN"),
         (("--extractor", "resnet"), "extractor 'resnet' is unknown"),
         (("--device", "tpu"), "device 'tpu' is unknown"),
-        (("--data", "sim:one"), "--data is 'sim:one'"),
+        (("--data", "sim:one"), "data is 'sim:one', want sim:SEED"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_written(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,7 +119,27 @@ def test_the_ct_of_the_test_data_is_attributed(real_data: Path) -> None:
 def test_a_spec_that_is_neither_says_what_is_wanted(spec: str) -> None:
     with pytest.raises(ConfigError, match="want sim:SEED") as caught:
         parse_data(spec)
-    assert f"'{spec}'" in caught.value.message
+    assert caught.value.message.startswith(f"data is '{spec}', ")
+
+
+@pytest.mark.parametrize("spec", [None, 3, Path("a"), {"x": "a"}])
+def test_what_is_neither_a_text_nor_two_paths_is_refused(spec: object) -> None:
+    with pytest.raises(ConfigError, match="want sim:SEED") as caught:
+        parse_data(spec)  # type: ignore[arg-type]
+    assert caught.value.message.startswith(f"data is {spec!r}, ")
+
+
+def test_two_paths_may_be_a_list_or_a_tuple_and_no_other_number_or_kind(tmp_path: Path) -> None:
+    pair: list[str | Path] = [str(tmp_path), tmp_path]
+
+    assert parse_data(pair) == parse_data(tuple(pair)) == parse_data(f"{tmp_path},{tmp_path}")
+    with pytest.raises(ConfigError, match="data is 1 paths, want sim:SEED"):
+        parse_data(pair[:1])
+    with pytest.raises(ConfigError, match="a path is an empty text"):
+        parse_data(f"{tmp_path},")
+    broken: Any = (tmp_path, 3)
+    with pytest.raises(ConfigError, match="a path is 3, want"):
+        parse_data(broken)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -127,8 +148,11 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_ct_folder_without_its_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"holds no chest_ct\.nii\.gz"):
+    with pytest.raises(
+        ConfigError, match=rf"^CT folder '{tmp_path.name}' holds no chest_ct\.nii\.gz"
+    ) as caught:
         parse_data(f"sim:1,ct={tmp_path}")
+    assert caught.value.hint == "a labelled CT is chest_ct.nii.gz, labels.nii.gz and structures.csv"
 
 
 def test_pictures_arrays_and_dicom_may_lie_side_by_side(folders: tuple[Path, Path]) -> None:

@@ -66,21 +66,21 @@ def xcad_root(path: Path) -> Path:
     Raises ConfigError that says what was looked for and what was found.
     """
     if not path.is_dir():
-        raise ConfigError(f"--data: no folder '{path.name}'", hint="want xcad:PATH of the unpacked set")
+        raise ConfigError(f"no folder '{path.name}'", hint="want xcad:PATH of the unpacked set")
     below = sorted(child for child in path.iterdir() if child.is_dir())
     found = [root for root in (path, *below) if not _missing(root)]
     if len(found) == 1:
         return found[0]
     if found:
         raise ConfigError(
-            f"--data: '{path.name}' holds XCAD {len(found)} times", hint="name the folder that holds train/"
+            f"'{path.name}' holds XCAD {len(found)} times", hint="name the folder that holds train/"
         )
     nearest = min((path, *below), key=lambda root: len(_missing(root)))
     missing = ", ".join(folder.as_posix() for folder in _missing(nearest))
     names = [child.name for child in sorted(path.iterdir())]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     raise ConfigError(
-        f"--data: '{nearest.name}' lacks {missing}; '{path.name}' holds"
+        f"'{nearest.name}' lacks {missing}; '{path.name}' holds"
         f" {', '.join(names[:_NAMED]) or 'nothing'}{more}",
         hint="XCAD wants " + ", ".join(folder.as_posix() for folder in LAYOUT),
     )
@@ -130,7 +130,7 @@ def _pictures(root: Path, folder: PurePath) -> list[Path]:
     found = [path for path in (root / folder).iterdir() if path.suffix.lower() == ".png" and path.is_file()]
     kept = [path for path in found if not path.name.startswith(".")]
     if not kept:
-        raise ConfigError(f"--data: {folder.as_posix()} of '{root.name}' holds no PNG")
+        raise ConfigError(f"{folder.as_posix()} of '{root.name}' holds no PNG")
     return sorted(kept, key=lambda path: (FrameName.of(path).place, path.name))
 
 
