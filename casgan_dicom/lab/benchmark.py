@@ -16,7 +16,7 @@ from casgan_dicom.disk import make_folder
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.lab.evaluate import choose_extractor, measure
 from casgan_dicom.lab.progress import Log, silent
-from casgan_dicom.lab.train import Trained, run_training, with_segmentor
+from casgan_dicom.lab.train import Trained, check_overrides, run_training, with_segmentor
 from casgan_dicom.lab.training_data import Data, DataSpec, load_domains, parse_data
 from casgan_dicom.model.bundle.shelf import SEGMENTOR_NAME
 from casgan_dicom.model.data.sampler import CropSampler
@@ -54,7 +54,8 @@ class BenchmarkOptions:
     """Of the distances between sets, as for `evaluate`."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError where nothing would ever train."""
+        """Raise ConfigError where nothing would ever train, or one text stands for several settings."""
+        check_overrides(self.overrides)
         if self.jobs < 1:
             raise ConfigError(f"{self.jobs} runs at the same time, want 1 or more")
 

@@ -17,7 +17,7 @@ from casgan_dicom.model.evaluation.report import write_report
 from casgan_dicom.model.evaluation.subjects import Subject, find_subjects, split_settings
 from casgan_dicom.model.evaluation.tables import TableName, check_table
 from casgan_dicom.model.metrics.extractors import EFFLITE_PACKAGE, Extractor, load_extractor
-from casgan_dicom.source.paths import OnePath, as_path
+from casgan_dicom.source.paths import OnePath, Paths, as_path
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class EvaluateOptions:
 
 
 def evaluate(
-    bundles: Sequence[str | Path],
+    bundles: Paths,
     *,
     data: Data = "sim:1",
     out: OnePath,
@@ -49,7 +49,7 @@ def evaluate(
     Parameters
     ----------
     bundles
-        Run folders, or bundles by name or folder.
+        A run folder, or a bundle by name or folder; or several.
     data
         As for `train`; frames from folders and XCAD give distances between sets only.
     out
@@ -70,7 +70,8 @@ def evaluate(
     """
     options, out = EvaluateOptions() if options is None else options, as_path(out)
     spec = parse_data(data)
-    subjects = find_subjects(bundles)
+    # A text stays one: "./casgan" is a folder, "casgan" a name.
+    subjects = find_subjects([bundles] if isinstance(bundles, str | Path) else list(bundles))
     check_table(subjects, options.table)
     device = choose_device(options.device)
     instruments = Instruments(choose_extractor(options.extractor, device, log), device, log)

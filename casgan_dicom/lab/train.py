@@ -19,6 +19,12 @@ from casgan_dicom.model.training.trainer import Trainer, check_weights
 from casgan_dicom.source.paths import OnePath, as_path
 
 
+def check_overrides(overrides: tuple[str, ...]) -> None:
+    """Raise ConfigError for one text, whose letters would be taken for settings."""
+    if isinstance(overrides, str):
+        raise ConfigError(f"overrides is '{overrides}', want a tuple: ('{overrides}',)")
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """How a run is trained, beside its preset."""
@@ -32,8 +38,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for one text, whose letters would be taken for settings."""
-        if isinstance(self.overrides, str):
-            raise ConfigError(f"overrides is '{self.overrides}', want a tuple: ('{self.overrides}',)")
+        check_overrides(self.overrides)
 
 
 @dataclass(frozen=True)

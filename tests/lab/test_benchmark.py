@@ -43,6 +43,11 @@ def test_a_stop_signal_reaches_a_run_that_is_just_being_started(
     assert [process.exitcode for process in begun] == [-signal.SIGTERM]
 
 
+def test_one_text_is_no_tuple_of_settings() -> None:
+    with pytest.raises(ConfigError, match=r"want a tuple: \('optim\.steps=2',\)"):
+        BenchmarkOptions("optim.steps=2")  # type: ignore[arg-type]
+
+
 def test_no_run_at_a_time_is_refused() -> None:
     with pytest.raises(ConfigError, match="0 runs at the same time"):
         BenchmarkOptions(jobs=0)
