@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -111,7 +113,7 @@ def simulate(
     """
     settings = CineSettings(size=size, frames=frames, cue=cue, bits=bits)
     _check(seed, settings)
-    return simulate_cine(seed, settings, simulated_data(seed, ct).backgrounds())
+    return simulate_cine(int(seed), settings, simulated_data(int(seed), ct).backgrounds())
 
 
 def write_simulated(
@@ -135,7 +137,23 @@ def write_simulated(
 
 
 def _check(seed: int, settings: CineSettings) -> None:
-    """Raise ConfigError that lists every value out of range."""
+    """Raise ConfigError that lists every value of another kind or, where there is none, out of range."""
+    faults = _of_another_kind(seed, settings) or _out_of_range(seed, settings)
+    if faults:
+        raise ConfigError("; ".join(faults))
+
+
+def _of_another_kind(seed: int, settings: CineSettings) -> list[str]:
+    """What is no whole number, of Python or of numpy; for the cue, what is no number at all."""
+    given = {"seed": seed, "size": settings.size, "frames": settings.frames, "bits": settings.bits}
+    wrong = {name: value for name, value in given.items() if not isinstance(value, Integral)}
+    faults = [f"{name} is {value!r}, want a whole number" for name, value in wrong.items()]
+    if not isinstance(settings.cue, Real) or not math.isfinite(settings.cue):
+        faults.append(f"cue is {settings.cue!r}, want a finite number")
+    return faults
+
+
+def _out_of_range(seed: int, settings: CineSettings) -> list[str]:
     faults = []
     if seed < 0:
         faults.append(f"seed is {seed}, want 0 or more")
@@ -147,8 +165,7 @@ def _check(seed: int, settings: CineSettings) -> None:
         faults.append(f"bits is {settings.bits}, want {', '.join(map(str, get_args(Bits)))}")
     if settings.cue < 0:
         faults.append(f"cue is {settings.cue:g}, want 0 or more")
-    if faults:
-        raise ConfigError("; ".join(faults))
+    return faults
 
 
 def _write(cine: SimulatedCine, files: Files) -> Iterator[Path]:

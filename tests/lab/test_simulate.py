@@ -27,6 +27,15 @@ def test_a_seed_gives_the_arrays_that_the_command_writes(tmp_path: Path) -> None
         np.testing.assert_array_equal(arrays["vessel_mask"], cine.vessel_mask)
 
 
+def test_a_seed_of_numpy_is_the_same_seed() -> None:
+    seed: Any = np.int64(4)
+
+    cine = simulate(seed, size=96, frames=2)
+
+    assert type(cine.seed) is int
+    np.testing.assert_array_equal(cine.plain, simulate(4, size=96, frames=2).plain)
+
+
 def test_cines_are_written_as_they_are_asked_for(tmp_path: Path) -> None:
     cines = write_simulated(Patients(count=2), CineSettings(size=96, frames=1), Files(tmp_path))
 
@@ -42,6 +51,11 @@ def test_cines_are_written_as_they_are_asked_for(tmp_path: Path) -> None:
         ({"size": 20}, "size is 20, want 64 to 1024"),
         ({"frames": 0, "bits": 9}, "frames is 0, want 1 or more; bits is 9, want 8, 10, 12"),
         ({"cue": -0.5}, "cue is -0.5, want 0 or more"),
+        ({"cue": float("nan")}, "cue is nan, want a finite number"),
+        ({"cue": float("inf")}, "cue is inf, want a finite number"),
+        ({"seed": "1"}, "seed is '1', want a whole number"),
+        ({"seed": 1.0, "size": 64.5}, "seed is 1.0, want a whole number; size is 64.5, want a whole number"),
+        ({"bits": 8.0, "cue": "1"}, "bits is 8.0, want a whole number; cue is '1', want a finite number"),
     ],
 )
 def test_values_out_of_range_are_all_named(values: dict[str, Any], told: str) -> None:
