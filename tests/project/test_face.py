@@ -31,6 +31,13 @@ def test_the_names_are_sorted_and_every_one_is_there() -> None:
     assert all(isinstance(getattr(casgan_dicom, name), type) for name in CLASSES)
 
 
+def test_what_is_shown_of_the_package_is_its_face() -> None:
+    """In a process that has loaded the rooms, too: their names are no part of it."""
+    assert {name for name in dir(casgan_dicom) if not name.startswith("__")} | {"__version__"} == set(
+        casgan_dicom.__all__
+    )
+
+
 def test_type_checkers_see_the_names_that_are_fetched() -> None:
     """The imports that only they read, read here: each from the module that defines the name."""
     tree = ast.parse(Path(casgan_dicom.__file__).read_text(encoding="utf-8"))
