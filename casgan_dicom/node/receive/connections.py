@@ -64,7 +64,7 @@ class Connections:
             self._entries[key] = _Entry(address, hang_up)
 
     def associated(self, key: Hashable) -> None:
-        """Note that a connection has got an association: it keeps its place."""
+        """Note that a connection is given an association: it keeps its place."""
         with self._changed:
             if entry := self._entries.get(key):
                 entry.associated = True

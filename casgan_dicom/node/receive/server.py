@@ -222,9 +222,9 @@ class _Negotiation(ACSE):
             self.send_reject(0x01, 0x01, reason)
             assoc.kill()
             return
+        # Before the peer is told: a connection that comes at that moment must not take its place.
+        assoc.house.connections.associated(assoc)
         super()._negotiate_as_acceptor()
-        if assoc.is_established:
-            assoc.house.connections.associated(assoc)
 
 
 class _Association(Association):

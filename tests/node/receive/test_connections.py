@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+from pynetdicom.acse import ACSE
+
 from casgan_dicom.node.receive.connections import Connections
 from tests.node.listening import Listening, listening, wait_for
 from tests.node.wire import ASSOCIATE_AC, Wire, associate_rq
@@ -123,6 +126,25 @@ def test_associations_keep_their_places_and_one_too_many_is_refused(tmp_path: Pa
         wait_for(lambda: _can_connect(running), "a free place")
         for wire in inside:
             wire.socket.close()
+
+
+def test_a_place_is_kept_from_the_moment_an_association_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = threading.Event()
+
+    def accept_and_dawdle(acse: ACSE) -> None:
+        send_accept(acse)
+        refused.wait(30)
+
+    send_accept = ACSE.send_accept
+    monkeypatch.setattr(ACSE, "send_accept", accept_and_dawdle)
+    with listening(tmp_path / "data", max_connections=1) as running, Wire.associated(running.port) as inside:
+        with Wire(running.port) as late:
+            assert late.is_over()
+        refused.set()
+
+        assert inside.echo() == 0
 
 
 def _can_connect(running: Listening) -> bool:
