@@ -12,7 +12,7 @@ import numpy as np
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, say, show_json
 from casgan_dicom.lab.simulate import LARGEST, SMALLEST, Bits, Files, Patients, Written, write_simulated
-from casgan_dicom.model.simulator.acceptance import ACCEPTANCE, failures, measure
+from casgan_dicom.model.simulator.acceptance import TABLES, failures, measure
 from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine
 
 
@@ -62,7 +62,8 @@ def simulate(  # noqa: PLR0913  # one parameter per option is how click calls
     The cine of seed N goes to OUT/seed-N: without-contrast.dcm and, with --pairs, with-contrast.dcm and
     masks.npz; with --single-frame, folders of the first two names. masks.npz holds bool arrays of (frames,
     rows, columns): vessel_mask (filled enough to be seen), tree_mask (filled or not), centreline,
-    catheter_mask, heart_mask; field_mask is (rows, columns). Files of the same names are replaced.
+    catheter_mask, clutter_mask (wires, leads, clips, electrodes), heart_mask; field_mask is (rows, columns).
+    Files of the same names are replaced.
 
     The same options give the same bytes on one machine and one set of package versions.
     """
@@ -92,7 +93,7 @@ def _bits(text: str) -> Bits:
 
 
 def _measure(cines: Sequence[SimulatedCine]) -> dict[str, float]:
-    """The acceptance table; no figure at all is a usage error, since the runs were too short for one."""
+    """Both acceptance tables; no figure at all is a usage error, since the runs were too short for one."""
     try:
         return measure(cines)
     except ValueError as error:
@@ -109,13 +110,15 @@ def _show_run(run: Written) -> None:
 
 
 def _show_table(table: Mapping[str, float], wrong: Sequence[str]) -> None:
-    """Each figure beside the real one and the accepted range."""
-    click.echo(f"{'':<50}{'real':>8}{'accepted':>16}{'here':>10}")
-    for key, limit in ACCEPTANCE.items():
-        real = "" if limit.real is None else f"{limit.real:g}"
-        accepted = f"≥ {limit.low:g}" if np.isinf(limit.high) else f"{limit.low:g} - {limit.high:g}"
-        mark = "  out of range" if key in wrong else ""
-        click.echo(f"{limit.quantity:<50}{real:>8}{accepted:>16}{table[key]:>10.3f}{mark}")
+    """Each figure beside the real one and the accepted range, a table after the other."""
+    for limits in TABLES:
+        click.echo(f"{'':<50}{'real':>8}{'accepted':>16}{'here':>10}")
+        for key, limit in limits.items():
+            real = "" if limit.real is None else f"{limit.real:g}"
+            accepted = f"≥ {limit.low:g}" if np.isinf(limit.high) else f"{limit.low:g} - {limit.high:g}"
+            here = f"{table[key]:.3f}" if np.isfinite(table[key]) else "not seen"
+            mark = "  out of range" if key in wrong else ""
+            click.echo(f"{limit.quantity:<50}{real:>8}{accepted:>16}{here:>10}{mark}")
 
 
 def _report(
@@ -135,7 +138,7 @@ def _report(
         }
         for run in written
     ]
-    return {
-        "cines": runs,
-        "check": None if table is None else {"measured": dict(table), "wrong": list(wrong)},
-    }
+    if table is None:
+        return {"cines": runs, "check": None}
+    measured = {key: value if np.isfinite(value) else None for key, value in table.items()}
+    return {"cines": runs, "check": {"measured": measured, "wrong": list(wrong)}}

@@ -30,7 +30,17 @@ SMALLEST, LARGEST = 64, 1024
 
 _CHECKED_FRAMES = 4
 """Frames of each run that are kept to be measured, spread over those where the artery is best filled."""
-_MASKS = ("vessel_mask", "tree_mask", "centreline", "catheter_mask", "heart_mask", "field_mask")
+_CONSECUTIVE_FRAMES = 6
+"""Frames of each run that are kept from the first on: noise and motion are measured from one to the next."""
+_MASKS = (
+    "vessel_mask",
+    "tree_mask",
+    "centreline",
+    "catheter_mask",
+    "clutter_mask",
+    "heart_mask",
+    "field_mask",
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ class Written:
     seed: int
     """Its seed."""
     cine: SimulatedCine
-    """The few frames of it that are worth to be measured."""
+    """The few frames of it that are worth to be measured: the first ones, and well filled ones."""
     paths: tuple[Path, ...]
     """Files or folders: the runs, then the masks."""
     seconds: float
@@ -133,7 +143,7 @@ def write_simulated(
         started = time.perf_counter()
         cine = simulate_cine(seed, settings, backgrounds)
         paths = tuple(_write(cine, files))
-        yield Written(seed, _filled_part(cine), paths, time.perf_counter() - started)
+        yield Written(seed, _measured_part(cine), paths, time.perf_counter() - started)
 
 
 def _check(seed: int, settings: CineSettings) -> None:
@@ -197,19 +207,20 @@ def _header(cine: SimulatedCine, *, contrast: bool) -> RunHeader:
         seed=cine.seed,
         bits=detector.bits,
         photometric="MONOCHROME1" if detector.inverted else "MONOCHROME2",
-        relationship=detector.relationship,
+        relationship=detector.stored_relationship,
         frame_time_ms=1000 / cine.settings.frame_rate,
         primary_deg=view.primary_deg,
         secondary_deg=view.secondary_deg,
         pixel_mm=view.pixel_mm,
         source_isocentre_mm=view.source_isocentre_mm,
         source_detector_mm=view.source_detector_mm,
+        shutter=cine.calibration.shutter,
         contrast=contrast,
     )
 
 
-def _filled_part(cine: SimulatedCine) -> SimulatedCine:
+def _measured_part(cine: SimulatedCine) -> SimulatedCine:
     """The frames that are measured: a whole run is too much to keep for each cine."""
-    chosen = cine.run.well_filled(_CHECKED_FRAMES)
+    chosen = cine.run.measured(_CHECKED_FRAMES, _CONSECUTIVE_FRAMES)
     arrays = {field.name: getattr(cine, field.name)[list(chosen)] for field in fields(Frame)}
     return replace(cine, **arrays, phase=cine.phase[list(chosen)], indices=chosen)

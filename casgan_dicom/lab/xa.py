@@ -21,6 +21,7 @@ from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage
 
 from casgan_dicom.disk import whole_file
 from casgan_dicom.errors import OutputError
+from casgan_dicom.model.simulator.shutter import Circle, Rectangle, Shutter
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, derived_uid
 
 Frames = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -58,6 +59,8 @@ class RunHeader:
     """Distance Source to Patient (0018,1111) in mm."""
     source_detector_mm: float = 1100.0
     """Distance Source to Detector (0018,1110) in mm."""
+    shutter: Shutter | None = None
+    """Display Shutter Module; None leaves it out."""
     contrast: bool = False
     """Whether contrast was injected: the run then carries Contrast/Bolus Agent (0018,0010)."""
 
@@ -149,6 +152,7 @@ def _instance(frames: Frames, header: RunHeader, form: str) -> Dataset:
     _add_patient_and_study(ds, header)
     _add_series_and_image(ds, header, form)
     _add_geometry(ds, header)
+    _add_shutter(ds, header.shutter)
     return ds
 
 
@@ -215,6 +219,19 @@ def _add_geometry(ds: Dataset, header: RunHeader) -> None:
     ds.BitsStored = header.bits
     ds.HighBit = header.bits - 1
     ds.PixelRepresentation = 0
+
+
+def _add_shutter(ds: Dataset, shutter: Shutter | None) -> None:
+    """Display Shutter Module, PS3.3 C.7.6.11."""
+    match shutter:
+        case Rectangle():
+            ds.ShutterShape = "RECTANGULAR"
+            ds.ShutterLeftVerticalEdge, ds.ShutterRightVerticalEdge = shutter.left, shutter.right
+            ds.ShutterUpperHorizontalEdge, ds.ShutterLowerHorizontalEdge = shutter.upper, shutter.lower
+        case Circle():
+            ds.ShutterShape = "CIRCULAR"
+            ds.CenterOfCircularShutter = [shutter.row, shutter.column]
+            ds.RadiusOfCircularShutter = shutter.radius
 
 
 def _add_pixels(ds: Dataset, frames: Frames) -> None:

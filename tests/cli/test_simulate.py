@@ -12,6 +12,7 @@ from pydicom import dcmread
 
 from casgan_dicom.cli.simulate import simulate
 from casgan_dicom.model.simulator import acceptance
+from casgan_dicom.model.simulator.limits import Limit
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.source.eligible import reasons_against
 from casgan_dicom.source.series import find_series
@@ -36,9 +37,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_without_pairs_there_is_one_valid_run_without_contrast(tmp_path: Path) -> None:
-    result = run(tmp_path, "--seed", "4", *SMALL)
+    result = run(tmp_path, "--seed", "5", *SMALL)
 
-    path = tmp_path / "seed-4" / "without-contrast.dcm"
+    path = tmp_path / "seed-5" / "without-contrast.dcm"
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
     assert result.stdout.splitlines() == [str(path)]
     ds = dcmread(path)
@@ -130,9 +131,8 @@ def test_each_cine_is_another_patient_and_the_report_names_its_files(tmp_path: P
 def test_check_fails_when_a_figure_is_out_of_range(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: float, code: int
 ) -> None:
-    wide = {key: acceptance.Limit(key, None, -1e9, 1e9) for key in acceptance.ACCEPTANCE}
-    cover = acceptance.Limit("cover", None, -1e9, limit)
-    monkeypatch.setattr(acceptance, "ACCEPTANCE", wide | {"cover_percent": cover})
+    cover = Limit("cover", None, -1e9, limit)
+    monkeypatch.setattr(acceptance, "TABLES", ({"cover_percent": cover},))
 
     result = run(tmp_path, "--check", "--json", "--size", "96", "--frames", "30", code=code)
 
@@ -145,9 +145,22 @@ def test_check_prints_every_figure_beside_its_range(tmp_path: Path) -> None:
     result = CliRunner().invoke(simulate, [str(tmp_path), "--check", "--size", "96", "--frames", "30"])
 
     assert result.exit_code in (0, 3)  # a single run at 96 pixels is no fair sample
-    for limit in acceptance.ACCEPTANCE.values():
-        assert limit.quantity in result.stdout
+    for limits in acceptance.TABLES:
+        for limit in limits.values():
+            assert limit.quantity in result.stdout
     assert ("out of range" in result.stdout) == (result.exit_code == 3)
+
+
+def test_a_figure_that_was_not_seen_is_none_in_the_report(tmp_path: Path) -> None:
+    """A run of 96 pixels without filling has neither tiles for a spectrum nor consecutive frames."""
+    result = CliRunner().invoke(
+        simulate, [str(tmp_path), "--check", "--json", "--size", "64", "--frames", "30"]
+    )
+
+    check = json.loads(result.stdout, parse_constant=pytest.fail)["check"]
+    assert set(check["measured"]) == {key for limits in acceptance.TABLES for key in limits}
+    unseen = [key for key, value in check["measured"].items() if value is None]
+    assert set(unseen) <= set(check["wrong"])
 
 
 def test_a_run_of_one_frame_can_be_written_but_not_checked(tmp_path: Path) -> None:

@@ -12,6 +12,10 @@ from pydicom import dcmread
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.simulate import Files, Patients, simulate, write_simulated
 from casgan_dicom.model.simulator.cine import CineSettings
+from casgan_dicom.model.simulator.shutter import Circle, Rectangle
+from casgan_dicom.source.shutters import shutter_mask, shutter_shapes
+
+SHAPES = {Rectangle: "RECTANGULAR", Circle: "CIRCULAR"}
 
 
 def test_a_seed_gives_the_arrays_that_the_command_writes(tmp_path: Path) -> None:
@@ -24,7 +28,22 @@ def test_a_seed_gives_the_arrays_that_the_command_writes(tmp_path: Path) -> None
     np.testing.assert_array_equal(dcmread(plain).pixel_array, cine.plain)
     np.testing.assert_array_equal(dcmread(contrast).pixel_array, cine.contrast)
     with np.load(masks) as arrays:
-        np.testing.assert_array_equal(arrays["vessel_mask"], cine.vessel_mask)
+        for name in ("vessel_mask", "catheter_mask", "clutter_mask"):
+            np.testing.assert_array_equal(arrays[name], getattr(cine, name))
+
+
+def test_a_tagged_shutter_is_told_in_the_header_and_black_in_the_pixels(tmp_path: Path) -> None:
+    settings = CineSettings(size=96, frames=1)
+    for written in write_simulated(Patients(first=12, count=30), settings, Files(tmp_path)):
+        ds = dcmread(written.paths[0])
+        shutter = written.cine.calibration.shutter
+        assert shutter_shapes(ds) == (() if shutter is None else (SHAPES[type(shutter)],))
+        if shutter is not None:
+            shown = written.cine.display(ds.pixel_array)
+            assert (shown[~shutter_mask(ds, 96, 96)] == 0).all()
+            break
+    else:
+        pytest.fail("no run of thirty has a shutter")
 
 
 def test_a_seed_of_numpy_is_the_same_seed() -> None:
@@ -42,6 +61,15 @@ def test_cines_are_written_as_they_are_asked_for(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
     assert next(cines).seed == 0
     assert [folder.name for folder in tmp_path.iterdir()] == ["seed-0"]
+
+
+def test_first_and_filled_frames_are_kept_to_be_measured(tmp_path: Path) -> None:
+    (written,) = write_simulated(Patients(first=4), CineSettings(size=64, frames=40), Files(tmp_path))
+
+    cine = written.cine
+    assert cine.indices[:6] == (0, 1, 2, 3, 4, 5)
+    assert set(cine.run.well_filled(4)) <= set(cine.indices)
+    assert len(cine.plain) == len(cine.phase) == len(cine.indices) <= 10
 
 
 @pytest.mark.parametrize(

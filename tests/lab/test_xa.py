@@ -12,9 +12,11 @@ from pydicom import dcmread
 
 from casgan_dicom.errors import OutputError
 from casgan_dicom.lab.xa import Frames, Relationship, RunHeader, write_cine, write_single_frames
+from casgan_dicom.model.simulator.shutter import Circle, Rectangle, Shutter
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.source.eligible import reasons_against
 from casgan_dicom.source.series import find_series
+from casgan_dicom.source.shutters import shutter_mask, shutter_shapes
 from tests.support.factories import moving_frames
 from tests.support.programs import find_program
 
@@ -102,6 +104,20 @@ def test_other_pixels_or_another_header_never_share_an_instance_uid(tmp_path: Pa
     # Only the pixels differ between the first two: one patient, one study, one series.
     assert len({ds.SeriesInstanceUID for ds in made}) == len(variants) - 1
     assert len({ds.StudyInstanceUID for ds in made}) == len({ds.PatientID for ds in made}) == 2
+
+
+@pytest.mark.parametrize("shutter", [Rectangle(3, 70, 1, 60), Circle(30, 41, 25)])
+def test_a_shutter_is_valid_and_hides_what_it_says(tmp_path: Path, shutter: Shutter) -> None:
+    path = write_cine(tmp_path / "run.dcm", run_of(2), RunHeader(seed=7, shutter=shutter))
+
+    assert dciodvfy(path) == []
+    np.testing.assert_array_equal(shutter_mask(dcmread(path), 64, 80), shutter.visible((64, 80)))
+
+
+def test_a_run_without_a_shutter_has_no_shutter_module(tmp_path: Path) -> None:
+    ds = dcmread(write_cine(tmp_path / "run.dcm", run_of(2), RunHeader(seed=7)))
+
+    assert shutter_shapes(ds) == ()
 
 
 def test_the_patient_is_made_up_and_the_run_says_it_is_synthetic(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from casgan_dicom.model.simulator.geometry import View
+from casgan_dicom.model.simulator.geometry import Array, View
 from casgan_dicom.model.simulator.heart import Heart
 
 
@@ -18,15 +18,21 @@ class Background(Protocol):
     def heart(self) -> Heart:
         """The ellipsoid that the coronary tree is grown on."""
 
-    def attenuation(self, phase: float, breath_mm: float) -> npt.NDArray[np.float32]:
+    def attenuation(
+        self, phase: float, breath_mm: float, pan: Array | None = None
+    ) -> npt.NDArray[np.float32]:
         """Line integral of attenuation (dimensionless), float32 (size, size).
 
         `phase` is the cardiac phase in [0, 1) with 0 at end-diastole; `breath_mm` moves diaphragm and
-        lungs towards the feet.
+        lungs towards the feet; `pan` moves the patient with all foreign bodies, and not the
+        collimator, by (column, row) pixels, at most by the view's margin; None leaves him.
         """
 
-    def heart_mask(self, phase: float) -> npt.NDArray[np.bool_]:
+    def heart_mask(self, phase: float, pan: Array | None = None) -> npt.NDArray[np.bool_]:
         """Where the heart is projected, bool (size, size)."""
+
+    def clutter_mask(self, phase: float, breath_mm: float, pan: Array | None = None) -> npt.NDArray[np.bool_]:
+        """Where foreign bodies are seen, bool (size, size): their line integral exceeds 0.03."""
 
     def field_mask(self) -> npt.NDArray[np.bool_]:
         """Where the collimator and the field stop let X-rays through, bool (size, size)."""

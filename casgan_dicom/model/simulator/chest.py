@@ -23,9 +23,10 @@ from casgan_dicom.model.simulator.skeleton import Thorax
 FloatVolume = npt.NDArray[np.float32]
 
 _VOXEL_MM = 3.0
-_LOWER = np.array([-190.0, -115.0, -135.0])  # x, y, z of the first voxel
-_SHAPE = (96, 80, 116)  # slices, rows, columns
-_EDGE_MM = 1.0
+_LOWER = np.array([-190.0, -115.0, -150.0])  # x, y, z of the first voxel
+_SHAPE = (103, 80, 116)  # slices, rows, columns
+_EDGE_MM = 0.9
+_WALL_MM = 4.0  # between a bubble and the lung
 _FAT_MM = 3.0
 """Pericardium and fat around the heart's ellipsoid."""
 
@@ -39,8 +40,10 @@ class Chest:
     """An elliptic cylinder: its half length along z is infinite."""
     lungs: tuple[Ellipsoid, Ellipsoid]
     """Right, left."""
-    domes: tuple[Ellipsoid, Ellipsoid]
-    """Diaphragm with liver and stomach under it; right, left."""
+    domes: tuple[Ellipsoid, ...]
+    """Diaphragm with liver and stomach under it: right, left, then a lower slip behind each."""
+    gas: tuple[Ellipsoid, ...]
+    """Bubbles in stomach and bowel under the left dome."""
     mediastinum: tuple[Ellipsoid, ...]
     """Great vessels, hila, and what surrounds the spine."""
 
@@ -56,14 +59,17 @@ class Chest:
             centre=rng.normal(12.0, 3.0),
             pitch=rng.uniform(23.0, 28.0),
             phase=rng.uniform(-13.0, 13.0),
-            density=rng.uniform(0.8, 1.3),
+            density=rng.uniform(0.7, 1.3),
+            lean=rng.normal(0.0, 0.05),
+            bow=rng.normal(0.0, 5.0),
         )
         width, depth = (
-            thorax.half_width + rng.uniform(22.0, 45.0),
-            thorax.half_depth + rng.uniform(18.0, 38.0),
+            thorax.half_width + rng.uniform(12.0, 40.0),
+            thorax.half_depth + rng.uniform(9.0, 30.0),
         )
         trunk = Ellipsoid(_at(thorax.midline, thorax.centre + 6.0, 0.0), _at(width, depth, np.inf))
-        return cls(thorax, trunk, _lungs(rng, thorax), _domes(rng, thorax), _mediastinum(rng, thorax))
+        domes = _domes(rng, thorax)
+        return cls(thorax, trunk, _lungs(rng, thorax), domes, _gas(rng, domes[1]), _mediastinum(rng, thorax))
 
     def hilum(self, side: float) -> Array:
         """Where the vessels enter a lung, (3,); `side` is -1 right, +1 left."""
@@ -79,14 +85,16 @@ class Chest:
         organs = _heart_inside(heart, x, y, z)
         for body in (*self.domes, *self.mediastinum):
             organs = np.maximum(organs, _inside(body, x, y, z))
-        organs += _dents(rng, 5.0, 1.6) + _dents(rng, 1.6, 0.5)
-        depth = np.minimum(lungs + _dents(rng, 6.0, 2.0), -organs) / np.float32(_EDGE_MM)
-        share = 1.0 / (1.0 + np.exp(-np.clip(depth, -30.0, 30.0)))
-        patchy = np.clip(1.0 + _dents(rng, 4.0, 0.08), 0.7, 1.3)
+        broad = _dents(rng, 5.0, 1.8)
+        organs += broad + _dents(rng, 1.6, 0.35)
+        air = _share(np.minimum(lungs - broad, -organs)) * np.clip(1.0 + _dents(rng, 6.0, 0.05), 0.7, 1.3)
+        air *= np.float32(SOFT_TISSUE - LUNG)
+        for bubble in self.gas:
+            depth = np.minimum(_inside(bubble, x, y, z) + broad, organs - np.float32(_WALL_MM))
+            air += np.float32(SOFT_TISSUE) * _share(depth)
         to_isocentre = np.diag([_VOXEL_MM, _VOXEL_MM, _VOXEL_MM, 1.0])
         to_isocentre[:3, 3] = _LOWER
-        air = (share * patchy * np.float32(SOFT_TISSUE - LUNG)).astype(np.float32)
-        return Grid(air[None], to_isocentre, 1.0, 1)
+        return Grid(np.ascontiguousarray(air[..., None], dtype=np.float32), to_isocentre, 1.0, 1)
 
 
 def _at(x: float, y: float, z: float) -> Array:
@@ -104,18 +112,34 @@ def _lungs(rng: np.random.Generator, thorax: Thorax) -> tuple[Ellipsoid, Ellipso
     return right, left
 
 
-def _domes(rng: np.random.Generator, thorax: Thorax) -> tuple[Ellipsoid, Ellipsoid]:
-    """The diaphragm's two halves; the right one stands higher."""
-    left_top = rng.uniform(-52.0, -30.0)
-    tops = (left_top + rng.uniform(2.0, 14.0), left_top)
-    right, left = (
-        Ellipsoid(
-            _at(thorax.midline + side * 68.0, thorax.centre - 4.0, top - 95.0),
-            _at(rng.uniform(70.0, 88.0), rng.uniform(85.0, 105.0), 95.0),
-        )
-        for side, top in zip((-1.0, 1.0), tops, strict=True)
-    )
-    return right, left
+def _domes(rng: np.random.Generator, thorax: Thorax) -> tuple[Ellipsoid, ...]:
+    """The diaphragm's two halves, the right one higher, and behind each a lower slip: a double contour."""
+    left_top = rng.uniform(-58.0, -28.0)
+    tops = (left_top + rng.uniform(2.0, 16.0), left_top)
+    domes, slips = [], []
+    for side, top in zip((-1.0, 1.0), tops, strict=True):
+        semi = _at(rng.uniform(66.0, 88.0), rng.uniform(75.0, 100.0), 95.0)
+        centre = _at(thorax.midline + side * rng.uniform(60.0, 74.0), thorax.centre - 8.0, top - 95.0)
+        domes.append(Ellipsoid(centre, semi))
+        aside = _at(side * rng.uniform(0.0, 22.0), rng.uniform(18.0, 40.0), -rng.uniform(6.0, 20.0))
+        slips.append(Ellipsoid(centre + aside, semi * rng.uniform(0.82, 1.05, 3) * [1.0, 0.75, 1.0]))
+    return (*domes, *slips)
+
+
+def _gas(rng: np.random.Generator, dome: Ellipsoid) -> tuple[Ellipsoid, ...]:
+    """The stomach's bubble in six patients of ten, a piece of colon in every second one."""
+    top = dome.centre[2] + dome.semi[2]
+    bubbles = []
+    if rng.random() < 0.6:
+        semi = _at(*rng.uniform((16.0, 16.0, 8.0), (38.0, 36.0, 26.0)))
+        place = dome.centre[:2] + rng.normal((-8.0, 0.0), 14.0)
+        bubbles.append(Ellipsoid(np.append(place, top - rng.uniform(6.0, 16.0) - semi[2]), semi))
+    if rng.random() < 0.5:
+        start = _at(dome.centre[0] + rng.uniform(-50.0, 30.0), rng.uniform(-60.0, 20.0), top - 40.0)
+        for _ in range(int(rng.integers(2, 6))):  # haustra in a row
+            bubbles.append(Ellipsoid(start.copy(), rng.uniform(9.0, 18.0, 3)))
+            start += _at(rng.uniform(12.0, 22.0), rng.normal(0.0, 5.0), rng.normal(-4.0, 8.0))
+    return tuple(bubbles)
 
 
 def _mediastinum(rng: np.random.Generator, thorax: Thorax) -> tuple[Ellipsoid, ...]:
@@ -123,8 +147,8 @@ def _mediastinum(rng: np.random.Generator, thorax: Thorax) -> tuple[Ellipsoid, .
     mid, spine = thorax.midline, thorax.spine
     table = (
         ((0.0, spine + 2.0, 0.0), (25.0, 30.0, 400.0)),  # spine and its muscles
-        ((16.0, spine - 22.0, 0.0), (14.0, 14.0, 400.0)),  # descending aorta
-        ((2.0, 20.0, -20.0), (16.0, 45.0, 400.0)),  # oesophagus and fat
+        ((16.0, spine - 22.0, 0.0), (14.0, 14.0, 190.0)),  # descending aorta
+        ((2.0, 20.0, -20.0), (16.0, 45.0, 150.0)),  # oesophagus and fat
         ((-8.0, -12.0, 58.0), (24.0, 26.0, 62.0)),  # ascending aorta and superior caval vein
         ((22.0, 22.0, 78.0), (15.0, 24.0, 17.0)),  # aortic knob
         ((26.0, -4.0, 46.0), (20.0, 24.0, 18.0)),  # pulmonary trunk
@@ -160,7 +184,13 @@ def _depth(radius2: FloatVolume, shortest_mm: float) -> FloatVolume:
     return np.asarray((np.float32(1.0) - np.sqrt(radius2)) * np.float32(shortest_mm))
 
 
+def _share(depth: FloatVolume) -> FloatVolume:
+    """How much of a voxel lies inside, from its depth in mm."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(depth / np.float32(_EDGE_MM), -30.0, 30.0))))
+
+
 def _dents(rng: np.random.Generator, sigma_voxels: float, height: float) -> FloatVolume:
     """A smooth random field of a given standard deviation."""
-    noise = ndimage.gaussian_filter(rng.standard_normal(_SHAPE, dtype=np.float32), sigma_voxels, mode="wrap")
+    noise = rng.standard_normal(_SHAPE, dtype=np.float32)
+    noise = ndimage.gaussian_filter(noise, sigma_voxels, mode="wrap", truncate=2.5)
     return np.asarray(noise * np.float32(height / noise.std()))

@@ -1,4 +1,4 @@
-"""Iodine over time: an empty lead-in, a front that runs down the vessels, filling, wash-out.
+"""Iodine over time: an empty lead-in, a front that runs down the vessels, filling, mixing, wash-out.
 
 Concentration is relative to undiluted contrast agent, at which blood in a vessel attenuates
 `IODINE_PER_MM` (effective, 60-65 keV).
@@ -6,7 +6,7 @@ Concentration is relative to undiluted contrast agent, at which blood in a vesse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,39 @@ def iodine_attenuation(path_mm: npt.NDArray[np.float32]) -> npt.NDArray[np.float
     return a / (1 + np.float32(BEAM_HARDENING) * a)
 
 
+def _still() -> Array:
+    return np.zeros((0, 4))
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """How unevenly blood dilutes the agent: stretches of more and of less that drift down the vessels."""
+
+    share: float = 0.0
+    """Largest share of the agent that is missing, 0 to 1."""
+    waves: Array = field(default_factory=_still)
+    """float64 (K, 4): wavelength in mm, speed in mm/s, phase in radians, amplitude."""
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, share: float, speed_mm_s: float) -> Mixing:
+        """Draw streams for an injection; one wave is the heart's beat, which dilutes in diastole."""
+        beat = speed_mm_s / rng.uniform(0.9, 1.6)
+        wavelength = np.append(np.exp(rng.uniform(np.log(5.0), np.log(60.0), 5)), beat)
+        speed = np.append(speed_mm_s * rng.uniform(0.5, 1.0, 5), speed_mm_s)
+        phase = rng.uniform(0.0, 2 * np.pi, 6)
+        amplitude = np.append(rng.uniform(0.2, 0.6, 5), rng.uniform(0.3, 0.9))
+        return cls(share, np.stack([wavelength, speed, phase, amplitude], axis=1))
+
+    def left(self, time_s: float, arc_mm: Array) -> Array:
+        """Share of the agent that is there, in [1 - share, 1], the shape of `arc_mm`."""
+        if not len(self.waves):
+            return np.ones_like(arc_mm)
+        wavelength, speed, phase, amplitude = self.waves.T
+        angle = 2 * np.pi * (arc_mm[..., None] - speed * time_s) / wavelength + phase
+        streams = np.sin(angle) @ amplitude
+        return np.asarray(1 - self.share * (0.5 + 0.5 * np.clip(streams, -1.0, 1.0)))
+
+
 @dataclass(frozen=True)
 class Injection:
     """One injection by hand through the catheter."""
@@ -45,26 +78,35 @@ class Injection:
     washout_s: float = 1.2
     """Time constant of the wash-out after the injection."""
     reflux: float = 0.0
-    """Relative concentration of the cloud that flows back into the aorta, usually 0."""
+    """Strength of the cloud that flows back into the aortic root (reflux.py), 0 to about 1."""
+    mixing: Mixing = field(default_factory=Mixing)
+    """Where blood dilutes the agent."""
+    layering: float = 0.0
+    """Share of the agent that runs along the lower wall of the vessels under the blood (lumen.py)."""
 
     @classmethod
     def sample(cls, rng: np.random.Generator, lead_in_s: tuple[float, float]) -> Injection:
-        """Draw an injection whose lead-in lies in the range given in s."""
+        """Draw an injection whose lead-in lies in the range given in s.
+
+        One of six is weak: blood streams through the agent and little of it flows back. One of seven is a
+        short puff.
+        """
+        weak, short = rng.random() < 1 / 6, rng.random() < 1 / 7
+        speed = float(rng.uniform(150, 400))
+        refluxes = rng.random() < (0.45 if weak else 0.8)
         return cls(
             start_s=float(rng.uniform(*lead_in_s)),
-            duration_s=float(rng.uniform(2.0, 4.5)),
-            peak=float(rng.uniform(0.65, 0.95)),
-            speed_mm_s=float(rng.uniform(150, 400)),
-            rise_s=float(rng.uniform(0.1, 0.3)),
-            washout_s=float(rng.uniform(0.8, 2.0)),
-            reflux=float(rng.uniform(0.03, 0.15)) if rng.random() < 0.4 else 0.0,
+            duration_s=float(rng.uniform(1.0, 1.8) if short else rng.uniform(1.8, 4.8)),
+            peak=float(rng.uniform(0.4, 0.62) if weak else rng.uniform(0.6, 0.9)),
+            speed_mm_s=speed,
+            rise_s=float(rng.uniform(0.1, 0.35)),
+            washout_s=float(rng.uniform(0.8, 2.2)),
+            reflux=float(rng.uniform(0.1, 0.4) if weak else rng.uniform(0.2, 1.0)) * refluxes,
+            layering=float(rng.uniform(0.3, 0.8)) if weak else 0.0,
+            mixing=Mixing.sample(
+                rng, float(rng.uniform(0.25, 0.5) if weak else rng.uniform(0.05, 0.2)), speed
+            ),
         )
-
-    def cloud(self, time_s: float) -> float:
-        """Concentration of the cloud in the aorta at one time; it pulses while the hand injects."""
-        late = max(0.0, time_s - self.start_s - 0.15)
-        pushed = float(np.clip(late / 0.3, 0.0, 1.0)) * float(time_s - self.start_s < self.duration_s)
-        return self.reflux * pushed * (0.7 + 0.3 * float(np.sin(9.0 * late)))
 
     def concentration(self, time_s: float, arc_mm: npt.ArrayLike) -> Array:
         """Concentration along the vessels at one time.
@@ -85,4 +127,5 @@ class Injection:
         since = time_s - self.start_s - arc / self.speed_mm_s
         rise = np.clip(since / (self.rise_s + 0.0015 * arc), 0.0, 1.0)
         late = np.clip(since - self.duration_s, 0.0, None)
-        return self.peak * rise * rise * (3 - 2 * rise) * np.exp(-late / self.washout_s)
+        filled = rise * rise * (3 - 2 * rise) * np.exp(-late / self.washout_s)
+        return self.peak * filled * self.mixing.left(time_s, arc)

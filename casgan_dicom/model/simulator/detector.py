@@ -1,21 +1,22 @@
-"""From line integrals to stored pixel values: scatter, blur, photon noise, readout and window.
+"""From line integrals to stored pixel values: scatter, blur, photon noise, display curve and window.
 
     P = exp(-L)                                  primary beam behind the patient (Beer-Lambert)
     S = k · gauss(P)                             scatter that the grid lets through
-    q ~ Poisson(N · blur(P + S))                 detected quanta per pixel
-    d = q + Normal(0, sigma_e)                   LIN; LOG takes ln d
-    v = window(d)                                stored value, the window fixed for a whole run
+    λ = N · e(t) · blur(P + S)                   expected quanta per pixel; e(t): the exposure settles
+    q = λ + sqrt(λ + sigma_e²) · x(t)            x: the run's grain, noise.py
+    s = (q / q0)^c                               LIN; LOG takes c · ln(q / q0); q0 in the middle of the field
+    v = window(s)                                stored value, the window fixed for a whole run
 
-A run is calibrated once, on one frame (exposure control and window), so that its brightness never
-flickers. A frame is exposed with and without contrast at once: the contrast twin's quanta are a binomial
-thinning of the plain twin's, which leaves each twin Poisson and lets both share their noise.
+The exponent c compresses all contrast of the picture alike: anatomy, catheter and vessels together, as the
+display curve of a console does. A run is calibrated once, on one frame (exposure and window). A frame is
+exposed with and without contrast at once: both twins have the same grain, each scaled by its own quanta.
 
 Images are (rows, columns); line integrals are dimensionless, lengths are millimetres on the detector.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -23,68 +24,87 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from casgan_dicom.model.simulator.exposure import Ramp
+from casgan_dicom.model.simulator.noise import MATRIX, Grain
+from casgan_dicom.model.simulator.shutter import Shutter, fit_shutter
+
 FloatImage = npt.NDArray[np.float32]
 StoredImage = npt.NDArray[np.uint16]
+Mask = npt.NDArray[np.bool_]
 
 FIELD_STOP = 30.0
 """Line integral that a background gives to pixels behind the field stop."""
-_BLANK_ABOVE = 20.0  # more than any body and collimator blade: the detector does not read out here
-_MIN_QUANTA = 0.5  # the logarithm of nothing is avoided at half a quantum
+BLANK_ABOVE = 20.0  # more than any body and collimator blade: the detector does not read out here
+_DARKEST = np.float32(1e-4)  # the logarithm of nothing is avoided; quanta over those in the middle
+_IMAGE_SHARE = 0.5  # of the grain's smoothing that the picture's own edges suffer
+_LIFTED = 0.05  # a field darker than the window's black is calibrated as if it were this bright
 
 
 @dataclass(frozen=True)
 class Detector:
     """The imaging chain of one run."""
 
-    photons_per_mm2: float = 7000.0
-    """Detected quanta per mm² of detector in the middle of the grey scale (cine about 4,000 to 13,000)."""
     scatter: float = 0.5
     """Scatter-to-primary ratio k behind the grid."""
     scatter_mm: float = 24.0
     """Standard deviation of the scatter kernel."""
     blur_mm: float = 0.28
-    """Standard deviation of the detector's point spread before noise (MTF)."""
-    readout_blur_px: float = 0.3
-    """Standard deviation in pixels of the readout's smoothing, which correlates the grain."""
-    electronic_noise: float = 3.0
-    """Standard deviation of the readout noise in quanta."""
+    """Standard deviation of the detector's point spread (MTF)."""
+    grain: Grain = field(default_factory=Grain)
+    """The noise: how much, raw or filtered."""
+    ramp: Ramp = field(default_factory=Ramp)
+    """How the exposure settles over the first frames."""
     relationship: Literal["LIN", "LOG"] = "LIN"
-    """Stored values follow the intensity or its logarithm (Pixel Intensity Relationship)."""
+    """Stored values follow a power of the intensity, or its logarithm."""
+    compression: float = 1.0
+    """Exponent c of the display curve, in (0, 1]: contrast on the display over that of the intensity."""
+    hardness: float = 1.0
+    """Steepness of the window, 1 or more: times c it is the contrast of grey values in the middle."""
+    window: tuple[float, float] = (0.325, 0.65)
+    """Display values in [0, 1] of the 1st and 99th percentile of a plain frame whose range fits."""
     bits: Literal[8, 10, 12] = 8
     """Bits stored."""
     inverted: bool = False
     """Store the complement, to be shown as MONOCHROME1."""
-    shutter: bool = True
-    """Blacken what the collimator covers, as most consoles do; otherwise blades show in dark grey."""
-    window: tuple[float, float] = (0.325, 0.65)
-    """Display values in [0, 1] that the 1st and 99th percentile of a plain frame are brought to."""
+    shutter: Literal["none", "burned", "tagged"] = "burned"
+    """What lies outside the field: blades in dark grey; black; black where a header's shutter says so."""
+    shutter_margin: float = 0.0
+    """How far outside the open field the black begins, as a share of the picture's side."""
 
     @classmethod
     def sample(cls, rng: np.random.Generator, *, bits: Literal[8, 10, 12] = 8) -> Detector:
-        """Draw a plausible imaging chain: cine or fluoroscopy, linear or logarithmic, soft or hard window."""
-        fluoroscopy = rng.random() < 0.25
-        photons = np.exp(rng.uniform(*np.log((1200.0, 3000.0) if fluoroscopy else (4000.0, 13000.0))))
-        low, high = rng.normal(0.325, 0.03), rng.normal(0.655, 0.04)
-        if rng.random() < 0.2:  # a wide window, as older rooms and burned-in displays have it
-            low, high = rng.uniform(0.1, 0.3), rng.uniform(0.65, 0.88)
+        """Draw a plausible imaging chain: its optics, noise, display and shutter."""
+        compressed = rng.random() < 0.75
+        compression = float(np.exp(rng.uniform(np.log(0.22), 0.0))) if compressed else 1.0
+        hardness = float(rng.uniform(1.05, 1.55))
         return cls(
-            photons_per_mm2=float(photons),
             scatter=float(rng.uniform(0.3, 0.8)),
             scatter_mm=float(rng.uniform(16.0, 31.0)),
             blur_mm=float(rng.uniform(0.2, 0.35)),
-            readout_blur_px=float(rng.uniform(0.2, 0.55)),
-            electronic_noise=float(rng.uniform(1.0, 5.0)),
+            grain=Grain.sample(rng, compression),
+            ramp=Ramp.sample(rng),
             relationship="LOG" if rng.random() < 0.4 else "LIN",
+            compression=compression,
+            hardness=hardness,
+            window=_draw_window(rng, compression),
             bits=bits,
             inverted=bool(rng.random() < 0.1),
-            shutter=bool(rng.random() < 0.65),
-            window=(float(np.clip(low, 0.08, 0.4)), float(np.clip(high, 0.55, 0.9))),
+            shutter=_SHUTTERS[int(rng.choice(3, p=(0.35, 0.25, 0.4)))],
+            shutter_margin=float(rng.uniform(0.0, 0.012)),
         )
 
     @property
     def max_value(self) -> int:
         """The largest stored value."""
         return (1 << self.bits) - 1
+
+    @property
+    def stored_relationship(self) -> Literal["LIN", "LOG", "DISP"]:
+        """Pixel Intensity Relationship (0028,1040): a power of the intensity is made for the display."""
+        return "DISP" if self.relationship == "LIN" and self.compression != 1 else self.relationship
+
+
+_SHUTTERS: tuple[Literal["none", "burned", "tagged"], ...] = ("none", "burned", "tagged")
 
 
 @dataclass(frozen=True)
@@ -95,20 +115,21 @@ class Calibration:
     """Side of a pixel on the detector in mm."""
     quanta: float
     """Quanta per pixel for an unattenuated, scatter-free beam."""
-    blank: npt.NDArray[np.bool_]
-    """Pixels that are shown black whatever they receive, bool (H, W)."""
+    electronic: float
+    """Standard deviation of the readout noise in quanta."""
+    middle: float
+    """Quanta in the middle of the field, q0 of the display curve."""
     low: float
-    """Signal (quanta, or their logarithm) that is stored as 0."""
+    """Value of the display curve that is stored as 0."""
     high: float
-    """Signal that is stored as the largest value."""
+    """Value of the display curve that is stored as the largest value."""
+    blank: Mask
+    """Pixels that are shown black whatever they receive, bool (H, W)."""
+    shutter: Shutter | None = None
+    """What a header has to say about `blank`; None where it says nothing."""
 
 
-def calibrate(
-    detector: Detector,
-    attenuation: FloatImage,
-    field_mask: npt.NDArray[np.bool_],
-    pixel_mm: float,
-) -> Calibration:
+def calibrate(detector: Detector, attenuation: FloatImage, open_field: Mask, pixel_mm: float) -> Calibration:
     """Set exposure and window of a run on one of its plain frames.
 
     Parameters
@@ -117,7 +138,7 @@ def calibrate(
         The imaging chain.
     attenuation
         Line integral without contrast, float32 (H, W); include the catheter.
-    field_mask
+    open_field
         Where the beam is open, bool (H, W); only these pixels count.
     pixel_mm
         Side of a pixel on the detector in mm.
@@ -132,21 +153,54 @@ def calibrate(
     ValueError
         Shapes differ, or the field is empty.
     """
-    if attenuation.shape != field_mask.shape:
+    if attenuation.shape != open_field.shape:
         raise ValueError(
-            f"attenuation is {attenuation.shape}, field_mask {field_mask.shape}; they must agree"
+            f"attenuation is {attenuation.shape}, open_field {open_field.shape}; they must agree"
         )
-    if not field_mask.any():
-        raise ValueError("field_mask is empty: a run needs an open field")
+    if not open_field.any():
+        raise ValueError("open_field is empty: a run needs an open field")
     irradiance = _irradiance(detector, attenuation, pixel_mm)
-    quanta = detector.photons_per_mm2 * pixel_mm**2 / float(np.median(irradiance[field_mask]))
-    signal = _signal(detector, quanta * irradiance[field_mask])
-    blank = ~field_mask if detector.shutter else attenuation > _BLANK_ABOVE
-    p1, p99 = (float(p) for p in np.percentile(signal, (1.0, 99.0)))
-    d1, d99 = detector.window
-    per_unit = max(p99 - p1, 1e-3 * max(abs(p99), 1.0)) / (d99 - d1)
-    low = p1 - d1 * per_unit
-    return Calibration(pixel_mm, float(quanta), blank, low, low + per_unit)
+    middle, low, high = _window(detector, irradiance[open_field])
+    grain = detector.grain
+    slope = 255 * detector.compression / (high - low)  # grey levels for a change of the quanta by one e-fold
+    counted = (1 + grain.electronic) * (slope / grain.levels_at(attenuation.shape[0])) ** 2
+    blank, shutter = _blank(detector, attenuation, open_field)
+    return Calibration(
+        pixel_mm=pixel_mm,
+        quanta=counted / middle,
+        electronic=float(np.sqrt(grain.electronic * counted)),
+        middle=counted,
+        low=low,
+        high=high,
+        blank=blank,
+        shutter=shutter,
+    )
+
+
+def shown_range(
+    detector: Detector, attenuation: FloatImage, open_field: Mask, pixel_mm: float
+) -> tuple[float, float]:
+    """The display values of the 1st and the 99th percentile of a frame; the first may lie below black.
+
+    The parameters are those of `calibrate`; no noise.
+    """
+    irradiance = _irradiance(detector, attenuation, pixel_mm)[open_field]
+    middle, low, high = _window(detector, irradiance)
+    signal = curve(detector, np.percentile(irradiance, (1.0, 99.0)).astype(np.float32) / np.float32(middle))
+    dark, bright = (signal.astype(np.float64) - low) / (high - low)
+    return float(dark), float(bright)
+
+
+def curve(detector: Detector, quanta: FloatImage) -> FloatImage:
+    """The display curve of quanta over those in the middle of the field; any shape, float32."""
+    logarithm = np.float32(detector.compression) * np.log(np.maximum(quanta, _DARKEST))
+    return logarithm if detector.relationship == "LOG" else np.exp(logarithm)
+
+
+def uncurve(detector: Detector, signal: FloatImage) -> FloatImage:
+    """Quanta over those in the middle of the field, from values of the display curve; float32."""
+    logarithm = signal if detector.relationship == "LOG" else np.log(np.maximum(signal, _DARKEST))
+    return np.asarray(np.exp(logarithm / np.float32(detector.compression)))
 
 
 def expose(
@@ -154,7 +208,8 @@ def expose(
     calibration: Calibration,
     attenuation: FloatImage,
     extra: FloatImage | None,
-    rng: np.random.Generator,
+    grain: FloatImage,
+    exposure: float = 1.0,
 ) -> tuple[StoredImage, StoredImage]:
     """Expose one frame without and with contrast.
 
@@ -166,56 +221,89 @@ def expose(
         Line integral of everything but contrast, float32 (H, W); FIELD_STOP where nothing is read out.
     extra
         Line integral of contrast, float32 (H, W), not negative; None for a frame without any.
-    rng
-        Source of the noise; both twins share it.
+    grain
+        The frame's noise, float32 (H, W), mean 0 and variance 1; both twins share it.
+    exposure
+        Quanta of this frame over those of a settled one.
 
     Returns
     -------
     plain, contrast
         uint16 (H, W), 0 to 2**bits - 1; the same array twice when `extra` is None.
-
-    Notes
-    -----
-    If q ~ Poisson(λ) then Binomial(q, λ'/λ) ~ Poisson(λ'): each twin alone has the right statistics.
     """
-    expected = calibration.quanta * _irradiance(detector, attenuation, calibration.pixel_mm)
-    counts = rng.poisson(expected)
-    electronic = rng.standard_normal(expected.shape, dtype=np.float32) * detector.electronic_noise
-    plain = _store(detector, calibration, counts + electronic)
+    plain = _read(detector, calibration, attenuation, grain, exposure)
     if extra is None:
         return plain, plain
-    thinned = calibration.quanta * _irradiance(detector, attenuation + extra, calibration.pixel_mm)
-    kept = np.divide(thinned, expected, out=np.ones_like(expected), where=expected > 0)
-    with_contrast = rng.binomial(counts, np.clip(kept, 0.0, 1.0))
-    return plain, _store(detector, calibration, with_contrast + electronic)
+    return plain, _read(detector, calibration, attenuation + extra, grain, exposure)
+
+
+def _draw_window(rng: np.random.Generator, compression: float) -> tuple[float, float]:
+    """Draw black and white: the less the display compresses, the more often the picture's range is wide."""
+    if rng.random() >= 0.55 * compression:
+        low, high = rng.normal(0.335, 0.03), rng.normal(0.655, 0.04)
+    elif rng.random() < 0.5:
+        low, high = rng.uniform(0.12, 0.27), rng.uniform(0.8, 0.95)
+    else:
+        low, high = rng.uniform(0.15, 0.3), rng.uniform(0.65, 0.88)
+    return float(np.clip(low, 0.08, 0.4)), float(np.clip(high, 0.55, 0.96))
+
+
+def _window(detector: Detector, irradiance: FloatImage) -> tuple[float, float, float]:
+    """Middle of the irradiance, and the values of the display curve that are stored as 0 and as the largest.
+
+    The floor follows from the hardness; the scale brings the geometric middle of the percentiles to that of
+    `Detector.window`, so that a flat picture is grey and not white.
+    """
+    middle = float(np.median(irradiance))
+    ends = np.percentile(irradiance, (1.0, 99.0)).astype(np.float32) / np.float32(middle)
+    dark, bright = (float(s) for s in curve(detector, ends))
+    low = (0.0 if detector.relationship == "LOG" else 1.0) - 1.0 / detector.hardness
+    bright -= low
+    dark = max(dark - low, _LIFTED * bright)
+    black, white = detector.window
+    return middle, low, low + float(np.sqrt(dark * bright / (black * white)))
+
+
+def _blank(detector: Detector, attenuation: FloatImage, open_field: Mask) -> tuple[Mask, Shutter | None]:
+    """What is shown black, and the shutter that describes it."""
+    stopped = attenuation > BLANK_ABOVE
+    if detector.shutter == "none":
+        return stopped, None
+    margin = detector.shutter_margin * open_field.shape[0]
+    lit = open_field if open_field.all() else ndimage.distance_transform_edt(~open_field) <= margin
+    shutter = fit_shutter(lit) if detector.shutter == "tagged" else None
+    if shutter is not None:
+        lit = shutter.visible((open_field.shape[0], open_field.shape[1]))
+    return stopped | ~lit, shutter
+
+
+def _read(
+    detector: Detector,
+    calibration: Calibration,
+    attenuation: FloatImage,
+    grain: FloatImage,
+    exposure: float,
+) -> StoredImage:
+    """Count, curve, window, quantise and, for MONOCHROME1, invert."""
+    scale = np.float32(exposure * calibration.quanta / calibration.middle)
+    quanta = scale * _irradiance(detector, attenuation, calibration.pixel_mm)  # over those in the middle
+    floor = np.float32((calibration.electronic / calibration.middle) ** 2)
+    quanta += np.sqrt(quanta / np.float32(calibration.middle) + floor) * grain
+    unit = (curve(detector, quanta) - np.float32(calibration.low)) / np.float32(
+        calibration.high - calibration.low
+    )
+    unit[calibration.blank] = 0.0
+    stored = np.rint(np.clip(unit, 0.0, 1.0) * detector.max_value).astype(np.uint16)
+    return np.asarray(detector.max_value - stored, dtype=np.uint16) if detector.inverted else stored
 
 
 def _irradiance(detector: Detector, attenuation: FloatImage, pixel_mm: float) -> FloatImage:
     """Primary and scatter behind the point spread, float32 (H, W), 1 for an open scatter-free beam."""
     primary = np.exp(-np.asarray(attenuation, dtype=np.float32))
     total = primary + np.float32(detector.scatter) * _wide_blur(primary, detector.scatter_mm / pixel_mm)
-    return np.asarray(ndimage.gaussian_filter(total, detector.blur_mm / pixel_mm, mode="nearest"))
-
-
-def _signal(detector: Detector, quanta: npt.NDArray[np.floating]) -> FloatImage:
-    """What the readout hands on: quanta or their logarithm."""
-    values = np.asarray(quanta, dtype=np.float32)
-    return np.log(np.maximum(values, _MIN_QUANTA)) if detector.relationship == "LOG" else values
-
-
-def _store(
-    detector: Detector,
-    calibration: Calibration,
-    quanta: npt.NDArray[np.floating],
-) -> StoredImage:
-    """Smooth, window, quantise and, for MONOCHROME1, invert."""
-    smooth = ndimage.gaussian_filter(
-        np.asarray(quanta, dtype=np.float32), detector.readout_blur_px, mode="nearest"
-    )
-    unit = (_signal(detector, smooth) - calibration.low) / (calibration.high - calibration.low)
-    unit[calibration.blank] = 0.0
-    stored = np.rint(np.clip(unit, 0.0, 1.0) * detector.max_value).astype(np.uint16)
-    return np.asarray(detector.max_value - stored, dtype=np.uint16) if detector.inverted else stored
+    smoothing = _IMAGE_SHARE * detector.grain.correlation_px * attenuation.shape[0] / MATRIX
+    sigma = float(np.hypot(detector.blur_mm / pixel_mm, smoothing))
+    return np.asarray(ndimage.gaussian_filter(total, sigma, mode="nearest"))
 
 
 def _wide_blur(image: FloatImage, sigma_px: float) -> FloatImage:

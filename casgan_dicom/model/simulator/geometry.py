@@ -12,7 +12,7 @@ left at the viewer's right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,8 @@ class View:
     """Distance source to detector."""
     shift_mm: tuple[float, float] = (0.0, 0.0)
     """Where the isocentre falls beside the centre of the picture, (right, down), in mm on the detector."""
+    margin_px: int = 0
+    """Pixels around the picture that a shift of the table brings in during the run."""
 
     @property
     def pixel_mm(self) -> float:
@@ -48,6 +50,11 @@ class View:
     def magnification(self) -> float:
         """Detector mm per patient mm in the isocentre."""
         return self.source_detector_mm / self.source_isocentre_mm
+
+    def widened(self) -> View:
+        """The same view with its margin as part of the picture."""
+        size = self.size + 2 * self.margin_px
+        return replace(self, size=size, field_mm=self.pixel_mm * size, margin_px=0)
 
     def axes(self) -> Array:
         """Unit vectors of the C-arm in patient coordinates.

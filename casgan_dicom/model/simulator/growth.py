@@ -1,50 +1,60 @@
-"""How a vessel finds its way over the epicardium: one marching rule for trunks and branches.
+"""How vessels find their way over the epicardium: trunks in their grooves, branches by marching.
 
-A vessel is marched in steps of 1 mm over the ellipsoid. Its heading turns towards an aim (the next piece
-of its groove, or a direction such as the apex) and wanders: the curvature is an Ornstein-Uhlenbeck process
-along the vessel, which gives the smooth tortuosity of real coronaries. Coordinates are the heart's own
-axes (up, right, apex) in mm.
+A trunk is a smooth curve through its guide points. Branches of one generation are marched together in
+steps of 1 mm over the ellipsoid: each leaves its parent along the parent's own direction, turns away within
+a few mm and bends to its aim. Both wander: a trunk gently and over several centimetres, a thin branch more
+and at shorter wavelengths; the heading of a corkscrew swings so far that it overhangs. Coordinates are the
+heart's own axes (up, right, apex) in mm.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy.ndimage import gaussian_filter1d
 
 from casgan_dicom.model.simulator.geometry import Array
 from casgan_dicom.model.simulator.heart import Heart
 
+SPACING_MM = 0.5
+"""Distance between neighbouring points of a vessel or a catheter."""
 _STEP_MM = 1.0
-_CORRELATION_MM = 9.0
-_LOOK_AHEAD = 9
-
-
-def _empty() -> Array:
-    return np.zeros((0, 3))
+_PULL_PER_MM = 0.028
+"""How fast a branch bends to its aim."""
+_TIGHTEST_PER_MM = 0.55
+"""Largest curvature that the wandering of the heading may reach."""
+_STEEPEST = 0.008
+"""Largest change of depth in a step."""
+_ROUNDING_MM = 1.8
+"""A trunk's corners are rounded by a Gaussian of this standard deviation."""
 
 
 @dataclass(frozen=True)
-class Steering:
-    """Where a vessel starts and what it heads for."""
+class Sprouts:
+    """B branches of one generation, where they spring and what they head for."""
 
-    guide: Array = field(default_factory=_empty)
-    """float64 (M, 3), the groove that a trunk follows, in heart axes; empty for a branch."""
-    start: Array = field(default_factory=_empty)
-    """float64 (3,), where a branch springs."""
-    along: Array = field(default_factory=_empty)
-    """float64 (3,), the parent's direction there."""
-    angle_rad: float = 0.0
-    """Angle between parent and branch, signed by side."""
-    towards: Array = field(default_factory=_empty)
-    """float64 (3,), the direction that a branch bends to."""
-    length_mm: float = 0.0
-    """Length of a branch; a trunk is as long as its groove."""
-    wobble: float = 0.03
-    """Standard deviation of the wandering curvature, 1/mm."""
-    inward: bool = False
-    """True for a septal branch, which leaves the epicardium."""
+    start: Array
+    """float64 (B, 3), mm."""
+    along: Array
+    """float64 (B, 3), the parent's direction there."""
+    turn_rad: Array
+    """float64 (B,), angle that the branch turns away from its parent, signed by side."""
+    turn_mm: Array
+    """float64 (B,), way over which it turns."""
+    towards: Array
+    """float64 (B, 3), the direction that the branch bends to."""
+    length_mm: Array
+    """float64 (B,), length of the branch."""
+    swing_rad: Array
+    """float64 (B, 2), how far the heading wanders (standard deviation): slowly and quickly."""
+    wavelength_mm: Array
+    """float64 (B, 2), over which way it does so."""
+    inward: Array
+    """float64 (B,), 1 for branches within the septum, which leave the epicardium, else 0."""
+    depth: Array
+    """float64 (B,), depth that a branch on the surface comes to: 1 on the ellipsoid, more on a bulge."""
 
 
 def heart_direction(azimuth_deg: Array, height: Array) -> Array:
@@ -54,79 +64,154 @@ def heart_direction(azimuth_deg: Array, height: Array) -> Array:
     return np.stack([np.sin(phi) * ring, np.cos(phi) * ring, height], axis=-1)
 
 
-def resample(path: Array, spacing: float, *, closed_ends: bool = False) -> Array:
-    """Lay a smooth curve through points and cut it evenly.
+def resample(path: Array, spacing: float) -> Array:
+    """Lay a smooth curve through points (N, 3), distinct neighbours, and cut it every `spacing`."""
+    chord = _chord(path)
+    count = max(2, round(float(chord[-1]) / spacing) + 1)
+    return np.asarray(CubicSpline(chord, path, bc_type="natural")(np.linspace(0, chord[-1], count)))
+
+
+def wander(rng: np.random.Generator, count: int, wavelength: Array, deviation: Array) -> Array:
+    """Draw smooth noise around a wavelength.
 
     Parameters
     ----------
-    path
-        float64 (N, 3), distinct neighbours.
-    spacing
-        Distance of the new points in the unit of `path`; with `closed_ends` the number of points per
-        original interval, and the result is pushed back on the unit sphere.
-    closed_ends
-        True for guide points on the unit sphere.
+    rng
+        Source of the noise.
+    count
+        Length of each row in steps.
+    wavelength, deviation
+        float64 (B,), middle of the band in steps, and standard deviation, of each row.
+
+    Returns
+    -------
+    float64 (B, count)
+        Gaussian noise whose power is spread by half an octave and more to both sides of the wavelength.
     """
-    chord = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-    spline = CubicSpline(chord, path, bc_type="natural")
-    if closed_ends:
-        dense = spline(np.linspace(0, chord[-1], int(spacing) * len(path)))
-        return np.asarray(dense / np.linalg.norm(dense, axis=1, keepdims=True))
-    return np.asarray(spline(np.linspace(0, chord[-1], max(2, round(chord[-1] / spacing) + 1))))
+    total = 1 << int(np.ceil(np.log2(max(2 * count, 2 * float(np.max(wavelength)), 8))))
+    frequency = np.fft.rfftfreq(total)[1:]
+    gain = np.exp(-0.5 * (np.log(frequency * np.asarray(wavelength)[:, None]) / 0.4) ** 2)
+    gain *= (np.asarray(deviation) / np.sqrt(2 * (gain**2).sum(axis=1) / total))[:, None]
+    spectrum = np.fft.rfft(rng.normal(size=(len(gain), total)), axis=1)
+    spectrum[:, 0] = 0.0
+    spectrum[:, 1:] *= gain
+    return np.asarray(np.fft.irfft(spectrum, n=total, axis=1)[:, :count])
+
+
+def lay_trunk(heart: Heart, guide: Array, depth: Array, *, leaving: Array | None = None) -> Array:
+    """Lead a trunk along its groove.
+
+    Parameters
+    ----------
+    heart
+        The ellipsoid.
+    guide
+        float64 (M, 3), guide points in heart axes, mm; the first is where the trunk begins.
+    depth
+        float64 (M,), depth of each, 1 on the epicardium.
+    leaving
+        float64 (3,), unit direction in which it leaves its parent; None for the one from the ostium.
+
+    Returns
+    -------
+    float64 (N, 3)
+        About 1 mm apart.
+    """
+    chord = _chord(guide)
+    ends = ((2, np.zeros(3)) if leaving is None else (1, leaving), (2, np.zeros(3)))
+    at = np.linspace(0, chord[-1], max(4, round(float(chord[-1]) / _STEP_MM)))
+    path = CubicSpline(chord, guide, bc_type=ends)(at)
+    radial = np.linalg.norm(path / np.asarray(heart.semi_axes_mm), axis=1)
+    return np.asarray(path * (PchipInterpolator(chord, depth)(at) / radial)[:, None])
+
+
+def displace(heart: Heart, path: Array, sideways: Array, outwards: Array) -> Array:
+    """Move a path (N, 3) within the epicardium and away from it by mm, (N,) each, and round its corners."""
+    tangent = np.gradient(path, axis=0)
+    normal = _unit(path / np.asarray(heart.semi_axes_mm) ** 2)
+    side = _unit(np.cross(normal, tangent))
+    even = resample(path + side * sideways[:, None] + normal * outwards[:, None], _STEP_MM)
+    reach = min(8, len(even) - 1)
+    before, after = 2 * even[0] - even[reach:0:-1], 2 * even[-1] - even[-2 : -2 - reach : -1]  # ends stay
+    padded = np.concatenate([before, even, after])
+    return np.asarray(gaussian_filter1d(padded, _ROUNDING_MM / _STEP_MM, axis=0)[reach : reach + len(even)])
+
+
+def grow(heart: Heart, sprouts: Sprouts, rng: np.random.Generator) -> list[Array]:
+    """March branches side by side; one float64 (N, 3) for each, in heart axes, mm, 0.5 mm apart."""
+    steps = max(4, int(np.ceil(sprouts.length_mm.max() / _STEP_MM)))
+    swing = _swing(sprouts, steps, rng)  # (B, steps)
+    turn = _turn(sprouts, steps)
+    marched = _march(heart, sprouts, swing, turn)  # (steps + 1, B, 3)
+    fine = _halved(marched)
+    count = np.maximum(8, np.round(2 * sprouts.length_mm / _STEP_MM)).astype(int) + 1
+    return [fine[: count[b], b] for b in range(len(count))]
+
+
+def _swing(sprouts: Sprouts, steps: int, rng: np.random.Generator) -> Array:
+    """Angle between heading and course over the way, at first none, never turning too tightly."""
+    angle = sum(
+        wander(rng, steps, sprouts.wavelength_mm[:, k] / _STEP_MM, sprouts.swing_rad[:, k]) for k in (0, 1)
+    )
+    angle = np.asarray(angle) * np.clip(np.arange(steps) * _STEP_MM / 6.0 - 0.3, 0.0, 1.0)
+    tightest = _TIGHTEST_PER_MM * _STEP_MM
+    return np.cumsum(np.clip(np.diff(angle, axis=1, prepend=0.0), -tightest, tightest), axis=1)
+
+
+def _turn(sprouts: Sprouts, steps: int) -> Array:
+    """Curvature that turns each branch away from its parent, (B, steps), 1/mm."""
+    at = (np.arange(steps) + 0.5) * _STEP_MM / sprouts.turn_mm[:, None]
+    window = np.where(at < 1, np.sin(np.pi * np.clip(at, 0, 1)) + 0.2, 0.0)
+    total = np.maximum(window.sum(axis=1) * _STEP_MM, 1e-9)
+    return np.asarray(window * (sprouts.turn_rad / total)[:, None])
+
+
+def _march(heart: Heart, sprouts: Sprouts, swing: Array, turn: Array) -> Array:
+    semi = np.asarray(heart.semi_axes_mm)
+    inward = sprouts.inward[:, None]
+    cosine, sine = np.cos(swing)[..., None], np.sin(swing)[..., None]
+    p, d = sprouts.start, _unit(sprouts.along)
+    depth = np.linalg.norm(p / semi, axis=1, keepdims=True)
+    path = np.empty((swing.shape[1] + 1, *p.shape))
+    path[0] = p
+    across = _unit(_across(p / semi**2, d))  # of the plane in which a septal branch runs
+    for k in range(swing.shape[1]):
+        normal = _unit(p / semi**2)
+        side = _unit(np.where(inward > 0, across - _dot(across, d) * d, _across(normal, d)))
+        away = np.where(inward > 0, _across(side, d), side)  # a septal branch turns into the wall
+        aim = sprouts.towards - (1 - inward) * _dot(sprouts.towards, normal) * normal
+        d = d + _STEP_MM * (_PULL_PER_MM * aim + turn[:, k, None] * away)
+        d = _unit(d - (1 - inward) * _dot(d, normal) * normal)
+        p = p + _STEP_MM * (cosine[:, k] * d + sine[:, k] * side)
+        depth = depth + np.clip((sprouts.depth[:, None] - depth) * 0.08, -_STEEPEST, _STEEPEST)
+        radial = np.sqrt(_dot(p / semi, p / semi))
+        p = p * (inward + (1 - inward) * depth / radial)
+        path[k + 1] = p
+    return path
+
+
+def _halved(path: Array) -> Array:
+    """Put a point between each pair along the first axis: a cubic through its four neighbours."""
+    padded = np.concatenate([2 * path[:1] - path[1:2], path, 2 * path[-1:] - path[-2:-1]])
+    between = (9 * (padded[1:-2] + padded[2:-1]) - padded[:-3] - padded[3:]) / 16
+    fine = np.empty((2 * len(path) - 1, *path.shape[1:]))
+    fine[::2], fine[1::2] = path, between
+    return fine
+
+
+def _across(a: Array, b: Array) -> Array:
+    """Cross product over the last axis; numpy's own spends most of its time on small arrays elsewhere."""
+    x, y, z = (a[:, [1, 2, 0]] * b[:, [2, 0, 1]] - a[:, [2, 0, 1]] * b[:, [1, 2, 0]]).T
+    return np.stack([x, y, z], axis=1)
+
+
+def _dot(a: Array, b: Array) -> Array:
+    return np.asarray((a * b).sum(axis=-1, keepdims=True))
 
 
 def _unit(v: Array) -> Array:
-    return np.asarray(v / max(float(np.sqrt(v @ v)), 1e-9))
+    return np.asarray(v / np.maximum(np.sqrt((v * v).sum(axis=-1, keepdims=True)), 1e-9))
 
 
-def grow(heart: Heart, steering: Steering, rng: np.random.Generator) -> Array:
-    """March one vessel; float64 (N, 3) in heart axes, mm, 1 mm apart."""
-    if steering.inward:
-        return _grow_inward(heart, steering, rng)
-    semi = np.asarray(heart.semi_axes_mm)
-    guided = len(steering.guide) > 0
-    guide = resample(steering.guide, _STEP_MM) if guided else _empty()
-    steps = len(guide) - 1 if guided else max(4, round(steering.length_mm / _STEP_MM))
-    p = guide[0] if guided else steering.start
-    d = _unit(guide[1] - guide[0]) if guided else _turned(p / semi**2, steering)
-    depth = 1.0 if guided else float(np.linalg.norm(p / semi))
-    noise = rng.normal(size=steps) * steering.wobble * np.sqrt(2 * _STEP_MM / _CORRELATION_MM)
-    curvature = 0.0
-    path = [p]
-    for k in range(steps):
-        normal = _unit(p / semi**2)
-        aim = guide[min(k + _LOOK_AHEAD, steps)] - p if guided else steering.towards
-        aim = aim - (aim @ normal) * normal
-        curvature += -curvature * _STEP_MM / _CORRELATION_MM + noise[k]
-        pull = 0.16 if guided else 0.03
-        side = np.cross(normal, d)
-        d = d + _STEP_MM * (pull * _unit(aim) + curvature * side)
-        d = _unit(d - (d @ normal) * normal)
-        p = p + _STEP_MM * d
-        depth += (1.0 - depth) * 0.15
-        p = p / np.linalg.norm(p / semi) * depth
-        path.append(p)
-    return np.array(path)
-
-
-def _turned(normal: Array, steering: Steering) -> Array:
-    """The parent's direction turned by the branching angle within the epicardium."""
-    n = _unit(normal)
-    along = _unit(steering.along - (steering.along @ n) * n)
-    return np.asarray(along * np.cos(steering.angle_rad) + np.cross(n, along) * np.sin(steering.angle_rad))
-
-
-def _grow_inward(heart: Heart, steering: Steering, rng: np.random.Generator) -> Array:
-    """March a septal branch: from its origin through the wall, bending to its aim."""
-    n = _unit(steering.start / np.asarray(heart.semi_axes_mm) ** 2)
-    along = _unit(steering.along)
-    d = _unit(along * np.cos(steering.angle_rad) - n * np.sin(steering.angle_rad))
-    side = _unit(np.cross(n, along))
-    steps = max(4, round(steering.length_mm / _STEP_MM))
-    noise = rng.normal(size=steps) * steering.wobble * 0.4
-    aim = _unit(steering.towards)
-    path = [steering.start]
-    for k in range(steps):
-        d = _unit(d + _STEP_MM * (0.02 * aim + noise[k] * side))
-        path.append(path[-1] + _STEP_MM * d)
-    return np.array(path)
+def _chord(path: Array) -> Array:
+    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])

@@ -1,26 +1,26 @@
 """Wedge filters and dynamic range compression: the patient's large range made to fit the picture.
 
-Lung beside spine differs tenfold in intensity, yet a coronary cine shows both within a factor of two, and
-a vessel keeps its depth: operators put wedge filters over the lung, and the imaging chain compresses what is
-large. Here the background's line integral is compressed towards its middle before the contrast is added;
-how much is fixed per run, so that the window's black is the absence of X-rays.
+Lung beside spine differs tenfold in intensity, yet many a coronary cine shows both within a factor of two,
+and a vessel keeps its depth: operators put wedge filters over the lung, and the imaging chain compresses what
+is large. Here the background's line integral is compressed towards its middle before the contrast is added,
+as far as the run's window asks for and no further: where the display curve (detector.py) compresses all
+contrast alike, or the window is wide, little is left to do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from casgan_dicom.model.simulator.detector import Detector, calibrate
+from casgan_dicom.model.simulator.detector import BLANK_ABOVE, Detector, shown_range
 
 FloatImage = npt.NDArray[np.float32]
 
 _BASE_MM = 3.0
 _DETAIL = np.float32(0.12)
-_BLANK_ABOVE = 20.0
 _ROUNDS = 9
 
 
@@ -37,7 +37,9 @@ class Harmonisation:
 
     def apply(self, attenuation: FloatImage) -> FloatImage:
         """Compress a background's line integral, float32 (H, W); what lies behind the field stop stays."""
-        blank = attenuation > _BLANK_ABOVE
+        if self.gamma == 1:
+            return attenuation
+        blank = attenuation > BLANK_ABOVE
         filled = np.where(blank, np.float32(self.centre), attenuation)
         base = gaussian_filter(filled, self.base_px, truncate=3.0)
         gamma, centre = np.float32(self.gamma), np.float32(self.centre)
@@ -49,26 +51,37 @@ class Harmonisation:
 def fit_harmonisation(
     detector: Detector, attenuation: FloatImage, field: npt.NDArray[np.bool_], pixel_mm: float
 ) -> Harmonisation:
-    """Find the compression that brings a frame into the detector's window with black at zero intensity.
+    """Find the mildest compression under which a frame's range fits the detector's window.
 
     Parameters
     ----------
     detector
-        The imaging chain; its window says what the 1st and 99th percentile shall become.
+        The imaging chain; its window says how far the 1st and 99th percentile may lie apart.
     attenuation
         Line integral of one plain frame, float32 (H, W).
     field
         Where X-rays pass, bool (H, W).
     pixel_mm
         Side of a pixel on the detector in mm.
+
+    Returns
+    -------
+    Harmonisation
+        One that changes nothing where the range fits as it is.
     """
-    linear = replace(detector, relationship="LIN")
     coarse, open_field = np.ascontiguousarray(attenuation[::2, ::2]), field[::2, ::2]
     centre = float(np.median(attenuation[field]))
+    wanted = detector.window[0] / detector.window[1]
+
+    def fits(gamma: float) -> bool:
+        tried = Harmonisation(centre, gamma, 0.5 * _BASE_MM / pixel_mm).apply(coarse)
+        dark, bright = shown_range(detector, tried, open_field, 2 * pixel_mm)
+        return dark >= wanted * bright
+
     low, high = 0.02, 1.0
+    if fits(high):
+        return Harmonisation(centre, high, _BASE_MM / pixel_mm)
     for _ in range(_ROUNDS):
         gamma = 0.5 * (low + high)
-        tried = Harmonisation(centre, gamma, 0.5 * _BASE_MM / pixel_mm).apply(coarse)
-        black = calibrate(linear, tried, open_field, 2 * pixel_mm).low
-        low, high = (gamma, high) if black > 0 else (low, gamma)
+        low, high = (gamma, high) if fits(gamma) else (low, gamma)
     return Harmonisation(centre, low, _BASE_MM / pixel_mm)

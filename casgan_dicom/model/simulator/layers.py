@@ -1,4 +1,4 @@
-"""Pictures that are shifted or bent: the cheap way to let a cached projection breathe and beat."""
+"""Pictures that are cut, shifted or bent: the cheap way to let a cached projection pan, breathe and beat."""
 
 from __future__ import annotations
 
@@ -27,24 +27,50 @@ def translate(layer: FloatImage, shift: Array) -> FloatImage:
     """Move a picture by (column, row) pixels, linear between pixels, borders replicated."""
     if not np.any(shift):
         return layer
-    whole = np.floor(shift).astype(int)
-    column, row = np.asarray(shift - whole, dtype=np.float32)
-    height, width = layer.shape
-    rows = np.clip(np.arange(-1, height) - whole[1], 0, height - 1)
-    columns = np.clip(np.arange(-1, width) - whole[0], 0, width - 1)
-    near = layer[rows][:, columns]
-    across = near[:, 1:] + column * (near[:, :-1] - near[:, 1:])
-    return np.asarray(across[1:] + row * (across[:-1] - across[1:]))
+    window = Window.of(layer.shape[0], layer.shape[0], shift)
+    return window.settle(window.cut(layer))
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a wider square picture that is seen, moved by a fraction of a pixel in the end."""
+
+    rows: npt.NDArray[np.intp]
+    """(size + 1,), which rows of the wide picture, borders replicated."""
+    columns: npt.NDArray[np.intp]
+    """(size + 1,)."""
+    rest: tuple[np.float32, np.float32]
+    """What is left to move, (column, row) in [0, 1) pixels."""
+
+    @classmethod
+    def of(cls, wide: int, size: int, shift: npt.ArrayLike) -> Window:
+        """The middle `size` pixels of `wide` when the picture moves by (column, row) pixels."""
+        whole = np.floor(np.asarray(shift, dtype=np.float64))
+        column, row = np.asarray(np.asarray(shift) - whole, dtype=np.float32)
+        at = np.arange(-1, size) + (wide - size) // 2
+        columns, rows = (np.clip(at - int(step), 0, wide - 1) for step in whole)
+        return cls(rows, columns, (np.float32(column), np.float32(row)))
+
+    def cut(self, layer: FloatImage) -> FloatImage:
+        """One pixel more than is seen, above and at the left, (size + 1, size + 1)."""
+        rows, columns = self.rows, self.columns
+        if rows[-1] - rows[0] == rows.size - 1 and columns[-1] - columns[0] == columns.size - 1:
+            return layer[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return np.asarray(layer[rows][:, columns])
+
+    def settle(self, near: FloatImage) -> FloatImage:
+        """Move what was cut by the rest, linear between pixels, (size, size)."""
+        column, row = self.rest
+        if not column and not row:
+            return near[1:, 1:]
+        across = near[:, 1:] + column * (near[:, :-1] - near[:, 1:])
+        return np.asarray(across[1:] + row * (across[:-1] - across[1:]))
 
 
 @dataclass(frozen=True)
 class Deformation:
     """How heart beat and breath bend what surrounds the heart, as smooth fields on the detector."""
 
-    rows: FloatImage
-    """Row of each pixel, (size, 1)."""
-    columns: FloatImage
-    """Column of each pixel, (1, size)."""
     inward: tuple[FloatImage, FloatImage]
     """Way towards the heart at full contraction, (column, row) in pixels, each (size, size)."""
     sinking: FloatImage
@@ -64,20 +90,14 @@ class Deformation:
         weight = np.float32(_SQUEEZE) * np.exp(-((distance / np.float32(1.25)) ** 4))
         height = -y / np.float32(scale)  # mm above the heart's lower half
         sinking = 0.2 + 0.8 / (1.0 + np.exp((height + 25.0) / 14.0))
-        return cls(
-            rows,
-            columns,
-            (-weight * x, -weight * y),
-            sinking.astype(np.float32),
-            displacement(view, (0, 0, -1)),
-        )
+        return cls((-weight * x, -weight * y), sinking.astype(np.float32), displacement(view, (0, 0, -1)))
 
-    def apply(self, layer: FloatImage, contraction: float, breath_mm: float) -> FloatImage:
-        """Bend a picture, linear between pixels, borders replicated; `contraction` is 0 to 1."""
+    def apply(self, layer: FloatImage, window: Window, contraction: float, breath_mm: float) -> FloatImage:
+        """Bend a picture and cut it, linear between pixels, borders replicated; `contraction` is 0 to 1."""
         if contraction == 0 and breath_mm == 0:
-            return layer
-        sink = self.sinking * np.float32(breath_mm)
-        squeeze = np.float32(contraction)
-        column = self.columns - squeeze * self.inward[0] - sink * np.float32(self.per_mm[0])
-        row = self.rows - squeeze * self.inward[1] - sink * np.float32(self.per_mm[1])
+            return window.cut(layer)
+        sink = self.sinking[window.rows] * np.float32(breath_mm)
+        right, down = (np.float32(contraction) * window.cut(way) for way in self.inward)
+        column = window.columns.astype(np.float32) - right - sink * np.float32(self.per_mm[0])
+        row = window.rows[:, None].astype(np.float32) - down - sink * np.float32(self.per_mm[1])
         return np.asarray(ndimage.map_coordinates(layer, np.stack([row, column]), order=1, mode="nearest"))

@@ -1,8 +1,9 @@
 """Heart beat and breathing: where a point of the heart is at a given phase.
 
 The heart contracts towards its long axis, twists around it and pulls its base towards the apex; the apex
-stays. Breathing carries the whole heart along with part of the diaphragm's way. Phase is in [0, 1), 0 at
-end-diastole, about 0.36 at end-systole.
+stays. Breathing carries the whole heart along with part of the diaphragm's way, and so does a cough. Phase is
+in [0, 1), 0 at end-diastole, about 0.36 at end-systole. Beats need not be alike: a pause lengthens diastole,
+a beat that comes early cuts it short.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from casgan_dicom.model.simulator.heart import Heart
 
 _SYSTOLE = 0.36
 """Share of the beat in which the heart contracts."""
+_ACTIVE = 0.76
+"""Share of a regular beat in which the heart contracts and fills: what remains is diastasis."""
+_COUGH_S = 0.14
+"""From the middle of a cough to its peaks."""
 _AV_GROOVE = -0.35
 """Height of the atrioventricular groove on the long axis, -1 base, +1 apex."""
 
@@ -36,7 +41,7 @@ def contraction(phase: npt.ArrayLike) -> Array:
     """
     p = np.mod(np.asarray(phase, dtype=np.float64), 1.0)
     rise = 0.5 * (1 - np.cos(np.pi * p / _SYSTOLE))
-    fall = np.clip((p - _SYSTOLE) / 0.4, 0.0, 1.0)
+    fall = np.clip((p - _SYSTOLE) / (_ACTIVE - _SYSTOLE), 0.0, 1.0)
     return np.where(p < _SYSTOLE, rise, 0.5 * (1 + np.cos(np.pi * fall)))
 
 
@@ -45,7 +50,9 @@ class Motion:
     """How one patient's heart moves during a run."""
 
     heart_rate_bpm: float = 70.0
-    """Beats per minute."""
+    """Regular beats per minute."""
+    beats: tuple[float, ...] = ()
+    """Lengths of successive beats over the regular one, repeated when they are used up; all 1 when empty."""
     phase_start: float = 0.0
     """Phase of the first frame."""
     radial: float = 0.15
@@ -60,15 +67,19 @@ class Motion:
     """Duration of one breath."""
     breath_start: float = 0.0
     """Phase of the breath at the first frame, in [0, 1)."""
+    coughs_s: tuple[float, ...] = ()
+    """When the patient coughs, in s after the first frame."""
+    cough_mm: float = 0.0
+    """How far a cough throws the diaphragm to either side."""
     breath_heart_share: float = 0.4
     """Share of the diaphragm's way that the heart makes."""
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Motion:
-        """Draw a patient: 55-100 bpm; four of ten breathe 5-15 mm, the others hold their breath."""
+        """Draw a patient: 45-120 bpm; four of ten breathe 5-15 mm, the others hold their breath."""
         breathes = rng.random() < 0.4
         return cls(
-            heart_rate_bpm=float(rng.uniform(55, 100)),
+            heart_rate_bpm=float(rng.triangular(45, 72, 120)),
             phase_start=float(rng.random()),
             radial=float(rng.uniform(0.11, 0.16)),
             twist_deg=float(rng.uniform(6, 12)),
@@ -76,17 +87,39 @@ class Motion:
             breath_amplitude_mm=float(rng.uniform(5, 15) if breathes else rng.uniform(0, 1.5)),
             breath_period_s=float(rng.uniform(3, 5)),
             breath_start=float(rng.random()),
+            beats=draw_beats(rng),
+            coughs_s=draw_coughs(rng),
+            cough_mm=float(rng.uniform(4, 12)),
         )
 
     def phase(self, time_s: npt.ArrayLike) -> Array:
         """Cardiac phase in [0, 1) at a time after the first frame, in s."""
-        t = np.asarray(time_s, dtype=np.float64)
-        return np.mod(self.phase_start + t * self.heart_rate_bpm / 60.0, 1.0)
+        turns = np.asarray(time_s, dtype=np.float64) * self.heart_rate_bpm / 60.0
+        lengths = np.asarray(self.beats or (1.0,))
+        ends = np.cumsum(lengths)
+        elapsed = np.mod(turns + self._elapsed_at_start(), ends[-1])
+        beat = np.minimum(np.searchsorted(ends, elapsed, side="right"), len(ends) - 1)
+        length = lengths[beat]
+        since = elapsed - (ends[beat] - length)
+        active = np.minimum(_ACTIVE, 0.9 * length)
+        resting = _ACTIVE + (1 - _ACTIVE) * (since - active) / (length - active)
+        phase = np.where(since < active, _ACTIVE * since / active, resting)
+        return np.asarray(np.mod(np.maximum(phase, 0.0), 1.0))
+
+    def _elapsed_at_start(self) -> float:
+        """How long the first beat has lasted at the first frame, in regular beats: inverts `phase`."""
+        length = self.beats[0] if self.beats else 1.0
+        active = min(_ACTIVE, 0.9 * length)
+        if self.phase_start < _ACTIVE:
+            return self.phase_start / _ACTIVE * active
+        return active + (self.phase_start - _ACTIVE) / (1 - _ACTIVE) * (length - active)
 
     def breath_mm(self, time_s: float) -> float:
-        """Way of the diaphragm towards the feet at a time after the first frame, in mm."""
+        """Way of the diaphragm towards the feet at a time after the first frame, in mm; less in a cough."""
         turn = 2 * np.pi * (self.breath_start + time_s / self.breath_period_s)
-        return float(self.breath_amplitude_mm * 0.5 * (1 - np.cos(turn)))
+        since = (time_s - np.asarray(self.coughs_s)) / _COUGH_S
+        thrown = self.cough_mm * float(np.sum(-since * np.exp(0.5 * (1 - since**2))))
+        return float(self.breath_amplitude_mm * 0.5 * (1 - np.cos(turn))) + thrown
 
     def move(self, heart: Heart, points: Array, phase: float, breath_mm: float = 0.0) -> Array:
         """Carry points of the heart to a phase.
@@ -124,3 +157,30 @@ class Motion:
         )
         shift = np.array([0.0, -0.15, -1.0]) * self.breath_heart_share * breath_mm
         return np.asarray(moved @ heart.axes + shift)
+
+
+def draw_beats(rng: np.random.Generator) -> tuple[float, ...]:
+    """Draw the rhythm of a run: `Motion.beats`.
+
+    Seven of ten patients have a sinus rhythm with little variation, two of ten early beats followed by a
+    compensating pause, the others atrial fibrillation.
+    """
+    kind = rng.random()
+    if kind < 0.1:
+        return tuple(rng.uniform(0.6, 1.5, 24).tolist())
+    beats = np.clip(rng.normal(1.0, rng.uniform(0.0, 0.04), 24), 0.85, 1.15)
+    if kind < 0.3:
+        early = int(rng.integers(1, 4))
+        while early < len(beats) - 1:
+            beats[early] = rng.uniform(0.5, 0.75)
+            beats[early + 1] = rng.uniform(1.9, 2.1) - beats[early]
+            early += int(rng.integers(2, 9))
+    return tuple(beats.tolist())
+
+
+def draw_coughs(rng: np.random.Generator) -> tuple[float, ...]:
+    """Draw when a patient coughs, in s: one of twelve does within the first seconds, up to three times."""
+    if rng.random() > 1 / 12:
+        return ()
+    gaps = rng.uniform(0.45, 0.9, int(rng.integers(1, 4)))
+    return tuple((rng.uniform(0.2, 3.0) + np.cumsum(gaps)).tolist())

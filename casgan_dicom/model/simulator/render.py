@@ -14,13 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csc_array
 
 from casgan_dicom.model.simulator.geometry import Array, View
 
 FloatImage = npt.NDArray[np.float32]
+PixelIndex = npt.NDArray[np.int32]
 
 _POINTS_PER_PIXEL = 2.0
-"""Density of discs along a centreline on the detector."""
+"""Density of points along a centreline on the detector."""
+_THINNEST_PX = 0.5
+"""Thinner tubes are drawn this wide and keep their volume: none falls between the pixels."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def make_tubes(lines: list[tuple[Array, Array, Array]], view: View) -> Tubes:
     lines
         (points (N, 3), radius (N,), arc (N,)) of each tube, in mm.
     view
-        Sets the pixel size; points end up at most half a pixel apart.
+        Sets the pixel size; points end up at most half a pixel apart, an even number on each tube.
     """
     pixel = view.pixel_mm / view.magnification
     parts = [_cut(points, radius, arc, pixel / _POINTS_PER_PIXEL) for points, radius, arc in lines]
@@ -54,7 +58,7 @@ def make_tubes(lines: list[tuple[Array, Array, Array]], view: View) -> Tubes:
 
 def _cut(points: Array, radius: Array, arc: Array, spacing: float) -> tuple[Array, Array, Array, Array]:
     s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    count = max(2, int(np.ceil(s[-1] / spacing)))
+    count = 2 * max(1, int(np.ceil(s[-1] / spacing / 2)))  # even, for discs stand for two points
     at = (np.arange(count) + 0.5) * s[-1] / count  # midpoints: each stands for an equal piece
     fine = np.stack([np.interp(at, s, points[:, k]) for k in range(3)], axis=1)
     step = np.full(count, s[-1] / count)
@@ -80,33 +84,75 @@ def path_length(tubes: Tubes, points: Array, view: View, weights: Array | None =
     float32 (size, size)
         Weighted path length in mm.
     """
-    pixels, scale = view.project(points)
-    height = tubes.step if weights is None else tubes.step * weights
-    keep = (height > 0) & (np.abs(pixels - (view.size - 1) / 2).max(axis=1) < view.size / 2 + 20)
-    image = np.zeros(view.size * view.size)
-    radius_px = tubes.radius * scale
-    reach = np.ceil(radius_px + 0.5).astype(np.int64) + 1
+    one = np.ones(len(tubes.step)) if weights is None else weights
+    return np.asarray(path_lengths(tubes, points, view, one[None])[0])
+
+
+def path_lengths(tubes: Tubes, points: Array, view: View, weights: Array) -> FloatImage:
+    """Sum the chords of all tubes several times over, at little more than the cost of once.
+
+    Parameters
+    ----------
+    tubes, points, view
+        As for `path_length`.
+    weights
+        float64 (M, N), not negative, factors per point for each of M pictures.
+
+    Returns
+    -------
+    float32 (M, size, size)
+        Weighted path lengths in mm.
+    """
+    pixels, scale = view.project((points[0::2] + points[1::2]) / 2)  # one disc for two points
+    height = (tubes.step * weights).reshape(len(weights), -1, 2).sum(axis=2)
+    radius = (tubes.radius[0::2] + tubes.radius[1::2]) / 2 * scale
+    drawn = np.maximum(radius, _THINNEST_PX)
+    reach = np.ceil(drawn).astype(np.int64)
+    near = np.abs(pixels - (view.size - 1) / 2).max(axis=1) < view.size / 2 + reach
+    near = np.abs(pixels - (view.size - 1) / 2).max(axis=1) < view.size / 2 + reach
+    keep = (height > 0).any(axis=0) & near
+    if not keep.any():
+        return np.zeros((len(weights), view.size, view.size), dtype=np.float32)
+    margin = 2 * int(reach[keep].max()) + 1
+    width = view.size + 2 * margin
+    order, discs = [], []
     for r in np.unique(reach[keep]):
-        chosen = keep & (reach == r)
-        _splat(image, view.size, (pixels[chosen], radius_px[chosen], height[chosen]), int(r))
-    return image.reshape(view.size, view.size).astype(np.float32)
+        order.append(np.flatnonzero(keep & (reach == r)))
+        discs.append(_discs(pixels[order[-1]] + margin, drawn[order[-1]], int(r), width))
+    volume = (height * np.pi * radius**2)[:, np.concatenate(order)].astype(np.float32)
+    sums = _spread(discs, volume, width**2).reshape(-1, width, width)
+    inner = slice(margin, margin + view.size)
+    return np.ascontiguousarray(sums[:, inner, inner])
 
 
-def _splat(image: Array, size: int, discs: tuple[Array, Array, Array], reach: int) -> None:
-    """Add discs whose soft edge ends within `reach` pixels of the centre's pixel."""
-    pixels, radius, height = discs
+def _spread(discs: list[tuple[PixelIndex, FloatImage]], volume: FloatImage, size: int) -> FloatImage:
+    """Add up N discs of M volumes each, (M, N), over flat pictures, (M, size)."""
+    held = np.concatenate([np.full(len(index), index.shape[1]) for index, _ in discs])
+    matrix = csc_array(
+        (
+            np.concatenate([cover.ravel() for _, cover in discs]),
+            np.concatenate([index.ravel() for index, _ in discs]),
+            np.concatenate([[0], np.cumsum(held)]),
+        ),
+        shape=(size, len(held)),
+    )
+    return np.asarray((matrix @ np.ascontiguousarray(volume.T)).T, dtype=np.float32)
+
+
+def _discs(pixels: Array, radius: Array, reach: int, width: int) -> tuple[PixelIndex, FloatImage]:
+    """Pixels of discs in a flat square picture and their shares of the disc, (N, K²) each.
+
+    A disc's soft edge ends within `reach` of the pixel that holds its centre.
+    """
     centre = np.rint(pixels).astype(np.int64)
     offset = np.arange(-reach, reach + 1)
-    dx = (centre[:, 0, None] + offset) - pixels[:, 0, None]  # (N, K)
-    dy = (centre[:, 1, None] + offset) - pixels[:, 1, None]
-    distance = np.sqrt(dx[:, None, :] ** 2 + dy[:, :, None] ** 2)  # (N, K, K)
-    cover = np.clip(radius[:, None, None] + 0.5 - distance, 0.0, 1.0)
-    total = cover.sum(axis=(1, 2))
-    cover *= (height * np.pi * radius**2 / np.maximum(total, 1e-12))[:, None, None]
-    column = np.broadcast_to((centre[:, 0, None] + offset)[:, None, :], cover.shape)
-    row = np.broadcast_to((centre[:, 1, None] + offset)[:, :, None], cover.shape)
-    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    image += np.bincount((row * size + column)[inside], cover[inside], minlength=size * size)
+    away = ((centre - pixels)[:, :, None] + offset).astype(np.float32) ** 2  # (N, 2, K): column, row
+    cover = np.sqrt(away[:, 0, None, :] + away[:, 1, :, None]).reshape(len(pixels), -1)
+    np.subtract(radius.astype(np.float32)[:, None] + np.float32(0.5), cover, out=cover)
+    np.clip(cover, 0.0, 1.0, out=cover)
+    cover /= cover.sum(axis=1, keepdims=True)
+    index = (centre[:, 1] * width + centre[:, 0])[:, None] + (offset[:, None] * width + offset).ravel()
+    return index.astype(np.int32), cover
 
 
 def centreline(points: Array, view: View, keep: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.bool_]:

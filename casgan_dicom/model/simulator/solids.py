@@ -33,6 +33,10 @@ class Rays:
             view.source(), np.ascontiguousarray(np.moveaxis(view.pixel_rays(), -1, 0), dtype=np.float32)
         )
 
+    def part(self, rows: slice, columns: slice) -> Rays:
+        """The rays of some pixels."""
+        return Rays(self.source, np.ascontiguousarray(self.directions[:, rows, columns]))
+
     def ellipsoid(self, centre: npt.ArrayLike, axes: Array, semi_axes_mm: npt.ArrayLike) -> Interval:
         """Interval in an ellipsoid; `axes` has unit rows, an infinite semi-axis makes a cylinder."""
         to_unit = np.asarray(axes) / np.asarray(semi_axes_mm, dtype=np.float64)[:, None]

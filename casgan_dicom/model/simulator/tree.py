@@ -1,36 +1,73 @@
-"""Coronary arteries in three dimensions: named trunks in their grooves, side branches, radii, stenoses.
+"""Coronary arteries in three dimensions: trunks, branches, twigs, their radii and narrowings.
 
-The trunks follow guide points on the epicardial ellipsoid (heart.py), given as azimuth and height in the
-heart's own frame: azimuth 0° is the right ventricle's free wall, 90° the anterior interventricular groove's
-side, 180° the left ventricle's lateral wall, 270° the diaphragm; height is along the long axis, -1 at the
-base, +1 at the apex. The atrioventricular groove lies near height -0.35. Everything in mm, at end-diastole.
+Trunks follow anatomy.py through growth.py; their branches are grown generation by generation, and each
+narrows its parent by Murray's law. lumen.py then makes the walls uneven. Everything in mm, at end-diastole.
 
-Anatomy: Dodge 1992 (calibres), Murray 1926 (radii at a branching), Keelan 2016 (growth on the epicardium).
-Left out: vessels that reach the myocardium (below 0.2 mm) and veins.
+Sources: Dodge 1992 (calibres), Murray 1926 (radii at a branching), Keelan 2016 (growth on the epicardium).
+Left out: veins, and vessels of less than 0.08 mm radius.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
-from scipy.ndimage import gaussian_filter1d
 
+from casgan_dicom.model.simulator.anatomy import (
+    SUB,
+    Course,
+    Dominance,
+    Rule,
+    System,
+    draw_dominance,
+    draw_left,
+    draw_right,
+)
 from casgan_dicom.model.simulator.geometry import Array
-from casgan_dicom.model.simulator.growth import Steering, grow, heart_direction, resample
+from casgan_dicom.model.simulator.growth import (
+    SPACING_MM,
+    Sprouts,
+    displace,
+    grow,
+    heart_direction,
+    lay_trunk,
+    resample,
+    wander,
+)
 from casgan_dicom.model.simulator.heart import Heart
+from casgan_dicom.model.simulator.lumen import uneven_walls
 
-System = Literal["LCA", "RCA"]
-Dominance = Literal["right", "left", "co"]
+__all__ = [
+    "SMALLEST_RADIUS_MM",
+    "CoronaryTree",
+    "Dominance",
+    "Growth",
+    "Segment",
+    "Stenosis",
+    "System",
+    "draw_dominance",
+    "grow_tree",
+]
 
-SPACING_MM = 0.5
-"""Distance between neighbouring points of a segment."""
-SMALLEST_RADIUS_MM = 0.2
-"""Vessels end here: thinner ones are not seen in a cine."""
-_SMALLEST_ORIGIN_MM = 0.33
+SMALLEST_RADIUS_MM = 0.08
+"""Vessels thin out to this radius and end: thinner ones are not seen in a cine."""
+_SMALLEST_ORIGIN_MM = 0.17
 """A branch that springs with less is left out."""
+_LONGEST_MM = 90.0
+_TRUNK_THINS, _BRANCH_THINS = 0.17, 0.27
+"""Exponents of a vessel's radius over the share of its length that is left."""
+_GENERATIONS = 3
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What a tree may become, apart from its anatomy."""
+
+    stenoses: bool = True
+    """Whether narrowings and plaque may occur."""
+    calibre: tuple[float, float] = (0.8, 1.25)
+    """Range of the patient's calibre over the mean."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +75,7 @@ class Segment:
     """One named vessel from its origin to its end."""
 
     name: str
-    """Clinical abbreviation: LM, LAD, D1, S2, LCx, OM1, RCA, AM1, PDA, PLV ..."""
+    """Clinical abbreviation: LM, LAD, D1, S2, LCx, OM1, RCA, AM1, PDA, PLV ..., D1b2 a branch of D1."""
     parent: int
     """Index of the segment it springs from, -1 for the one that begins at the ostium."""
     points: Array
@@ -88,187 +125,175 @@ class CoronaryTree:
 
 
 @dataclass(frozen=True)
-class _Trunk:
-    """A vessel in a groove: guide points (azimuth in degrees, height, depth), 1 is the epicardium."""
+class _Sprout:
+    """A branch before it is grown."""
 
     name: str
-    guide: tuple[tuple[float, float, float], ...]
+    parent: int
+    at: int
+    """Index of the parent's point."""
     radius: float
-    end_ratio: float = 0.45
-    rules: tuple[_Rule, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """How a trunk's side branches of one kind spring."""
-
-    name: str
     side: int
-    """+1 to the left of the flow as seen from outside the heart, -1 to the right, 0 into the septum."""
-    first_mm: float
-    spacing_mm: tuple[float, float]
-    ratio: tuple[float, float]
-    """Radius at the origin over the parent's there."""
-    towards: tuple[float, float, float]
-    """Direction in heart axes (up, right, apex) that the branch bends to."""
-    count: int = 9
-    angle_deg: tuple[float, float] = (35.0, 75.0)
-    length_per_radius: float = 45.0
-    depth_end: float = 1.0
-    """Depth that the branch reaches, 1 stays on the epicardium."""
-    sub_branches: bool = True
-
-
-_APEX = (0.0, 0.0, 1.0)
-_DIAGONAL = _Rule("D", 1, 14.0, (13.0, 26.0), (0.48, 0.72), (-0.25, -0.5, 1.0), count=4)
-_SEPTAL = _Rule(
-    "S",
-    0,
-    12.0,
-    (8.0, 13.0),
-    (0.28, 0.45),
-    (-1.0, 0.0, 0.45),
-    6,
-    (60.0, 85.0),
-    55.0,
-    0.55,
-    sub_branches=False,
-)
-_RIGHT_VENTRICULAR = _Rule("RV", -1, 30.0, (22.0, 40.0), (0.2, 0.32), (-0.2, 0.7, 0.6), count=2)
-_MARGINAL = _Rule("OM", -1, 10.0, (11.0, 22.0), (0.52, 0.75), _APEX, count=4)
-_LEFT_ATRIAL = _Rule("LA", 1, 14.0, (20.0, 40.0), (0.2, 0.32), (0.0, 0.0, -1.0), count=2)
-_ACUTE = _Rule("AM", 1, 32.0, (16.0, 30.0), (0.42, 0.68), (-0.35, 0.2, 1.0), count=3)
-_CONUS = _Rule("CB", 1, 7.0, (99.0, 100.0), (0.3, 0.45), (0.7, 0.4, 0.6), count=1)
-_SINUS_NODE = _Rule("SN", -1, 9.0, (99.0, 100.0), (0.25, 0.4), (0.4, -0.2, -1.0), count=1)
-_POSTEROLATERAL = _Rule("PL", 1, 8.0, (10.0, 16.0), (0.55, 0.8), _APEX, count=3)
-_INFERIOR_SEPTAL = _Rule(
-    "IS", 0, 8.0, (8.0, 13.0), (0.25, 0.4), (1.0, 0.0, 0.3), 4, (60.0, 85.0), 35.0, 0.6, sub_branches=False
-)
-_SUB = _Rule(
-    "b", 1, 10.0, (11.0, 18.0), (0.45, 0.7), _APEX, count=3, length_per_radius=32.0, sub_branches=False
-)
-
-_LM = _Trunk("LM", ((80.0, -0.56, 0.78), (89.0, -0.49, 0.88), (98.0, -0.42, 0.95)), 2.2, 0.97)
-_LAD_GUIDE = ((98.0, -0.42, 0.95), (87.0, -0.25, 1.0), (80.0, 0.05, 1.0), (76.0, 0.4, 1.0), (77.0, 0.72, 1.0))
-_LAD_SHORT = ((80.0, 0.92, 1.0),)
-_LAD_WRAP = ((80.0, 0.93, 1.0), (0.0, 0.99, 1.0), (-85.0, 0.93, 1.0), (-86.0, 0.78, 1.0))
-_LCX_GUIDE = ((98.0, -0.42, 0.95), (118.0, -0.38, 1.0), (148.0, -0.36, 1.0), (178.0, -0.34, 1.0))
-_LCX_END = {"right": ((205.0, -0.3, 1.0),), "co": ((215.0, -0.33, 1.0), (240.0, -0.34, 1.0))}
-_LCX_LEFT = ((215.0, -0.34, 1.0), (245.0, -0.36, 1.0), (266.0, -0.34, 1.0))
-_RAMUS = _Trunk(
-    "RI", ((98.0, -0.42, 0.95), (112.0, -0.2, 1.0), (124.0, 0.1, 1.0), (128.0, 0.45, 1.0)), 1.1, 0.4, (_SUB,)
-)
-_RCA_GUIDE = (
-    (52.0, -0.62, 0.5),
-    (40.0, -0.48, 0.85),
-    (24.0, -0.38, 1.0),
-    (0.0, -0.32, 1.0),
-    (-30.0, -0.3, 1.0),
-)
-_RCA_END = ((-62.0, -0.32, 1.0), (-90.0, -0.38, 1.0))
-_RCA_SHORT = ((-52.0, -0.24, 1.0),)
-_PDA_GUIDE = (
-    (-90.0, -0.38, 1.0),
-    (-88.0, -0.18, 1.0),
-    (-86.0, 0.15, 1.0),
-    (-84.0, 0.5, 1.0),
-    (-84.0, 0.68, 1.0),
-)
-_PLV_GUIDE = ((-90.0, -0.38, 1.0), (-104.0, -0.36, 1.0), (-122.0, -0.3, 1.0), (-140.0, -0.2, 1.0))
+    towards: Array
+    inward: bool
+    rule: Rule
 
 
 @dataclass
 class _Builder:
-    """The tree while it grows."""
+    """The tree while it grows; its points are in heart axes until it is finished."""
 
     heart: Heart
     rng: np.random.Generator
     murray: float
-    wobble: float
-    """Standard deviation of the curvature that makes a vessel tortuous, 1/mm."""
+    tortuosity: float
+    """Of this patient over the median."""
     scale: float
     """Calibre of this patient over the mean."""
     segments: list[Segment] = field(default_factory=list)
 
-    def trunk(self, trunk: _Trunk, parent: int) -> int:
-        """Grow a trunk, return its index."""
-        guide = np.array(trunk.guide) + self._jitter(len(trunk.guide), fixed_start=parent >= 0)
-        unit = resample(heart_direction(guide[:, 0], guide[:, 1]), 25.0, closed_ends=True)
-        depth = PchipInterpolator(np.linspace(0, 1, len(guide)), guide[:, 2])
-        steering = Steering(guide=unit * np.asarray(self.heart.semi_axes_mm), wobble=self.wobble)
-        surface = grow(self.heart, steering, self.rng)
-        path = surface * depth(np.linspace(0, 1, len(surface)))[:, None]
-        if parent >= 0:
-            origin = self.segments[parent].points[-1] @ self.heart.axes.T
-            fade = np.exp(-np.linspace(0, 1, len(path)) * len(path) / 10.0)[:, None]
-            path = path + (origin - path[0]) * fade
-        return self._add(trunk.name, parent, path, (trunk.radius * self.scale, trunk.end_ratio))
+    def trunk(self, course: Course) -> int:
+        """Lay a trunk, return its index."""
+        semi = np.asarray(self.heart.semi_axes_mm)
+        azimuth, height, depth = course.guide.T
+        guide = heart_direction(azimuth, height) * semi * depth[:, None]
+        parent, leaving, radius = -1, None, course.radius * self.scale
+        if course.parent is not None:
+            parent = next(i for i, s in enumerate(self.segments) if s.name == course.parent)
+            mother = self.segments[parent]
+            at = round(course.springs_at * (len(mother.points) - 1))
+            tangent = mother.points[at] - mother.points[max(at - 3, 0)]
+            leaving = 0.7 * tangent / np.linalg.norm(tangent)
+            guide[0] = mother.points[at]
+            depth = np.concatenate([[np.linalg.norm(guide[0] / semi)], depth[1:]])
+            radius = course.radius * mother.radius[at]
+            if course.springs_at < 1:
+                self._thin(parent, at, radius)
+        path = self._winding(lay_trunk(self.heart, guide, depth, leaving=leaving), radius)
+        calibre = (radius, course.taper, _TRUNK_THINS * course.ends)
+        return self._add(course.name, parent, resample(path, SPACING_MM), calibre)
 
-    def _jitter(self, count: int, *, fixed_start: bool) -> Array:
-        jitter = self.rng.normal(0.0, 1.0, (count, 3)) * np.array([4.0, 0.035, 0.0])
-        if fixed_start:
-            jitter[0] = 0.0
-        return np.asarray(jitter)
+    def _winding(self, path: Array, radius: float) -> Array:
+        """Let a trunk wander; in one of three winding patients the far half of a long one is a corkscrew."""
+        t = np.linspace(0.0, 1.0, len(path))
+        wavelength = np.array([self.rng.uniform(30.0, 50.0), self.rng.uniform(12.0, 17.0), 20.0])
+        swing = self.tortuosity * np.array([0.14, 0.07, 0.0])
+        if len(path) > 50 and radius < 2.0 and self.tortuosity > 1.2 and self.rng.random() < 0.35:
+            swing[1] = self.rng.uniform(0.3, 0.5)
+        amplitude = np.minimum(swing, 0.55) * wavelength / (2 * np.pi)
+        amplitude[2] = 0.25 * self.tortuosity
+        slow, quick, outwards = wander(self.rng, len(path), wavelength, amplitude)
+        begins = np.clip(np.arange(len(path)) / 30.0 - 0.2, 0.0, 1.0)
+        far = 1.0 if swing[1] < 0.3 else np.clip(2.5 * t - 0.7, 0.0, 1.0)
+        return displace(self.heart, path, (slow + far * quick) * begins, outwards * begins)
 
-    def _add(self, name: str, parent: int, path: Array, calibre: tuple[float, float]) -> int:
-        """Append a segment that tapers from the first calibre by the second, `path` in heart axes."""
-        points = resample(path @ self.heart.axes, SPACING_MM)
-        s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-        radius = calibre[0] * (1 + (calibre[1] - 1) * s / s[-1])
+    def _add(self, name: str, parent: int, path: Array, calibre: tuple[float, float, float]) -> int:
+        """Append a segment of a radius at its origin, a taper, and an exponent by which its end thins out."""
+        s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+        radius, taper, thins = calibre
+        t = s / s[-1]
+        radii = radius * (1 + (taper - 1) * t) * (1 - t) ** thins
         start = 0.0
         if parent >= 0:
             mother = self.segments[parent]
-            start = mother.arc[int(np.argmin(np.linalg.norm(mother.points - points[0], axis=1)))]
-        self.segments.append(Segment(name, parent, points, radius, start + s))
+            start = mother.arc[int(np.argmin(np.linalg.norm(mother.points - path[0], axis=1)))]
+        radii = np.maximum(radii, SMALLEST_RADIUS_MM)
+        self.segments.append(Segment(name, parent, path, radii, start + s))
         return len(self.segments) - 1
 
-    def side_branches(self, index: int, rules: tuple[_Rule, ...]) -> None:
-        """Let the branches of each rule spring from one segment and narrow it by Murray's law."""
-        for rule in rules:
-            at = rule.first_mm * self.rng.uniform(0.8, 1.3)
-            side = rule.side
-            for number in range(1, rule.count + 1):
-                if at > self.segments[index].length_mm - 5.0:
-                    break
-                child = self._branch(index, replace(rule, side=side), f"{rule.name}{number}", at)
-                if child is not None and rule.sub_branches:
-                    sub = replace(_SUB, name=f"{rule.name}{number}b", towards=rule.towards)
-                    self.side_branches(child, (sub,))
-                if rule.name.endswith("b"):
-                    side = -side
-                at += self.rng.uniform(*rule.spacing_mm)
-
-    def _branch(self, index: int, rule: _Rule, name: str, at_mm: float) -> int | None:
+    def _thin(self, index: int, at: int, radius: float) -> None:
+        """Narrow a vessel behind the origin of a branch by Murray's law."""
         mother = self.segments[index]
-        k = int(at_mm / SPACING_MM)
-        radius = mother.radius[k] * self.rng.uniform(*rule.ratio)
-        if radius < _SMALLEST_ORIGIN_MM:
-            return None
-        length = radius * rule.length_per_radius * self.rng.uniform(0.7, 1.3)
-        path = self._branch_path(mother, k, rule, min(length, 85.0))
-        thinned = (mother.radius[k] ** self.murray - radius**self.murray) ** (1 / self.murray)
-        step = np.where(np.arange(len(mother.radius)) > k, thinned / mother.radius[k], 1.0)
-        smooth = gaussian_filter1d(step, 1.5 / SPACING_MM, mode="nearest")
-        self.segments[index] = replace(mother, radius=np.maximum(mother.radius * smooth, SMALLEST_RADIUS_MM))
-        end = max(0.55, SMALLEST_RADIUS_MM / radius)
-        return self._add(name, index, path, (radius, end))
+        before = mother.radius[at]
+        left = (max(before**self.murray - radius**self.murray, 0.0)) ** (1 / self.murray)
+        share = max(left / before, 0.6)
+        behind = np.clip((np.arange(len(mother.radius)) - at) * SPACING_MM / 4.0 + 0.5, 0.0, 1.0)
+        radii = mother.radius * (1 + (share - 1) * behind)
+        self.segments[index] = replace(mother, radius=np.maximum(radii, SMALLEST_RADIUS_MM))
 
-    def _branch_path(self, mother: Segment, k: int, rule: _Rule, length_mm: float) -> Array:
-        local = mother.points @ self.heart.axes.T
-        tangent = local[min(k + 2, len(local) - 1)] - local[max(k - 2, 0)]
-        steering = Steering(
-            start=local[k],
-            along=tangent,
-            angle_rad=float(np.deg2rad(self.rng.uniform(*rule.angle_deg))) * (rule.side or 1),
-            towards=np.asarray(rule.towards),
-            length_mm=length_mm,
-            wobble=self.wobble * 1.8,
-            inward=rule.side == 0,
+    def branch(self, rules: dict[int, tuple[Rule, ...]]) -> None:
+        """Grow all branches, generation by generation; `rules` are those of each trunk."""
+        sprouts = [s for index, own in rules.items() for rule in own for s in self._draw(index, rule)]
+        for _ in range(_GENERATIONS):
+            grown = self._grow(sprouts)
+            sprouts = [
+                sprout
+                for index, parent in grown
+                if parent.rule.sprouts
+                for sprout in self._draw(
+                    index, replace(SUB, towards=tuple(parent.towards)), inward=parent.inward
+                )
+            ]
+
+    def _draw(self, index: int, rule: Rule, *, inward: bool = False) -> Iterator[_Sprout]:
+        """Draw the branches of one kind from the origin on."""
+        at = self.rng.uniform(*rule.first_mm)
+        side = rule.side if rule.name not in "bt" else int(self.rng.choice((-1, 1)))
+        name = f"{self.segments[index].name}{rule.name}" if rule.name in "bt" else rule.name
+        for number in range(1, int(self.rng.integers(rule.count[0], rule.count[1] + 1)) + 1):
+            mother = self.segments[index]
+            if at > mother.length_mm - 3.0:
+                return
+            k = min(int(at / SPACING_MM), len(mother.radius) - 1)
+            radius = float(mother.radius[k] * self.rng.uniform(*rule.ratio))
+            at += self.rng.uniform(*rule.spacing_mm)
+            if radius < _SMALLEST_ORIGIN_MM:
+                continue
+            self._thin(index, k, radius)
+            towards = np.asarray(rule.towards) + self.rng.normal(0.0, rule.freedom, 3)
+            yield _Sprout(f"{name}{number}", index, k, radius, side, towards, inward or side == 0, rule)
+            side = -side if rule.name in "bt" else side
+
+    def _grow(self, sprouts: list[_Sprout]) -> list[tuple[int, _Sprout]]:
+        """Grow one generation; the index and the description of each new segment."""
+        if not sprouts:
+            return []
+        paths = grow(self.heart, self._steering(sprouts), self.rng)
+        return [
+            (self._add(sprout.name, sprout.parent, path, (sprout.radius, 1.0, _BRANCH_THINS)), sprout)
+            for sprout, path in zip(sprouts, paths, strict=True)
+        ]
+
+    def _steering(self, sprouts: list[_Sprout]) -> Sprouts:
+        """What growth.py needs to know: how far thin and thick branches wander, and at which wavelengths."""
+        rng, count = self.rng, len(sprouts)
+        radius = np.array([s.radius for s in sprouts])
+        side = np.array([s.side for s in sprouts])
+        mothers = [self.segments[s.parent] for s in sprouts]
+        rules = [s.rule for s in sprouts]
+        short = np.clip(5.0 + 9.0 * radius, 6.5, 20.0) * rng.uniform(0.8, 1.25, count)
+        swing = self.tortuosity * np.array([r.swing for r in rules])
+        quick = np.minimum(swing * 0.24 / np.sqrt(radius + 0.4), 0.75)
+        corkscrew = rng.random(count) < np.array([r.corkscrew for r in rules]) * min(self.tortuosity, 2.0)
+        quick = np.where(corkscrew, rng.uniform(0.7, 1.1, count), quick)
+        length = radius * np.array([r.length_per_radius for r in rules]) * rng.uniform(0.45, 1.4, count)
+        return Sprouts(
+            start=np.array([m.points[s.at] for m, s in zip(mothers, sprouts, strict=True)]),
+            along=np.array([_direction(m, s.at) for m, s in zip(mothers, sprouts, strict=True)]),
+            turn_rad=np.deg2rad([rng.uniform(*r.angle_deg) for r in rules]) * np.where(side == 0, 1, side),
+            turn_mm=2.0 + 2.5 * np.array([m.radius[s.at] for m, s in zip(mothers, sprouts, strict=True)]),
+            towards=np.array([s.towards for s in sprouts]),
+            length_mm=np.minimum(length, _LONGEST_MM),
+            swing_rad=np.stack([np.minimum(0.3 * swing, 0.6), quick], axis=1),
+            wavelength_mm=np.stack([4.0 * short, np.where(corkscrew, 0.9 * short + 2.0, short)], axis=1),
+            inward=np.array([s.inward for s in sprouts], dtype=np.float64),
+            depth=1.0 + rng.uniform(0, 1, count) * np.array([r.bulge for r in rules]),
         )
-        return grow(self.heart, steering, self.rng)
 
 
-def grow_tree(rng: np.random.Generator, heart: Heart, system: System, dominance: Dominance) -> CoronaryTree:
+def _direction(segment: Segment, at: int) -> Array:
+    """Unit tangent of a segment at one of its points."""
+    ahead = segment.points[min(at + 3, len(segment.points) - 1)] - segment.points[max(at - 3, 0)]
+    return np.asarray(ahead / np.linalg.norm(ahead))
+
+
+def grow_tree(
+    rng: np.random.Generator,
+    heart: Heart,
+    system: System,
+    dominance: Dominance,
+    growth: Growth = Growth(),
+) -> CoronaryTree:
     """Grow one patient's left or right coronary artery on a heart.
 
     Parameters
@@ -282,62 +307,34 @@ def grow_tree(rng: np.random.Generator, heart: Heart, system: System, dominance:
     dominance
         Which artery gives off the posterior descending artery: "right" the RCA, "left" the circumflex,
         "co" the RCA while the circumflex feeds the posterolateral wall.
+    growth
+        Range of calibres, and whether there may be narrowings.
 
     Returns
     -------
     CoronaryTree
         Points 0.5 mm apart at end-diastole, radii in mm including the stenoses.
     """
+    low, high = growth.calibre
     builder = _Builder(
         heart,
         rng,
-        rng.uniform(2.3, 3.0),
-        float(rng.uniform(0.02, 0.05)),
-        float(np.clip(rng.normal(1.0, 0.1), 0.8, 1.25)),
+        murray=float(rng.uniform(2.3, 3.0)),
+        tortuosity=float(np.clip(rng.lognormal(0.0, 0.45), 0.4, 2.6)),
+        scale=float(rng.triangular(low, np.clip(1.0, low, high), high)),
     )
-    if system == "LCA":
-        _grow_left(builder, dominance)
-    else:
-        _grow_right(builder, dominance)
-    segments, stenoses = _narrow(builder.segments, rng)
-    return CoronaryTree(system, dominance, segments, stenoses)
+    courses = draw_left(rng, dominance) if system == "LCA" else draw_right(rng, dominance)
+    builder.branch({builder.trunk(course): course.rules for course in courses})
+    uneven = uneven_walls(rng, [s.radius for s in builder.segments], plaque=growth.stenoses)
+    segments = [
+        replace(s, points=s.points @ heart.axes, radius=np.maximum(r, SMALLEST_RADIUS_MM))
+        for s, r in zip(builder.segments, uneven, strict=True)
+    ]
+    segments, stenoses = _narrow(segments, rng) if growth.stenoses else (segments, [])
+    return CoronaryTree(system, dominance, tuple(segments), tuple(stenoses))
 
 
-def _grow_left(builder: _Builder, dominance: Dominance) -> None:
-    rng = builder.rng
-    lm = builder.trunk(_LM, -1)
-    wraps = rng.random() < 0.6
-    lad = builder.trunk(_Trunk("LAD", _LAD_GUIDE + (_LAD_WRAP if wraps else _LAD_SHORT), 1.8, 0.8), lm)
-    ends = _LCX_LEFT if dominance == "left" else _LCX_END[dominance]
-    lcx = builder.trunk(_Trunk("LCx", _LCX_GUIDE + ends, 1.8 if dominance == "left" else 1.6, 0.85), lm)
-    if rng.random() < 0.25:
-        ramus = builder.trunk(_RAMUS, lm)
-        builder.side_branches(ramus, _RAMUS.rules)
-    builder.side_branches(lad, (_DIAGONAL, _SEPTAL, _RIGHT_VENTRICULAR))
-    builder.side_branches(lcx, (_MARGINAL, _LEFT_ATRIAL))
-    if dominance == "left":
-        pda = builder.trunk(_Trunk("PDA", ((266.0, -0.34, 1.0), *_PDA_GUIDE[1:]), 1.1, 0.6), lcx)
-        builder.side_branches(pda, (_INFERIOR_SEPTAL, _SUB))
-
-
-def _grow_right(builder: _Builder, dominance: Dominance) -> None:
-    if dominance == "left":
-        rca = builder.trunk(_Trunk("RCA", _RCA_GUIDE + _RCA_SHORT, 1.4, 0.5), -1)
-        builder.side_branches(rca, (_CONUS, _SINUS_NODE, _ACUTE))
-        return
-    rca = builder.trunk(_Trunk("RCA", _RCA_GUIDE + _RCA_END, 1.9, 0.85), -1)
-    builder.side_branches(rca, (_CONUS, _SINUS_NODE, _ACUTE))
-    end = float(builder.segments[rca].radius[-1]) / builder.scale
-    pda = builder.trunk(_Trunk("PDA", _PDA_GUIDE, end * 0.84, 0.6), rca)
-    builder.side_branches(pda, (_INFERIOR_SEPTAL, _SUB))
-    if dominance == "right":
-        plv = builder.trunk(_Trunk("PLV", _PLV_GUIDE, end * 0.82, 0.65), rca)
-        builder.side_branches(plv, (_POSTEROLATERAL,))
-
-
-def _narrow(
-    segments: list[Segment], rng: np.random.Generator
-) -> tuple[tuple[Segment, ...], tuple[Stenosis, ...]]:
+def _narrow(segments: list[Segment], rng: np.random.Generator) -> tuple[list[Segment], list[Stenosis]]:
     """Put cosine dips into the radii of the larger segments."""
     narrowed = list(segments)
     stenoses = []
@@ -356,12 +353,4 @@ def _narrow(
         dip = 1 - stenosis.severity * 0.5 * (1 + np.cos(np.pi * away))
         narrowed[index] = replace(segment, radius=segment.radius * dip)
         stenoses.append(stenosis)
-    return tuple(narrowed), tuple(stenoses)
-
-
-def draw_dominance(rng: np.random.Generator) -> Dominance:
-    """Draw who feeds the posterior descending artery: 85 % right, 8 % left, 7 % both."""
-    u = rng.random()
-    if u < 0.85:
-        return "right"
-    return "left" if u < 0.93 else "co"
+    return narrowed, stenoses

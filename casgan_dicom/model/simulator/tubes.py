@@ -11,7 +11,9 @@ FloatImage = npt.NDArray[np.float32]
 _THINNEST_PX = 0.55  # thinner tubes are drawn this wide and fainter: the same area under the profile
 
 
-def draw_tube(image: FloatImage, view: View, points: Array, radii_mm: npt.ArrayLike, per_mm: float) -> None:
+def draw_tube(
+    image: FloatImage, view: View, points: Array, radii_mm: npt.ArrayLike, per_mm: npt.ArrayLike
+) -> None:
     """Add a tube's line integral to an image.
 
     Parameters
@@ -25,11 +27,11 @@ def draw_tube(image: FloatImage, view: View, points: Array, radii_mm: npt.ArrayL
     radii_mm
         Radius at each point, or one for all.
     per_mm
-        Attenuation per mm of chord.
+        Attenuation per mm of chord, at each point or one for all.
     """
     pixels, scale = view.project(points)
     radii = np.broadcast_to(np.asarray(radii_mm, dtype=np.float64), scale.shape) * scale
-    draw_polyline(image, pixels, radii, per_mm / scale)
+    draw_polyline(image, pixels, radii, np.asarray(per_mm) / scale)
 
 
 def draw_polyline(image: FloatImage, pixels: Array, radii_px: Array, per_px: Array) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from casgan_dicom.model.simulator.heart import Heart
-from casgan_dicom.model.simulator.motion import Motion, contraction
+from casgan_dicom.model.simulator.motion import Motion, contraction, draw_beats, draw_coughs
 
 HEART = Heart()
 
@@ -78,11 +78,65 @@ def test_phase_advances_by_the_heart_rate() -> None:
     assert motion.phase(1.0) == pytest.approx(0.75)
 
 
+def test_a_pause_stretches_diastole_and_leaves_the_contraction_alone() -> None:
+    regular, pausing = Motion(heart_rate_bpm=60.0), Motion(heart_rate_bpm=60.0, beats=(2.0, 1.0))
+    systole, late = np.linspace(0.0, 0.7, 8), np.linspace(0.8, 1.95, 12)
+
+    np.testing.assert_allclose(pausing.phase(systole), regular.phase(systole), atol=1e-9)
+    assert (np.diff(pausing.phase(late)) > 0).all()  # one long diastole, no beat in it
+    assert (contraction(pausing.phase(late)) < 0.02).all()
+    assert pausing.phase(2.0) == pytest.approx(0.0, abs=1e-9)
+    np.testing.assert_allclose(pausing.phase(2.0 + systole), regular.phase(systole), atol=1e-9)
+
+
+def test_an_early_beat_is_a_whole_beat_in_less_time() -> None:
+    motion = Motion(heart_rate_bpm=60.0, beats=(0.6, 1.4))
+    phase = motion.phase(np.linspace(0.0, 0.599, 200))
+    assert (np.diff(phase) > 0).all()
+    assert phase[0] == 0
+    assert phase[-1] > 0.98
+    assert np.abs(np.diff(contraction(motion.phase(np.linspace(0, 4, 2001))))).max() < 0.02
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.3, 0.76, 0.9])
+@pytest.mark.parametrize("length", [0.5, 1.0, 1.8])
+def test_an_irregular_heart_starts_at_its_phase(phase: float, length: float) -> None:
+    motion = Motion(phase_start=phase, beats=(length, 1.0))
+    assert motion.phase(0.0) == pytest.approx(phase, abs=1e-9)
+
+
+def test_a_rhythm_is_repeated_when_it_is_used_up() -> None:
+    motion = Motion(heart_rate_bpm=60.0, beats=(0.7, 1.3))
+    np.testing.assert_allclose(motion.phase([4.1, 8.1]), motion.phase(0.1), atol=1e-9)
+
+
+def test_a_cough_throws_the_diaphragm_both_ways_and_is_soon_over() -> None:
+    motion = Motion(coughs_s=(1.0,), cough_mm=8.0)
+    time = np.linspace(0.0, 2.0, 401)
+    way = np.array([motion.breath_mm(t) for t in time])
+    assert way.max() == pytest.approx(8.0, abs=0.05)
+    assert way.min() == pytest.approx(-8.0, abs=0.05)
+    assert time[way.argmax()] < 1.0 < time[way.argmin()]
+    assert np.abs(way[np.abs(time - 1.0) > 0.7]).max() < 0.1
+
+
+def test_some_hearts_are_irregular_and_few_patients_cough() -> None:
+    rng = np.random.default_rng(2)
+    spread = np.array([np.std(draw_beats(rng)) for _ in range(400)])
+    coughs = [draw_coughs(rng) for _ in range(400)]
+    assert 0.2 < (spread > 0.06).mean() < 0.4
+    assert 0.04 < np.mean([len(times) > 0 for times in coughs]) < 0.13
+    assert max(map(len, coughs)) == 3
+
+
 def test_sampled_patients_stay_within_physiology() -> None:
     rng = np.random.default_rng(1)
     patients = [Motion.sample(rng) for _ in range(200)]
-    assert all(55 <= p.heart_rate_bpm <= 100 for p in patients)
+    rates = [p.heart_rate_bpm for p in patients]
+    assert 45 <= min(rates) < 60
+    assert 100 < max(rates) <= 120
     assert all(0.1 <= p.radial <= 0.17 for p in patients)
     breathing = [p for p in patients if p.breath_amplitude_mm >= 5]
     assert 50 < len(breathing) < 110
-    assert all(p.breath_mm(t) <= p.breath_amplitude_mm for p in patients for t in (0.0, 0.7, 1.9))
+    calm = [p for p in patients if not p.coughs_s]
+    assert all(p.breath_mm(t) <= p.breath_amplitude_mm for p in calm for t in (0.0, 0.7, 1.9))

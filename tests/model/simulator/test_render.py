@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from casgan_dicom.model.simulator.geometry import Array, View
-from casgan_dicom.model.simulator.render import Tubes, centreline, make_tubes, path_length
+from casgan_dicom.model.simulator.render import Tubes, centreline, make_tubes, path_length, path_lengths
 
 VIEW = View(primary_deg=0.0, secondary_deg=0.0, size=128, field_mm=100.0)
 RIGHT, DOWN, BEAM = VIEW.axes()
@@ -101,3 +101,19 @@ def test_centreline_keeps_only_the_chosen_points() -> None:
     tubes = straight(-20 * RIGHT, 20 * RIGHT, 1.0)
     assert not centreline(tubes.points, VIEW, tubes.points @ RIGHT > 100).any()
     assert not centreline(tubes.points, VIEW, tubes.points @ RIGHT > 0)[:, :62].any()
+
+
+def test_several_pictures_at_once_equal_those_made_one_by_one() -> None:
+    tubes = straight(-30 * RIGHT, 30 * RIGHT, 1.0)
+    weights = np.stack([np.ones(len(tubes.radius)), (tubes.points @ RIGHT > 0) * 0.3, 0 * tubes.radius])
+    together = path_lengths(tubes, tubes.points, VIEW, weights)
+    for image, row in zip(together, weights, strict=True):
+        np.testing.assert_allclose(image, path_length(tubes, tubes.points, VIEW, row), atol=1e-6)
+    assert not together[2].any()
+
+
+@pytest.mark.parametrize("radius", [0.02, 0.08])
+def test_vessels_thinner_than_a_pixel_do_not_break_up(radius: float) -> None:
+    tubes = straight(-20 * (RIGHT + 0.3 * DOWN), 20 * (RIGHT + 0.3 * DOWN), radius)
+    columns = path_length(tubes, tubes.points, VIEW)[:, 50:78].sum(axis=0)
+    assert np.ptp(columns) / columns.mean() < 0.2  # discs lie one pixel apart

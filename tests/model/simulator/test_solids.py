@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from casgan_dicom.model.simulator.drr import Grid, line_integrals
+from casgan_dicom.model.simulator.drr import Grid, line_integrals, straight
 from casgan_dicom.model.simulator.geometry import View
 from casgan_dicom.model.simulator.solids import Rays, intersect, length
 from casgan_dicom.model.simulator.tubes import draw_tube
@@ -49,7 +49,7 @@ def test_voxel_sphere_projects_to_its_chords(view: View) -> None:
     to_isocentre = np.diag([spacing, spacing, spacing, 1.0])
     to_isocentre[:3, 3] = axis[0]
 
-    (chords,) = line_integrals(Grid(voxels[None], to_isocentre, 1.0, 1), view, np.eye(3))
+    (chords,) = line_integrals(Grid(voxels[..., None], to_isocentre, 1.0, 1), view, straight)
 
     expected = sphere_chords(view, centre, 30.0)
     thick = expected > 20
@@ -59,24 +59,64 @@ def test_voxel_sphere_projects_to_its_chords(view: View) -> None:
 
 
 def test_stretched_patient_is_longer_along_the_beam() -> None:
-    voxels = np.ones((1, 40, 40, 40), dtype=np.float32)
+    voxels = np.ones((40, 40, 40, 1), dtype=np.float32)
     to_isocentre = np.eye(4)
     to_isocentre[:3, 3] = -19.5
     view = View(0.0, 0.0, size=33)
 
+    def shrink(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(points / np.array([1.0, 1.5, 1.0]))
+
     plain, stretched = (
-        line_integrals(Grid(voxels, to_isocentre, 1.0, 1), view, np.diag([1.0, factor, 1.0]))[0]
-        for factor in (1.0, 1.5)
+        line_integrals(Grid(voxels, to_isocentre, 1.0, 1), view, warp)[0] for warp in (straight, shrink)
     )
 
-    assert plain[16, 16] == pytest.approx(40.0)
-    assert stretched[16, 16] == pytest.approx(60.0)
+    assert plain[16, 16] == pytest.approx(40.0, rel=1e-3)  # rays between followed ones are interpolated
+    assert stretched[16, 16] == pytest.approx(60.0, rel=1e-3)
+
+
+def test_channels_of_a_voxel_are_kept_apart() -> None:
+    """Two channels in one read: the second is the first one's mirror image and three times as dense."""
+    values = np.zeros((30, 30, 30, 2), dtype=np.uint16)
+    values[:, :, :10, 0], values[:, :, 20:, 1] = 100, 300
+    to_isocentre = np.eye(4)
+    to_isocentre[:3, 3] = -14.5
+
+    first, second = line_integrals(
+        Grid(values, to_isocentre, 0.01, 1), View(size=64, primary_deg=0), straight
+    )
+
+    np.testing.assert_allclose(second, 3.0 * first[:, ::-1], atol=0.01)
+    assert first.max() > 25
+
+
+def test_bent_patient_is_seen_where_the_warp_puts_it() -> None:
+    """A ball of voxels in a patient whose upper half leans over: the oracle projects the ball's new place."""
+    axis = 2.0 * (np.arange(90) - 44.5)
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    voxels = (np.sqrt(x**2 + (y - 10) ** 2 + (z - 40) ** 2) < 9).astype(np.float32)
+    to_isocentre = np.diag([2.0, 2.0, 2.0, 1.0])
+    to_isocentre[:3, 3] = axis[0]
+    view = View(35.0, -20.0, size=96)
+
+    def lean(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        way = 22.0 / (1.0 + np.exp(-points[..., 2:] / 12.0))
+        return np.asarray(points - way * np.array([1.0, 0.5, 0.0]))
+
+    (image,) = line_integrals(Grid(voxels[..., None], to_isocentre, 1.0, 1), view, lean)
+
+    way = 22.0 / (1.0 + np.exp(-40.0 / 12.0))
+    expected, _ = view.project(np.array([way, 10.0 + 0.5 * way, 40.0]))
+    rows, columns = np.mgrid[:96, :96]
+    seen = np.array([(columns * image).sum(), (rows * image).sum()]) / image.sum()
+    np.testing.assert_allclose(seen, expected, atol=0.4)
+    assert image.max() == pytest.approx(18.0, rel=0.15)
 
 
 def test_empty_volume_casts_no_shadow() -> None:
-    grid = Grid(np.zeros((2, 4, 4, 4), dtype=np.uint16), np.eye(4), 1.0, 1)
+    grid = Grid(np.zeros((4, 4, 4, 2), dtype=np.uint16), np.eye(4), 1.0, 1)
 
-    assert all((image == 0).all() for image in line_integrals(grid, VIEWS[0], np.eye(3)))
+    assert all((image == 0).all() for image in line_integrals(grid, VIEWS[0], straight))
 
 
 @pytest.mark.parametrize("radius", [0.15, 0.6, 2.0, 5.0])
