@@ -79,6 +79,10 @@ class _StandIn:
             continue
         return Levels(0.0, 1.0)
 
+    def sampled(self, _: int) -> tuple[int, ...]:
+        """It plans nothing."""
+        return ()
+
     def __call__(self, frames: Frames, _: Levels | None = None) -> Synthesis:
         """A dark bar."""
         bar = np.zeros_like(frames)
