@@ -54,6 +54,10 @@ class Cine:
     """The shutters of each frame, equal ones the same object; empty: those of `header` are for all."""
     frame_contrast: tuple[bool, ...] = ()
     """Whether contrast had been administered by the time of each frame; empty where no header says."""
+    frame_angles: tuple[tuple[float, float], ...] = ()
+    """Primary and secondary angle of each frame in degrees; empty: those of `header` are for all."""
+    frame_delays_ms: tuple[float | None, ...] = ()
+    """How long after an R wave each frame was taken, None where unknown; empty where no header says."""
     faults: tuple[str, ...] = ()
     """Why its headers cannot be relied on, one sentence each; empty for a cine that may be converted."""
     notes: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import EnhancedXAImageStorage, EnhancedXRFImageStorage
 from pydicom.valuerep import DT
 
-from casgan_dicom.source.elements import plain, plain_values
+from casgan_dicom.source.elements import numbers, plain, plain_values
 from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags
 from casgan_dicom.source.timing import FrameTiming, timing_of_frame_times, timing_of_instance
 
@@ -41,11 +41,14 @@ _FROM_FRAMES = (
     ("FramePixelDataPropertiesSequence", "ImagerPixelSpacing"),
     ("PatientOrientationInFrameSequence", "PatientOrientation"),
     ("FrameAnatomySequence", "AnatomicRegionSequence"),
+    ("XRayGeometrySequence", "DistanceSourceToDetector"),
+    ("XRayGeometrySequence", "DistanceSourceToIsocenter"),
 )
 """Macro and element of what becomes part of the classic header if all frames that have it agree."""
 _PLANES = {"MONOPLANE": "SINGLE PLANE", "PLANE A": "BIPLANE A", "PLANE B": "BIPLANE B"}
 """Value 3 of Image Type (0008,0008) in a classic header, PS3.3 C.8.7.1.1.1, by Plane Identification."""
 _ANGLES = ("PositionerPrimaryAngle", "PositionerSecondaryAngle")
+_DELAYS = ("ActualCardiacTriggerDelayTime", "NominalCardiacTriggerDelayTime")
 _STILL_DEGREES = 0.5
 """Up to this difference of positioner angles, the positioner stands still."""
 _TIMES = (
@@ -106,6 +109,10 @@ class ClassicView:
     """The shutters of each frame, equal ones the same object; empty: those of `header` are for all."""
     contrast: tuple[bool, ...] = ()
     """Whether contrast had been administered by the time of each frame; empty where no group says."""
+    angles: tuple[tuple[float, float], ...] = ()
+    """Positioner angles of each frame in degrees; empty where one pair holds for all or a frame has none."""
+    delays_ms: tuple[float | None, ...] = ()
+    """How long after an R wave each frame was taken; empty where no group says."""
     faults: tuple[str, ...] = ()
     """Why nobody can tell which frame is shown how, one sentence each."""
     notes: tuple[str, ...] = ()
@@ -152,6 +159,8 @@ def classic_view(ds: Dataset, frames: int) -> ClassicView:
         vois=vois if len({id(voi) for voi in vois}) > 1 else (),
         shutters=shutters if len({id(shutter) for shutter in shutters}) > 1 else (),
         contrast=_contrast(group, frames),
+        angles=_moving_angles(group, frames),
+        delays_ms=_delays(group, frames),
         faults=_faults(len(group.given), frames),
         notes=(*notes, *(() if group.given else (absent,))),
     )
@@ -235,6 +244,28 @@ def _angles(header: Dataset, group: Groups) -> list[str]:
             moved = f"{keyword} {Tag(keyword)} moves by {max(angles) - min(angles):.0f} degrees"
             return [f"{moved} during the run: the angles of the first frame are given"]
     return []
+
+
+def _moving_angles(group: Groups, frames: int) -> tuple[tuple[float, float], ...]:
+    """Positioner angles of each frame, where all have both and they are not all the same."""
+    pairs = []
+    for k in group.span if frames == len(group.span) else ():
+        item = group(k, "PositionerPositionSequence")
+        values = [numbers(item, keyword) for keyword in _ANGLES]
+        if [len(value) for value in values] != [1, 1]:
+            return ()
+        pairs.append((values[0][0], values[1][0]))
+    return tuple(pairs) if len(set(pairs)) > 1 else ()
+
+
+def _delays(group: Groups, frames: int) -> tuple[float | None, ...]:
+    """Cardiac Trigger Delay Time (0020,9252), else (0020,9153), of each frame, PS3.3 C.7.6.16.2.7."""
+    found: list[float | None] = []
+    for k in group.span if frames == len(group.span) else ():
+        item = group(k, "CardiacSynchronizationSequence")
+        delays = [value[0] for word in _DELAYS if len(value := numbers(item, word)) == 1 and value[0] >= 0]
+        found.append(delays[0] if delays else None)
+    return tuple(found) if any(delay is not None for delay in found) else ()
 
 
 def _body_part(header: Dataset, group: Groups) -> None:

@@ -192,6 +192,8 @@ def _enhanced(series_uid: str, head: Head) -> Cine:
         frame_vois=view.vois,
         frame_shutters=view.shutters,
         frame_contrast=view.contrast,
+        frame_angles=view.angles,
+        frame_delays_ms=view.delays_ms,
         faults=view.faults,
     )
 

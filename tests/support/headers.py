@@ -116,6 +116,7 @@ IMAGE = (
 )  # fmt: skip
 MATES: Mapping[str, tuple[str, ...]] = {
     "PatientIdentityRemoved": ("DeidentificationMethod",),
+    "DetectorType": ("ImagerPixelSpacing",),
     "ClinicalTrialSponsorName": (
         "ClinicalTrialProtocolID", "ClinicalTrialProtocolName", "ClinicalTrialSiteID",
         "ClinicalTrialSiteName", "ClinicalTrialSubjectID",
