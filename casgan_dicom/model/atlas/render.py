@@ -1,0 +1,244 @@
+"""A plan in pixels: millimetres of vessel in each frame of a run, and the darkening by it.
+
+A tree is a list of straight pieces about 1 mm long. A piece is what its tube's discs add up to when they are
+laid along it without a gap: in a pixel that lies t along the piece and x beside it, the length that the
+disc's chord there, |t - s| < h(x), has in common with the piece, -L/2 < s < L/2. Pieces in a row add up to
+the chord 2·h exactly, however long they are, so a thousand do for a tree (the simulator lays a disc every
+half pixel).
+
+The profile h is that of a disc seen through the detector: A (1 - x²/R²)^p, with p, R and A such that area,
+variance and kurtosis are those of the semicircle blurred by the detector. Sharp for a trunk (p = 1/2), a bell
+for a twig.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaln
+
+from casgan_dicom.model.atlas.cues import GRID
+from casgan_dicom.model.atlas.library import THINNEST_MM, Library, UnitTree
+from casgan_dicom.model.atlas.plan import RunPlan
+from casgan_dicom.model.atlas.posing import Pose, warped
+from casgan_dicom.model.simulator.contrast import iodine_attenuation
+from casgan_dicom.model.simulator.geometry import Array
+
+FloatImages = npt.NDArray[np.float32]
+
+CONCENTRATION = 0.8
+"""Of agent in a filled vessel, see simulator.contrast."""
+DARKEST = 0.46
+"""What -ln of the light comes near and never passes: real vessels have .22 in the middle, .38 at the 90th
+percentile of their centre lines, and none over .55."""
+_BLUR_MM = 0.28
+"""Standard deviation of the detector's blur, in its plane."""
+_PIXEL_VARIANCE = 1 / 12
+"""Of a pixel's own aperture, pixels squared."""
+_WIDTHS = ((50.0, 7.0), (90.0, 12.0))
+"""(percentile, pixels of a picture of 512): widths of real vessels, to which trees are narrowed."""
+_WIDEST = 16.0
+"""What the widths of trunks come near and never pass, the same pixels."""
+_ROOT = 8
+"""Points at the beginning of a branch that may lie in its mother."""
+_FLATTEST = 4.0
+"""Greatest power p: a bell, as far as the eye goes."""
+_SHORTEST_PX = 1.0
+"""A piece seen end on is drawn this long: a pixel's softness along it."""
+_REACHES = (2, 3, 4, 5, 6, 7, 8, 9, 11, 14, 18, 26, 40, 80)
+"""Half sides in pixels of the windows that pieces are drawn in."""
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """What does not change over the frames, for Q pieces of a tree."""
+
+    start: npt.NDArray[np.int64]
+    """(Q,) first point of each piece; the next one is its end."""
+    length_mm: npt.NDArray[np.float32]
+    """(Q,)."""
+    edge: npt.NDArray[np.float32]
+    """(Q,) R, pixels."""
+    power: npt.NDArray[np.float32]
+    """(Q,) p."""
+    height: npt.NDArray[np.float32]
+    """(Q,) A, pixels."""
+
+
+def path_lengths(
+    plan: RunPlan, library: Library, numbers: Sequence[int], shape: tuple[int, int]
+) -> FloatImages:
+    """Length of vessel that the beam passes, as the detector shows it.
+
+    Parameters
+    ----------
+    plan
+        Of the run; a refused one draws nothing.
+    library
+        The one that it was made with.
+    numbers
+        Frames of the run, T of them.
+    shape
+        Rows H and columns W of a frame.
+
+    Returns
+    -------
+    float32 (T, H, W)
+        Patient mm; 0 away from the tree.
+    """
+    drawn = np.zeros((len(numbers), *shape), dtype=np.float32)
+    if plan.refused:
+        return drawn
+    tree, pose = library.trees[plan.facts.tree], Pose(plan.view, plan.heart)
+    pieces = _pieces(tree, pose, max(shape) / GRID)
+    for image, number in zip(drawn, numbers, strict=True):
+        pixels = pose.project(tree.points, float(plan.contraction[number])) + plan.shift[number]
+        pixels = warped(pixels, np.asarray(plan.centre), plan.warp)
+        _draw(image, _in_full(pixels, shape).astype(np.float32), pieces)
+    return drawn
+
+
+def optical_depth(path_mm: FloatImages, concentration: float = CONCENTRATION) -> FloatImages:
+    """-ln of the light that agent leaves, float32, the shape of `path_mm`; below `DARKEST`.
+
+    Beer-Lambert with the beam's hardening, bent towards DARKEST: T = L / (1 + (L / DARKEST)^3)^(1/3).
+    """
+    drawn = np.zeros_like(path_mm)
+    vessel = path_mm > 0  # a few per cent of a picture
+    depth = iodine_attenuation(np.float32(concentration) * path_mm[vessel])
+    drawn[vessel] = depth / np.cbrt(1 + (depth / np.float32(DARKEST)) ** 3)
+    return drawn
+
+
+def optical_depths(
+    plan: RunPlan, library: Library, numbers: Sequence[int], shape: tuple[int, int]
+) -> FloatImages:
+    """-ln of the light that the planned tree leaves, float32 (T, H, W), by `path_lengths`."""
+    return optical_depth(path_lengths(plan, library, numbers, shape))
+
+
+def _in_full(pixels: Array, shape: tuple[int, int]) -> Array:
+    """Pixels of GRID in a frame of H x W: its longer side is the square's, its corner is the square's."""
+    inner = [max(1, round(side * GRID / max(shape))) for side in shape]
+    return np.asarray((pixels + 0.5) * np.array([shape[1] / inner[1], shape[0] / inner[0]]) - 0.5)
+
+
+def _pieces(tree: UnitTree, pose: Pose, enlarged: float) -> _Pieces:
+    """Cut a tree for pictures `enlarged` times GRID."""
+    start = np.flatnonzero(tree.inner)
+    ends = pose.heart.to_patient(tree.points)
+    length = np.linalg.norm(ends[start + 1] - ends[start], axis=1) * _free(tree, ends)[start]
+    per_mm = pose.view.project((ends[start] + ends[start + 1]) / 2)[1] * enlarged  # (Q,) at its own depth
+    radius = (tree.radius[start] + tree.radius[start + 1]) / 2
+    radius = _narrowed(radius, pose.pixels_per_mm * 512 / GRID)
+    own = (radius * per_mm) ** 2 / 4
+    blur = (_BLUR_MM / pose.view.pixel_mm * enlarged) ** 2 + _PIXEL_VARIANCE
+    power = np.minimum(3 * (1 + blur / own) ** 2 - 2.5, _FLATTEST)
+    edge = np.sqrt((own + blur) * (2 * power + 3))
+    area = edge * np.sqrt(np.pi) * np.exp(gammaln(power + 1) - gammaln(power + 1.5))
+    height = np.pi * (radius * per_mm) ** 2 / 2 / area
+    return _Pieces(start, *(values.astype(np.float32) for values in (length, edge, power, height)))
+
+
+def _free(tree: UnitTree, points: Array) -> Array:
+    """How far each point (P, 3), in mm, lies outside the vessels that its own springs from, (P,) 0 to 1.
+
+    A branch begins on the centre line of its mother: what lies in her lumen is hers already, and counted
+    twice every branching would be a dark knot. Towards her own ends she fades, so there both are needed.
+    """
+    free, lumen = np.ones(len(points)), np.zeros(len(points), dtype=np.bool_)
+    for segment in range(int(tree.segment.max()) + 1):
+        own = np.flatnonzero(tree.segment == segment)
+        root = own[:_ROOT]
+        if lumen.any():
+            away = np.linalg.norm(points[root][:, None] - points[lumen], axis=-1) / tree.radius[lumen]
+            free[root] = np.clip(2 * away.min(axis=1) - 1, 0.0, 1.0)
+        ends = np.linalg.norm(points[own][:, None] - points[own[[0, -1]]], axis=-1).min(axis=1)
+        lumen[own] = ends > tree.radius[own]
+    return free
+
+
+def _narrowed(radius: Array, per_mm: float) -> Array:
+    """Radii (Q,) in mm of a tree no wider than real vessels; `per_mm` pixels of a picture of 512."""
+    widths = 2 * radius * per_mm
+    measured = widths[2 * radius >= THINNEST_MM]
+    if measured.size:
+        widths = widths * min(1.0, *(wide / np.percentile(measured, percent) for percent, wide in _WIDTHS))
+    return np.asarray(widths / (1 + (widths / _WIDEST) ** 4) ** 0.25 / (2 * per_mm))
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Where Q pieces are in one frame, pixels."""
+
+    middle: FloatImages
+    """(Q, 2)."""
+    along: FloatImages
+    """(Q, 2) unit vectors; any where a piece is seen end on."""
+    half: FloatImages
+    """(Q,) half lengths."""
+
+    @classmethod
+    def between(cls, first: FloatImages, last: FloatImages) -> _Lines:
+        """Lines from (Q, 2) to (Q, 2)."""
+        way = last - first
+        long = np.sqrt((way**2).sum(axis=1))
+        along = np.where(long[:, None] > 0, way, np.float32(1.0)) / np.maximum(long, 1e-6)[:, None]
+        half = np.maximum(long, np.float32(_SHORTEST_PX)) / 2
+        return cls(
+            np.asarray((first + last) / 2, np.float32),
+            np.asarray(along, dtype=np.float32),
+            np.asarray(half, np.float32),
+        )
+
+    def take(self, chosen: npt.NDArray[np.int64]) -> _Lines:
+        """Some of the lines."""
+        return _Lines(self.middle[chosen], self.along[chosen], self.half[chosen])
+
+
+def _draw(image: FloatImages, ends: FloatImages, pieces: _Pieces) -> None:
+    """Add all pieces to an image (H, W); `ends` (P, 2) are the tree's points in its pixels."""
+    lines = _Lines.between(ends[pieces.start], ends[pieces.start + 1])
+    need = (pieces.edge + lines.half + 1)[:, None]
+    upper = np.array(image.shape[::-1]) - 1
+    near = ((lines.middle > -need) & (lines.middle < upper + need)).all(axis=1) & (need[:, 0] <= _REACHES[-1])
+    if not near.any():
+        return
+    reaches = np.array(_REACHES)[np.searchsorted(_REACHES[:-1], need[:, 0])]
+    margin = int(reaches[near].max() + need[near].max()) + 2  # a window near the picture stays on the canvas
+    canvas = np.zeros((image.shape[0] + 2 * margin, image.shape[1] + 2 * margin), dtype=np.float32)
+    for reach in np.unique(reaches[near]):
+        chosen = np.flatnonzero(near & (reaches == reach))
+        window = _window(lines.take(chosen), pieces, chosen, int(reach))
+        column, row = np.rint(lines.middle[chosen]).astype(np.int64).T[:, :, None] + margin
+        offset = np.arange(-reach, reach + 1)
+        places = ((row + offset) * canvas.shape[1])[:, :, None] + (column + offset)[:, None, :]
+        np.add.at(canvas.ravel(), places.ravel(), window.ravel())
+    image += canvas[margin : margin + image.shape[0], margin : margin + image.shape[1]]
+
+
+def _window(lines: _Lines, pieces: _Pieces, chosen: npt.NDArray[np.int64], reach: int) -> FloatImages:
+    """Millimetres (Q, 2·reach + 1, 2·reach + 1) around the middles of the chosen pieces."""
+    offset = np.arange(-reach, reach + 1, dtype=np.float32)
+    rest = np.rint(lines.middle) - lines.middle
+    dx = (offset + rest[:, :1])[:, None, :]  # (Q, 1, K)
+    dy = (offset + rest[:, 1:])[:, :, None]  # (Q, K, 1)
+    ux, uy = lines.along[:, 0, None, None], lines.along[:, 1, None, None]
+    edge, power, height = (v[chosen, None, None] for v in (pieces.edge, pieces.power, pieces.height))
+    half = lines.half[:, None, None]
+    chord = (ux / edge) * dy - (uy / edge) * dx  # x / R, and in place to h(x)
+    np.maximum(1 - chord * chord, np.float32(1e-12), out=chord)
+    np.log(chord, out=chord)
+    chord *= power
+    np.exp(chord, out=chord)
+    chord *= height
+    common = np.abs(ux * dx + uy * dy)  # |t|, and in place to the length in common
+    np.subtract(chord + half, common, out=common)
+    chord *= 2
+    np.minimum(common, chord, out=common)
+    np.clip(common, np.float32(0.0), 2 * half, out=common)
+    common *= pieces.length_mm[chosen, None, None] / (2 * half)
+    return np.asarray(common)
