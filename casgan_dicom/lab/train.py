@@ -8,9 +8,11 @@ from pathlib import Path
 from casgan_dicom.disk import make_folder
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.progress import Log, silent
-from casgan_dicom.lab.training_data import Data, DataSpec, load_domains, parse_data
+from casgan_dicom.lab.training_data import Data, DataSpec, load_domains, load_posed, parse_data
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE, bundle_folder, read_config
+from casgan_dicom.model.data.pose_sampler import PoseSampler
 from casgan_dicom.model.data.sampler import CropSampler
+from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.training.distributed import World, join_world
@@ -127,14 +129,23 @@ def run_training(
         make_folder(out)
         log(f"reading {data.description}")
     world.wait()
-    frames = load_domains(data, settings, log)
-    if world.main:
-        log(f"{len(frames.x)} frames without contrast, {len(frames.y)} with")
-    sampler = CropSampler(frames.x, frames.y, settings.data, settings.normalisation, frames.labelled)
+    sampler = _sampler(settings, data, log if world.main else silent)
     trainer = Trainer(settings, sampler, out, data=data.description, log=log, world=world)
     progress = trainer.run(resume=resume)
     bundle = trainer.export() if world.main and progress.finished else None
     return Trained(progress.step, progress.steps, bundle, world.main)
+
+
+def _sampler(settings: TrainSettings, data: DataSpec, log: Log) -> CropSampler:
+    """Load what the method learns from."""
+    frames = load_domains(data, settings, log)
+    crops = CropSampler(frames.x, frames.y, settings.data, settings.normalisation, frames.labelled)
+    if method_class(settings.method).posed:
+        posed = load_posed(data, settings, log)
+        log(f"{len(posed.plain)} frames without contrast of {len(posed.right)} simulated patients")
+        return PoseSampler(crops, posed)
+    log(f"{len(frames.x)} frames without contrast, {len(frames.y)} with")
+    return crops
 
 
 def with_segmentor(settings: TrainSettings, data: DataSpec, log: Log = silent) -> TrainSettings:

@@ -21,9 +21,13 @@ from casgan_dicom.lab.ct import ct_backgrounds, ct_digest
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.model.data.frames import Domains, Frames, Series, frame_set, patient_key
 from casgan_dicom.model.data.image_folder import read_images
-from casgan_dicom.model.data.simulated import SimulatedData, simulated_domains
+from casgan_dicom.model.data.posed import PosedRuns, join, posed_runs
+from casgan_dicom.model.data.rendering import SimulatedData
+from casgan_dicom.model.data.simulated import angiograms, simulated_domains
 from casgan_dicom.model.data.split import one_side
 from casgan_dicom.model.data.xcad import ANGIOGRAMS, BACKGROUNDS, read_frames, read_labelled, xcad_root
+from casgan_dicom.model.methods.atlas import AtlasOptions
+from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.settings import DataSettings, TrainSettings
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
 from casgan_dicom.pixels.decode import iter_frames
@@ -156,10 +160,15 @@ def load_domains(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> 
     passed over, and how far rendering is. Raises ConfigError when a domain is empty, a file is not what it
     should be, or the split leaves a side empty.
     """
-    data = settings.data
+    data, posed = settings.data, method_class(settings.method).posed
     if spec.simulated is not None:
         simulated = replace(spec.simulated, log=log)
+        if posed:  # x is nobody's: the method has frames of its own
+            y = angiograms(simulated, "y", data, settings.normalisation)
+            return Domains(y, y)
         return Domains(*simulated_domains(simulated, data, settings.normalisation))
+    if posed:
+        raise _needs_simulator(settings)
     return Domains(
         **{
             domain: frame_set(
@@ -170,6 +179,29 @@ def load_domains(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> 
             )
             for domain, series in _read(spec, log).items()
         }
+    )
+
+
+def load_posed(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> PosedRuns:
+    """Render or read the posed runs that a method learns from; raises ConfigError for other data.
+
+    Of the chests of a CT, which are all variants of one, every third is replaced by a made-up one.
+    """
+    if spec.simulated is None or not isinstance(settings.own, AtlasOptions):
+        raise _needs_simulator(settings)
+    wanted, data = settings.own.poses, replace(spec.simulated, log=log)
+    made_up = wanted.backgrounds // 3 if data.name == "ct" else 0
+    runs = [posed_runs(data, replace(wanted, backgrounds=wanted.backgrounds - made_up))]
+    if made_up:
+        procedural = replace(data, backgrounds=ProceduralBackgrounds, name="procedural", anatomy="")
+        runs.append(posed_runs(procedural, replace(wanted, backgrounds=made_up)))
+    return join(runs)
+
+
+def _needs_simulator(settings: TrainSettings) -> ConfigError:
+    return ConfigError(
+        f"method '{settings.method}' learns where hearts and catheters lie, which only simulated data tells",
+        hint="--data sim:1",
     )
 
 

@@ -38,7 +38,8 @@ Step = Callable[[Batch], object]
 def main() -> None:
     """Print a row per method."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("methods", nargs="*", default=list(BUILT_IN))
+    cropped = [name for name in BUILT_IN if not method_class(name).posed]
+    parser.add_argument("methods", nargs="*", default=cropped)
     parser.add_argument("--preset", default="desk")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of train")

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.methods.registry import BUILT_IN
 from casgan_dicom.model.preset_files import load_settings
@@ -18,7 +17,7 @@ from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.training.distributed import ALONE, World
 from casgan_dicom.model.training.trainer import Progress, Trainer
 from tests.model.toys import FLOAT32, StopsAt, figures, tiny_sampler
-from tests.model.two_processes import METHODS, batch_of_four, settings_of, stepped
+from tests.model.two_processes import METHODS, batch_of_four, each, settings_of, stepped
 
 pytestmark = [
     pytest.mark.gpu,
@@ -63,7 +62,7 @@ def test_every_method_trains_in_bf16_and_its_bundle_draws_on_both_devices(
 @pytest.mark.usefixtures("full_float32")
 def test_the_gpu_takes_the_step_that_the_cpu_takes(method: str, tmp_path: Path) -> None:
     batch = batch_of_four()
-    on_gpu = Batch(*(crops.to("cuda") for crops in vars(batch).values()))
+    on_gpu = each(batch, lambda crops: crops.to("cuda"))
     expected, gradients = stepped(settings_of(method), [batch], ALONE, tmp_path)
 
     found, found_gradients = stepped(settings_of(method), [on_gpu], GPU, tmp_path)

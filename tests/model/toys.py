@@ -13,7 +13,10 @@ import torch
 
 from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.data.frames import FrameSet
+from casgan_dicom.model.data.pose_sampler import PoseSampler
+from casgan_dicom.model.data.posed import PosedRuns
 from casgan_dicom.model.data.sampler import CropSampler
+from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.tables import settings_from_dict
 
@@ -58,25 +61,55 @@ def made_up_frames(seed: int, n: int = 4, side: int = 80, *, contrast: bool) -> 
     return FrameSet(stored, levels, twins, masks)
 
 
+def made_up_poses(seed: int = 1, patients: int = 2, frames: int = 2) -> PosedRuns:
+    """Frames of noise with made-up truth: one patient of each artery, one frame without a tip."""
+    rng = np.random.default_rng(seed)
+    n = patients * frames
+    plain = rng.integers(0, 256, (n, 256, 256), dtype=np.uint8)
+    tip = rng.uniform(40, 200, (n, 2)).astype(np.float32)
+    tip[-1] = np.nan
+
+    def drawn(*shape: int) -> np.ndarray:
+        return rng.normal(0, 0.3, shape).astype(np.float32)
+
+    return PosedRuns(
+        plain=plain,
+        mean=plain[::frames],
+        shaft=rng.random((n, 128, 128)) < 0.1,
+        clutter=rng.random((n, 128, 128)) < 0.1,
+        path=rng.integers(0, 40, (n, 128, 128), dtype=np.uint8),
+        tip=tip,
+        trunks=drawn(n, 10, 2),
+        right=(np.arange(patients) % 2).astype(np.float32),
+        angles=np.float32(30) * drawn(patients, 2),
+        phase=rng.random(n).astype(np.float32),
+        isocentre=drawn(n, 2),
+        scale=drawn(patients),
+        semi_axes=drawn(patients, 3),
+        apex=drawn(patients, 3),
+    )
+
+
 def tiny_sampler(settings: TrainSettings) -> CropSampler:
-    """Crops of made-up frames, always the same ones."""
+    """Crops of made-up frames, always the same ones; poses for a method that learns them."""
     x, y = (made_up_frames(seed, contrast=contrast) for seed, contrast in ((1, False), (2, True)))
-    return CropSampler(x, y, settings.data, settings.normalisation)
+    crops = CropSampler(x, y, settings.data, settings.normalisation)
+    return PoseSampler(crops, made_up_poses()) if method_class(settings.method).posed else crops
 
 
 class StopsAt(CropSampler):
     """Sends this process a SIGTERM while it draws the batch of one step."""
 
     def __init__(self, settings: TrainSettings, step: int, number: int = signal.SIGTERM) -> None:
-        ours = tiny_sampler(settings)
-        super().__init__(ours.x, ours.y, ours.data, ours.normalisation)
+        self.ours = tiny_sampler(settings)
+        super().__init__(self.ours.x, self.ours.y, self.ours.data, self.ours.normalisation)
         self.left, self.number = step, number
 
     def batch(self, size: int, generator: torch.Generator, *, whole: bool = False) -> Batch:
         self.left -= 1
         if self.left == 0:
             signal.raise_signal(self.number)
-        return super().batch(size, generator, whole=whole)
+        return self.ours.batch(size, generator, whole=whole)
 
 
 def rows(run: Path) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ Run as ``python -m tests.model.two_processes METHOD FOLDER`` with the environmen
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -38,6 +38,15 @@ def batch_of_four() -> Batch:
     return Batch(x, y, twin, (torch.rand(4, 1, 64, 64, generator=generator) > 0.8).float())
 
 
+def each(batch: Batch, change: Callable[[Tensor], Tensor | None]) -> Batch:
+    """A batch whose crops are all changed."""
+    crops = (batch.x, batch.y, batch.twin, batch.mask)
+    x, y, twin, mask = (None if one is None else change(one) for one in crops)
+    assert x is not None
+    assert y is not None
+    return Batch(x, y, twin, mask)
+
+
 def stepped(
     settings: TrainSettings, parts: Sequence[Batch], world: World, out: Path
 ) -> tuple[dict[str, float], dict[str, Tensor]]:
@@ -59,8 +68,7 @@ def main() -> None:
     """Take this process's half of the batch and write what came out."""
     method, out = sys.argv[1], Path(sys.argv[2])
     with join_world("cpu") as world:
-        shares = [world.share(crops) for crops in vars(batch_of_four()).values()]
-        figures, gradients = stepped(settings_of(method), [Batch(*shares)], world, out)  # type: ignore[arg-type]
+        figures, gradients = stepped(settings_of(method), [each(batch_of_four(), world.share)], world, out)
     save_file(gradients, out / f"gradients-{world.rank}.safetensors")
     values = {name: torch.tensor(value) for name, value in figures.items()}
     save_file(values, out / f"figures-{world.rank}.safetensors")

@@ -1,8 +1,9 @@
-"""What one step trains on: crops of both domains."""
+"""What one step trains on: crops of both domains, or frames with the truth about them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -19,3 +20,5 @@ class Batch:
     """`x` with contrast, known on simulated data only; None when no term asks for it."""
     mask: Tensor | None = None
     """Vessels in `twin`, 0 or 1."""
+    truth: Mapping[str, Tensor] = field(default_factory=dict)
+    """What a method with data of its own learns besides, by name, each (B, ...)."""

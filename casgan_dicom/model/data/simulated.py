@@ -1,76 +1,25 @@
-"""Training and evaluation frames from the simulator, rendered once and cached, or on the fly.
-
-Seeds never meet: every purpose (domain X, domain Y, evaluation, the evaluation's segmentor …) has its own
-stretch of a million seeds, so a patient seen in training is never one that is measured on. Each run that was
-ever rendered stays valid: names of cached files tell what they depend on and nothing else.
-"""
+"""Training and evaluation frames from the simulator: domain X, domain Y, and runs with their truth."""
 
 from __future__ import annotations
 
-import hashlib
-import multiprocessing
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal
-from zipfile import BadZipFile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from casgan_dicom.disk import whole_file
-from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.data.frames import FULL, FrameSet
 from casgan_dicom.model.data.normalisation import measure_levels
+from casgan_dicom.model.data.rendering import RUN_FRAMES, Arrays, Purpose, SimulatedData, rendered, seeds
 from casgan_dicom.model.settings import DataSettings, NormalisationSettings
 from casgan_dicom.model.simulator.background import Background, BackgroundSource
-from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, simulate_cine
-from casgan_dicom.model.simulator.geometry import View
+from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, film
 from casgan_dicom.model.simulator.run import Run, draw_run, draw_view, stream
+from casgan_dicom.model.simulator.tree import draw_dominance, grow_tree
 
-MakeBackgrounds = Callable[[], BackgroundSource]
-"""Makes the background source inside a worker process; picklable."""
-
-Purpose = Literal["x", "y", "evaluation", "evaluation segmentor", "oracle", "reference", "second reference"]
-_PURPOSES: tuple[Purpose, ...] = ("x", "y", "evaluation", "evaluation segmentor", "oracle")
-_LATER_PURPOSES: tuple[Purpose, ...] = ("reference", "second reference")
-"""Came later: were they among the others, every seed of those would become another."""
-_LATER_START = 10**15
-"""First seed of the later purposes, beyond every seed of the others."""
-MOST_SEED = _LATER_START // (len(_PURPOSES) * 1_000_000) - 1
-"""Largest base seed."""
-
-LOGGED_RUNS = 20
-"""A sentence is said each time so many runs are rendered."""
-FEW_RUNS = 2
-"""So many are rendered in this process: starting others takes longer."""
-SMALLEST_FRAME = 32
-"""Rows and columns below which a simulated frame shows nothing."""
-RUN_FRAMES = 60
-"""Frames of a run that training frames are picked from: 4 s at 15 frames per second."""
-
-
-@dataclass(frozen=True)
-class SimulatedData:
-    """Where simulated frames come from."""
-
-    seed: int
-    """Base seed of everything."""
-    backgrounds: MakeBackgrounds
-    """Factory of the patients around the arteries."""
-    name: str
-    """Name of that factory's anatomy, part of the cache key: "procedural" or "ct"."""
-    cache: Path | None
-    """Folder that keeps rendered runs; None keeps none and renders them whenever they are asked for."""
-    anatomy: str = ""
-    """Digest of what the backgrounds are made of, part of the cache key; empty where `name` says it all."""
-    log: Callable[[str], None] = lambda _sentence: None
-    """Receives a sentence about the progress of rendering."""
+_ANOTHER = 9_001
+"""Stands beside a run's seed for the tree that its patient might have had."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +38,26 @@ class SimulatedRun:
     """The heart's projection."""
     tracks: npt.NDArray[np.float64] | None = None
     """Motion of the vessels (T, N, 2), as SimulatedCine.vessel_tracks; consecutive frames only."""
+    pose: PoseTruth | None = None
+    """Where everything is, and what else might have been there; only where it is asked for."""
+
+
+@dataclass(frozen=True)
+class PoseTruth:
+    """What one run is measured against beside its vessels."""
+
+    right: bool
+    """Whether the right artery is injected."""
+    angles_deg: tuple[float, float]
+    """Positioner Primary and Secondary Angle."""
+    times_s: tuple[float, ...]
+    """(T,) when the frames were taken, after the first of them."""
+    ostium: npt.NDArray[np.float64]
+    """(T, 2) column and row in pixels where the artery begins."""
+    another: npt.NDArray[np.float32]
+    """(T, H, W) display values with contrast, had the patient another tree of the same artery."""
+    bare: npt.NDArray[np.float32]
+    """(T, H, W) display values without contrast, had there been no catheter."""
 
 
 @dataclass(frozen=True)
@@ -101,32 +70,63 @@ class _Kind:
     """How many of its frames."""
     consecutive: bool
     """One after the other, with their motion, instead of spread over the run."""
+    posed: bool
+    """With all of `PoseTruth`."""
 
-    def folder(self, data: SimulatedData) -> Path | None:
-        """Where such runs are cached."""
-        if data.cache is None:
-            return None
-        facts: list[object] = [repr(self.cine), self.frames]
-        facts += ["consecutive"] if self.consecutive else []
-        facts += [data.anatomy] if data.anatomy else []
-        return data.cache / f"{data.name}-{digest_with_simulator(*facts)}"
+    @property
+    def size(self) -> int:
+        """Rows and columns of a frame."""
+        return self.cine.size
+
+    def facts(self) -> list[object]:
+        """What the frames depend on beside the seed."""
+        words = [word for word in ("consecutive", "posed") if getattr(self, word)]
+        return [repr(self.cine), self.frames, *words]
+
+    def render(self, seed: int, source: BackgroundSource) -> dict[str, Any]:
+        """Render the frames of one run."""
+        _, view = draw_view(seed, self.cine)
+        background = source.background(stream(seed, "background"), view)
+        run = draw_run(seed, self.cine, background.heart)
+        indices = _consecutive(run, self) if self.consecutive else run.well_filled(self.frames)
+        cine = film(seed, run, background, indices)
+        arrays: dict[str, Any] = {
+            "plain": _eight_bit(cine, cine.plain),
+            "contrast": _eight_bit(cine, cine.contrast),
+            "vessel": np.packbits(cine.vessel_mask),
+            "centreline": np.packbits(cine.centreline),
+            "heart": np.packbits(cine.heart_mask),
+        }
+        if self.consecutive:
+            arrays["tracks"] = cine.vessel_tracks()
+        return arrays | (_pose_arrays(seed, cine, background) if self.posed else {})
 
 
-def seeds(data: SimulatedData, purpose: Purpose, runs: int) -> list[int]:
-    """Seeds of the first `runs` runs of a purpose."""
-    if not 0 <= data.seed <= MOST_SEED or runs > 1_000_000:
-        raise ConfigError(
-            f"sim seed {data.seed} with {runs} runs, want a seed from 0 to {MOST_SEED} "
-            "and at most 1,000,000 runs"
-        )
-    later = purpose in _LATER_PURPOSES
-    among = _LATER_PURPOSES if later else _PURPOSES
-    start = (data.seed * len(among) + among.index(purpose)) * 1_000_000 + (_LATER_START if later else 0)
-    return list(range(start, start + runs))
+def _pose_arrays(seed: int, cine: SimulatedCine, background: Background) -> dict[str, Any]:
+    """`PoseTruth` as arrays."""
+    run, rng = cine.run, np.random.default_rng([seed, _ANOTHER])
+    tree = grow_tree(rng, cine.heart, run.tree.system, draw_dominance(rng))
+    another = film(seed, replace(run, tree=tree), background, cine.indices)
+    without = replace(run, settings=replace(run.settings, catheter=False))
+    bare = film(seed, without, background, cine.indices)
+    times = [run.settings.time_s(index) for index in cine.indices]
+    return {
+        "right": np.array(run.tree.system == "RCA"),
+        "angles_deg": np.array([cine.view.primary_deg, cine.view.secondary_deg]),
+        "times_s": np.array(times) - times[0],
+        "ostium": cine.projected(run.tree.ostium[None])[:, 0],
+        "another": _eight_bit(another, another.contrast),
+        "bare": _eight_bit(bare, bare.plain),
+    }
 
 
 def simulated_runs(
-    data: SimulatedData, purpose: Purpose, settings: DataSettings, *, consecutive: bool = False
+    data: SimulatedData,
+    purpose: Purpose,
+    settings: DataSettings,
+    *,
+    consecutive: bool = False,
+    posed: bool = False,
 ) -> Iterator[SimulatedRun]:
     """Give the runs of a purpose in order of their seeds, rendering in parallel what the cache lacks.
 
@@ -140,39 +140,36 @@ def simulated_runs(
         How many of them, frames of each, their size and the cue.
     consecutive
         Frames one after the other where the tree is filled, with `tracks`; else spread over that part.
+    posed
+        With `pose`.
     """
     cine = CineSettings(size=settings.frame_size, frames=RUN_FRAMES, cue=settings.cue)
-    kind = _Kind(cine, settings.frames_per_run, consecutive)
-    wanted = seeds(data, purpose, settings.runs)
-    folder = kind.folder(data)
-    if folder is None:
-        yield from map(_unpacked, _rendered(data, kind, wanted))
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    _render_missing(data, kind, folder, [s for s in wanted if not _file(folder, s).is_file()])
-    for seed in wanted:
-        try:
-            run = _read(_file(folder, seed))
-        except (BadZipFile, ValueError, KeyError, OSError):  # cut short by a full disk: render it again
-            _file(folder, seed).unlink(missing_ok=True)
-            _render_missing(data, kind, folder, [seed])
-            run = _read(_file(folder, seed))
-        yield run
+    kind = _Kind(cine, settings.frames_per_run, consecutive, posed)
+    for arrays in rendered(data, kind, seeds(data, purpose, settings.runs)):
+        yield _unpacked(arrays)
 
 
-def _read(file: Path) -> SimulatedRun:
-    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-        return _unpacked(arrays)
-
-
-def _unpacked(arrays: Mapping[str, Any]) -> SimulatedRun:
+def _unpacked(arrays: Arrays) -> SimulatedRun:
     shape = arrays["plain"].shape
     masks = {
         name: np.unpackbits(arrays[name], count=int(np.prod(shape))).reshape(shape).astype(bool)
         for name in ("vessel", "centreline", "heart")
     }
     plain, contrast = (arrays[name] / np.float32(255) for name in ("plain", "contrast"))
-    return SimulatedRun(plain, contrast, **masks, tracks=arrays.get("tracks"))
+    pose = _unpacked_pose(arrays) if "ostium" in arrays else None
+    return SimulatedRun(plain, contrast, **masks, tracks=arrays.get("tracks"), pose=pose)
+
+
+def _unpacked_pose(arrays: Arrays) -> PoseTruth:
+    primary, secondary = arrays["angles_deg"].tolist()
+    return PoseTruth(
+        right=bool(arrays["right"]),
+        angles_deg=(primary, secondary),
+        times_s=tuple(arrays["times_s"].tolist()),
+        ostium=arrays["ostium"],
+        another=arrays["another"] / np.float32(255),
+        bare=arrays["bare"] / np.float32(255),
+    )
 
 
 def simulated_domains(
@@ -220,96 +217,6 @@ def _frame_set(
     )
 
 
-def _render_missing(data: SimulatedData, kind: _Kind, folder: Path, missing: Sequence[int]) -> None:
-    """Render runs into a folder."""
-    for seed, arrays in zip(missing, _rendered(data, kind, missing), strict=True):
-        with whole_file(_file(folder, seed)) as file:
-            np.savez(file, **arrays)
-
-
-def _rendered(data: SimulatedData, kind: _Kind, wanted: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Render runs in parallel; gives what a file holds, in order of `wanted`."""
-    if not wanted:
-        return
-    if kind.cine.size < SMALLEST_FRAME:
-        raise ConfigError(
-            f"data.frame_size is {kind.cine.size}, the simulator wants at least {SMALLEST_FRAME}"
-        )
-    background = data.backgrounds()  # here too: an error in a worker's start is lost
-    if len(wanted) <= FEW_RUNS:
-        yield from (_render(seed, kind, background) for seed in wanted)
-        data.log(f"{len(wanted)} of {len(wanted)} simulated runs rendered")
-        return
-    del background
-    try:
-        yield from _rendered_by_others(data, kind, wanted)
-    except BrokenProcessPool as error:
-        raise ConfigError(
-            "a process that renders simulated runs has ended; a script does such work below the line"
-            " `if __name__ == '__main__':`, as these processes read it again",
-            hint="if that line is there, or this is no script, memory may have run out",
-        ) from error
-
-
-def _rendered_by_others(data: SimulatedData, kind: _Kind, wanted: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Render runs in processes that are started anew."""
-    workers = min(len(wanted), os.cpu_count() or 1)
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(data.backgrounds,)
-    )
-    try:
-        jobs = deque(pool.submit(_render_in_worker, seed, kind) for seed in wanted)
-        for done in range(1, len(wanted) + 1):
-            arrays = jobs.popleft().result()
-            if done % LOGGED_RUNS == 0 or done == len(wanted):
-                data.log(f"{done} of {len(wanted)} simulated runs rendered")
-            yield arrays
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_worker: list[BackgroundSource] = []
-"""The background source of this worker process, made once by `_start_worker`."""
-
-
-def _start_worker(make: MakeBackgrounds) -> None:
-    _worker[:] = [make()]
-
-
-def _render_in_worker(seed: int, kind: _Kind) -> dict[str, Any]:
-    return _render(seed, kind, _worker[0])
-
-
-def _render(seed: int, kind: _Kind, source: BackgroundSource) -> dict[str, Any]:
-    if kind.consecutive:
-        _, view = draw_view(seed, kind.cine)
-        patient = source.background(stream(seed, "background"), view)
-        indices = _consecutive(draw_run(seed, kind.cine, patient.heart), kind)
-        run = simulate_cine(seed, kind.cine, _OnePatient(patient), indices=indices)
-    else:
-        run = simulate_cine(seed, kind.cine, source, well_filled=kind.frames)
-    arrays: dict[str, Any] = {
-        "plain": _eight_bit(run, run.plain),
-        "contrast": _eight_bit(run, run.contrast),
-        "vessel": np.packbits(run.vessel_mask),
-        "centreline": np.packbits(run.centreline),
-        "heart": np.packbits(run.heart_mask),
-    }
-    return arrays | ({"tracks": run.vessel_tracks()} if kind.consecutive else {})
-
-
-@dataclass(frozen=True)
-class _OnePatient:
-    """A background source that has made its one background already: that takes longer than a few frames."""
-
-    made: Background
-    """What it gives."""
-
-    def background(self, _rng: np.random.Generator, _view: View) -> Background:
-        """Give it."""
-        return self.made
-
-
 def _consecutive(run: Run, kind: _Kind) -> tuple[int, ...]:
     """Frames one after the other, around the middle of those where the tree is filled."""
     filled = run.well_filled(kind.cine.frames)
@@ -320,16 +227,3 @@ def _consecutive(run: Run, kind: _Kind) -> tuple[int, ...]:
 
 def _eight_bit(run: SimulatedCine, stored: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.uint8]:
     return np.rint(run.display(stored) * 255).astype(np.uint8)
-
-
-def _file(folder: Path, seed: int) -> Path:
-    return folder / f"{seed}.npz"
-
-
-def digest_with_simulator(*facts: object) -> str:
-    """Digest of facts and of the simulator's own source: a name for files that no change must meet again."""
-    digest = hashlib.sha256(repr(facts).encode())
-    folder = resources.files("casgan_dicom.model") / "simulator"
-    for file in sorted((f for f in folder.iterdir() if f.name.endswith(".py")), key=lambda f: f.name):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from casgan_dicom.model.data.batch import Batch
+from casgan_dicom.model.drawing import Drawer
 from casgan_dicom.model.networks.attention import compose
 from casgan_dicom.model.networks.init import init_weights
 from casgan_dicom.model.networks.unet import UNet
@@ -22,6 +24,9 @@ from casgan_dicom.model.settings import Options, TrainSettings
 Losses = dict[str, Tensor]
 Samples = dict[str, tuple[Tensor, Tensor]]
 """Name of a discriminator → (real, fake), detached."""
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+"""Arrays by name, as one safetensors file holds them."""
 
 OwnOptions = TypeVar("OwnOptions", bound=Options)
 Kept = TypeVar("Kept")
@@ -67,8 +72,13 @@ class Method(nn.Module, ABC):
     """A discriminator's loss is this times (real + fake)."""
     needs_pairs: ClassVar[bool] = False
     """Every batch must hold `twin` and `mask`."""
+    posed: ClassVar[bool] = False
+    """Learns from posed runs of the simulator (data/pose_sampler.py): every batch holds `truth`."""
     beyond_paper: ClassVar[bool] = False
     """Not among the paper's eight methods: an addition of this project."""
+
+    extra_files: ClassVar[tuple[str, ...]] = ()
+    """Files that a bundle holds beside its networks, each ``NAME.safetensors``; see `extra_arrays`."""
 
     generators: nn.ModuleDict
     """Networks on the generator's side, by name."""
@@ -108,6 +118,29 @@ class Method(nn.Module, ABC):
         attention
             A in [0, 1]: the image is x ⊙ (1 - A) + C ⊙ A. None for a method without.
         """
+
+    @classmethod
+    def drawer(
+        cls,
+        nets: nn.ModuleDict,  # noqa: ARG003 - of the interface
+        settings: TrainSettings,  # noqa: ARG003 - of the interface
+        extra: Mapping[str, Arrays],  # noqa: ARG003 - of the interface
+        device: str,  # noqa: ARG003 - of the interface
+    ) -> Drawer | None:
+        """Who draws over whole runs with the deployed networks and the arrays of `extra_files`, on a device.
+
+        None, the usual case: each frame is drawn by itself, by `predict_maps`.
+        """
+        return None
+
+    @classmethod
+    def networks_text(cls, settings: TrainSettings) -> str:
+        """The size of the networks, for the card of a bundle."""
+        return f"ngf {settings.net.ngf}, net.n_blocks {settings.net.n_blocks}"
+
+    def extra_arrays(self) -> Mapping[str, Arrays]:
+        """What the `extra_files` of a bundle of this training hold, by their names."""
+        return {}
 
     @abstractmethod
     def paint(self, batch: Batch) -> None:

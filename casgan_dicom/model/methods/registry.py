@@ -30,6 +30,7 @@ BUILT_IN = {
     "casgan": f"{_HERE}.casgan:CasGan",
     "segment-then-paint": f"{_HERE}.segment_then_paint:SegmentThenPaint",
     "unsb": f"{_HERE}.unsb:Unsb",
+    "atlas": f"{_HERE}.atlas:Atlas",
     "oracle": f"{_HERE}.oracle:Oracle",
 }
 """Name of each method of this package and where it is, in the order of the paper's table."""

@@ -200,7 +200,7 @@ class TrainingStep:
         crops = {
             f"{name}.{k}": crop.cpu().contiguous()
             for k, part in enumerate(parts)
-            for name, crop in vars(part).items()
+            for name, crop in {**vars(part), **part.truth}.items()
             if isinstance(crop, Tensor)
         }
         file = self.out / f"broken-batch-{self._number}-{self.world.rank}.safetensors"

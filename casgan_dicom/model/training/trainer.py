@@ -188,7 +188,14 @@ class Trainer:
         """Write ``bundle/`` from the trained (or, with `ema`, the averaged) weights; returns its folder."""
         weights = self.method.generators.state_dict() if self.average is None else self.average.state
         segmentor = load_file(self.out / SEGMENTOR_NAME)
-        save_bundle(self.out / "bundle", self._with_frame_size(), weights, segmentor, data=self._trained_on())
+        save_bundle(
+            self.out / "bundle",
+            self._with_frame_size(),
+            weights,
+            segmentor,
+            data=self._trained_on(),
+            extra=self.method.extra_arrays(),
+        )
         return self.out / "bundle"
 
     def _trained_on(self) -> str:
@@ -293,15 +300,27 @@ class Trainer:
         optim, whole = self.settings.optim, self._whole()
         n = self.world.size * optim.accumulate if whole else optim.batch
         batch = self.sampler.batch(n, self._draws, whole=whole)
-        shared = (self.world.share(crops) for crops in (batch.x, batch.y, batch.twin, batch.mask))
-        cut = [None if crops is None else crops.chunk(optim.accumulate) for crops in shared]
-        parts: list[Batch] = []
-        for k in range(optim.accumulate):
-            x, y, twin, mask = (None if pieces is None else pieces[k] for pieces in cut)
-            assert x is not None
-            assert y is not None
-            parts.append(self._to_device(Batch(x, y, twin, mask)))
-        return parts
+        return [self._to_device(part) for part in self._parts(batch)]
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        """Cut this process's share of a batch in `optim.accumulate` parts."""
+        count = self.settings.optim.accumulate
+
+        def cut(crops: Tensor) -> tuple[Tensor, ...]:
+            share = self.world.share(crops)
+            assert share is not None
+            return share.chunk(count)
+
+        crops = {"x": batch.x, "y": batch.y, "twin": batch.twin, "mask": batch.mask}
+        images = {name: cut(one) for name, one in crops.items() if one is not None}
+        truth = {name: cut(values) for name, values in batch.truth.items()}
+        return [
+            Batch(
+                **{name: pieces[k] for name, pieces in images.items()},
+                truth={name: pieces[k] for name, pieces in truth.items()},
+            )
+            for k in range(count)
+        ]
 
     def _whole(self) -> bool:
         """Whether this step sees whole frames."""
@@ -314,7 +333,8 @@ class Trainer:
             return crops.to(self.device, non_blocking=True, memory_format=layout)
 
         twin, mask = (None if crops is None else move(crops) for crops in (batch.twin, batch.mask))
-        return Batch(move(batch.x), move(batch.y), twin, mask)
+        truth = {name: values.to(self.device, non_blocking=True) for name, values in batch.truth.items()}
+        return Batch(move(batch.x), move(batch.y), twin, mask, truth)
 
     @torch.no_grad()
     def sample(self, path: Path) -> None:

@@ -12,18 +12,15 @@ import pytest
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.data.normalisation import measure_levels
-from casgan_dicom.model.data.simulated import (
+from casgan_dicom.model.data.rendering import (
     _LATER_PURPOSES,
     _PURPOSES,
     MOST_SEED,
     SimulatedData,
-    angiograms,
     digest_with_simulator,
-    pairs,
     seeds,
-    simulated_domains,
-    simulated_runs,
 )
+from casgan_dicom.model.data.simulated import angiograms, pairs, simulated_domains, simulated_runs
 from casgan_dicom.model.settings import DataSettings, NormalisationSettings
 from casgan_dicom.model.simulator.background import BackgroundSource
 from casgan_dicom.model.simulator.cine import CineSettings, simulate_cine
@@ -113,7 +110,7 @@ def missing_seeds(monkeypatch: pytest.MonkeyPatch, data: SimulatedData, settings
             raise AskedError
 
     with monkeypatch.context() as patched:
-        patched.setattr("casgan_dicom.model.data.simulated._render_missing", instead)
+        patched.setattr("casgan_dicom.model.data.rendering._render_missing", instead)
         with contextlib.suppress(AskedError):
             list(simulated_runs(data, "x", settings))
     return asked

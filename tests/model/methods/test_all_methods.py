@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
@@ -101,7 +102,10 @@ def test_steps_move_every_network_and_the_exported_bundle_draws_the_same(
             assert bool(p.grad.isfinite().all()), name
             assert p.ndim == 1 or not torch.equal(p, before[name]), name
     bundle = load_bundle(trainer.export())
-    assert_draws_the_same(trainer.method.eval().generators, bundle.generators, trainer.settings)
+    trained = deepcopy(trainer.method.generators).eval()
+    if trainer.average is not None:
+        trained.load_state_dict(trainer.average.state)
+    assert_draws_the_same(trained, bundle.generators, trainer.settings)
 
 
 def assert_draws_the_same(trained: nn.ModuleDict, loaded: nn.ModuleDict, settings: TrainSettings) -> None:

@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.training.distributed import ALONE, World
 from casgan_dicom.model.training.step import TrainingStep
-from tests.model.two_processes import METHODS, batch_of_four, settings_of, stepped
+from tests.model.toys import FLOAT32, tiny_sampler
+from tests.model.two_processes import METHODS, batch_of_four, each, settings_of, stepped
 
 
 def close(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
@@ -37,7 +37,7 @@ def close(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_batch_in_two_parts_is_the_same_step_as_in_one(method: str, tmp_path: Path) -> None:
     whole_figures, whole = stepped(settings_of(method), [batch_of_four()], ALONE, tmp_path)
-    halves = [Batch(*(crops.chunk(2)[k] for crops in vars(batch_of_four()).values())) for k in range(2)]
+    halves = [each(batch_of_four(), World(rank, 2).share) for rank in range(2)]
 
     figures, gradients = stepped(settings_of(method), halves, ALONE, tmp_path)
 
@@ -91,6 +91,19 @@ def test_a_loss_that_is_not_finite_keeps_the_weights_and_the_batch(tmp_path: Pat
     assert kept.keys() == {"x.0", "y.0", "twin.0", "mask.0"}
     assert bool(kept["x.0"][1, 0, 3, 3].isnan())
     assert torch.equal(kept["y.0"], batch.y)
+
+
+def test_a_broken_batch_is_kept_with_its_truth(tmp_path: Path) -> None:
+    settings = load_settings("atlas", "smoke", FLOAT32)
+    torch.manual_seed(1)
+    batch = tiny_sampler(settings).batch(2, torch.Generator().manual_seed(1))
+    batch.x[0, 0, 3, 3] = float("nan")
+
+    with pytest.raises(ConfigError, match="not finite"):
+        TrainingStep(method_class("atlas")(settings, UNet(4)), settings, ALONE, tmp_path)([batch], 7, 1.0)
+
+    kept = load_file(tmp_path / "broken-batch-7-0.safetensors")
+    assert {"x.0", "y.0", "tip.0", "landmarks.0", "told.0"} <= kept.keys()
 
 
 @pytest.mark.train

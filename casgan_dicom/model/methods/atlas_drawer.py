@@ -1,0 +1,80 @@
+"""Drawing by plan: frames of a run are read, a tree is planned over all of it, and its dye absorbs.
+
+    y = x · exp(-T)        T: optical depth of the planned tree in a frame
+
+This file ties together what others do: who reads cues from frames (networks), who makes the plan and who
+renders it (arrays) come in as functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from casgan_dicom.model.atlas.context import RunContext
+from casgan_dicom.model.atlas.cues import Cues
+from casgan_dicom.model.atlas.plan import RunPlan
+from casgan_dicom.model.atlas.sampling import sampled_frames
+from casgan_dicom.model.data.normalisation import Levels
+from casgan_dicom.model.drawing import Frames, Synthesis, darkened
+
+Library = TypeVar("Library")
+
+ReadCues = Callable[[Frames, RunContext], Cues]
+"""Networks: cues from display frames, float32 (T, H, W) in [0, 1], and what else is known of their run."""
+MakePlan = Callable[[Cues, Sequence[int], int, RunContext, Library], RunPlan]
+"""The plan from cues of sampled frames, their numbers, how many frames the run has, what else is known of it,
+and the library."""
+OpticalDepths = Callable[[RunPlan, Library, Sequence[int], tuple[int, int]], Frames]
+"""T of the frames with these numbers, of so many rows and columns: float32 (T, H, W), 0 and more."""
+
+
+@dataclass(frozen=True)
+class AtlasDrawer(Generic[Library]):
+    """Draws the tree of a plan."""
+
+    read_cues: ReadCues
+    """Who reads frames."""
+    make_plan: MakePlan[Library]
+    """Who decides."""
+    optical_depths: OpticalDepths[Library]
+    """Who renders."""
+    library: Library
+    """The trees that are to choose from."""
+    name: str
+    """What runs the networks, with its precision."""
+    device: str
+    """Where they run."""
+    batch: int = 8
+    """Frames that are rendered at once; a few, since each is held at its full size."""
+
+    def sampled(self, frames: int) -> tuple[int, ...]:
+        """Those that tell most, see `sampled_frames`."""
+        return sampled_frames(frames)
+
+    def plan(self, frames: Frames, numbers: Sequence[int], context: RunContext) -> RunPlan:
+        """Read the frames, and plan what is drawn over the run that they are of."""
+        total = max(context.frames, max(numbers) + 1)
+        known = replace(context, shape=(frames.shape[1], frames.shape[2]))
+        return self.make_plan(self.read_cues(frames, known), numbers, total, known, self.library)
+
+    def draw(
+        self,
+        frames: Frames,
+        levels: Levels,  # noqa: ARG002 - of the interface; the plan knows the grey scale of its run
+        plan: RunPlan | None,
+        numbers: Sequence[int],
+    ) -> Synthesis:
+        """Darken frames by the planned tree; nothing is drawn where the plan says that nothing can be.
+
+        Raises ValueError without a plan.
+        """
+        if plan is None:
+            raise ValueError("the atlas draws by a plan")
+        if plan.refused:
+            return darkened(frames, np.zeros_like(frames))
+        shape = (frames.shape[1], frames.shape[2])
+        return darkened(frames, self.optical_depths(plan, self.library, numbers, shape))

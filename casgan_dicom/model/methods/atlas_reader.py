@@ -1,0 +1,103 @@
+"""Frames of a run in, cues of the atlas out: the networks of a bundle in use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from casgan_dicom.model.atlas import targets
+from casgan_dicom.model.atlas.bearings import take_bearings
+from casgan_dicom.model.atlas.context import RunContext
+from casgan_dicom.model.atlas.cues import GRID, Array, Cues
+from casgan_dicom.model.data.square import to_square
+from casgan_dicom.model.networks.reading import CELLS, FINE, Reading, read_frames
+
+_REACH = 3
+"""Cells to each side of the most likely one that count as the tip's place."""
+
+
+def read_run(nets: nn.ModuleDict, frames: npt.NDArray[np.float32], context: RunContext) -> Cues:
+    """Read sampled frames twice: for the view that the picture shows, and again told the one to draw in.
+
+    Angles of the result are those of the first look, which nobody had told anything.
+    """
+    first = read_cues(nets, frames)
+    view = take_bearings(first, context).view
+    again = read_cues(nets, frames, (view.primary_deg, view.secondary_deg))
+    return replace(again, angles_deg=first.angles_deg)
+
+
+@torch.inference_mode()
+def read_cues(
+    nets: nn.ModuleDict,
+    frames: npt.NDArray[np.float32],
+    angles_deg: tuple[float, float] | None = None,
+    contraction: Sequence[float] | None = None,
+) -> Cues:
+    """Read sampled frames of one run.
+
+    Parameters
+    ----------
+    nets
+        "tip" and "pose", in evaluation mode, on the CPU.
+    frames
+        Display values in [0, 1], (T, H, W), any size; spread over the run, whose mean they stand for.
+    angles_deg
+        View that the networks are told; None lets them see it.
+    contraction
+        What the ECG says of each frame, (T,); None lets them see it.
+    """
+    fine = torch.from_numpy(np.ascontiguousarray(to_square(frames, FINE)))[:, None]
+    mean = fine.mean(dim=0, keepdim=True).expand_as(fine)
+    beats: Sequence[float | None] = [None] * len(frames) if contraction is None else contraction
+    told = torch.from_numpy(np.stack([targets.told(angles_deg, beat) for beat in beats]))
+    return _cues(read_frames(nets, fine, mean, told))
+
+
+def _cues(read: Reading) -> Cues:
+    pose = {name: values.double().numpy() for name, values in read.pose.items()}
+    vessel, shaft = (torch.sigmoid(logits).numpy() for logits in (read.maps[:, 0], read.marks[:, 0]))
+    tip, mass, none = _tip(read.tip)
+    return Cues(
+        right=pose["right"][:, 0],
+        landmarks=targets.to_pixels(pose["landmarks"]),
+        spread=targets.HALF * np.exp(pose["log_spread"]),
+        contraction=np.clip(pose["phase"][:, 0], 0, 1),
+        isocentre=targets.HALF * pose["isocentre"],
+        field_mm=targets.field_of(pose["scale"][:, 0]),
+        semi_axes_mm=targets.semi_axes_of(pose["semi_axes"]),
+        apex=targets.apex_of(pose["apex"]),
+        angles_deg=30 * pose["angles"],
+        tip=tip,
+        tip_mass=mass,
+        no_tip=none,
+        vessel=vessel,
+        shaft=shaft,
+    )
+
+
+def _tip(logits: Tensor) -> tuple[Array, Array, Array]:
+    """Place in pixels of `GRID` (T, 2), probability around it (T,), probability of none (T,)."""
+    chances = torch.softmax(logits, dim=1)
+    heat = chances[:, :-1].reshape(-1, 1, CELLS, CELLS)
+    likely = F.avg_pool2d(heat, 3, 1, 1).flatten(1).argmax(dim=1)
+    near = F.pad(heat, (_REACH,) * 4)
+    offsets = torch.arange(-_REACH, _REACH + 1, dtype=heat.dtype)
+    places, masses = [], []
+    for k, cell in enumerate(likely.tolist()):
+        row, column = divmod(cell, CELLS)
+        window = near[k, 0, row : row + 2 * _REACH + 1, column : column + 2 * _REACH + 1]
+        mass = float(window.sum()) + 1e-9
+        at = (
+            column + float((window.sum(dim=0) * offsets).sum()) / mass,
+            row + float((window.sum(dim=1) * offsets).sum()) / mass,
+        )
+        places.append([(value + 0.5) * GRID / CELLS - 0.5 for value in at])
+        masses.append(mass)
+    return np.array(places), np.array(masses), chances[:, -1].double().numpy()

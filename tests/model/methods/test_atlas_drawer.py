@@ -1,0 +1,73 @@
+"""Drawing by plan: what is sampled, what is told to whom, and that only the tree's dye touches a pixel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from casgan_dicom.model.atlas.context import RunContext
+from casgan_dicom.model.atlas.sampling import sampled_frames
+from casgan_dicom.model.data.normalisation import Levels
+from tests.support.atlas import DEPTH, Planner
+
+LEVELS = Levels(0.1, 0.9)
+FRAMES = np.linspace(0.2, 1, 3 * 40 * 32, dtype=np.float32).reshape(3, 40, 32)
+
+
+@pytest.mark.parametrize("frames", [1, 16, 96])
+def test_the_frames_that_tell_most_are_sampled(frames: int) -> None:
+    assert Planner().drawer().sampled(frames) == sampled_frames(frames)
+
+
+def test_the_planner_is_told_where_the_frames_are_in_how_long_a_run() -> None:
+    planner, context = Planner(), RunContext(frames=40, artery="LCA", key="1.2.3")
+
+    plan = planner.drawer().plan(FRAMES, (0, 12, 30), context)
+
+    assert planner.seen == [FRAMES.shape]
+    assert planner.told == [((0, 12, 30), 40, replace(context, shape=FRAMES.shape[1:]))]
+    assert plan.facts.artery == "LCA"
+
+
+def test_a_run_of_unknown_length_ends_with_its_last_sampled_frame() -> None:
+    planner = Planner()
+    planner.drawer().plan(FRAMES, (0, 4, 9), RunContext())
+    assert planner.told[0][1] == 10
+
+
+def test_the_dye_absorbs_and_nothing_else_is_touched() -> None:
+    planner = Planner()
+    drawer = planner.drawer()
+    plan = drawer.plan(FRAMES, (0, 1, 2), RunContext(frames=20))
+
+    made = drawer.draw(FRAMES[:2], LEVELS, plan, (11, 12))
+
+    assert planner.drawn == [(11, 12)]
+    assert made.attention is not None
+    for i, row in enumerate((19, 20)):
+        bar = np.zeros(FRAMES.shape[1:], np.bool_)
+        bar[row] = True
+        # the ends of a row are a little darker or brighter than what lies beside them, as grain is
+        np.testing.assert_allclose(made.frames[i][bar], FRAMES[i][bar] * np.exp(-DEPTH), rtol=2e-4)
+        np.testing.assert_array_equal(made.frames[i][~bar], FRAMES[i][~bar])
+        np.testing.assert_array_equal(made.attention[i] > 0, bar)
+        np.testing.assert_allclose(made.attention[i][bar], 1 - np.exp(-DEPTH), rtol=1e-5)
+
+
+def test_a_refused_plan_draws_nothing_and_asks_no_renderer() -> None:
+    planner = Planner(refused="no heart is seen")
+    drawer = planner.drawer()
+
+    made = drawer.draw(FRAMES, LEVELS, drawer.plan(FRAMES, (0, 1, 2), RunContext()), (0, 1, 2))
+
+    np.testing.assert_array_equal(made.frames, FRAMES)
+    assert made.attention is not None
+    assert not made.attention.any()
+    assert planner.drawn == []
+
+
+def test_the_atlas_does_not_draw_without_a_plan() -> None:
+    with pytest.raises(ValueError, match="by a plan"):
+        Planner().drawer().draw(FRAMES, LEVELS, None, (0, 1, 2))

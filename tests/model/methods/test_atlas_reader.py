@@ -1,0 +1,72 @@
+"""What the networks say, in pixels and degrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from casgan_dicom.model.atlas import targets
+from casgan_dicom.model.atlas.cues import GRID, LANDMARKS
+from casgan_dicom.model.methods.atlas import Atlas
+from casgan_dicom.model.methods.atlas_reader import _tip, read_cues
+from casgan_dicom.model.networks.reading import CELLS
+from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.simulator.geometry import Array
+
+
+def test_a_sharp_heat_map_gives_its_cell_in_pixels() -> None:
+    logits = torch.full((1, CELLS * CELLS + 1), -30.0)
+    logits[0, 20 * CELLS + 7] = 0.0
+
+    place, mass, none = _tip(logits)
+
+    np.testing.assert_allclose(place, [[7.5 * 2 - 0.5, 20.5 * 2 - 0.5]], atol=1e-4)
+    assert mass[0] == pytest.approx(1, abs=1e-4)
+    assert none[0] < 1e-6
+
+
+def test_a_tip_between_two_cells_lies_between_them() -> None:
+    logits = torch.full((1, CELLS * CELLS + 1), -30.0)
+    logits[0, 20 * CELLS + 7] = logits[0, 20 * CELLS + 8] = 0.0
+
+    assert _tip(logits)[0][0, 0] == pytest.approx(8 * 2 - 0.5, abs=1e-4)
+
+
+def test_no_tip_is_said_with_its_probability() -> None:
+    logits = torch.full((1, CELLS * CELLS + 1), -30.0)
+    logits[0, -1] = 0.0
+
+    assert _tip(logits)[2][0] == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (512, 300), (90, 200)])
+def test_frames_of_any_shape_are_read(shape: tuple[int, int]) -> None:
+    nets = Atlas.build_generators(load_settings("atlas", "smoke")).eval()
+    frames = np.random.default_rng(1).random((3, *shape), np.float32)
+
+    cues = read_cues(nets, frames, (-30.0, 20.0), (0.0, 0.5, 1.0))
+
+    assert cues.landmarks.shape == (3, 2, LANDMARKS, 2)
+    assert cues.vessel.shape == cues.shaft.shape == (3, GRID, GRID)
+    assert cues.tip.shape == cues.isocentre.shape == cues.angles_deg.shape == (3, 2)
+    assert bool(((cues.contraction >= 0) & (cues.contraction <= 1)).all())
+    assert bool((cues.spread > 0).all())
+    assert all(np.isfinite(value).all() for value in vars(cues).values())
+
+
+@pytest.mark.parametrize(
+    ("there", "back", "value"),
+    [
+        (targets.from_pixels, targets.to_pixels, [12.0, 100.5]),
+        (targets.scale_of, targets.field_of, 143.0),
+        (targets.semi_axes_values, targets.semi_axes_of, [40.0, 51.0, 70.0]),
+        (targets.apex_values, targets.apex_of, [0.5, -0.6, -0.6]),
+    ],
+)
+def test_learned_values_are_undone(
+    there: Callable[[Array], Array], back: Callable[[Array], Array], value: float | list[float]
+) -> None:
+    np.testing.assert_allclose(back(there(np.asarray(value))), value)
