@@ -1,22 +1,22 @@
 """The generator as others use it: display frames in, synthetic angiogram out.
 
-The networks see a frame at the bundle's size and in its normalisation; what they draw is brought back and
-composed with the full-size input in float32 display values, so the background keeps every pixel:
+How vessels are drawn is the method's business (``drawing.py``). Whatever it draws is composed with the
+full-size input in float32 display values, so the background keeps every pixel:
 
     y = x · (1 - A) + C · A        with A = 0 wherever the attention is below 1/512
 
-A method without attention adds its upsampled residual y - x instead. The bundle's segmentor sees frames in
-the same way; its map is brought back to full size.
+A method without attention adds its upsampled residual y - x instead. One that draws by a plan of the whole
+run wants some frames of it first: `sampled` says which, `plan` looks at them, and the plan goes into each
+call. The bundle's segmentor sees frames at the bundle's size; its map is brought back to full size.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,49 +24,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.atlas.context import RunContext
+from casgan_dicom.model.atlas.plan import RunPlan
 from casgan_dicom.model.bundle.bundle import Bundle, BundleInfo, load_bundle
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
-from casgan_dicom.model.data.normalisation import Levels, measure_levels, to_display, to_network
+from casgan_dicom.model.data.normalisation import Levels, measure_levels, to_network
 from casgan_dicom.model.data.square import from_square, to_square
 from casgan_dicom.model.devices import choose_device
-from casgan_dicom.model.engines.torch_engine import Maps, TorchEngine
+from casgan_dicom.model.drawing import UNTOUCHED, Drawer, Engine, FrameByFrame, Frames, Synthesis
+from casgan_dicom.model.engines.torch_engine import TorchEngine
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 
-UNTOUCHED = 1 / 512
-"""Attention below this is none: half a step of an 8-bit display, so the stored value cannot change."""
-
-ROUNDING = 1e-6
-"""How far beyond [0, 1] a composed value may lie for no other reason than float32."""
+__all__ = ["UNTOUCHED", "Engine", "EngineName", "Generator", "Synthesis", "TranslationNet", "VesselNet"]
 
 EngineName = Literal["auto", "torch", "openvino"]
-Frames = npt.NDArray[np.float32]
-
-
-class Engine(Protocol):
-    """Runs the networks."""
-
-    name: str
-    """What runs, and in which precision: "torch-fp32", "openvino-bf16" …"""
-    device: str
-    """Where it runs: "cpu", "cuda:0" …"""
-    batch: int
-    """How many frames at once suit it; it takes any number."""
-
-    def __call__(self, x: Frames) -> Maps:
-        """Predict drawn and attention for x (B, 1, S, S) in network values."""
-
-
-@dataclass(frozen=True)
-class Synthesis:
-    """What the generator made of some frames."""
-
-    frames: Frames
-    """Synthetic angiogram, display values in [0, 1], (T, H, W)."""
-    attention: Frames | None
-    """Where it drew, in [0, 1], (T, H, W), exactly 0 where the input was kept; None without attention."""
-    out_of_range: npt.NDArray[np.float32] | None = None
-    """Share of pixels of each frame, (T,), that lay outside [0, 1] and were clipped; None if unknown."""
 
 
 class TranslationNet(nn.Module):
@@ -104,22 +76,28 @@ MakeEngine = Callable[[nn.Module], Engine]
 class Generator:
     """A bundle on an engine.
 
-    Use `load`; the constructor takes the parts, for tests and for other engines. `make_engine` puts the
-    segmentor on an engine when it is first asked for; without it that is torch on the CPU.
+    Use `load`; the constructor takes the parts, for tests and for other engines. `engine` runs networks that
+    draw frame by frame; a `drawer` draws instead of them. `make_engine` puts the segmentor on an engine when
+    it is first asked for; without it that is torch on the CPU.
     """
 
     def __init__(
         self,
         bundle: Bundle,
-        engine: Engine,
+        engine: Engine | None = None,
         *,
+        drawer: Drawer | None = None,
         make_engine: MakeEngine | None = None,
         batch: int | None = None,
     ) -> None:
         self.info: BundleInfo = bundle.info
-        self.batch = batch or engine.batch
-        self._engine = engine
         self._normalisation = bundle.settings.normalisation
+        if drawer is None:
+            if engine is None:
+                raise ValueError("a generator needs an engine or a drawer")
+            drawer = FrameByFrame(engine, bundle.info.size, self._normalisation)
+        self._drawer: Drawer = drawer
+        self.batch = batch or drawer.batch
         self._make_engine = make_engine or partial(TorchEngine, device="cpu")
         self._segmentor = bundle.segmentor
 
@@ -149,23 +127,69 @@ class Generator:
         chosen_engine = _choose_engine(engine, chosen_device)
         loaded = load_bundle(bundle)
         make = _engine_maker(chosen_engine, chosen_device, loaded.info.size)
+        drawer = _drawer_of(loaded, chosen_device)
+        if drawer is not None:
+            if engine == "openvino":
+                name = loaded.info.method
+                raise ConfigError(f"method '{name}' runs on torch only", hint="use --engine auto")
+            return cls(loaded, drawer=drawer, make_engine=make)
         return cls(loaded, make(TranslationNet(loaded).eval()), make_engine=make)
 
     @property
     def engine(self) -> str:
         """What runs the networks, with its precision."""
-        return self._engine.name
+        return self._drawer.name
 
     @property
     def device(self) -> str:
         """Where they run."""
-        return self._engine.device
+        return self._drawer.device
 
     def measure(self, frames: Iterable[Frames]) -> Levels:
         """Measure a series' levels, in one pass and constant memory; display values in [0, 1]."""
         return measure_levels(frames, self._normalisation)
 
-    def __call__(self, frames: npt.NDArray[np.floating], levels: Levels | None = None) -> Synthesis:
+    def sampled(self, frames: int) -> tuple[int, ...]:
+        """Which frames of a run of so many `plan` wants to see, from 0 and rising; none: it plans nothing."""
+        return self._drawer.sampled(frames)
+
+    def plan(
+        self, frames: npt.NDArray[np.floating], numbers: Sequence[int], context: RunContext
+    ) -> RunPlan | None:
+        """Decide once what is drawn over a whole run.
+
+        Parameters
+        ----------
+        frames
+            Floating point (T, H, W), display values in [0, 1]: those frames that `sampled` named, or some of
+            them. A reduced size does, if `context` speaks of the same.
+        numbers
+            Their places in the run, from 0 and rising.
+        context
+            What else is known of the run.
+
+        Returns
+        -------
+        RunPlan or None
+            None for a method that draws frame by frame.
+
+        Raises
+        ------
+        ValueError
+            `frames` is of another shape or type, or not as many as `numbers`.
+        """
+        frames = _checked(frames)
+        if len(numbers) != len(frames):
+            raise ValueError(f"{len(frames)} frames need as many numbers, got {len(numbers)}")
+        return self._drawer.plan(frames, numbers, context)
+
+    def __call__(
+        self,
+        frames: npt.NDArray[np.floating],
+        levels: Levels | None = None,
+        plan: RunPlan | None = None,
+        numbers: Sequence[int] | None = None,
+    ) -> Synthesis:
         """Draw synthetic vessels over frames without contrast; for research, not for diagnosis.
 
         Parameters
@@ -176,6 +200,11 @@ class Generator:
         levels
             Of the whole series, from `measure`; None measures them on `frames`. Frames of one series that are
             given in several calls need the same levels, else their brightness differs.
+        plan
+            Of the whole run, from `plan`; None makes one of `frames`, as if they were the run and nothing
+            else were known of it. Frames of one run that are given in several calls need the same plan.
+        numbers
+            Places of `frames` in the planned run, from 0; None where they are its first.
 
         Returns
         -------
@@ -185,11 +214,19 @@ class Generator:
         Raises
         ------
         ValueError
-            `frames` is of another shape or type, or holds values outside [0, 1] or NaN.
+            `frames` is of another shape or type, or holds values outside [0, 1] or NaN; `numbers` are not as
+            many, or leave the run.
         """
         frames = _checked(frames)
         levels = levels or self.measure(frames)
-        parts = [self._batch(frames[i : i + self.batch], levels) for i in range(0, len(frames), self.batch)]
+        if plan is None:
+            plan, numbers = self._plan_of(frames), None
+        places = tuple(range(len(frames)) if numbers is None else numbers)
+        _check_places(places, len(frames), plan)
+        parts = [
+            self._drawer.draw(frames[i : i + self.batch], levels, plan, places[i : i + self.batch])
+            for i in range(0, len(frames), self.batch)
+        ]
         attention = [part.attention for part in parts if part.attention is not None]
         return Synthesis(
             np.concatenate([part.frames for part in parts]),
@@ -228,29 +265,26 @@ class Generator:
             found[i : i + step] = np.clip(from_square(maps[:, 0], (frames.shape[1], frames.shape[2])), 0, 1)
         return found
 
+    def _plan_of(self, frames: Frames) -> RunPlan | None:
+        """The plan of frames that are a run by themselves."""
+        wanted = self.sampled(len(frames))
+        if not wanted:
+            return None
+        return self._drawer.plan(frames[list(wanted)], wanted, RunContext(frames=len(frames)))
+
     @cached_property
     def _vessel_engine(self) -> Engine:
         return self._make_engine(VesselNet(self._segmentor).eval())
 
-    def _batch(self, frames: Frames, levels: Levels) -> Synthesis:
-        size = self.info.size
-        small = to_square(frames, size)
-        x = to_network(small, levels, self._normalisation)
-        drawn, attention = self._engine(x[:, None])
-        context = to_display(drawn[:, 0], levels, self._normalisation)
-        shape = (frames.shape[1], frames.shape[2])
-        if attention is None:
-            seen = to_display(x, levels, self._normalisation)  # not `small`: the network's range clips it
-            return _clipped(frames + from_square(context - seen, shape), None)
-        A = from_square(attention[:, 0], shape)
-        A[A < UNTOUCHED] = 0
-        y = frames * (1 - A) + from_square(context, shape) * A
-        return _clipped(y, A)
+
+def draws_by_plan(bundle: Bundle) -> bool:
+    """Whether more than its networks draws: a graph of them would draw something else."""
+    return _drawer_of(bundle, "cpu") is not None
 
 
-def _clipped(y: Frames, attention: Frames | None) -> Synthesis:
-    beyond = (y < -ROUNDING) | (y > 1 + ROUNDING)
-    return Synthesis(np.clip(y, 0, 1), attention, beyond.mean(axis=(1, 2), dtype=np.float32))
+def _drawer_of(bundle: Bundle, device: str) -> Drawer | None:
+    method = method_class(bundle.settings.method)
+    return method.drawer(bundle.generators, bundle.settings, bundle.extra, device)
 
 
 def _engine_maker(engine: str, device: str, size: int) -> MakeEngine:
@@ -275,6 +309,17 @@ def _choose_engine(engine: str, device: str) -> str:
     if engine == "openvino" and device != "cpu":
         raise ConfigError(f"engine 'openvino' runs on the CPU, not on '{device}'", hint="use --device cpu")
     return engine
+
+
+def _check_places(places: Sequence[int], frames: int, plan: RunPlan | None) -> None:
+    """Raise ValueError unless every frame has its place in the run that was planned."""
+    if len(places) != frames:
+        raise ValueError(f"{frames} frames need as many numbers, got {len(places)}")
+    if plan is None or plan.refused:
+        return
+    run = len(plan.contraction)
+    if min(places) < 0 or max(places) >= run:
+        raise ValueError(f"numbers {min(places)} to {max(places)} leave the planned run of {run} frames")
 
 
 def _checked(frames: npt.NDArray[np.floating]) -> Frames:

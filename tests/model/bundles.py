@@ -30,12 +30,13 @@ def write_bundle(
     settings = load_settings(method, "smoke", ["data.frame_size=256", *overrides])
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        nets = method_class(settings.method).build_generators(settings)
-        segmentor = UNet(settings.segmentor.base)
+        cls = method_class(settings.method)
+        nets, segmentor = cls.build_generators(settings), UNet(settings.segmentor.base)
+        extra = cls(settings, segmentor).extra_arrays()
     if attention_bias:
         biases = [
             p for name, p in nets["vessel"].named_parameters() if re.fullmatch(r"attention\..*bias", name)
         ]
         nn.init.constant_(biases[-1], attention_bias)
-    save_bundle(folder, settings, nets.state_dict(), segmentor.state_dict(), data=data)
+    save_bundle(folder, settings, nets.state_dict(), segmentor.state_dict(), data=data, extra=extra)
     return folder

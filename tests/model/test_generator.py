@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from casgan_dicom.errors import ConfigError, WeightsError
-from casgan_dicom.model.bundle.bundle import Bundle, load_bundle
+from casgan_dicom.model.atlas.context import RunContext
+from casgan_dicom.model.atlas.sampling import sampled_frames
+from casgan_dicom.model.bundle.bundle import Bundle, load_bundle, save_bundle
 from casgan_dicom.model.data.normalisation import Levels, to_display, to_network
+from casgan_dicom.model.drawing import Drawer
 from casgan_dicom.model.generator import UNTOUCHED, Generator, VesselNet
+from casgan_dicom.model.methods import registry
+from casgan_dicom.model.methods.base import Arrays
+from casgan_dicom.model.methods.casgan import CasGan
+from casgan_dicom.model.settings import TrainSettings
 from tests.model.bundles import write_bundle
+from tests.support.atlas import Planner
 
 Frames = npt.NDArray[np.float32]
 DRAWN_VALUE = -0.9
@@ -149,7 +158,7 @@ def test_batches_share_the_levels_of_the_series(bundle: Bundle, generator: Gener
     frames = frames_of(5, 96, 96) * np.linspace(0.4, 1, 5, dtype=np.float32)[:, None, None]
     levels = generator.measure(frames)
 
-    at_once = Generator(bundle, generator._engine, batch=5)(frames)
+    at_once = Generator(bundle, drawer=generator._drawer, batch=5)(frames)
     one_by_one = np.concatenate([generator(frame[None], levels).frames for frame in frames])
 
     # Sums over a batch may be added in another order than over a single frame.
@@ -382,3 +391,101 @@ def test_cuda_draws_what_the_cpu_draws(folder: Path, generator: Generator) -> No
     # bf16 keeps 8 bits of mantissa: 0.4 % of a value.
     assert np.abs(made.frames - generator(frames).frames).mean() < 0.01
     assert np.abs(on_gpu.vessels(frames) - generator.vessels(frames)).mean() < 0.01
+
+
+# --- by plan ----------------------------------------------------------------------------------------------
+
+
+def test_a_method_that_draws_frame_by_frame_plans_nothing(generator: Generator) -> None:
+    assert generator.sampled(40) == ()
+    assert generator.plan(frames_of(2, 32, 32), (0, 9), RunContext()) is None
+
+
+def test_a_plan_goes_through_every_call_with_the_numbers_of_its_frames(bundle: Bundle) -> None:
+    planner = Planner()
+    generator, frames = Generator(bundle, drawer=planner.drawer(), batch=2), frames_of(5, 32, 32)
+
+    wanted = generator.sampled(30)
+    plan = generator.plan(frames_of(len(wanted), 32, 32), wanted, RunContext(frames=30))
+    made = generator(frames, None, plan, (3, 4, 5, 20, 29))
+
+    assert len(planner.told) == 1
+    assert planner.drawn == [(3, 4), (5, 20), (29,)]
+    assert made.attention is not None
+    rows = [int(np.flatnonzero(attention.any(axis=1))[0]) for attention in made.attention]
+    assert rows == [11, 12, 13, 28, 5]  # row 8 + k, from the top again where the picture ends
+
+
+def test_frames_without_a_plan_are_a_run_of_their_own(bundle: Bundle) -> None:
+    planner = Planner()
+    generator = Generator(bundle, drawer=planner.drawer(), batch=8)
+
+    generator(frames_of(20, 16, 16))
+
+    known = RunContext(frames=20, shape=(16, 16))
+    assert planner.told == [(sampled_frames(20), 20, known)]
+    assert [number for batch in planner.drawn for number in batch] == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"), [((0,), "as many numbers"), ((0, 30), "leave the planned run"), ((-1, 0), "leave")]
+)
+def test_numbers_that_are_not_those_of_the_plan_are_refused(
+    bundle: Bundle, numbers: tuple[int, ...], told: str
+) -> None:
+    generator, frames = Generator(bundle, drawer=Planner().drawer()), frames_of(2, 16, 16)
+    plan = generator.plan(frames, (0, 1), RunContext(frames=30))
+
+    with pytest.raises(ValueError, match=told):
+        generator(frames, None, plan, numbers)
+
+
+def test_a_plan_needs_the_number_of_each_frame(bundle: Bundle) -> None:
+    with pytest.raises(ValueError, match="2 frames need as many numbers, got 1"):
+        Generator(bundle, drawer=Planner().drawer()).plan(frames_of(2, 16, 16), (0,), RunContext())
+
+
+def test_a_generator_of_nothing_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(ValueError, match="an engine or a drawer"):
+        Generator(bundle)
+
+
+class Planning(CasGan):
+    """A method that draws by plan, with arrays of its own."""
+
+    extra_files = ("library.safetensors",)
+    devices: ClassVar[list[str]] = []
+
+    @classmethod
+    def drawer(
+        cls, nets: nn.ModuleDict, settings: TrainSettings, extra: Mapping[str, Arrays], device: str
+    ) -> Drawer:
+        assert set(nets) == {"enc_bg", "predictor", "vessel"}
+        assert settings.method == "casgan"
+        assert extra["library.safetensors"]["trees"].tolist() == [1, 2, 3]
+        cls.devices.append(device)
+        return Planner().drawer()
+
+
+@pytest.fixture
+def planning(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle of that method."""
+    loaded = load_bundle(folder)
+    monkeypatch.setattr(registry, "BUILT_IN", registry.BUILT_IN | {"casgan": f"{__name__}:Planning"})
+    extra = {"library.safetensors": {"trees": np.array([1, 2, 3], np.float16)}}
+    nets, segmentor = loaded.generators.state_dict(), loaded.segmentor.state_dict()
+    save_bundle(tmp_path / "planning", loaded.settings, nets, segmentor, data="none", extra=extra)
+    return tmp_path / "planning"
+
+
+def test_a_method_brings_its_own_drawer_and_the_arrays_it_needs(planning: Path) -> None:
+    generator = Generator.load(planning, device="cpu")
+
+    assert Planning.devices == ["cpu"]
+    assert (generator.engine, generator.sampled(3)) == ("numpy-fp32", (0, 1, 2))
+    assert generator.vessels(frames_of(1, 32, 32)).shape == (1, 32, 32)
+
+
+def test_a_drawer_of_its_own_does_not_run_on_openvino(planning: Path) -> None:
+    with pytest.raises(ConfigError, match="runs on torch only"):
+        Generator.load(planning, device="cpu", engine="openvino")

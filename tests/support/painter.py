@@ -58,6 +58,10 @@ class DiscPainter:
             self.measured += 1
         return Levels(low, max(high, low + 0.01))
 
+    def sampled(self, frames: int) -> tuple[int, ...]:
+        """No frame is needed before another."""
+        return ()
+
     def __call__(self, frames: Frames, levels: Levels | None = None) -> Synthesis:
         """Darken the disc."""
         self.calls.append(len(frames))

@@ -1,11 +1,15 @@
 """A bundle: the folder that holds a trained generator, its segmentor, its settings and its card.
 
-Schema 1::
+Schema 2::
 
-    config.json             schema, name, method, version, size, settings, data, licence, sha256 of each file
+    config.json             schema, name, method, version, size, settings, data, licence, sha256 of each file;
+                            simulator: version of the one that made the data, absent where none did
     model.safetensors       the networks that translate, no others
     segmentor.safetensors   U-Net that marks vessels
+    NAME.safetensors        arrays that the method wants beside its networks (`Method.extra_files`)
     README.md               model card
+
+Schema 1 has no arrays and does not say which simulator made the training data: it was the first.
 
 Of the shipped bundles, what several hold lies once in ``weights/shared``, named by the SHA-256 that their
 config.json says (shelf.py).
@@ -15,11 +19,15 @@ Nothing in it is executed: weights are safetensors, settings are JSON.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -33,16 +41,22 @@ from casgan_dicom.model.bundle.shelf import (
     bundle_folder,
     read_config,
 )
+from casgan_dicom.model.methods.base import Arrays
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.simulator.version import SIMULATOR
 from casgan_dicom.model.tables import settings_from_dict, settings_to_dict
 
 WEIGHT_FILES = ("model.safetensors", SEGMENTOR_NAME)
+VERSION = "1"
+"""Version of the bundles that are written here."""
 SIMULATED_LICENCE = "Apache-2.0"
 """Licence of weights that are trained on the simulator: its own."""
 UNKNOWN_LICENCE = "NOASSERTION"
 """SPDX's word where nobody has said it: weights trained on frames of others."""
+FIRST_SIMULATOR = 1
+"""Version of the simulator behind the simulated data of all bundles of schema 1."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,8 @@ class BundleInfo:
     """Rows and columns that the networks see."""
     weights_sha256: str
     """SHA-256 of model.safetensors, hexadecimal."""
+    simulator: int | None = None
+    """Version of the simulator that made its training data; None for frames of others."""
 
 
 @dataclass(frozen=True)
@@ -78,25 +94,18 @@ class Bundle:
     """The deployed networks, in evaluation mode, float32, on the CPU."""
     segmentor: UNet
     """The vessel segmentor, in evaluation mode."""
+    extra: Mapping[str, Arrays] = field(default_factory=dict)
+    """Arrays of the method's own, by file and name."""
 
 
 def load_bundle(bundle: str | Path) -> Bundle:
     """Read a bundle and check every file's SHA-256; raises WeightsError."""
     folder = bundle_folder(bundle)
     config = read_config(folder)
-    files = {name: bundle_file(folder, name) for name in WEIGHT_FILES}
-    for name, path in files.items():
-        wanted = config["sha256"].get(name)
-        found = file_sha256(path) if path.is_file() else None
-        if found != wanted or wanted is None:
-            raise WeightsError(
-                f"bundle '{folder.name}': {name} has SHA-256 {found or '(no file)'}, "
-                f"config.json says {wanted}",
-                hint="the bundle is damaged or was changed; install or copy it again",
-            )
     try:
         settings = settings_from_dict(config["settings"])
         method = method_class(settings.method)
+        files = _checked_files(folder, config, (*WEIGHT_FILES, *method.extra_files))
         nets = method.build_generators(settings)  # their sizes are in range: settings are checked
     except ConfigError as error:
         raise WeightsError(f"bundle '{folder.name}': {error.message}", hint=error.hint) from error
@@ -104,13 +113,15 @@ def load_bundle(bundle: str | Path) -> Bundle:
     segmentor = UNet(settings.segmentor.base)
     for net, name in zip((deployed, segmentor), WEIGHT_FILES, strict=True):
         _fill(net, files[name], f"bundle '{folder.name}': {name}")
+    extra = {name: _arrays(files[name], f"bundle '{folder.name}': {name}") for name in method.extra_files}
     info = BundleInfo(
         **{key: config[key] for key in ("name", "method", "version", "data", "licence", "size")},
         recipe=settings.description,
         weights_sha256=config["sha256"]["model.safetensors"],
+        simulator=_simulator(config),
     )
     return Bundle(
-        info, settings, deployed.eval().requires_grad_(False), segmentor.eval().requires_grad_(False)
+        info, settings, deployed.eval().requires_grad_(False), segmentor.eval().requires_grad_(False), extra
     )
 
 
@@ -121,7 +132,7 @@ def save_bundle(
     segmentor: Mapping[str, Tensor],
     *,
     data: str,
-    version: str = "1",
+    extra: Mapping[str, Arrays] | None = None,
 ) -> None:
     """Write a bundle without its card.
 
@@ -137,27 +148,44 @@ def save_bundle(
         State of the segmentor.
     data
         One sentence about the training data, with attribution.
-    version
-        Version of the bundle.
+    extra
+        Arrays by file and name: the method's `extra_files`, all of them and no others.
+
+    Raises
+    ------
+    ValueError
+        `extra` is not what the method keeps.
     """
+    method, extra = method_class(settings.method), extra or {}
+    if set(extra) != set(method.extra_files):
+        raise ValueError(
+            f"method '{settings.method}' keeps {sorted(method.extra_files)}, got {sorted(extra)}"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = method_class(settings.method).deployed
-    deployed = {key: value for key, value in weights.items() if key.split(".")[0] in wanted}
+    deployed = {key: value for key, value in weights.items() if key.split(".")[0] in method.deployed}
     for name, state in zip(WEIGHT_FILES, (deployed, segmentor), strict=True):
         tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
         write_whole(folder / name, save(tensors))
+    for name, arrays in extra.items():
+        write_whole(folder / name, save_arrays({key: np.ascontiguousarray(a) for key, a in arrays.items()}))
     config = {
         "schema": SCHEMA,
         "name": f"{settings.method}-{settings.preset}",
         "method": settings.method,
-        "version": version,
+        "version": VERSION,
         "size": settings.data.frame_size // SIZE_STEP * SIZE_STEP,
         "data": data,
         "licence": SIMULATED_LICENCE if is_simulated(data) else UNKNOWN_LICENCE,
         "settings": settings_to_dict(_without_paths(settings)),
-        "sha256": {name: file_sha256(folder / name) for name in WEIGHT_FILES},
+        **({"simulator": SIMULATOR} if is_simulated(data) else {}),
+        "sha256": {name: file_sha256(folder / name) for name in (*WEIGHT_FILES, *extra)},
     }
     write_json(folder / "config.json", config)  # last: who finds it finds a complete bundle
+
+
+def simulator_text(info: BundleInfo) -> str:
+    """Which simulator made the training data, for lists and cards."""
+    return "none" if info.simulator is None else f"version {info.simulator}"
 
 
 def is_simulated(data: str) -> bool:
@@ -168,6 +196,37 @@ def is_simulated(data: str) -> bool:
 def _without_paths(settings: TrainSettings) -> TrainSettings:
     """`settings` without the place of the segmentor on the machine that trained."""
     return replace(settings, segmentor=replace(settings.segmentor, path=""))
+
+
+def _simulator(config: Mapping[str, Any]) -> int | None:
+    """Which simulator made the training data, as config.json says or means."""
+    if config["schema"] == 1:
+        return FIRST_SIMULATOR if is_simulated(config["data"]) else None
+    stated: int | None = config.get("simulator")
+    return stated
+
+
+def _checked_files(folder: Path, config: Mapping[str, Any], needed: Iterable[str]) -> dict[str, Path]:
+    """Find each file that config.json names or that is needed; raises WeightsError for a wrong SHA-256."""
+    files = {name: bundle_file(folder, name) for name in dict.fromkeys((*needed, *config["sha256"]))}
+    for name, path in files.items():
+        wanted = config["sha256"].get(name)
+        found = file_sha256(path) if path.is_file() else None
+        if found != wanted or wanted is None:
+            raise WeightsError(
+                f"bundle '{folder.name}': {name} has SHA-256 {found or '(no file)'}, "
+                f"config.json says {wanted}",
+                hint="the bundle is damaged or was changed; install or copy it again",
+            )
+    return files
+
+
+def _arrays(path: Path, told: str) -> Arrays:
+    """Read the arrays of a method's own file; `told` names it in the error."""
+    try:
+        return dict(load_arrays(path))
+    except (ValueError, SafetensorError) as error:
+        raise WeightsError(f"{told} holds no arrays: {error}") from error
 
 
 def _fill(net: nn.Module, path: Path, told: str) -> None:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from casgan_dicom.disk import whole_file, write_whole
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.bundle.bundle import is_simulated, load_bundle
+from casgan_dicom.model.bundle.bundle import is_simulated, load_bundle, simulator_text
 from casgan_dicom.model.bundle.shelf import PICTURES_NAME
 from casgan_dicom.model.methods.registry import method_class
 
@@ -30,8 +30,8 @@ SIMULATED_ONLY = "Trained on simulated X-ray cine only, never on real cine."
 
 _TEXT = """# {name}
 
-**A synthetic angiogram is invented by a network. It shows no vessel of the patient. Research only: never for
-diagnosis, planning or any clinical decision.**
+**A synthetic angiogram is invented. It shows no vessel of the patient; where it looks real it is no more than
+plausible. Research only: never for diagnosis, planning or any clinical decision.**
 
 {verdict}
 
@@ -40,9 +40,10 @@ diagnosis, planning or any clinical decision.**
 | Method | {method}: {title} |
 | Recipe | {recipe} |
 | Data | {data} |
-| Networks | ngf {ngf}, net.n_blocks {n_blocks}, {size} x {size} px |
+| Simulator | {simulator} |
+| Networks | {networks}, {size} x {size} px |
 | Deployed parameters | {parameters:,} |
-| Steps | {steps}, batch {batch}, crops of {crop} px, seed {seed} |
+| Steps | {steps}, batch {batch}, {crops}, seed {seed} |
 | Cue | {cue} x the physical trace of empty arteries in the input |
 | SHA-256 of model.safetensors | `{sha256}` |
 | Licence of the weights | {licence} |
@@ -105,19 +106,19 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
     elif not (bundle / "curve.png").is_file():
         raise ConfigError(f"bundle '{bundle.name}' holds no curve.png", hint="pass the run folder with --run")
     write_whole(bundle / PICTURES_NAME, (report / PICTURES_NAME).read_bytes())
-    settings, data = loaded.settings, loaded.info.data
+    settings, data, method = loaded.settings, loaded.info.data, method_class(loaded.info.method)
     findings = judge(rows[name], rows)
     text = _TEXT.format(
         **{key: getattr(loaded.info, key) for key in ("name", "method", "recipe", "data", "size", "licence")},
-        title=method_class(loaded.info.method).title,
+        title=method.title,
         training=SIMULATED_ONLY if is_simulated(data) else f"Trained on: {data}",
+        simulator=simulator_text(loaded.info),
         verdict=_verdict(findings),
-        ngf=settings.net.ngf,
-        n_blocks=settings.net.n_blocks,
+        networks=method.networks_text(settings),
         parameters=sum(p.numel() for p in loaded.generators.parameters()),
         steps=settings.optim.steps,
         batch=settings.optim.batch,
-        crop=settings.data.crop,
+        crops="whole frames" if method.posed else f"crops of {settings.data.crop} px",
         seed=settings.seed,
         cue=settings.data.cue,
         sha256=loaded.info.weights_sha256,
@@ -173,6 +174,8 @@ def judge(row: dict[str, Any], rows: dict[str, dict[str, Any]]) -> list[tuple[bo
             f"{100 * (row['on_heart'] or 0):.0f} % of the drawn vessel lies on the heart, aim above 50 %",
         ),
     ]
+    if row.get("place") is not None:
+        findings.append(_beyond_another(row["place"]))
     if row["attention_inside"] is not None:
         factor = row["attention_inside"] / max(row["attention_outside"], 1e-9)
         text = f"mean attention is {factor:.1f} times higher inside vessels than outside, aim 2"
@@ -187,6 +190,14 @@ def _beyond_chance(row: dict[str, Any], chance: dict[str, Any]) -> tuple[bool, s
     text = f"centreline recall is {row['recall']:.3f}, chance {chance['recall']:.3f}"
     text += f", difference {mean:+.3f} ± {error:.3f} (standard error over runs)"
     return mean > 2 * error, f"{text}, aim more than two standard errors above chance"
+
+
+def _beyond_another(place: dict[str, Any]) -> tuple[bool, str]:
+    """Met where the patient's own tree is hit more often than another in the same view would hit it."""
+    mean, error = place["less_another"], place["less_another_error"]
+    error = math.inf if error is None else error
+    text = f"centreline recall less that of another tree in the same view is {mean:+.3f} ± {error:.3f}"
+    return mean > 2 * error, f"{text}, aim more than two standard errors above it"
 
 
 def draw_curve(metrics: Path, picture: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 
 from casgan_dicom.disk import file_sha256, output_errors, sync_folder, sync_tree
-from casgan_dicom.errors import OutputError
+from casgan_dicom.errors import OutputError, WeightsError
 from casgan_dicom.model.bundle.bundle import Bundle, load_bundle
 from casgan_dicom.model.bundle.shelf import PICTURES_NAME, bundle_file, bundle_folder
 from casgan_dicom.model.engines.traced import TensorsOnly
@@ -32,7 +32,7 @@ from casgan_dicom.model.export.parity import (
     Run,
     measure_parity,
 )
-from casgan_dicom.model.generator import TranslationNet
+from casgan_dicom.model.generator import TranslationNet, draws_by_plan
 
 Format = Literal["onnx", "openvino", "monai", "huggingface"]
 
@@ -74,7 +74,8 @@ def export_bundle(bundle: str | Path, kind: Format, out: Path) -> Export:
     Raises
     ------
     WeightsError
-        The bundle is unknown or damaged, or the exported graph is too far from torch.
+        The bundle is unknown or damaged, its method draws what no graph of networks does, or the exported
+        graph is too far from torch.
     OutputError
         `out` exists or cannot be written.
     ModuleNotFoundError
@@ -84,6 +85,11 @@ def export_bundle(bundle: str | Path, kind: Format, out: Path) -> Export:
         raise OutputError(f"{out}: exists already", hint="pass a folder that is not there yet with --out")
     source = bundle_folder(bundle)
     loaded = load_bundle(bundle)
+    if kind != "huggingface" and draws_by_plan(loaded):
+        raise WeightsError(
+            f"method '{loaded.info.method}' draws by a plan of a whole run, which '{kind}' cannot hold",
+            hint="--format huggingface keeps all that this package draws with",
+        )
     with _complete_or_absent(out) as folder:
         parity = _write(loaded, kind, source, folder)
         files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -7,7 +7,7 @@ import json
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from casgan_dicom.model.bundle.bundle import Bundle
+from casgan_dicom.model.bundle.bundle import Bundle, simulator_text
 from casgan_dicom.model.bundle.shelf import PICTURES_NAME, SHARED, bundle_file
 
 NOTICE = (
@@ -36,6 +36,7 @@ def facts_of(bundle: Bundle) -> dict[str, str]:
         "method": info.method,
         "recipe": info.recipe,
         "data": info.data,
+        "simulator": simulator_text(info),
         "size": str(info.size),
         "licence": info.licence,
         "weights_sha256": info.weights_sha256,

@@ -10,8 +10,8 @@ import json
 import shutil
 from pathlib import Path
 
-from casgan_dicom.model.bundle.bundle import UNKNOWN_LICENCE, WEIGHT_FILES, Bundle
-from casgan_dicom.model.bundle.shelf import bundle_file
+from casgan_dicom.model.bundle.bundle import UNKNOWN_LICENCE, Bundle
+from casgan_dicom.model.bundle.shelf import bundle_file, read_config
 from casgan_dicom.model.export.facts import card_text, licence_text
 
 TAGS = ("medical", "x-ray", "angiography", "synthetic-data", "research-only", "not-for-clinical-use")
@@ -19,7 +19,7 @@ TAGS = ("medical", "x-ray", "angiography", "synthetic-data", "research-only", "n
 
 def write_huggingface(bundle: Bundle, source: Path, folder: Path) -> None:
     """Write the bundle read from `source` to `folder`."""
-    for name in ("config.json", *WEIGHT_FILES):
+    for name in ("config.json", *read_config(source)["sha256"]):
         shutil.copyfile(bundle_file(source, name), folder / name)
     (folder / "README.md").write_text(_front_matter(bundle) + card_text(source, bundle), encoding="utf-8")
     (folder / "LICENSE").write_text(licence_text(bundle), encoding="utf-8")

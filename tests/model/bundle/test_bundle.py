@@ -8,13 +8,20 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from casgan_dicom.errors import WeightsError
-from casgan_dicom.model.bundle.bundle import WEIGHT_FILES, load_bundle
+from casgan_dicom.model.bundle.bundle import WEIGHT_FILES, load_bundle, save_bundle
 from casgan_dicom.model.bundle.shelf import bundle_folder, shipped_bundles
+from casgan_dicom.model.methods import registry
+from casgan_dicom.model.methods.casgan import CasGan
+from casgan_dicom.model.settings import TrainSettings
+from casgan_dicom.model.simulator.version import SIMULATOR
+from casgan_dicom.model.tables import settings_from_dict
 from tests.model.bundles import write_bundle
 
 
@@ -92,11 +99,11 @@ def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
         load_bundle(folder)
 
 
-@pytest.mark.parametrize("schema", [0, 2, "1", None])
+@pytest.mark.parametrize("schema", [0, 3, "1", True, None])
 def test_another_schema_is_refused(folder: Path, schema: object) -> None:
     edit(folder, schema=schema)
 
-    with pytest.raises(WeightsError, match="this version reads 1"):
+    with pytest.raises(WeightsError, match="this version reads 1 and 2"):
         load_bundle(folder)
 
 
@@ -230,5 +237,123 @@ def test_every_shipped_bundle_loads_and_stays_small() -> None:
     for name in names:
         bundle = load_bundle(name)
         assert bundle.info.name == name
-        assert bundle.settings.net.ngf <= 32
+        assert sum(p.numel() for p in bundle.generators.parameters()) < 3e6
         assert sum(f.stat().st_size for f in bundle_folder(name).iterdir()) < 25e6
+
+
+# --- arrays beside the networks, and the simulator --------------------------------------------------------
+
+LIBRARY = "library.safetensors"
+
+
+class Keeper(CasGan):
+    """A method that keeps a library of arrays."""
+
+    extra_files = (LIBRARY,)
+
+
+@pytest.fixture
+def arrays(monkeypatch: pytest.MonkeyPatch) -> dict[str, npt.NDArray[Any]]:
+    """Arrays of the kinds that a library holds, while the method that keeps them stands in for casgan."""
+    monkeypatch.setattr(registry, "BUILT_IN", registry.BUILT_IN | {"casgan": f"{__name__}:Keeper"})
+    rng = np.random.default_rng(5)
+    points = rng.normal(size=(7, 5, 3)).astype(np.float16)
+    return {"points": points[:, ::2], "parents": np.arange(9, dtype=np.int32), "seed": np.array([2**40])}
+
+
+@pytest.fixture
+def library(folder: Path, arrays: dict[str, npt.NDArray[Any]]) -> Path:
+    """A bundle with these arrays, of simulated data."""
+    settings = load_bundle_settings(folder)
+    nets, segmentor = (load_file(folder / name) for name in WEIGHT_FILES)
+    save_bundle(folder, settings, nets, segmentor, data="Simulated cine.", extra={LIBRARY: arrays})
+    return folder
+
+
+def test_arrays_of_a_method_come_back_as_they_were(
+    library: Path, arrays: dict[str, npt.NDArray[Any]]
+) -> None:
+    kept = load_bundle(library).extra[LIBRARY]
+
+    assert kept.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert kept[name].dtype == array.dtype
+        np.testing.assert_array_equal(kept[name], array)
+
+
+@pytest.mark.parametrize("change", ["byte", "missing", "unnamed", "no arrays"])
+def test_arrays_that_are_not_those_that_were_saved_are_refused(library: Path, change: str) -> None:
+    path = library / LIBRARY
+    if change == "byte":
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    elif change == "missing":
+        path.unlink()
+    elif change == "unnamed":
+        digests = json.loads((library / "config.json").read_text())["sha256"]
+        edit(library, sha256={name: digest for name, digest in digests.items() if name != LIBRARY})
+    else:
+        replace(path, b"rubbish of no kind at all")
+
+    with pytest.raises(WeightsError, match=rf"'small': {LIBRARY} ha|'small': {LIBRARY} holds no arrays"):
+        load_bundle(library)
+
+
+def test_a_file_that_only_config_json_knows_is_checked_too(folder: Path) -> None:
+    replace(folder / "notes.bin", b"1")
+    load_bundle(folder)
+    (folder / "notes.bin").write_bytes(b"2")
+
+    with pytest.raises(WeightsError, match=r"notes\.bin has SHA-256"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["../model.safetensors", "/etc/hostname", "a/b", "", ".."])
+def test_a_file_outside_the_folder_is_no_file_of_a_bundle(folder: Path, name: str) -> None:
+    digests = json.loads((folder / "config.json").read_text())["sha256"]
+    edit(folder, sha256=digests | {name: "0" * 64})
+
+    with pytest.raises(WeightsError, match="no file of a bundle"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("extra", [{}, {"other.safetensors": {}}, {LIBRARY: {}, "more.safetensors": {}}])
+def test_a_bundle_is_not_saved_with_other_arrays_than_its_method_keeps(
+    folder: Path, arrays: dict[str, npt.NDArray[Any]], extra: dict[str, Any]
+) -> None:
+    settings = load_bundle_settings(folder)
+    before = (folder / "config.json").read_bytes()
+
+    with pytest.raises(ValueError, match=r"keeps \['library"):
+        save_bundle(folder, settings, {}, {}, data="none", extra=extra)
+    assert (folder / "config.json").read_bytes() == before
+
+
+def load_bundle_settings(folder: Path) -> TrainSettings:
+    """Settings of a bundle, without its files."""
+    return settings_from_dict(json.loads((folder / "config.json").read_text())["settings"])
+
+
+@pytest.mark.parametrize(
+    ("data", "schema", "stated", "simulator"),
+    [
+        ("Simulated cine.", 2, SIMULATOR, SIMULATOR),
+        ("Simulated cine.", 2, 7, 7),
+        ("Frames from a folder.", 2, None, None),
+        ("Simulated cine.", 1, None, 1),
+        ("Frames from a folder.", 1, None, None),
+    ],
+)
+def test_a_bundle_says_which_simulator_made_its_data(
+    tmp_path: Path, data: str, schema: int, stated: int | None, simulator: int | None
+) -> None:
+    folder = write_bundle(tmp_path / "bundle", data=data)
+    assert ("simulator" in json.loads((folder / "config.json").read_text())) == data.startswith("Simulated")
+    edit(folder, schema=schema, simulator=stated)
+
+    assert load_bundle(folder).info.simulator == simulator
+
+
+def test_a_simulator_without_a_number_is_refused(folder: Path) -> None:
+    edit(folder, simulator="the new one")
+    with pytest.raises(WeightsError, match="simulator is no int"):
+        load_bundle(folder)

@@ -36,9 +36,10 @@ def test_a_card_says_what_was_measured_and_what_was_missed(
 ) -> None:
     (tmp_path / "metrics.csv").write_text("step,lr_factor,gan_y,rec\n10,1,0.5,0.2\n20,1,0.4,0.1\n")
     card = write_card(bundle, report, tmp_path).read_text()
-    assert "never for\ndiagnosis" in card
+    assert "never for diagnosis" in card
     assert (report / "table.md").read_text() in card
     assert "Aims missed" in card
+    assert "| Simulator | none |" in card  # its weights are drawn at random
     assert (bundle / "curve.png").is_file()
     assert (bundle / "pictures.png").is_file()
 

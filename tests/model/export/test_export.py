@@ -13,14 +13,19 @@ import pytest
 import torch
 
 from casgan_dicom.errors import OutputError, WeightsError
-from casgan_dicom.model.bundle.bundle import load_bundle
+from casgan_dicom.model.bundle.bundle import load_bundle, save_bundle
 from casgan_dicom.model.engines.openvino_engine import openvino_core
 from casgan_dicom.model.export import export as module
 from casgan_dicom.model.export.export import Format, export_bundle
 from casgan_dicom.model.export.facts import NOTICE
 from casgan_dicom.model.export.parity import TOLERANCE
 from casgan_dicom.model.generator import Generator, TranslationNet
+from casgan_dicom.model.methods import registry
+from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.methods.registry import method_names
+from casgan_dicom.model.networks.unet import UNet
+from casgan_dicom.model.preset_files import load_settings
+from casgan_dicom.model.simulator.version import SIMULATOR
 from tests.model.bundles import write_bundle
 
 FORMATS: tuple[Format, ...] = ("onnx", "openvino", "monai", "huggingface")
@@ -57,7 +62,7 @@ def test_openvino_draws_what_torch_draws(tmp_path: Path, frames: npt.NDArray[np.
         np.testing.assert_allclose(found[name], theirs, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("method", [name for name in method_names() if name != "atlas"])
 def test_monai_torchscript_draws_the_finished_picture(
     tmp_path: Path, method: str, frames: npt.NDArray[np.float32]
 ) -> None:
@@ -71,6 +76,20 @@ def test_monai_torchscript_draws_the_finished_picture(
     drawn, *attention = by_torch(bundle, frames[:1])
     wanted = frames[:1] * (1 - attention[0]) + drawn * attention[0] if attention else drawn
     np.testing.assert_allclose(graph(torch.from_numpy(frames[:1])).detach().numpy(), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_is_drawn_by_plan_goes_into_no_graph_of_networks(tmp_path: Path, kind: Format) -> None:
+    """The networks of the atlas alone smear; a graph of them would not draw what this package does."""
+    bundle = write_bundle(tmp_path / "bundle", method="atlas")
+
+    if kind == "huggingface":
+        assert "library.safetensors" in export_bundle(bundle, kind, tmp_path / "out").sha256
+        return
+    with pytest.raises(WeightsError, match="draws by a plan") as told:
+        export_bundle(bundle, kind, tmp_path / "out")
+    assert "huggingface" in told.value.hint
+    assert not (tmp_path / "out").exists()
 
 
 def test_monai_metadata_has_every_key_that_the_specification_demands(tmp_path: Path) -> None:
@@ -133,6 +152,30 @@ def test_a_hugging_face_folder_loads_as_a_bundle_and_draws_the_same(tmp_path: Pa
     head = (tmp_path / "out" / "README.md").read_text().split("---\n")[1].splitlines()
     assert head[:3] == ['license: "unknown"', "library_name: casgan-dicom", "pipeline_tag: image-to-image"]
     assert '- "research-only"' in head
+
+
+class Keeper(CasGan):
+    """A method that keeps arrays of its own."""
+
+    extra_files = ("library.safetensors",)
+
+
+def test_a_hugging_face_folder_holds_the_arrays_of_its_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "BUILT_IN", registry.BUILT_IN | {"casgan": f"{__name__}:Keeper"})
+    settings = load_settings("casgan", "smoke", SMALL)
+    nets, segmentor = Keeper.build_generators(settings), UNet(settings.segmentor.base)
+    extra = {"library.safetensors": {"trees": np.arange(4, dtype=np.float16)}}
+    bundle = tmp_path / "bundle"
+    save_bundle(bundle, settings, nets.state_dict(), segmentor.state_dict(), data="Simulated.", extra=extra)
+
+    export = export_bundle(bundle, "huggingface", tmp_path / "out")
+
+    kept = load_bundle(tmp_path / "out").extra["library.safetensors"]["trees"]
+    np.testing.assert_array_equal(kept, [0, 1, 2, 3])
+    assert "library.safetensors" in export.sha256
+    assert export.facts["simulator"] == f"version {SIMULATOR}"
 
 
 @pytest.mark.parametrize("kind", FORMATS)
