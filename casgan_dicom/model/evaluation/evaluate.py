@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data.simulated import SimulatedData, SimulatedRun, simulated_runs
+from casgan_dicom.model.data.rendering import SimulatedData
+from casgan_dicom.model.data.simulated import SimulatedRun, simulated_runs
 from casgan_dicom.model.data.square import to_square
 from casgan_dicom.model.evaluation.judges import Judges, Log
+from casgan_dicom.model.evaluation.place import place_scores
 from casgan_dicom.model.evaluation.protocol import Protocol
-from casgan_dicom.model.evaluation.rows import Drawer, Drawn, Frames, drawers, engine_of
+from casgan_dicom.model.evaluation.rows import ANOTHER_TREE, Drawer, Drawn, Frames, drawers, engine_of
 from casgan_dicom.model.evaluation.scores import (
     Row,
+    mean_recalls,
     mean_scores,
     recall_margin,
     score_cine,
@@ -52,7 +55,7 @@ class Report:
     """What was measured, and on what."""
 
     rows: tuple[Row, ...]
-    """In the order: identity, chance, the bundles as they were given, oracle, truth."""
+    """In the order: identity, chance, another tree, the bundles as they were given, oracle, truth."""
     subjects: tuple[Subject, ...]
     """The bundles."""
     data: str
@@ -108,6 +111,7 @@ class _Measured:
     name: str
     engine: str
     patients: list[list[VesselScores]]
+    drawn: list[Drawn]
     flicker: FlickerScores | None
     sets: SetScores | None
     shown: list[Drawn]
@@ -160,7 +164,7 @@ def evaluate_bundles(
         instruments.log(f"measuring {name}")
         measured.append(_measure(name, engine, drawer, held))
     return Report(
-        rows=_rows(measured),
+        rows=_rows(measured, held.runs),
         subjects=tuple(subjects),
         data=data.name,
         source=source,
@@ -175,9 +179,10 @@ def evaluate_bundles(
     )
 
 
-def _rows(measured: Sequence[_Measured]) -> tuple[Row, ...]:
-    """Compare every row with chance."""
+def _rows(measured: Sequence[_Measured], runs: Sequence[SimulatedRun]) -> tuple[Row, ...]:
+    """Compare every row with chance, and with another tree in the same view."""
     chance = next(row.patients for row in measured if row.name == "chance")
+    another = mean_recalls(next(row.patients for row in measured if row.name == ANOTHER_TREE))
     return tuple(
         Row(
             row.name,
@@ -185,6 +190,7 @@ def _rows(measured: Sequence[_Measured]) -> tuple[Row, ...]:
             recall_margin(row.patients, chance),
             row.flicker,
             row.sets,
+            place_scores(row.drawn, runs, mean_recalls(row.patients), another),
             row.engine,
         )
         for row in measured
@@ -271,11 +277,11 @@ def _drawn_features(
 
 def _held(data: SimulatedData, protocol: Protocol, extractor: Extractor | None) -> _Held:
     settings = protocol.data(protocol.runs)
-    runs = list(simulated_runs(data, "evaluation", settings))
+    runs = list(simulated_runs(data, "evaluation", settings, posed=True))
     cines: list[SimulatedRun] = []
     if protocol.cines:
         few = protocol.data(min(protocol.cines, protocol.runs), protocol.cine_frames)
-        cines = list(simulated_runs(data, "evaluation", few, consecutive=True))
+        cines = list(simulated_runs(data, "evaluation", few, consecutive=True, posed=True))
     if extractor is None:
         return _Held(runs, cines, lambda _images: None)
     real, other = (
@@ -297,6 +303,7 @@ def _measure(name: str, engine: str, drawer: Drawer, held: _Held) -> _Measured:
         name,
         engine,
         patients=[score_run(one, run) for one, run in zip(drawn, held.runs, strict=True)],
+        drawn=[replace(one, frames=one.frames[:0], attention=None) for one in drawn],  # masks and plan only
         flicker=mean_scores(FlickerScores, cines) if cines else None,
         sets=None if name == "oracle" else held.compare([one.frames for one in drawn]),  # it draws a mask
         shown=[_one_frame(one) for one in drawn[:PICTURES]],

@@ -15,14 +15,9 @@ import numpy.typing as npt
 import torch
 
 from casgan_dicom.model.data.normalisation import Levels, measure_levels, to_network
+from casgan_dicom.model.data.rendering import Purpose, SimulatedData, digest_with_simulator
 from casgan_dicom.model.data.sampler import CropSampler
-from casgan_dicom.model.data.simulated import (
-    Purpose,
-    SimulatedData,
-    angiograms,
-    digest_with_simulator,
-    pairs,
-)
+from casgan_dicom.model.data.simulated import angiograms, pairs
 from casgan_dicom.model.evaluation.protocol import NORMALISATION, Protocol
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import DataSettings

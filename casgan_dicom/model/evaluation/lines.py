@@ -37,14 +37,17 @@ class Line:
 def line_of(row: Row, subject: Subject | None = None) -> Line:
     """Give a row as a line."""
     figures = flat_figures(row)
-    margin = {} if row.recall_margin is None else {"recall_margin.mean": row.recall_margin.error}
-    return Line(row.name, figures, margin, subject)
+    spread = {} if row.recall_margin is None else {"recall_margin.mean": row.recall_margin.error}
+    if row.place is not None:
+        spread["place.less_another"] = row.place.less_another_error
+    return Line(row.name, figures, spread, subject)
 
 
 def flat_figures(row: Row) -> Figures:
     """Give every number of a row by its dotted name."""
     figures: Figures = {} if row.scores is None else dataclasses.asdict(row.scores)
-    for name, part in (("recall_margin", row.recall_margin), ("flicker", row.flicker), ("sets", row.sets)):
+    parts = {"recall_margin": row.recall_margin, "place": row.place, "flicker": row.flicker, "sets": row.sets}
+    for name, part in parts.items():
         if part is not None:
             values = dataclasses.asdict(part)
             figures |= {f"{name}.{k}": float(v) for k, v in values.items() if isinstance(v, int | float)}

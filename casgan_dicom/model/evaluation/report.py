@@ -101,7 +101,7 @@ def _cells(figures: Mapping[str, float], keys: list[str]) -> list[object]:
 
 def _row(row: Row, subject: Subject | None) -> dict[str, Any]:
     scores = {} if row.scores is None else dataclasses.asdict(row.scores)
-    parts = {"recall_margin": row.recall_margin, "flicker": row.flicker, "sets": row.sets}
+    parts = {"recall_margin": row.recall_margin, "place": row.place, "flicker": row.flicker, "sets": row.sets}
     bundle = None
     if subject is not None:
         bundle = {name: getattr(subject, name) for name in FACTS} | {

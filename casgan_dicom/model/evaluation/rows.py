@@ -2,26 +2,36 @@
 
 Rows that are not generators say what a score means:
 
-identity   the input itself: what the segmentor finds where nothing was drawn
-chance     the tree of the next patient, drawn on this one: a perfect look in a random place
-oracle     a small U-Net trained on pairs, its own mask: how much of the position a frame betrays
-truth      the simulated contrast twin: the best score this segmentor allows
+identity       the input itself: what the segmentor finds where nothing was drawn
+chance         the tree of the next patient, drawn on this one: a perfect look in a random place
+another tree   another tree of the same artery on the same heart, in the same view: all but the patient's own
+oracle         a small U-Net trained on pairs, its own mask: how much of the position a frame betrays
+truth          the simulated contrast twin: the best score this segmentor allows
+
+A generator that draws by a plan has two rows more: told nothing of the view, and seeing no catheter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from casgan_dicom.model.data.simulated import SimulatedRun
+from casgan_dicom.model.atlas.context import RunContext
+from casgan_dicom.model.atlas.plan import RunPlan
+from casgan_dicom.model.data.simulated import PoseTruth, SimulatedRun
 from casgan_dicom.model.evaluation.judges import Judges, find_vessels
 from casgan_dicom.model.evaluation.subjects import Subject
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.networks.unet import UNet
+
+ANOTHER_TREE = "another tree"
+"""Row of another tree in the same view."""
+NO_VIEW, NO_CATHETER = " without angles", " without catheter"
+"""How the labels of a planning generator's further rows end."""
 
 Frames = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.bool_]
@@ -37,6 +47,8 @@ class Drawn:
     """Vessels found in them."""
     attention: Frames | None = None
     """Where a generator drew, in [0, 1]."""
+    plan: RunPlan | None = None
+    """What was planned over the run."""
 
 
 Drawer = Callable[[Sequence[SimulatedRun], int], Drawn]
@@ -48,11 +60,31 @@ def drawers(subjects: Sequence[Subject], judges: Judges, device: str) -> Iterato
     segmentor = judges.segmentor
     yield "identity", "", lambda runs, i: _read(segmentor, runs[i].plain)
     yield "chance", "", partial(_chance, segmentor)
+    yield ANOTHER_TREE, "", lambda runs, i: _read(segmentor, _posed(runs[i]).another)
     for subject in subjects:
         generator = Generator.load(subject.folder, device=device)
-        yield subject.label, engine_of(generator), partial(_translated, generator, segmentor)
+        for label, told in _conditions(subject.label, generator):
+            yield label, engine_of(generator), partial(_translated, generator, segmentor, told)
     yield "oracle", "", lambda runs, i: Drawn(runs[i].plain, find_vessels(judges.oracle, runs[i].plain))
     yield "truth", "", lambda runs, i: _read(segmentor, runs[i].contrast)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a generator is given of a run."""
+
+    view: bool = True
+    """The angles of its header."""
+    catheter: bool = True
+    """Frames with the catheter in them."""
+
+
+def _conditions(label: str, generator: Generator) -> list[tuple[str, _Told]]:
+    """The rows of one generator."""
+    rows = [(label, _Told())]
+    if generator.sampled(1):
+        rows += [(f"{label}{NO_VIEW}", _Told(view=False)), (f"{label}{NO_CATHETER}", _Told(catheter=False))]
+    return rows
 
 
 def engine_of(generator: Generator) -> str:
@@ -68,9 +100,29 @@ def _chance(segmentor: UNet, runs: Sequence[SimulatedRun], i: int) -> Drawn:
     return _read(segmentor, np.clip(elsewhere, 0, 1))
 
 
-def _translated(generator: Generator, segmentor: UNet, runs: Sequence[SimulatedRun], i: int) -> Drawn:
-    made = generator(runs[i].plain)
-    return _read(segmentor, made.frames, made.attention)
+def _translated(
+    generator: Generator, segmentor: UNet, told: _Told, runs: Sequence[SimulatedRun], i: int
+) -> Drawn:
+    pose = _posed(runs[i])
+    frames = runs[i].plain if told.catheter else pose.bare
+    numbers, plan = generator.sampled(len(frames)), None
+    if numbers:
+        known = RunContext(
+            frames=len(frames),
+            angles_deg=pose.angles_deg if told.view else None,
+            times_s=pose.times_s,
+            key=str(i),
+        )
+        plan = generator.plan(frames[list(numbers)], numbers, known)
+    made = generator(frames, plan=plan)
+    return replace(_read(segmentor, made.frames, made.attention), plan=plan)
+
+
+def _posed(run: SimulatedRun) -> PoseTruth:
+    """What a run is measured against; raises ValueError where it was rendered without."""
+    if run.pose is None:
+        raise ValueError("a run without its pose, want simulated_runs(…, posed=True)")
+    return run.pose
 
 
 def _read(segmentor: UNet, frames: Frames, attention: Frames | None = None) -> Drawn:

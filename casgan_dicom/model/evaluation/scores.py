@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from casgan_dicom.model.data.simulated import SimulatedRun
+from casgan_dicom.model.evaluation.place import PlaceScores
 from casgan_dicom.model.evaluation.rows import Drawn
 from casgan_dicom.model.metrics.flicker import FlickerScores, score_flicker
 from casgan_dicom.model.metrics.sets import SetScores
@@ -41,6 +42,8 @@ class Row:
     """Means over cines."""
     sets: SetScores | None = None
     """Distances to real angiograms; None for a row that draws no images."""
+    place: PlaceScores | None = None
+    """Whether the vessels lie where they must."""
     engine: str = ""
     """What ran its networks, and where; empty for a row that is no bundle."""
 
@@ -60,14 +63,16 @@ def score_cine(drawn: Drawn, cine: SimulatedRun) -> FlickerScores:
     return score_flicker(drawn.frames, drawn.vessels, cine.plain, cine.contrast, cine.vessel, cine.tracks)
 
 
+def mean_recalls(patients: Sequence[Sequence[VesselScores]]) -> list[float]:
+    """Mean centreline recall on each patient."""
+    return [float(np.mean([frame.recall for frame in frames])) for frames in patients]
+
+
 def recall_margin(
     patients: Sequence[Sequence[VesselScores]], chance: Sequence[Sequence[VesselScores]]
 ) -> Margin:
     """Compare the recall on each patient with that of the chance row on the same patient."""
-    means, others = (
-        np.array([np.mean([frame.recall for frame in frames]) for frames in row])
-        for row in (patients, chance)
-    )
+    means, others = (np.array(mean_recalls(row)) for row in (patients, chance))
     n = len(means)
     error = float(np.std(means - others, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
     return Margin(float(np.mean(means - others)), error)

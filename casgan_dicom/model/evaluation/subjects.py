@@ -95,7 +95,7 @@ def find_subjects(places: Sequence[str | Path]) -> list[Subject]:
     return labelled
 
 
-RESERVED = ("identity", "chance", "oracle", "truth")
+RESERVED = ("identity", "chance", "another tree", "oracle", "truth")
 """Rows of every table that are no bundle."""
 
 

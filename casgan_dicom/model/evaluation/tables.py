@@ -12,6 +12,7 @@ from casgan_dicom.model.bundle.bundle import is_simulated
 from casgan_dicom.model.evaluation.evaluate import Report
 from casgan_dicom.model.evaluation.lines import Line, line_of, subject_lines
 from casgan_dicom.model.evaluation.paper import TABLE_1, TABLE_2
+from casgan_dicom.model.evaluation.rows import ANOTHER_TREE, NO_CATHETER, NO_VIEW
 from casgan_dicom.model.evaluation.subjects import ALL_ON, Subject, paper_order
 
 TableName = Literal["1", "2", "all"]
@@ -73,6 +74,18 @@ VESSELS = (
     Column("on the heart %", "on_heart", ".0f", 100),
     Column("mean A inside", "attention_inside"),
     Column("mean A outside", "attention_outside"),
+)
+PLACE = (
+    Column("recall less another tree", "place.less_another", "+.3f"),
+    Column("recall at 8 px", "place.recall_wide"),
+    Column("recall of thick vessels", "recall_thick"),
+    Column("cover over truth", "place.cover_ratio", ".2f"),
+    Column("largest part %", "place.largest", ".0f", 100),
+    Column("artery right %", "place.artery_right", ".0f", 100),
+    Column("angle error °", "place.angle_error_deg", ".1f"),
+    Column("ostium px", "place.ostium_px", ".1f"),
+    Column("ostium p90 px", "place.ostium_p90_px", ".1f"),
+    Column("nothing drawn %", "place.refused", ".0f", 100),
 )
 TRAINED = (
     Fact("parameters", lambda s: f"{s.parameters:,}"),
@@ -172,8 +185,9 @@ def conditions(report: Report) -> str:
 
 def _section(title: str, report: Report, subjects: Sequence[Subject], paper: Sequence[Fact]) -> str:
     rows = {row.name: row for row in report.rows}
-    lines = [line_of(rows[name]) for name in ("identity", "chance") if name in rows]
+    lines = [line_of(rows[name]) for name in ("identity", "chance", ANOTHER_TREE) if name in rows]
     lines += subject_lines(report, subjects)
+    lines += [line_of(rows[name]) for name in rows if name.endswith((NO_VIEW, NO_CATHETER))]
     lines += [line_of(rows[name]) for name in ("oracle", "truth") if name in rows]
     parts = [f"### {title}", ""]
     if paper:
@@ -201,6 +215,8 @@ def _section(title: str, report: Report, subjects: Sequence[Subject], paper: Seq
     parts += [_grid(images + floor, [*paper, *figures, *TRAINED]), ""]
     if any(row.scores is not None for row in report.rows):
         parts += [_grid(lines, VESSELS), ""]
+    if any(row.place is not None for row in report.rows):
+        parts += [_grid(lines, PLACE), ""]
     return "\n".join(parts)
 
 

@@ -68,7 +68,7 @@ def row(
         Margin(0.05, error),
         FlickerScores(0.01, 1.5, 0.7, 0.6),
         None if fd is None else set_scores(fd),
-        engine,
+        engine=engine,
     )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.data.simulated import SimulatedData, simulated_runs
+from casgan_dicom.model.data.rendering import SimulatedData
+from casgan_dicom.model.data.simulated import simulated_runs
 from casgan_dicom.model.data.square import to_square
 from casgan_dicom.model.evaluation.evaluate import (
     Instruments,
@@ -75,7 +76,7 @@ def report(subjects: list[Subject], data: SimulatedData, judges: Path, extractor
 
 
 def test_the_report_has_the_rows_that_give_a_score_its_meaning(report: Report) -> None:
-    names = ["identity", "chance", "casgan-smoke-s1", "casgan-smoke-s2", "oracle", "truth"]
+    names = ["identity", "chance", "another tree", "casgan-smoke-s1", "casgan-smoke-s2", "oracle", "truth"]
     assert [row.name for row in report.rows] == names
     assert (report.frames, report.seed, report.data, report.extractor) == (4, 1, "procedural", "efflite0")
 
