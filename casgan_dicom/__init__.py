@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from casgan_dicom.conversion.convert import convert
     from casgan_dicom.conversion.inspection import InspectedCine, Inspection, inspect
-    from casgan_dicom.conversion.options import ConvertOptions, FrameChoice
+    from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, ViewChoice
     from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
     from casgan_dicom.conversion.synthesize import Step
     from casgan_dicom.errors import (
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     )
     from casgan_dicom.lab.simulate import simulate
     from casgan_dicom.lab.train import Trained, TrainOptions, train
-    from casgan_dicom.model.generator import Generator, Synthesis
+    from casgan_dicom.model.drawing import Synthesis
+    from casgan_dicom.model.generator import Generator
     from casgan_dicom.model.simulator.cine import SimulatedCine
     from casgan_dicom.pixels.compress import Compression
     from casgan_dicom.verification.comparison import Finding
@@ -58,6 +59,7 @@ __all__ = [
     "Synthesis",
     "TrainOptions",
     "Trained",
+    "ViewChoice",
     "WeightsError",
     "__version__",
     "convert",
@@ -70,7 +72,7 @@ __all__ = [
 _ROOMS = {
     "conversion.convert": ("convert",),
     "conversion.inspection": ("InspectedCine", "Inspection", "inspect"),
-    "conversion.options": ("ConvertOptions", "FrameChoice"),
+    "conversion.options": ("ConvertOptions", "FrameChoice", "ViewChoice"),
     "conversion.report": ("ConvertReport", "Output", "Skipped"),
     "conversion.synthesize": ("Step",),
     "errors": (
@@ -84,7 +86,8 @@ _ROOMS = {
     ),
     "lab.simulate": ("simulate",),
     "lab.train": ("TrainOptions", "Trained", "train"),
-    "model.generator": ("Generator", "Synthesis"),
+    "model.drawing": ("Synthesis",),
+    "model.generator": ("Generator",),
     "model.simulator.cine": ("SimulatedCine",),
     "pixels.compress": ("Compression",),
     "verification.comparison": ("Finding",),

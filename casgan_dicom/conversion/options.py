@@ -11,7 +11,15 @@ from casgan_dicom.errors import ConfigError, SeriesError
 from casgan_dicom.pixels.compress import Compression
 
 Bits = Literal[8, 12, 16]
+Artery = Literal["auto", "left", "right"]
+"""Which coronary artery is drawn; ``auto``: the one that the catheter is in, by the picture."""
 
+_DEGREES = r"\d{1,3}(?:\.\d{1,3})?"
+_ANGLES = re.compile(rf"([+-]?{_DEGREES})\s*[,;\s]\s*([+-]?{_DEGREES})")
+_VIEW = re.compile(
+    rf"(?:AP|(?P<side>LAO|RAO)\s*(?P<primary>{_DEGREES}))?[\s,/]*"
+    rf"(?:(?P<end>CRA(?:N(?:IAL)?)?|CAU(?:D(?:AL)?)?)\s*(?P<secondary>{_DEGREES}))?"
+)
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
 
@@ -68,6 +76,49 @@ class FrameChoice:
         return chosen
 
 
+@dataclass(frozen=True)
+class ViewChoice:
+    """From where a run was taken, where the caller knows better than header and picture.
+
+    Raises ConfigError for a text that names no view.
+    """
+
+    text: str = "auto"
+    """``auto``: by the header, else by the picture; a cardiologist's words (``LAO30 CRA20``, ``AP CAU30``,
+    ``RAO30``); or primary and secondary positioner angle in degrees (``-30,20``), LAO and cranial above 0."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise ConfigError(f"view is {self.text!r}, need a text: '{self.text}'")
+        angles = self.angles_deg
+        if angles is None and self.text.strip().lower() == "auto":
+            return
+        if angles is None or abs(angles[0]) > 180 or abs(angles[1]) > 90:
+            raise ConfigError(
+                f"view is '{self.text}', need auto, words as in 'LAO30 CRA20', or two angles as in -30,20",
+                hint="LAO and RAO up to 180, CRA and CAU up to 90 degrees; LAO and CRA are positive",
+            )
+
+    @property
+    def angles_deg(self) -> tuple[float, float] | None:
+        """Primary and secondary angle; None for ``auto``."""
+        text = self.text.strip().upper()
+        if match := _ANGLES.fullmatch(text):
+            return float(match[1]) + 0.0, float(match[2]) + 0.0  # -0 is 0
+        match = _VIEW.fullmatch(text)
+        if match is None or not text:
+            return None
+        primary, secondary = (float(match[part] or 0) for part in ("primary", "secondary"))
+        rightwards, footwards = match["side"] == "RAO", (match["end"] or "").startswith("CAU")
+        return 0.0 - primary if rightwards else primary, 0.0 - secondary if footwards else secondary
+
+    @property
+    def name(self) -> str:
+        """The view as part of a UID's name: the same for the same angles, however they were written."""
+        angles = self.angles_deg
+        return "auto" if angles is None else f"{angles[0]:g},{angles[1]:g}"
+
+
 def numbers_text(chosen: Sequence[int]) -> str:
     """Rising frame numbers from 0 as text that counts from 1, e.g. ``3-20,25``."""
     runs: list[list[int]] = []
@@ -104,6 +155,10 @@ class ConvertOptions:
     """Write the vessel mask as DICOM Segmentation."""
     sr: bool = False
     """Write the quality record as a structured report (TID 1500)."""
+    artery: Artery = "auto"
+    """Which coronary artery is drawn, by a method that draws anatomy; others do not ask."""
+    view: ViewChoice = field(default_factory=ViewChoice)
+    """From where the run was taken, likewise."""
     revision: int = 1
     """Which conversion of the series this is, where its frames changed after an earlier one."""
     supersedes: str = ""
@@ -114,7 +169,10 @@ class ConvertOptions:
         faults = []
         if type(self.bits) is not int or self.bits not in get_args(Bits):
             faults.append(f"bits is {self.bits!r}, want 8, 12 or 16")
-        for name, kind in (("frames", FrameChoice), ("compression", Compression)):
+        if self.artery not in get_args(Artery):
+            faults.append(f"artery is {self.artery!r}, want auto, left or right")
+        kinds = (("frames", FrameChoice), ("compression", Compression), ("view", ViewChoice))
+        for name, kind in kinds:
             if not isinstance(value := getattr(self, name), kind):
                 said = f"({str(value)!r})" if isinstance(value, str | int) else ""
                 faults.append(f"{name} is {value!r}, want {kind.__name__}{said}")

@@ -14,7 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +30,7 @@ from casgan_dicom.conversion.output_folder import (
     spool_in,
 )
 from casgan_dicom.conversion.plan import Plan, instances_of, notes_on, plan_conversion, skip
+from casgan_dicom.conversion.plan_record import record_of
 from casgan_dicom.conversion.preview import ContactSheet
 from casgan_dicom.conversion.report import ConvertReport, Output, Seconds, Skipped
 from casgan_dicom.conversion.synthesize import Progress, Spools, Step, Synthesized, Task, synthesize
@@ -233,6 +234,8 @@ def _task(run: _Run) -> Task:
         display=Display.of(cine),
         banner=banner_for(cine.rows, cine.columns) if options.banner else None,
         choice=options.frames,
+        artery=options.artery,
+        view=options.view,
         bits=bits,
         sheet=options.preview,
         cines=run.cines,
@@ -270,8 +273,9 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
         mean_attention=made.mean_attention,
         untouched_share=made.untouched_share,
         quality=made.quality,
-        seconds=Seconds(made.seconds.measure, made.seconds.check, made.seconds.generate, seconds),
+        seconds=Seconds(**asdict(made.seconds), total=seconds),
         warnings=(*notes_on(cine), *_notes_on_output(run.options, made)),
+        plan=derivation.provenance.plan,
         preview=result.preview,
     )
 
@@ -282,6 +286,12 @@ def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str
         yield f"the source has 8 bits, so the output has 8 and not {options.bits}"
     if options.maps and made.attention is None:
         yield "the method has no attention, so there is no attention map"
+    if made.plan is None and (options.artery != "auto" or options.view.angles_deg is not None):
+        yield "the method draws frame by frame, so --artery and --view mean nothing to it"
+    if made.plan is not None:
+        yield from made.plan.facts.notes
+        if made.plan.refused:
+            yield f"nothing was drawn: {made.plan.refused}"
     if shows := sum(each.opacified for each in made.quality):
         frames = len(made.quality)
         yield f"{shows} of {frames} frames already show opacified vessels, see --frames non-contrast"
@@ -290,6 +300,7 @@ def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str
 def _provenance(generator: Generator, task: Task, made: Synthesized, options: ConvertOptions) -> Provenance:
     """Who makes the frames, and how."""
     compression = options.compression
+    asked = {} if made.plan is None else {"artery": options.artery, "view": options.view.name}
     return Provenance(
         model=_identity(generator),
         display=task.display.describe(),
@@ -300,6 +311,8 @@ def _provenance(generator: Generator, task: Task, made: Synthesized, options: Co
         frames="" if len(made.chosen) == task.cine.frames else numbers_text(made.chosen),
         revision=options.revision,
         supersedes=options.supersedes,
+        plan=None if made.plan is None else record_of(made.plan),
+        **asked,
     )
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from casgan_dicom.conversion.output_folder import Placed
+from casgan_dicom.derived.plan_record import PlanRecord
 from casgan_dicom.derived.provenance import ModelIdentity
 from casgan_dicom.derived.quality import FrameQuality
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the JSON form."""
 
 
@@ -25,6 +26,8 @@ class Seconds:
     """First pass: decoding, and the levels of the whole run."""
     check: float
     """Second pass: decoding, and the search for frames that already show contrast."""
+    plan: float
+    """The plan of what is drawn; next to nothing for a method that makes none."""
     generate: float
     """The generator alone, in the third pass."""
     total: float
@@ -71,6 +74,8 @@ class Output:
     """Where the time went."""
     warnings: tuple[str, ...] = ()
     """What was unusual about the source."""
+    plan: PlanRecord | None = None
+    """What was drawn, and where each fact about it is from; None for a method that draws frame by frame."""
     preview: Path | None = None
     """The contact sheet, where one was asked for."""
 

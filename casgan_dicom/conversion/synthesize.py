@@ -1,8 +1,9 @@
 """Frames in, synthetic frames out: three streamed passes over a cine, in memory that does not grow with it.
 
-The first pass measures the levels of the whole run, so that the first frame is scaled like the last. The
-second looks for frames that already show contrast, in the whole run, since one frame alone does not tell. The
-third runs the generator on the chosen frames and spools what it makes to files.
+The first pass measures the levels of the whole run, so that the first frame is scaled like the last, and
+keeps the few frames that a generator wants to see before it plans what it draws. The second looks for frames
+that already show contrast, in the whole run, since one frame alone does not tell. The plan is made then. The
+third pass runs the generator on the chosen frames and spools what it makes to files.
 
 Three promises about the output are kept here, in stored values: where attention is below 1/512 and where a
 shutter covers the picture, the output is the displayed input; the banner is the last thing written.
@@ -20,8 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.conversion.opacification import ContrastCheck, Opacification, look_every
-from casgan_dicom.conversion.options import FrameChoice
+from casgan_dicom.conversion.options import Artery, FrameChoice, ViewChoice
 from casgan_dicom.conversion.preview import ContactSheet
+from casgan_dicom.conversion.run_context import run_context
+from casgan_dicom.conversion.run_sample import RunSample
 from casgan_dicom.derived.quality import FrameQuality
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.banner import Banner
@@ -31,6 +34,7 @@ from casgan_dicom.pixels.framefile import FrameFile, FrameWriter
 from casgan_dicom.source.cine import Cine
 
 if TYPE_CHECKING:
+    from casgan_dicom.model.atlas.plan import RunPlan
     from casgan_dicom.model.data.normalisation import Levels
     from casgan_dicom.model.generator import Generator, Synthesis
 
@@ -76,6 +80,10 @@ class Task:
     """What is burned in; None for nothing."""
     choice: FrameChoice = field(default_factory=FrameChoice)
     """Which frames are converted."""
+    artery: Artery = "auto"
+    """Which coronary artery is drawn, by a generator that plans."""
+    view: ViewChoice = field(default_factory=ViewChoice)
+    """From where the run was taken, for such a generator."""
     bits: int = 8
     """Bits Stored (0028,0101) of the output."""
     sheet: bool = False
@@ -104,6 +112,8 @@ class PassSeconds:
     """First pass: decoding, and the levels of the whole run."""
     check: float
     """Second pass: decoding, and the search for contrast."""
+    plan: float
+    """The plan of what is drawn; next to nothing for a generator that makes none."""
     generate: float
     """The generator alone, in the third pass."""
 
@@ -130,6 +140,8 @@ class Synthesized:
     """Where the time went."""
     sheet: ContactSheet | None = None
     """Tiles, if they were wanted."""
+    plan: RunPlan | None = None
+    """What was drawn over the run; None for a generator that draws frame by frame."""
 
     @property
     def mean_attention(self) -> float | None:
@@ -227,13 +239,16 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
         No frame is left of the choice, or the cine has fewer frames.
     """
     started = perf_counter()
-    levels = generator.measure(_displayed(task, progress))
+    sample = RunSample(generator.sampled(task.cine.frames))
+    levels = generator.measure(sample.passing(_displayed(task, progress)))
     measured = perf_counter()
     found = _look_for_contrast(task, generator, levels, progress)
     checked = perf_counter()
     chosen = task.choice.pick(found.opacified)
+    plan = _plan(task, generator, sample, found.opacified)
+    planned = perf_counter()
     making = _Making(task, spools, chosen, found.opacified)
-    generating = _generate(making, generator, chosen, levels, progress)
+    generating = _generate(making, generator, _Drawn(chosen, levels, plan), progress)
     return Synthesized(
         frames=making.frames.finish(),
         attention=making.attention.finish() if making.attention and making.with_attention else None,
@@ -242,8 +257,9 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
         quality=tuple(making.quality),
         opacification=found,
         untouched_share=making.untouched / len(chosen),
-        seconds=PassSeconds(measured - started, checked - measured, generating),
+        seconds=PassSeconds(measured - started, checked - measured, planned - checked, generating),
         sheet=making.sheet,
+        plan=plan,
     )
 
 
@@ -272,21 +288,46 @@ def _look_for_contrast(task: Task, generator: Generator, levels: Levels, progres
     return check.result(frames)
 
 
-def _generate(
-    making: _Making, generator: Generator, chosen: tuple[int, ...], levels: Levels, progress: Progress
-) -> float:
+def _plan(task: Task, generator: Generator, sample: RunSample, opacified: Sequence[bool]) -> RunPlan | None:
+    """What is drawn over the run; None where nothing is planned."""
+    if not sample.numbers:
+        return None
+    frames, numbers = sample.without(opacified)
+    context = run_context(task.cine, task.display, task.artery, task.view)
+    return generator.plan(frames, numbers, sample.scaled(context))
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What the third pass goes by."""
+
+    chosen: tuple[int, ...]
+    """The frames that are converted, from 0."""
+    levels: Levels
+    """Of the whole run."""
+    plan: RunPlan | None
+    """Of the whole run."""
+
+    def __call__(self, generator: Generator, batch: _Batch) -> Synthesis:
+        """Let the generator draw into some of the frames."""
+        if self.plan is None:
+            return generator(batch.shown, self.levels)
+        return generator(batch.shown, self.levels, self.plan, batch.numbers)
+
+
+def _generate(making: _Making, generator: Generator, drawn: _Drawn, progress: Progress) -> float:
     """The third pass; returns the seconds in the generator."""
-    task, seconds = making.task, 0.0
+    task, seconds, chosen = making.task, 0.0, drawn.chosen
     wanted, top = frozenset(chosen), np.float32(2**task.bits - 1)
     frames = islice(enumerate(_displayed(task, None)), chosen[-1] + 1)
     for batch in _batches(((k, frame) for k, frame in frames if k in wanted), generator.batch):
         started = perf_counter()
-        made = generator(batch.shown, levels)
+        made = drawn(generator, batch)
         seconds += perf_counter() - started
         inputs = to_stored(batch.shown, task.bits)
         visible = _visible(task, batch.numbers)
         outputs = keep_input(inputs, made, visible, task.bits)
-        vessels = generator.vessels(outputs.astype(np.float32) / top, levels)
+        vessels = generator.vessels(outputs.astype(np.float32) / top, drawn.levels)
         for i, k in enumerate(batch.numbers):
             attention = None
             if made.attention is not None:  # behind a shutter the input was kept

@@ -37,7 +37,7 @@ from casgan_dicom.derived.marks import (
     source_number,
     strip_private,
 )
-from casgan_dicom.derived.provenance import MAP_TEXTS, WARNING, derivation_text
+from casgan_dicom.derived.provenance import MAP_TEXTS, derivation_text
 from casgan_dicom.derived.references import reference
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.lossy import LossyHistory
@@ -135,7 +135,7 @@ class DerivedPicture(SOPClass):
         self.ConversionType = "SYN"
         self.DerivationDescription = derivation_text(derivation.provenance)
         self.DerivationCodeSequence = [CodedConcept.from_code(codes.DCM.ArtificialIntelligence)]
-        self.ImageComments = WARNING
+        self.ImageComments = derivation.provenance.warning
         # It means identity in the pixels: our banner is none, but what the source has burned in stays there.
         burned = derivation.cine.header.get("BurnedInAnnotation") == "YES"
         self.BurnedInAnnotation = "YES" if burned else "NO"

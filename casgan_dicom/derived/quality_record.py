@@ -45,7 +45,7 @@ from casgan_dicom.derived.marks import (
     mark,
     source_number,
 )
-from casgan_dicom.derived.provenance import WARNING, ModelIdentity, Provenance, ascii_only
+from casgan_dicom.derived.provenance import ModelIdentity, Provenance, ascii_only
 from casgan_dicom.derived.quality import FrameQuality
 from casgan_dicom.derived.references import Reference, frame_references, instances_by_series, reference
 from casgan_dicom.uids import derived_uid, model_uid
@@ -225,7 +225,8 @@ def _algorithm(provenance: Provenance) -> AlgorithmIdentification:
     """What made the frames and measured them, TID 4019."""
     model = provenance.model
     parameters = (
-        WARNING,
+        provenance.warning,
+        *([provenance.plan.clause()] if provenance.plan else []),
         f"method {model.method}",
         f"weights sha256 {model.weights_sha256}",
         f"display values: {provenance.display}",

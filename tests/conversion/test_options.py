@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, numbers_text
+from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, ViewChoice, numbers_text
 from casgan_dicom.errors import ConfigError, SeriesError
 from casgan_dicom.pixels.compress import Compression
 
@@ -76,6 +76,8 @@ def test_lossy_compression_of_more_than_eight_bits_is_refused_at_once() -> None:
     [
         ({"bits": 10}, "bits is 10, want 8, 12 or 16"),
         ({"bits": 8.0}, "bits is 8.0, want 8, 12 or 16"),
+        ({"artery": "both"}, "artery is 'both', want auto, left or right"),
+        ({"view": "RAO30"}, "view is 'RAO30', want ViewChoice('RAO30')"),
         ({"frames": 3}, "frames is 3, want FrameChoice('3')"),
         ({"frames": None}, "frames is None, want FrameChoice"),
         ({"frames": "1-3", "compression": "rle"}, "frames is '1-3', want FrameChoice('1-3'); compression is"),
@@ -85,3 +87,42 @@ def test_options_of_another_kind_are_refused_when_they_are_made(wrong: dict[str,
     with pytest.raises(ConfigError) as caught:
         ConvertOptions(**wrong)
     assert caught.value.message.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "angles"),
+    [
+        ("auto", None),
+        ("LAO30 CRA20", (30, 20)),
+        ("rao30cau20", (-30, -20)),
+        ("RAO 30", (-30, 0)),
+        ("AP", (0, 0)),
+        ("AP CAU30", (0, -30)),
+        ("CRANIAL 25", (0, 25)),
+        ("LAO45.5 / CAUD 10", (45.5, -10)),
+        ("-30,20", (-30, 20)),
+        ("-30 +20.5", (-30, 20.5)),
+        ("RAO0", (0, 0)),
+    ],
+)
+def test_a_view_is_named_as_cardiologists_do_or_by_its_angles(
+    text: str, angles: tuple[float, float] | None
+) -> None:
+    assert ViewChoice(text).angles_deg == angles
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "LAO", "30", "LAO30 RAO20", "CRA20 LAO30", "1,2,3", "LAO30 CRA", "left", "nan,0", "1e1,0"),
+        *("LAO181", "0,91", "-200,0", "AP CAU95"),
+    ],
+)
+def test_a_view_that_no_positioner_has_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"view is '{text}', need auto, words as in"):
+        ViewChoice(text)
+
+
+def test_a_view_has_one_name_however_it_was_written() -> None:
+    texts = ("RAO30", "rao 30", "-30,0", "-30.0 -0", "RAO30 CRA0", "RAO30 CAU0")
+    assert {ViewChoice(text).name for text in texts} == {"-30,0"}
