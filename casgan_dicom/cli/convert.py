@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 from rich.console import Console
@@ -14,9 +14,9 @@ from rich.table import Table
 
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
-from casgan_dicom.cli.output import EXIT_CODES, json_option, show_json
+from casgan_dicom.cli.output import EXIT_CODES, json_option, say, show_json
 from casgan_dicom.conversion.convert import loader_of
-from casgan_dicom.conversion.options import ConvertOptions, FrameChoice
+from casgan_dicom.conversion.options import Artery, ConvertOptions, FrameChoice, ViewChoice
 from casgan_dicom.conversion.pipeline import convert_series, silent
 from casgan_dicom.conversion.plan import Plan, notes_on, plan_conversion
 from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @option(
     "-o", "--out", type=PATH, default=Path("derived"), help="Folder of the output; made if it is not there."
 )
-@option("--bundle", help="Name of a shipped bundle, or folder of any.  [default: casgan; see `weights info`]")
+@option("--bundle", help="Name of a shipped bundle, or folder of any.  [default: atlas; see `weights info`]")
 @device_option()
 @option(
     "--engine",
@@ -61,6 +61,18 @@ if TYPE_CHECKING:
 )
 @option("--lossy", type=click.Choice(["jpeg"]), help="Compression with loss; needs --quality.")
 @option("--quality", type=click.IntRange(1, 100), help="Of --lossy jpeg.")
+@option(
+    "--artery",
+    type=click.Choice(get_args(Artery)),
+    default="auto",
+    help="Coronary artery that a bundle with an atlas draws; auto: by the picture.",
+)
+@option(
+    "--view",
+    default="auto",
+    metavar="auto|ANGLES",
+    help="View that it draws in, as 'LAO30 CRA20', RAO30 or -30,20; auto: by header and picture.",
+)
 @option("--maps", is_flag=True, help="Write attention map and vessel mask as a second series.")
 @option("--seg", is_flag=True, help="Write the vessel mask as DICOM Segmentation.")
 @option("--sr", is_flag=True, help="Write the quality record as a structured report.")
@@ -88,6 +100,8 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
     compress: CompressionName,
     lossy: CompressionName | None,
     quality: int | None,
+    artery: Artery,
+    view: str,
     maps: bool,
     seg: bool,
     sr: bool,
@@ -111,6 +125,8 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
             bits=int(bits),  # type: ignore[arg-type]  # one of the three choices
             single_frames=single_frame,
             compression=_compression(compress, lossy, quality),
+            artery=artery,
+            view=ViewChoice(view),
             maps=maps,
             seg=seg,
             sr=sr,
@@ -192,6 +208,9 @@ def _show_report(report: ConvertReport) -> None:
         _show_paths(output)
         if output.preview is not None:
             click.echo(str(output.preview))
+    for output in report.outputs:
+        if output.plan is not None and not output.plan.refused:  # a refusal is among the warnings
+            say(f"casgan-dicom: {output.source_series_uid}: {output.plan.clause()}")
     about = [f"{output.source_series_uid}: {said}" for output in report.outputs for said in output.warnings]
     _show_warnings(about, report.warnings)
     _show_skipped(report.skipped)

@@ -79,7 +79,7 @@ class CompletionSettings:
 class WorkerSettings:
     """What makes the frames."""
 
-    bundle: str = "casgan"
+    bundle: str = "atlas"
     """Name of a shipped bundle, or folder of any."""
     devices: tuple[str, ...] = ("auto",)
     """One worker process for each: auto, cpu, cuda or cuda:N."""

@@ -38,6 +38,7 @@ from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.display import DisplayMapping, to_stored
 from casgan_dicom.source.series import find_series
 from casgan_dicom.verification.verify import verify_file
+from tests.support.atlas import Planner, PlanPainter
 from tests.support.factories import moving_frames, uid, write_header, write_xa
 from tests.support.painter import DiscPainter
 from tests.support.validators import dcentvfy, dciodvfy, of_our_making
@@ -594,9 +595,19 @@ def test_shipped_bundle_converts_the_sample_series(tmp_path: Path, form: str, en
 
 @needs_bundle
 @pytest.mark.e2e
-def test_shipped_bundle_leaves_the_input_where_its_attention_is_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bundle", ["atlas", "casgan"])
+def test_shipped_bundle_leaves_the_input_where_its_attention_is_nothing(tmp_path: Path, bundle: str) -> None:
+    seen: list[np.ndarray] = []
+
+    class Watched(module.Generator):
+        def __call__(self, *given: object, **named: object) -> module.Synthesis:
+            made = super().__call__(*given, **named)  # type: ignore[arg-type]
+            assert made.attention is not None
+            seen.append(made.attention)
+            return made
+
     (cine,) = find_series([SAMPLES / "multi-frame"]).cines
-    generator = module.Generator.load(engine="torch")
+    generator = Watched.load(bundle, engine="torch")
     options = ConvertOptions(banner=False)
 
     report = convert_series([SAMPLES / "multi-frame"], lambda: generator, options, tmp_path / "out")
@@ -604,9 +615,7 @@ def test_shipped_bundle_leaves_the_input_where_its_attention_is_nothing(tmp_path
 
     mapping = DisplayMapping.from_dataset(cine.header)
     shown = np.stack([mapping.apply(frame) for frame in iter_frames(cine)])
-    attention = generator(shown, generator.measure(shown)).attention
-    assert attention is not None
-    nothing = attention < 1 / 512
+    nothing = np.concatenate(seen) < 1 / 512
     assert nothing.any()  # otherwise this test says nothing
     np.testing.assert_array_equal(pixel_array(output.path)[nothing], to_stored(shown)[nothing])
     assert output.untouched_share >= nothing.mean()
@@ -635,3 +644,57 @@ def test_real_folder_is_converted_or_skipped_with_reasons(tmp_path: Path, real_x
     for output in told["outputs"]:
         assert of_our_making(dciodvfy(Path(output["objects"][0]["path"]))) == []
     assert all(skipped["reasons"] for skipped in told["skipped"])
+
+
+# --- drawing by plan --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def planner(monkeypatch: pytest.MonkeyPatch) -> Planner:
+    """Let a generator that draws by plan stand in for the shipped bundle."""
+    planner = Planner()
+    monkeypatch.setattr(module.Generator, "load", lambda *_, **__: PlanPainter(planner).as_generator())
+    return planner
+
+
+def test_artery_and_view_reach_the_plan_and_what_was_drawn_is_told(
+    tmp_path: Path, source: Path, planner: Planner
+) -> None:
+    words = ["--artery", "left", "--view", "LAO45 CAU30"]
+    result = run("convert", source, "-o", tmp_path / "out", *words)
+
+    assert result.exit_code == 0
+    ((_, _, context),) = planner.told
+    assert (context.artery, context.angles_deg, context.angles_given) == ("LCA", (45, -30), True)
+    assert f"{uid('series')}: Tree 17 of the library, left artery" in result.stderr
+    assert "plausible, not the patient's" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--view", "-30,20"], ["--view=-30,20"], ["--view", "RAO30 CRA20"]])
+def test_a_view_may_begin_with_a_minus(
+    tmp_path: Path, source: Path, planner: Planner, words: list[str]
+) -> None:
+    run("convert", source, "-o", tmp_path / "out", *words)
+    assert planner.told[0][2].angles_deg == (-30, 20)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--view", "upwards"], "view is 'upwards', need auto, words as in 'LAO30 CRA20', or two angles"),
+        (["--artery", "middle"], "'middle' is not one of 'auto', 'left', 'right'"),
+    ],
+)
+def test_a_view_or_an_artery_that_is_none_is_wrong_usage(
+    tmp_path: Path, source: Path, painted: list[dict[str, object]], words: list[str], told: str
+) -> None:
+    result = run("convert", source, "-o", tmp_path / "out", *words)
+
+    assert (result.exit_code, painted) == (2, [])
+    assert told in result.stderr
+
+
+def test_a_refused_plan_is_told_once(tmp_path: Path, source: Path, planner: Planner) -> None:
+    planner.refused = "no heart is seen"
+    result = run("convert", source, "-o", tmp_path / "out")
+    assert result.stderr.lower().count("nothing was drawn") == 1

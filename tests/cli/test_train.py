@@ -120,9 +120,9 @@ def test_paired_terms_on_folders_are_refused(tmp_path: Path, folders: str, segme
 def test_frames_from_folders_are_trained_on_with_the_shipped_segmentor(tmp_path: Path, folders: str) -> None:
     result = run("--preset", "smoke", "--data", folders, "--out", tmp_path / "run", "--set", "optim.steps=2")
     assert result.exit_code == 0, result.stderr
-    assert "the segmentor is that of the bundle 'casgan'" in result.stderr
+    assert "the segmentor is that of the bundle 'atlas'" in result.stderr
     own, shipped = (
-        load_bundle(name).segmentor.state_dict() for name in (tmp_path / "run" / "bundle", "casgan")
+        load_bundle(name).segmentor.state_dict() for name in (tmp_path / "run" / "bundle", "atlas")
     )
     assert own.keys() == shipped.keys()
     assert all(torch.equal(value, shipped[key]) for key, value in own.items())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from casgan_dicom.cli import cli
 from casgan_dicom.model.export.facts import NOTICE
+from casgan_dicom.model.simulator.version import SIMULATOR
 from tests.model.bundles import write_bundle
 
 
@@ -46,3 +48,12 @@ def test_export_to_a_folder_that_exists_fails(tmp_path: Path) -> None:
 
     assert result.exit_code != 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle"]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"), [("Simulated cine.", str(SIMULATOR)), ("Frames from a folder.", "None")]
+)
+def test_info_says_which_simulator_made_the_data(tmp_path: Path, data: str, told: str) -> None:
+    bundle = write_bundle(tmp_path / "bundle", ["data.frame_size=32"], data=data)
+    result = CliRunner().invoke(cli, ["weights", "info", str(bundle)])
+    assert f"simulator       {told}" in result.stdout.splitlines()

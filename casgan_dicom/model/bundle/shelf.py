@@ -7,13 +7,17 @@ name stands for should not wait for it.
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from casgan_dicom.errors import WeightsError
 
-SCHEMA = 1
+SCHEMA = 2
+"""What is written."""
+SCHEMAS = (1, SCHEMA)
+"""What is read; ``bundle.py`` says what each holds."""
 SEGMENTOR_NAME = "segmentor.safetensors"
 """File of the segmentor, in bundles and in run folders."""
 PICTURES_NAME = "pictures.png"
@@ -22,9 +26,11 @@ SHARED = "shared"
 """Folder among the shipped bundles: what several of them hold, once, each file named by its SHA-256."""
 SMALLEST_SIZE, SIZE_STEP = 32, 4
 """The networks halve rows and columns twice."""
-ALIASES = {"casgan": "casgan-desk-paired"}
-"""Short names; "casgan" is what `convert` uses when nothing else is asked for."""
-DEFAULT_BUNDLE = "casgan"
+ALIASES = {"atlas": "atlas-desk", "casgan": "casgan-desk-paired"}
+"""Short names; "atlas" is what `convert` uses when nothing else is asked for."""
+DEFAULT_BUNDLE = "atlas"
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Name of a file in the folder itself: nothing above or below it."""
 
 
 def shipped_bundles() -> list[str]:
@@ -74,22 +80,37 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise WeightsError(f"bundle '{folder.name}': config.json cannot be read ({error})") from error
     if not isinstance(config, dict):
         raise WeightsError(f"bundle '{folder.name}': config.json holds no JSON object")
-    if config.get("schema") != SCHEMA:
-        found = config.get("schema")
+    found = config.get("schema")
+    if type(found) is not int or found not in SCHEMAS:
+        known = " and ".join(map(str, SCHEMAS))
         raise WeightsError(
-            f"bundle '{folder.name}': config.json has schema {found!r}, this version reads {SCHEMA}"
+            f"bundle '{folder.name}': config.json has schema {found!r}, this version reads {known}"
         )
+    _check_entries(folder, config)
+    return config
+
+
+def _check_entries(folder: Path, config: dict[str, Any]) -> None:
+    """Check the keys and types of a config.json of a known schema; raises WeightsError."""
     wanted = ("name", "method", "version", "size", "data", "licence", "settings", "sha256")
     missing = [key for key in wanted if key not in config]
     if missing:
         raise WeightsError(f"bundle '{folder.name}': config.json lacks {', '.join(missing)}")
-    kinds = {**dict.fromkeys(wanted, str), "size": int, "settings": dict, "sha256": dict}
-    wrong = [f"{key} is no {kind.__name__}" for key, kind in kinds.items() if type(config[key]) is not kind]
+    kinds = {**dict.fromkeys(wanted, str), "size": int, "settings": dict, "sha256": dict, "simulator": int}
+    wrong = [
+        f"{key} is no {kind.__name__}"
+        for key, kind in kinds.items()
+        if key in config and type(config[key]) is not kind
+    ]
+    wrong += [
+        f"sha256 names '{name}', which is no file of a bundle"
+        for name in (config["sha256"] if isinstance(config["sha256"], dict) else ())
+        if _FILE.fullmatch(name) is None
+    ]
     if not wrong and (config["size"] < SMALLEST_SIZE or config["size"] % SIZE_STEP):
         wrong = [f"size is {config['size']}, want a multiple of {SIZE_STEP} from {SMALLEST_SIZE}"]
     if wrong:
         raise WeightsError(f"bundle '{folder.name}': in config.json {', '.join(wrong)}")
-    return config
 
 
 def weights_digest(bundle: str | Path) -> str:
