@@ -124,7 +124,7 @@ def _fit(tree: UnitTree, pose: Pose, evidence: Evidence) -> _Fit:
     weight = there * _LANDMARK_WEIGHT / (2 * evidence.spread**2 + 1)
     trunk = _posed(_mouth(tree, pose), pose, evidence)  # (T, J, 2)
     points, targets = np.where(there[..., None], posed, centre), evidence.landmarks
-    fit = _ridge((points, targets, weight), centre)
+    fit = _ridge(points, targets, weight, centre)
     held: Array | None = None
     for _ in range(_TIP_ROUNDS if evidence.tip_sure.any() else 0):
         away = np.linalg.norm(warped(trunk, centre, fit.warp) - evidence.tips[:, None], axis=-1)  # (T, J)
@@ -133,11 +133,9 @@ def _fit(tree: UnitTree, pose: Pose, evidence: Evidence) -> _Fit:
             sd = _TIP_SD_PX + (1 - evidence.tip_sure) ** 2 * away[:, nearest]
             held = evidence.tip_sure / sd**2
         fit = _ridge(
-            (
-                np.concatenate([points, trunk[:, [nearest]]], axis=1),
-                np.concatenate([targets, evidence.tips[:, None]], axis=1),
-                np.concatenate([weight, held[:, None]], axis=1),
-            ),
+            np.concatenate([points, trunk[:, [nearest]]], axis=1),
+            np.concatenate([targets, evidence.tips[:, None]], axis=1),
+            np.concatenate([weight, held[:, None]], axis=1),
             centre,
         )
     return fit
@@ -160,9 +158,8 @@ def _mouth(tree: UnitTree, pose: Pose) -> Array:
     return np.stack([np.interp(at, arc, line[:, k]) for k in range(3)], axis=1)
 
 
-def _ridge(seen: tuple[Array, Array, Array], centre: Array) -> _Fit:
+def _ridge(points: Array, targets: Array, weight: Array, centre: Array) -> _Fit:
     """Least squares for the affine that brings points (T, M, 2) to targets (T, M, 2) by weights (T, M)."""
-    points, targets, weight = seen
     ahead = np.concatenate([points - centre, np.ones((*points.shape[:-1], 1))], axis=-1)  # (T, M, 3)
     held = ahead * weight[..., None] / len(points)
     ridge = np.array([1 / _LINEAR_SD**2, 1 / _LINEAR_SD**2, 1 / _SHIFT_SD_PX**2])

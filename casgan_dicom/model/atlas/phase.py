@@ -18,7 +18,7 @@ from casgan_dicom.model.atlas.track import Track, fit_track, search_rhythm
 from casgan_dicom.model.simulator.geometry import Array
 from casgan_dicom.model.simulator.motion import contraction
 
-USUAL_RATE_S = 1 / 15
+USUAL_FRAME_TIME_S = 1 / 15
 """Time between frames that is assumed where the header is silent."""
 SURE_TIP = 0.3
 """From here a tip is believed: its mass near the peak, times the probability that there is one."""

@@ -16,7 +16,7 @@ from casgan_dicom.model.atlas.cues import GRID, Cues
 from casgan_dicom.model.atlas.fit import LOOSE_PX, Evidence, Fitted, choose
 from casgan_dicom.model.atlas.landmarks import SYSTEMS
 from casgan_dicom.model.atlas.library import Library
-from casgan_dicom.model.atlas.phase import SURE_TIP, USUAL_RATE_S, Beat, read_beat, sure_of_tip
+from casgan_dicom.model.atlas.phase import SURE_TIP, USUAL_FRAME_TIME_S, Beat, read_beat, sure_of_tip
 from casgan_dicom.model.atlas.plan import PlanFacts, RunPlan
 from casgan_dicom.model.atlas.posing import Pose, heart_of, warped
 from casgan_dicom.model.simulator.geometry import Array
@@ -68,7 +68,7 @@ def make_plan(
     beat = read_beat(cues, sampled, times, context.r_waves_s, way)
     fitted = choose(trees, pose, _evidence(cues, sampled, beat, SYSTEMS.index(bearings.artery)), context.key)
     number = numbers[fitted.place]
-    facts = _facts(cues, context, bearings, beat, (number, notes))
+    facts = _facts(cues, context, bearings, beat, number, (*bearings.notes, *notes))
     refused = _unseen(cues, context, bearings) or _misplaced(pose, library, number, fitted)
     return RunPlan(
         facts,
@@ -93,8 +93,8 @@ def _times(context: RunContext, frames: int) -> tuple[Array, tuple[str, ...]]:
     """Times (N,) of all frames in s, and what was assumed."""
     if len(context.times_s) == frames:
         return np.asarray(context.times_s, dtype=np.float64), ()
-    assumed = f"the header does not time the frames: {1 / USUAL_RATE_S:.0f} a second were assumed"
-    return np.arange(frames, dtype=np.float64) * USUAL_RATE_S, (assumed,)
+    assumed = f"the header does not time the frames: {1 / USUAL_FRAME_TIME_S:.0f} a second were assumed"
+    return np.arange(frames, dtype=np.float64) * USUAL_FRAME_TIME_S, (assumed,)
 
 
 def _evidence(cues: Cues, sampled: Sequence[int], beat: Beat, artery: int) -> Evidence:
@@ -135,7 +135,7 @@ def _misplaced(pose: Pose, library: Library, number: int, fitted: Fitted) -> str
 
 
 def _facts(
-    cues: Cues, context: RunContext, bearings: Bearings, beat: Beat, tree: tuple[int, tuple[str, ...]]
+    cues: Cues, context: RunContext, bearings: Bearings, beat: Beat, number: int, notes: tuple[str, ...]
 ) -> PlanFacts:
     sure = sure_of_tip(cues)
     view = bearings.view
@@ -152,8 +152,8 @@ def _facts(
         heart_rate_bpm=beat.rate_bpm,
         tip=_share(cues.tip[0], context.shape) if sure[0] >= SURE_TIP else None,
         tip_sure=float(sure.mean()),
-        tree=tree[0],
-        notes=(*bearings.notes, *tree[1]),
+        tree=number,
+        notes=notes,
     )
 
 

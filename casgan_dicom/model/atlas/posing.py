@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from casgan_dicom.model.simulator.geometry import Array, View
-from casgan_dicom.model.simulator.heart import Heart
+from casgan_dicom.model.simulator.heart import Heart, axes_to
 from casgan_dicom.model.simulator.motion import Motion, contraction
 
 _MOTION = Motion(radial=0.135, twist_deg=9.0, long_axis_mm=12.0)
@@ -59,8 +59,5 @@ def _systole() -> tuple[Array, Array]:
 
 def heart_of(apex: Array, semi_axes_mm: Array) -> Heart:
     """A heart whose long axis points along `apex` (3,), its left axis level, with semi-axes (3,) in mm."""
-    long = apex / np.linalg.norm(apex)
-    left = np.cross(long, [0.0, 0.0, 1.0])
-    left /= np.linalg.norm(left)
     a, b, c = (float(s) for s in semi_axes_mm)
-    return Heart(np.stack([np.cross(left, long), left, long]), (a, b, c))
+    return Heart(axes_to(apex), (a, b, c))

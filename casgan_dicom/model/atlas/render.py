@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.distance import cdist
 from scipy.special import gammaln
 
 from casgan_dicom.model.atlas.cues import GRID
@@ -154,9 +155,9 @@ def _free(tree: UnitTree, points: Array) -> Array:
         own = np.flatnonzero(tree.segment == segment)
         root = own[:_ROOT]
         if lumen.any():
-            away = np.linalg.norm(points[root][:, None] - points[lumen], axis=-1) / tree.radius[lumen]
+            away = cdist(points[root], points[lumen]) / tree.radius[lumen]
             free[root] = np.clip(2 * away.min(axis=1) - 1, 0.0, 1.0)
-        ends = np.linalg.norm(points[own][:, None] - points[own[[0, -1]]], axis=-1).min(axis=1)
+        ends = cdist(points[own], points[own[[0, -1]]]).min(axis=1)
         lumen[own] = ends > tree.radius[own]
     return free
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,31 +15,27 @@ from casgan_dicom.model.atlas.bearings import take_bearings
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.atlas.cues import GRID, Array, Cues
 from casgan_dicom.model.data.square import to_square
-from casgan_dicom.model.networks.reading import CELLS, FINE, Reading, read_frames
+from casgan_dicom.model.networks.reading import CELLS, FINE, Found, Reading, find_tip, read_pose
 
 _REACH = 3
 """Cells to each side of the most likely one that count as the tip's place."""
 
 
 def read_run(nets: nn.ModuleDict, frames: npt.NDArray[np.float32], context: RunContext) -> Cues:
-    """Read sampled frames twice: for the view that the picture shows, and again told the one to draw in.
+    """Read the pose of sampled frames twice: for the view they show, and again told the one to draw in.
 
     Angles of the result are those of the first look, which nobody had told anything.
     """
-    first = read_cues(nets, frames)
+    found = look(nets, frames)
+    first = read_cues(nets, found)
     view = take_bearings(first, context).view
-    again = read_cues(nets, frames, (view.primary_deg, view.secondary_deg))
+    again = read_cues(nets, found, (view.primary_deg, view.secondary_deg))
     return replace(again, angles_deg=first.angles_deg)
 
 
 @torch.inference_mode()
-def read_cues(
-    nets: nn.ModuleDict,
-    frames: npt.NDArray[np.float32],
-    angles_deg: tuple[float, float] | None = None,
-    contraction: Sequence[float] | None = None,
-) -> Cues:
-    """Read sampled frames of one run.
+def look(nets: nn.ModuleDict, frames: npt.NDArray[np.float32]) -> Found:
+    """Find the tip in sampled frames of one run.
 
     Parameters
     ----------
@@ -48,16 +43,16 @@ def read_cues(
         "tip" and "pose", in evaluation mode, on the CPU.
     frames
         Display values in [0, 1], (T, H, W), any size; spread over the run, whose mean they stand for.
-    angles_deg
-        View that the networks are told; None lets them see it.
-    contraction
-        What the ECG says of each frame, (T,); None lets them see it.
     """
     fine = torch.from_numpy(np.ascontiguousarray(to_square(frames, FINE)))[:, None]
-    mean = fine.mean(dim=0, keepdim=True).expand_as(fine)
-    beats: Sequence[float | None] = [None] * len(frames) if contraction is None else contraction
-    told = torch.from_numpy(np.stack([targets.told(angles_deg, beat) for beat in beats]))
-    return _cues(read_frames(nets, fine, mean, told))
+    return find_tip(nets, fine, fine.mean(dim=0, keepdim=True).expand_as(fine))
+
+
+@torch.inference_mode()
+def read_cues(nets: nn.ModuleDict, found: Found, angles_deg: tuple[float, float] | None = None) -> Cues:
+    """Read the pose in what `look` found, told the view in degrees; None lets the network see it."""
+    told = torch.from_numpy(targets.told(angles_deg, None)).expand(len(found.seen), -1)
+    return _cues(read_pose(nets, found, told))
 
 
 def _cues(read: Reading) -> Cues:

@@ -36,6 +36,18 @@ _DARKEST = 0.03
 
 
 @dataclass(frozen=True)
+class Found:
+    """What the tip network says of a batch, and what the pose network sees of it."""
+
+    tip: Tensor
+    """Logits (B, 4097)."""
+    marks: Tensor
+    """Logits (B, 2, 128, 128) of shaft and clutter."""
+    seen: Tensor
+    """(B, 5, 128, 128), see `pose_input`."""
+
+
+@dataclass(frozen=True)
 class Reading:
     """What the networks say of a batch."""
 
@@ -211,13 +223,23 @@ def read_frames(
     tip_kept
         (B, 1, 1, 1), 0 where the pose network is not told what the tip network found; None tells it always.
     """
+    return read_pose(nets, find_tip(nets, frame, mean, tip_kept), told)
+
+
+def find_tip(nets: nn.ModuleDict, frame: Tensor, mean: Tensor, tip_kept: Tensor | None = None) -> Found:
+    """The first half of `read_frames`, which needs nothing that is known of the view."""
     tip, marks = nets["tip"](frame, mean)
     with torch.autocast(frame.device.type, enabled=False):
         seen = pose_input(frame, mean, tip, marks)
         if tip_kept is not None:
             seen = torch.cat([seen[:, :3], seen[:, 3:] * tip_kept], dim=1)
-    pose, maps = nets["pose"](seen, told)
-    return Reading(tip, marks, pose, maps)
+    return Found(tip, marks, seen)
+
+
+def read_pose(nets: nn.ModuleDict, found: Found, told: Tensor) -> Reading:
+    """The second half of `read_frames`; it can be told another thing of the same frames."""
+    pose, maps = nets["pose"](found.seen, told)
+    return Reading(found.tip, found.marks, pose, maps)
 
 
 def pose_input(frame: Tensor, mean: Tensor, tip: Tensor, maps: Tensor) -> Tensor:

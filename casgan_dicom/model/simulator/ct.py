@@ -29,7 +29,7 @@ from casgan_dicom.model.simulator.ct_volume import (
 from casgan_dicom.model.simulator.drr import line_integrals
 from casgan_dicom.model.simulator.geometry import Array, View
 from casgan_dicom.model.simulator.habitus import Habitus
-from casgan_dicom.model.simulator.heart import Heart
+from casgan_dicom.model.simulator.heart import Heart, axes_to
 from casgan_dicom.model.simulator.layered import LUNG, SOFT_TISSUE, LayeredBackground
 from casgan_dicom.model.simulator.lungs import Ellipsoid, draw_lung_vessels
 from casgan_dicom.model.simulator.solids import Rays
@@ -61,10 +61,7 @@ def fit_heart(points: Array) -> Heart:
     _, vectors = np.linalg.eigh(covariance)
     cosines = expected @ vectors
     nearest = int(np.argmax(np.abs(cosines)))
-    apex = vectors[:, nearest] * np.sign(cosines[nearest])
-    left = np.cross(apex, [0.0, 0.0, 1.0])
-    left /= np.linalg.norm(left)
-    axes = np.stack([np.cross(left, apex), left, apex])
+    axes = axes_to(vectors[:, nearest] * np.sign(cosines[nearest]))
     semi = np.sqrt(5.0 * np.einsum("ai,ij,aj->a", axes, covariance, axes))
     return Heart(axes, (float(semi[0]), float(semi[1]), float(semi[2])))
 

@@ -9,12 +9,16 @@ import numpy as np
 from casgan_dicom.model.simulator.geometry import Array
 
 
-def _default_axes() -> Array:
-    apex = np.array([0.62, -0.52, -0.59])
-    apex /= np.linalg.norm(apex)
-    left = np.cross(apex, [0.0, 0.0, 1.0])
+def axes_to(apex: Array) -> Array:
+    """`Heart.axes` of a heart that points along `apex`, (3,) of any length; its second axis is level."""
+    long = apex / np.linalg.norm(apex)
+    left = np.cross(long, [0.0, 0.0, 1.0])
     left /= np.linalg.norm(left)
-    return np.stack([np.cross(left, apex), left, apex])
+    return np.stack([np.cross(left, long), left, long])
+
+
+def _default_axes() -> Array:
+    return axes_to(np.array([0.62, -0.52, -0.59]))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from casgan_dicom.model.simulator.clutter import pacing_clutter, still_clutter, 
 from casgan_dicom.model.simulator.collimator import Collimator
 from casgan_dicom.model.simulator.drr import line_integrals, straight
 from casgan_dicom.model.simulator.geometry import View
-from casgan_dicom.model.simulator.heart import Heart
+from casgan_dicom.model.simulator.heart import Heart, axes_to
 from casgan_dicom.model.simulator.layered import LUNG, SOFT_TISSUE, LayeredBackground
 from casgan_dicom.model.simulator.lungs import Ellipsoid, draw_lung_vessels
 from casgan_dicom.model.simulator.skeleton import draw_ribs, draw_spine
@@ -55,10 +55,7 @@ def _sample_heart(rng: np.random.Generator) -> Heart:
     size = rng.uniform(0.88, 1.18)
     a, b, c = (float(s * size * rng.uniform(0.94, 1.06)) for s in default.semi_axes_mm)
     apex = default.axes[2] + rng.normal(0.0, 0.11, 3)
-    apex /= np.linalg.norm(apex)
-    left = np.cross(apex, [0.0, 0.0, 1.0])
-    left /= np.linalg.norm(left)
-    return Heart(np.stack([np.cross(left, apex), left, apex]), (a, b, c))
+    return Heart(axes_to(apex), (a, b, c))
 
 
 def _still(rng: np.random.Generator, view: View, chest: Chest, front: float) -> FloatImage:

@@ -11,7 +11,7 @@ import torch
 from casgan_dicom.model.atlas import targets
 from casgan_dicom.model.atlas.cues import GRID, LANDMARKS
 from casgan_dicom.model.methods.atlas import Atlas
-from casgan_dicom.model.methods.atlas_reader import _tip, read_cues
+from casgan_dicom.model.methods.atlas_reader import _tip, look, read_cues
 from casgan_dicom.model.networks.reading import CELLS
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.simulator.geometry import Array
@@ -47,7 +47,7 @@ def test_frames_of_any_shape_are_read(shape: tuple[int, int]) -> None:
     nets = Atlas.build_generators(load_settings("atlas", "smoke")).eval()
     frames = np.random.default_rng(1).random((3, *shape), np.float32)
 
-    cues = read_cues(nets, frames, (-30.0, 20.0), (0.0, 0.5, 1.0))
+    cues = read_cues(nets, look(nets, frames), (-30.0, 20.0))
 
     assert cues.landmarks.shape == (3, 2, LANDMARKS, 2)
     assert cues.vessel.shape == cues.shaft.shape == (3, GRID, GRID)
