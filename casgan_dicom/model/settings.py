@@ -35,6 +35,9 @@ class NetSettings:
     """Standard deviation of the first weights ("normal") or a factor on it ("xavier")."""
     channels_last: bool = False
     """Keep images with their channels last in memory: faster on GPUs, slower on processors without bf16."""
+    start: str = ""
+    """A bundle, by its name or folder, whose networks training goes on from; empty begins with random ones.
+    It keeps those that translate; the optimiser begins anew."""
 
 
 @dataclass(frozen=True)

@@ -194,8 +194,12 @@ def is_simulated(data: str) -> bool:
 
 
 def _without_paths(settings: TrainSettings) -> TrainSettings:
-    """`settings` without the place of the segmentor on the machine that trained."""
-    return replace(settings, segmentor=replace(settings.segmentor, path=""))
+    """`settings` without the places of segmentor and first weights on the machine that trained."""
+    return replace(
+        settings,
+        segmentor=replace(settings.segmentor, path=""),
+        net=replace(settings.net, start=""),
+    )
 
 
 def _simulator(config: Mapping[str, Any]) -> int | None:

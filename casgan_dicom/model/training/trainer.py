@@ -49,6 +49,7 @@ from casgan_dicom.model.training.segmentor import (
     train_segmentor,
 )
 from casgan_dicom.model.training.signals import on_stop_signal
+from casgan_dicom.model.training.start import start_from, start_text
 from casgan_dicom.model.training.step import TrainingStep, arrange
 from casgan_dicom.model.training.trackers import Tracker, make_trackers, missing_trackers
 
@@ -200,12 +201,14 @@ class Trainer:
 
     def _trained_on(self) -> str:
         """What generator and segmentor were trained on; "Simulated …" only if all of it was."""
-        path = self.settings.segmentor.path
+        start, path = self.settings.net.start, self.settings.segmentor.path
         source = (segmentor_source(path) or "of unknown data.") if path else self.data
-        if source == self.data:
-            return self.data
-        mixed = is_simulated(self.data) and not is_simulated(source)
-        return f"{'Generator: ' if mixed else ''}{self.data} Segmentor: {source}"
+        beside = {"Begun from": start_text(start)} if start else {}
+        if source != self.data:
+            beside["Segmentor"] = source
+        mixed = is_simulated(self.data) and not all(map(is_simulated, beside.values()))
+        told = "".join(f" {role}: {text}" for role, text in beside.items())
+        return f"{'Generator: ' if mixed else ''}{self.data}{told}"
 
     def _with_frame_size(self) -> TrainSettings:
         """The settings, with the size of a folder's frames where training kept it: use is at that scale."""
@@ -243,6 +246,8 @@ class Trainer:
         segmentor = self._segmentor(resume=resume)
         self.method: Method = method_class(s.method)(s, segmentor)
         self.method.initialise(torch.Generator().manual_seed(s.seed))
+        if s.net.start:
+            start_from(self.method.generators, s.net.start)
         torch.manual_seed(s.seed + self.world.rank)  # same weights everywhere, noise of each process its own
         self.method.to(self.device)
         arrange(self.method, s)
