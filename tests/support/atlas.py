@@ -51,6 +51,7 @@ def cues_of(frames: Frames) -> Cues:
         tip=np.zeros((t, 2)),
         tip_mass=np.zeros(t),
         no_tip=np.ones(t),
+        pan=np.zeros((t, 2)),
         vessel=np.zeros((t, GRID, GRID), np.float32),
         shaft=np.zeros((t, GRID, GRID), np.float32),
     )

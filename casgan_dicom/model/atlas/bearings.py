@@ -36,7 +36,8 @@ class Bearings:
     artery_sure: float
     """Its probability by the picture."""
     view: View
-    """The view, of GRID rows and columns, its isocentre where the picture shows the heart's centre."""
+    """The view, of GRID rows and columns, its isocentre where the first sampled frame shows the heart's
+    centre."""
     angles_source: AnglesSource
     """Where the angles are from."""
     angles_seen_deg: tuple[float, float]
@@ -54,7 +55,7 @@ def take_bearings(cues: Cues, context: RunContext) -> Bearings:
     primary, secondary = (float(angle) for angle in np.median(cues.angles_deg, axis=0))
     angles, angles_source, notes = _angles((primary, secondary), context)
     field_mm, distances, scale_source, more = _scale(float(np.median(cues.field_mm)), context)
-    centre = np.median(cues.isocentre, axis=0) * field_mm / GRID
+    centre = np.median(cues.isocentre - cues.pan, axis=0) * field_mm / GRID
     view = View(*angles, GRID, field_mm, *distances, (float(centre[0]), float(centre[1])))
     return Bearings(
         artery,

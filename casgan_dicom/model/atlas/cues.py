@@ -48,6 +48,8 @@ class Cues:
     """(T,) share of the tip's probability that lies within 6 pixels of it, 0 to 1."""
     no_tip: Array
     """(T,) probability that no tip is in the picture."""
+    pan: Array
+    """(T, 2) how far the table has moved the patient's picture since the first of the frames."""
     vessel: FloatMap
     """(T, GRID, GRID) probability that a vessel would be seen there."""
     shaft: FloatMap

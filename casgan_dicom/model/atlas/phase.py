@@ -40,7 +40,8 @@ class Beat:
     contraction: Array
     """(N,) 0 to 1."""
     shift: Array
-    """(N, 2) by breathing, pixels of GRID; its mean over the sampled frames is 0."""
+    """(N, 2) by breathing, whose mean over the sampled frames is 0, and by the table since the first of them;
+    pixels of GRID."""
     tips: Array | None = None
     """(T, 2) the tips, mended by what they have in common; None where too few are sure."""
 
@@ -71,13 +72,14 @@ def read_beat(
     sure = sure_of_tip(cues)
     at = times_s[list(sampled)]
     weight = np.where(sure >= SURE_TIP, sure, 0.0)
-    track = Track(at, cues.tip, weight, np.clip(cues.contraction, 0.0, 1.0), way)
+    track = Track(at, cues.tip - cues.pan, weight, np.clip(cues.contraction, 0.0, 1.0), way)
     source, rate, contracted = _contraction(track, times_s, r_waves_s)
+    table = np.stack([np.interp(times_s, at, cues.pan[:, k]) for k in (0, 1)], axis=1)
     if not _enough(track):
-        return Beat(source, rate, contracted, np.zeros((len(times_s), 2)))
+        return Beat(source, rate, contracted, table)
     fit = fit_track(track, np.interp(at, times_s, contracted))
-    shift = fit.breath_at(times_s) - fit.breath_at(at).mean(axis=0)
-    return Beat(source, rate, contracted, shift, fit.tips)
+    shift = table + fit.breath_at(times_s) - fit.breath_at(at).mean(axis=0)
+    return Beat(source, rate, contracted, shift, fit.tips + cues.pan)
 
 
 def _enough(track: Track) -> bool:

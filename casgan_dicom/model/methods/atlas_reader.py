@@ -14,6 +14,7 @@ from casgan_dicom.model.atlas import targets
 from casgan_dicom.model.atlas.bearings import take_bearings
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.atlas.cues import GRID, Array, Cues
+from casgan_dicom.model.atlas.panning import SIDE, table_shifts
 from casgan_dicom.model.data.square import to_square
 from casgan_dicom.model.networks.reading import CELLS, FINE, Found, Reading, find_tip, read_pose
 
@@ -24,13 +25,15 @@ _REACH = 3
 def read_run(nets: nn.ModuleDict, frames: npt.NDArray[np.float32], context: RunContext) -> Cues:
     """Read the pose of sampled frames twice: for the view they show, and again told the one to draw in.
 
-    Angles of the result are those of the first look, which nobody had told anything.
+    Angles of the result are those of the first look, which nobody had told anything; how the table moved is
+    seen in the frames themselves.
     """
     found = look(nets, frames)
     first = read_cues(nets, found)
     view = take_bearings(first, context).view
     again = read_cues(nets, found, (view.primary_deg, view.secondary_deg))
-    return replace(again, angles_deg=first.angles_deg)
+    pan = table_shifts(to_square(frames, SIDE)) * GRID / SIDE
+    return replace(again, angles_deg=first.angles_deg, pan=pan)
 
 
 @torch.inference_mode()
@@ -72,6 +75,7 @@ def _cues(read: Reading) -> Cues:
         tip=tip,
         tip_mass=mass,
         no_tip=none,
+        pan=np.zeros((len(none), 2)),
         vessel=vessel,
         shaft=shaft,
     )

@@ -88,6 +88,7 @@ def oracle_cues(of: Patient, *, noise_px: float = 3.0, seed: int = 0) -> Cues:
         tip=true[:, 0] + rng.normal(0.0, 0.6, (count, 2)),
         tip_mass=np.full(count, 0.8),
         no_tip=np.full(count, 0.05),
+        pan=np.zeros((count, 2)),
         vessel=np.stack(maps).astype(np.float32),
         shaft=np.zeros((count, GRID, GRID), dtype=np.float32),
     )

@@ -96,3 +96,20 @@ def test_breathing_is_read_from_the_tip() -> None:
     assert np.corrcoef(change[:, 1], rows)[0, 1] > 0.95
     assert 4 < np.abs(change[:, 1]).max() < 8
     assert not change[:, 0].any()
+
+
+def test_a_moving_table_is_no_beat_and_moves_the_tree() -> None:
+    """The tip goes with the table; what is left is the same beat, and the shift has the table's way."""
+    of = patient(2)
+    still = oracle_cues(of)
+    way = np.linspace(0.0, 1.0, FRAMES)[:, None] * (-11.0, -6.0)
+    pan = way[list(SAMPLED)]
+    rested, panned = beat_of(of, still), beat_of(of, replace(still, tip=still.tip + pan, pan=pan))
+
+    assert panned.rate_bpm == rested.rate_bpm
+    np.testing.assert_allclose(panned.contraction, rested.contraction)
+    inside = slice(0, SAMPLED[-1] + 1)  # beyond the last sampled frame nothing is known
+    np.testing.assert_allclose((panned.shift - rested.shift)[inside], way[inside], atol=1e-9)
+    assert panned.tips is not None
+    assert rested.tips is not None
+    np.testing.assert_allclose(panned.tips - rested.tips, pan)
