@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,12 @@ import numpy.typing as npt
 
 from casgan_dicom.model.data.frames import FULL, FrameSet
 from casgan_dicom.model.data.normalisation import measure_levels
+from casgan_dicom.model.data.pose_truth import PoseTruth, eight_bit, pose_arrays, read_pose
 from casgan_dicom.model.data.rendering import RUN_FRAMES, Arrays, Purpose, SimulatedData, rendered, seeds
 from casgan_dicom.model.settings import DataSettings, NormalisationSettings
-from casgan_dicom.model.simulator.background import Background, BackgroundSource
-from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, film
+from casgan_dicom.model.simulator.background import BackgroundSource
+from casgan_dicom.model.simulator.cine import CineSettings, film
 from casgan_dicom.model.simulator.run import Run, draw_run, draw_view, stream
-from casgan_dicom.model.simulator.tree import draw_dominance, grow_tree
-
-_ANOTHER = 9_001
-"""Stands beside a run's seed for the tree that its patient might have had."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +40,6 @@ class SimulatedRun:
 
 
 @dataclass(frozen=True)
-class PoseTruth:
-    """What one run is measured against beside its vessels."""
-
-    right: bool
-    """Whether the right artery is injected."""
-    angles_deg: tuple[float, float]
-    """Positioner Primary and Secondary Angle."""
-    times_s: tuple[float, ...]
-    """(T,) when the frames were taken, after the first of them."""
-    ostium: npt.NDArray[np.float64]
-    """(T, 2) column and row in pixels where the artery begins."""
-    another: npt.NDArray[np.float32]
-    """(T, H, W) display values with contrast, had the patient another tree of the same artery."""
-    bare: npt.NDArray[np.float32]
-    """(T, H, W) display values without contrast, had there been no catheter."""
-
-
-@dataclass(frozen=True)
 class _Kind:
     """What is rendered of every run."""
 
@@ -80,8 +59,8 @@ class _Kind:
 
     def facts(self) -> list[object]:
         """What the frames depend on beside the seed."""
-        words = [word for word in ("consecutive", "posed") if getattr(self, word)]
-        return [repr(self.cine), self.frames, *words]
+        pose = [field.name for field in fields(PoseTruth)] if self.posed else []
+        return [repr(self.cine), self.frames, *(["consecutive"] if self.consecutive else []), *pose]
 
     def render(self, seed: int, source: BackgroundSource) -> dict[str, Any]:
         """Render the frames of one run."""
@@ -91,33 +70,15 @@ class _Kind:
         indices = _consecutive(run, self) if self.consecutive else run.well_filled(self.frames)
         cine = film(seed, run, background, indices)
         arrays: dict[str, Any] = {
-            "plain": _eight_bit(cine, cine.plain),
-            "contrast": _eight_bit(cine, cine.contrast),
+            "plain": eight_bit(cine, cine.plain),
+            "contrast": eight_bit(cine, cine.contrast),
             "vessel": np.packbits(cine.vessel_mask),
             "centreline": np.packbits(cine.centreline),
             "heart": np.packbits(cine.heart_mask),
         }
         if self.consecutive:
             arrays["tracks"] = cine.vessel_tracks()
-        return arrays | (_pose_arrays(seed, cine, background) if self.posed else {})
-
-
-def _pose_arrays(seed: int, cine: SimulatedCine, background: Background) -> dict[str, Any]:
-    """`PoseTruth` as arrays."""
-    run, rng = cine.run, np.random.default_rng([seed, _ANOTHER])
-    tree = grow_tree(rng, cine.heart, run.tree.system, draw_dominance(rng))
-    another = film(seed, replace(run, tree=tree), background, cine.indices)
-    without = replace(run, settings=replace(run.settings, catheter=False))
-    bare = film(seed, without, background, cine.indices)
-    times = [run.settings.time_s(index) for index in cine.indices]
-    return {
-        "right": np.array(run.tree.system == "RCA"),
-        "angles_deg": np.array([cine.view.primary_deg, cine.view.secondary_deg]),
-        "times_s": np.array(times) - times[0],
-        "ostium": cine.projected(run.tree.ostium[None])[:, 0],
-        "another": _eight_bit(another, another.contrast),
-        "bare": _eight_bit(bare, bare.plain),
-    }
+        return arrays | (pose_arrays(seed, cine, background) if self.posed else {})
 
 
 def simulated_runs(
@@ -156,20 +117,8 @@ def _unpacked(arrays: Arrays) -> SimulatedRun:
         for name in ("vessel", "centreline", "heart")
     }
     plain, contrast = (arrays[name] / np.float32(255) for name in ("plain", "contrast"))
-    pose = _unpacked_pose(arrays) if "ostium" in arrays else None
+    pose = read_pose(arrays) if "ostium" in arrays else None
     return SimulatedRun(plain, contrast, **masks, tracks=arrays.get("tracks"), pose=pose)
-
-
-def _unpacked_pose(arrays: Arrays) -> PoseTruth:
-    primary, secondary = arrays["angles_deg"].tolist()
-    return PoseTruth(
-        right=bool(arrays["right"]),
-        angles_deg=(primary, secondary),
-        times_s=tuple(arrays["times_s"].tolist()),
-        ostium=arrays["ostium"],
-        another=arrays["another"] / np.float32(255),
-        bare=arrays["bare"] / np.float32(255),
-    )
 
 
 def simulated_domains(
@@ -223,7 +172,3 @@ def _consecutive(run: Run, kind: _Kind) -> tuple[int, ...]:
     count = min(kind.frames, kind.cine.frames)
     first = min(max(filled[len(filled) // 2] - count // 2, 0), kind.cine.frames - count)
     return tuple(range(first, first + count))
-
-
-def _eight_bit(run: SimulatedCine, stored: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.uint8]:
-    return np.rint(run.display(stored) * 255).astype(np.uint8)

@@ -55,7 +55,7 @@ class Report:
     """What was measured, and on what."""
 
     rows: tuple[Row, ...]
-    """In the order: identity, chance, another tree, the bundles as they were given, oracle, truth."""
+    """In the order of rows.py; the bundles as they were given."""
     subjects: tuple[Subject, ...]
     """The bundles."""
     data: str

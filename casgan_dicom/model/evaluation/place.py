@@ -128,7 +128,7 @@ def _ostium_errors(drawn: Drawn, run: SimulatedRun) -> npt.NDArray[np.float64]:
     if drawn.plan.refused:
         return np.zeros(0)
     size = run.plain.shape[1]
-    found = (drawn.plan.ostium[: len(run.plain)] + 0.5) * size / GRID - 0.5
+    found = (drawn.plan.ostium[list(run.pose.numbers)] + 0.5) * size / GRID - 0.5
     off = np.linalg.norm(found - run.pose.ostium, axis=1)
     return np.asarray(off * _REFERENCE / size, dtype=np.float64)
 

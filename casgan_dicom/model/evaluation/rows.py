@@ -2,13 +2,18 @@
 
 Rows that are not generators say what a score means:
 
-identity       the input itself: what the segmentor finds where nothing was drawn
-chance         the tree of the next patient, drawn on this one: a perfect look in a random place
-another tree   another tree of the same artery on the same heart, in the same view: all but the patient's own
-oracle         a small U-Net trained on pairs, its own mask: how much of the position a frame betrays
-truth          the simulated contrast twin: the best score this segmentor allows
+identity         the input itself: what the segmentor finds where nothing was drawn
+chance           the tree of the next patient, drawn on this one: a perfect look in a random place
+another tree     another tree of the same artery in the same view, where the mean patient's would lie: what
+                 artery and angles alone tell
+another on the   another tree of the same artery on the patient's own heart, in its true pose and phase: all
+own heart        but the patient's own tree
+oracle           a small U-Net trained on pairs, its own mask: how much of the position a frame betrays
+truth            the simulated contrast twin: the best score this segmentor allows
 
-A generator that draws by a plan has two rows more: told nothing of the view, and seeing no catheter.
+A generator that draws by a plan is told what a header tells (view, distances, spacing, times) and sees the
+frames of the whole run that it asks for. It has two rows more: told nothing of the view, and seeing no
+catheter.
 """
 
 from __future__ import annotations
@@ -22,14 +27,15 @@ import numpy.typing as npt
 
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.atlas.plan import RunPlan
-from casgan_dicom.model.data.simulated import PoseTruth, SimulatedRun
+from casgan_dicom.model.data.pose_truth import PoseTruth
+from casgan_dicom.model.data.simulated import SimulatedRun
 from casgan_dicom.model.evaluation.judges import Judges, find_vessels
 from casgan_dicom.model.evaluation.subjects import Subject
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.networks.unet import UNet
 
-ANOTHER_TREE = "another tree"
-"""Row of another tree in the same view."""
+ANOTHER_TREE, OWN_HEART = "another tree", "another on the own heart"
+"""Rows of trees that are not the patient's."""
 NO_VIEW, NO_CATHETER = " without angles", " without catheter"
 """How the labels of a planning generator's further rows end."""
 
@@ -60,7 +66,8 @@ def drawers(subjects: Sequence[Subject], judges: Judges, device: str) -> Iterato
     segmentor = judges.segmentor
     yield "identity", "", lambda runs, i: _read(segmentor, runs[i].plain)
     yield "chance", "", partial(_chance, segmentor)
-    yield ANOTHER_TREE, "", lambda runs, i: _read(segmentor, _posed(runs[i]).another)
+    yield ANOTHER_TREE, "", lambda runs, i: _read(segmentor, _posed(runs[i]).usual)
+    yield OWN_HEART, "", lambda runs, i: _read(segmentor, _posed(runs[i]).another)
     for subject in subjects:
         generator = Generator.load(subject.folder, device=device)
         for label, told in _conditions(subject.label, generator):
@@ -105,17 +112,28 @@ def _translated(
 ) -> Drawn:
     pose = _posed(runs[i])
     frames = runs[i].plain if told.catheter else pose.bare
-    numbers, plan = generator.sampled(len(frames)), None
-    if numbers:
-        known = RunContext(
-            frames=len(frames),
-            angles_deg=pose.angles_deg if told.view else None,
-            times_s=pose.times_s,
-            key=str(i),
-        )
-        plan = generator.plan(frames[list(numbers)], numbers, known)
-    made = generator(frames, plan=plan)
+    plan = _planned(generator, told, pose, str(i))
+    made = generator(frames, plan=plan, numbers=pose.numbers if plan is not None else None)
     return replace(_read(segmentor, made.frames, made.attention), plan=plan)
+
+
+def _planned(generator: Generator, told: _Told, pose: PoseTruth, key: str) -> RunPlan | None:
+    """What a generator plans over the run of `pose`, from those frames of the whole run that it samples."""
+    wanted = set(generator.sampled(len(pose.times_s)))
+    places = [k for k, number in enumerate(pose.sampled) if number in wanted]
+    if not places:
+        return None
+    seen = pose.looked_at if told.catheter else pose.looked_at_bare
+    known = RunContext(
+        frames=len(pose.times_s),
+        angles_deg=pose.angles_deg if told.view else None,
+        source_patient_mm=pose.distances_mm[0],
+        source_detector_mm=pose.distances_mm[1],
+        pixel_mm=pose.pixel_mm,
+        times_s=pose.times_s,
+        key=key,
+    )
+    return generator.plan(seen[places], [pose.sampled[k] for k in places], known)
 
 
 def _posed(run: SimulatedRun) -> PoseTruth:

@@ -95,7 +95,7 @@ def find_subjects(places: Sequence[str | Path]) -> list[Subject]:
     return labelled
 
 
-RESERVED = ("identity", "chance", "another tree", "oracle", "truth")
+RESERVED = ("identity", "chance", "another tree", "another on the own heart", "oracle", "truth")
 """Rows of every table that are no bundle."""
 
 

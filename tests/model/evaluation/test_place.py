@@ -10,7 +10,8 @@ import pytest
 
 from casgan_dicom.model.atlas.cues import GRID
 from casgan_dicom.model.atlas.plan import RunPlan
-from casgan_dicom.model.data.simulated import PoseTruth, SimulatedRun
+from casgan_dicom.model.data.pose_truth import PoseTruth
+from casgan_dicom.model.data.simulated import SimulatedRun
 from casgan_dicom.model.evaluation.place import largest_part, place_scores
 from casgan_dicom.model.evaluation.rows import Drawn
 from tests.support.atlas import FACTS
@@ -29,7 +30,19 @@ def run(*, right: bool = True) -> SimulatedRun:
     plain = np.full((2, SIDE, SIDE), 0.5, np.float32)
     middle = np.zeros_like(vessel)
     middle[:, 21:99, 60] = True
-    pose = PoseTruth(right, (-27.0, 18.5), (0.0, 0.1), np.full((2, 2), 30.0), plain, plain)
+    pose = PoseTruth(
+        right=right,
+        angles_deg=(-27.0, 18.5),
+        distances_mm=(750.0, 1100.0),
+        pixel_mm=1.0,
+        times_s=(0.0, 0.1, 0.2),
+        numbers=(0, 2),
+        sampled=(0, 1, 2),
+        ostium=np.full((2, 2), 30.0),
+        looked_at=np.concatenate([plain, plain[:1]]),
+        looked_at_bare=np.concatenate([plain, plain[:1]]),
+        **dict.fromkeys(("usual", "another", "bare"), plain),
+    )
     return SimulatedRun(plain, plain, vessel, middle, np.ones_like(vessel), pose=pose)
 
 
@@ -38,9 +51,9 @@ def drawn(column: int, plan: RunPlan | None = None) -> Drawn:
 
 
 def plan_at(pixel: float) -> RunPlan:
-    """A plan whose tree begins at this column and row of the run's frames."""
+    """A plan whose tree begins at this column and row of the measured frames, elsewhere in the other one."""
     grid = (pixel + 0.5) * GRID / SIDE - 0.5
-    return RunPlan(FACTS, contraction=np.zeros(2), ostium=np.full((2, 2), grid))
+    return RunPlan(FACTS, contraction=np.zeros(3), ostium=np.array([[grid, grid], [0.0, 0.0], [grid, grid]]))
 
 
 def test_a_tree_in_its_place_has_all_of_it() -> None:
