@@ -27,6 +27,8 @@ def record_of(plan: RunPlan) -> PlanRecord:
         heart_rate_bpm=None if facts.heart_rate_bpm is None else float(facts.heart_rate_bpm),
         tip=None if facts.tip is None else _pair(facts.tip),
         tip_sure=float(facts.tip_sure),
+        darkness=float(facts.darkness),
+        darkness_source=facts.darkness_source,
         refused=plan.refused,
         notes=tuple(facts.notes),
     )

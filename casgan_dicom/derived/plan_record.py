@@ -41,6 +41,10 @@ class PlanRecord:
     """The catheter's tip in the first sampled frame, as shares of columns and rows; None if not seen."""
     tip_sure: float
     """How sure that is."""
+    darkness: float
+    """Optical depth of the drawn vessels over the usual one."""
+    darkness_source: str
+    """Where that is from: ``catheter`` (as dark as it is on this run's display) or ``usual``."""
     refused: str = ""
     """Why nothing was drawn, one sentence; empty where the tree was."""
     notes: tuple[str, ...] = ()

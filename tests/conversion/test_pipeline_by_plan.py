@@ -152,6 +152,8 @@ def test_the_report_says_what_was_drawn_and_where_each_fact_is_from(tmp_path: Pa
         "heart_rate_bpm": 71.5,
         "tip": [0.25, 0.5],
         "tip_sure": 0.9,
+        "darkness": 1.0,
+        "darkness_source": "catheter",
         "refused": "",
         "notes": ["the header says RAO, the picture LAO"],
     }

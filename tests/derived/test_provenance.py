@@ -24,6 +24,8 @@ RECORD = PlanRecord(
     heart_rate_bpm=68.0,
     tip=None,
     tip_sure=0.1,
+    darkness=0.6,
+    darkness_source="catheter",
 )
 
 

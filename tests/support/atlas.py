@@ -28,6 +28,8 @@ FACTS = PlanFacts(
     heart_rate_bpm=71.5,
     tip=(0.25, 0.5),
     tip_sure=0.9,
+    darkness=1.0,
+    darkness_source="catheter",
     tree=17,
 )
 """What the stand-in plan was made of."""
@@ -53,7 +55,7 @@ def cues_of(frames: Frames) -> Cues:
         no_tip=np.ones(t),
         pan=np.zeros((t, 2)),
         vessel=np.zeros((t, GRID, GRID), np.float32),
-        shaft=np.zeros((t, GRID, GRID), np.float32),
+        shaft_depth=np.full(t, np.nan),
     )
 
 

@@ -52,5 +52,5 @@ class Cues:
     """(T, 2) how far the table has moved the patient's picture since the first of the frames."""
     vessel: FloatMap
     """(T, GRID, GRID) probability that a vessel would be seen there."""
-    shaft: FloatMap
-    """(T, GRID, GRID) probability of a catheter's shaft."""
+    shaft_depth: Array
+    """(T,) how dark the catheter's shaft is, -ln over its surroundings; NaN where none is seen."""

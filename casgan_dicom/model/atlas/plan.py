@@ -17,6 +17,7 @@ Array = npt.NDArray[np.float64]
 AnglesSource = Literal["given", "header", "header, primary sign flipped", "picture"]
 ScaleSource = Literal["header", "picture"]
 PhaseSource = Literal["R waves", "catheter tip", "picture"]
+DarknessSource = Literal["catheter", "usual"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class PlanFacts:
     """The catheter's tip in the first sampled frame, as shares of columns and rows; None if none is seen."""
     tip_sure: float
     """How sure, 0 to 1."""
+    darkness: float
+    """Optical depth of vessels over what is usual."""
+    darkness_source: DarknessSource
+    """Where that is from; a usual one is 1."""
     tree: int
     """Number of the tree in the library."""
     notes: tuple[str, ...] = ()

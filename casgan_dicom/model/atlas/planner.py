@@ -13,6 +13,7 @@ import numpy as np
 from casgan_dicom.model.atlas.bearings import Bearings, take_bearings
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.atlas.cues import GRID, Cues
+from casgan_dicom.model.atlas.darkness import darkness_by
 from casgan_dicom.model.atlas.fit import LOOSE_PX, Evidence, Fitted, choose
 from casgan_dicom.model.atlas.landmarks import SYSTEMS
 from casgan_dicom.model.atlas.library import Library
@@ -137,7 +138,7 @@ def _misplaced(pose: Pose, library: Library, number: int, fitted: Fitted) -> str
 def _facts(
     cues: Cues, context: RunContext, bearings: Bearings, beat: Beat, number: int, notes: tuple[str, ...]
 ) -> PlanFacts:
-    sure = sure_of_tip(cues)
+    sure, darkness = sure_of_tip(cues), darkness_by(cues.shaft_depth)
     view = bearings.view
     return PlanFacts(
         artery=bearings.artery,
@@ -152,6 +153,8 @@ def _facts(
         heart_rate_bpm=beat.rate_bpm,
         tip=_share(cues.tip[0], context.shape) if sure[0] >= SURE_TIP else None,
         tip_sure=float(sure.mean()),
+        darkness=1.0 if darkness is None else darkness,
+        darkness_source="usual" if darkness is None else "catheter",
         tree=number,
         notes=notes,
     )

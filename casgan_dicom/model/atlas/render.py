@@ -117,8 +117,8 @@ def optical_depth(path_mm: FloatImages, concentration: float = CONCENTRATION) ->
 def optical_depths(
     plan: RunPlan, library: Library, numbers: Sequence[int], shape: tuple[int, int]
 ) -> FloatImages:
-    """-ln of the light that the planned tree leaves, float32 (T, H, W), by `path_lengths`."""
-    return optical_depth(path_lengths(plan, library, numbers, shape))
+    """-ln of the light that the planned tree leaves in the run's own grey scale, float32 (T, H, W)."""
+    return optical_depth(path_lengths(plan, library, numbers, shape)) * np.float32(plan.facts.darkness)
 
 
 def _in_full(pixels: Array, shape: tuple[int, int]) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,31 +14,42 @@ from casgan_dicom.model.atlas import targets
 from casgan_dicom.model.atlas.bearings import take_bearings
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.atlas.cues import GRID, Array, Cues
+from casgan_dicom.model.atlas.darkness import shaft_depths
 from casgan_dicom.model.atlas.panning import SIDE, table_shifts
 from casgan_dicom.model.data.square import to_square
-from casgan_dicom.model.networks.reading import CELLS, FINE, Found, Reading, find_tip, read_pose
+from casgan_dicom.model.networks.reading import CELLS, FINE, Found, find_tip, read_pose
 
 _REACH = 3
 """Cells to each side of the most likely one that count as the tip's place."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What T sampled frames of one run show whatever is known of the view."""
+
+    found: Found
+    """Tip and shaft, and what the pose is read from."""
+    pan: Array
+    """(T, 2), see `Cues`."""
+    shaft_depth: Array
+    """(T,), see `Cues`."""
+
+
 def read_run(nets: nn.ModuleDict, frames: npt.NDArray[np.float32], context: RunContext) -> Cues:
     """Read the pose of sampled frames twice: for the view they show, and again told the one to draw in.
 
-    Angles of the result are those of the first look, which nobody had told anything; how the table moved is
-    seen in the frames themselves.
+    Angles of the result are those of the first look, which nobody had told anything.
     """
-    found = look(nets, frames)
-    first = read_cues(nets, found)
+    seen = look(nets, frames)
+    first = read_cues(nets, seen)
     view = take_bearings(first, context).view
-    again = read_cues(nets, found, (view.primary_deg, view.secondary_deg))
-    pan = table_shifts(to_square(frames, SIDE)) * GRID / SIDE
-    return replace(again, angles_deg=first.angles_deg, pan=pan)
+    again = read_cues(nets, seen, (view.primary_deg, view.secondary_deg))
+    return replace(again, angles_deg=first.angles_deg)
 
 
 @torch.inference_mode()
-def look(nets: nn.ModuleDict, frames: npt.NDArray[np.float32]) -> Found:
-    """Find the tip in sampled frames of one run.
+def look(nets: nn.ModuleDict, frames: npt.NDArray[np.float32]) -> Seen:
+    """Find catheter and table in sampled frames of one run.
 
     Parameters
     ----------
@@ -48,19 +59,18 @@ def look(nets: nn.ModuleDict, frames: npt.NDArray[np.float32]) -> Found:
         Display values in [0, 1], (T, H, W), any size; spread over the run, whose mean they stand for.
     """
     fine = torch.from_numpy(np.ascontiguousarray(to_square(frames, FINE)))[:, None]
-    return find_tip(nets, fine, fine.mean(dim=0, keepdim=True).expand_as(fine))
+    found = find_tip(nets, fine, fine.mean(dim=0, keepdim=True).expand_as(fine))
+    shaft = torch.sigmoid(found.marks[:, 0]).numpy()
+    pan = table_shifts(to_square(frames, SIDE)) * GRID / SIDE
+    return Seen(found, pan, shaft_depths(to_square(frames, GRID), shaft))
 
 
 @torch.inference_mode()
-def read_cues(nets: nn.ModuleDict, found: Found, angles_deg: tuple[float, float] | None = None) -> Cues:
+def read_cues(nets: nn.ModuleDict, seen: Seen, angles_deg: tuple[float, float] | None = None) -> Cues:
     """Read the pose in what `look` found, told the view in degrees; None lets the network see it."""
-    told = torch.from_numpy(targets.told(angles_deg, None)).expand(len(found.seen), -1)
-    return _cues(read_pose(nets, found, told))
-
-
-def _cues(read: Reading) -> Cues:
+    told = torch.from_numpy(targets.told(angles_deg, None)).expand(len(seen.pan), -1)
+    read = read_pose(nets, seen.found, told)
     pose = {name: values.double().numpy() for name, values in read.pose.items()}
-    vessel, shaft = (torch.sigmoid(logits).numpy() for logits in (read.maps[:, 0], read.marks[:, 0]))
     tip, mass, none = _tip(read.tip)
     return Cues(
         right=pose["right"][:, 0],
@@ -75,9 +85,9 @@ def _cues(read: Reading) -> Cues:
         tip=tip,
         tip_mass=mass,
         no_tip=none,
-        pan=np.zeros((len(none), 2)),
-        vessel=vessel,
-        shaft=shaft,
+        pan=seen.pan,
+        vessel=torch.sigmoid(read.maps[:, 0]).numpy(),
+        shaft_depth=seen.shaft_depth,
     )
 
 

@@ -90,7 +90,7 @@ def oracle_cues(of: Patient, *, noise_px: float = 3.0, seed: int = 0) -> Cues:
         no_tip=np.full(count, 0.05),
         pan=np.zeros((count, 2)),
         vessel=np.stack(maps).astype(np.float32),
-        shaft=np.zeros((count, GRID, GRID), dtype=np.float32),
+        shaft_depth=np.full(count, 0.077),
     )
 
 

@@ -25,19 +25,21 @@ VIEW = View(30.0, 20.0, GRID, 200.0)
 
 def plan(number: int = 0, view: View = VIEW) -> RunPlan:
     facts = PlanFacts(
-        "LCA",
-        "given",
-        1.0,
-        (0.0, 0.0),
-        "given",
-        (0.0, 0.0),
-        200.0,
-        "header",
-        "picture",
-        None,
-        None,
-        0.0,
-        number,
+        artery="LCA",
+        artery_source="given",
+        artery_sure=1.0,
+        angles_deg=(0.0, 0.0),
+        angles_source="given",
+        angles_seen_deg=(0.0, 0.0),
+        field_mm=200.0,
+        scale_source="header",
+        phase_source="picture",
+        heart_rate_bpm=None,
+        tip=None,
+        tip_sure=0.0,
+        darkness=1.0,
+        darkness_source="usual",
+        tree=number,
     )
     return RunPlan(facts, view=view, contraction=np.array([0.0, 1.0]), shift=np.zeros((2, 2)))
 
@@ -191,3 +193,11 @@ def test_a_branching_is_no_dark_knot_and_a_vessel_that_goes_on_has_no_gap() -> N
     place = (Pose(front.view, Heart()).project(whole.trees[0].points[[2, -3]], 0.0) + 0.5) * 4 - 0.5
     (first, row), (last, _) = np.rint(place).astype(int)
     assert path[row, first:last].min() > 0.85 * usual
+
+
+def test_a_flat_run_has_paler_vessels_of_the_same_shape() -> None:
+    usual, flat = plan(), plan()
+    flat = replace(flat, facts=replace(flat.facts, darkness=0.5))
+    drawn, paler = (optical_depths(one, small_library(), (0,), (128, 128)) for one in (usual, flat))
+    np.testing.assert_allclose(paler, 0.5 * drawn)
+    assert drawn.any()
