@@ -80,7 +80,7 @@ def make_plan(
         (float(fitted.centre[0]), float(fitted.centre[1])),
         beat.contraction,
         beat.shift,
-        _ostium(pose, library.trees[number].points[0], fitted, beat),
+        ostium=_ostium(pose, library.trees[number].points[0], fitted, beat),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from casgan_dicom.model.atlas.border import border_of, cut_at
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.atlas.cues import Cues
 from casgan_dicom.model.atlas.plan import RunPlan
@@ -59,7 +60,8 @@ class AtlasDrawer(Generic[Library]):
         """Read the frames, and plan what is drawn over the run that they are of."""
         total = max(context.frames, max(numbers) + 1)
         known = replace(context, shape=(frames.shape[1], frames.shape[2]))
-        return self.make_plan(self.read_cues(frames, known), numbers, total, known, self.library)
+        plan = self.make_plan(self.read_cues(frames, known), numbers, total, known, self.library)
+        return replace(plan, border=border_of(frames, context.visible))
 
     def draw(
         self,
@@ -77,4 +79,5 @@ class AtlasDrawer(Generic[Library]):
         if plan.refused:
             return darkened(frames, np.zeros_like(frames))
         shape = (frames.shape[1], frames.shape[2])
-        return darkened(frames, self.optical_depths(plan, self.library, numbers, shape))
+        depth = self.optical_depths(plan, self.library, numbers, shape)
+        return darkened(frames, cut_at(plan.border, depth, frames))

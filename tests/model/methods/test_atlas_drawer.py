@@ -71,3 +71,20 @@ def test_a_refused_plan_draws_nothing_and_asks_no_renderer() -> None:
 def test_the_atlas_does_not_draw_without_a_plan() -> None:
     with pytest.raises(ValueError, match="by a plan"):
         Planner().drawer().draw(FRAMES, LEVELS, None, (0, 1, 2))
+
+
+def test_nothing_is_drawn_where_no_picture_is() -> None:
+    """A blade burned into the pixels, and a shutter of the header."""
+    frames = FRAMES.copy()
+    frames[:, :, :5] = 0.02
+    visible = np.ones(FRAMES.shape[1:], np.bool_)
+    visible[:, -4:] = False
+    drawer = Planner().drawer()
+    plan = drawer.plan(frames, (0, 1, 2), RunContext(frames=20, visible=visible))
+
+    made = drawer.draw(frames, LEVELS, plan, (11, 12, 13))
+
+    assert made.attention is not None
+    assert not made.attention[:, :, :5].any()
+    assert not made.attention[:, :, -3:].any()  # the rim of a shutter belongs to it where it is black
+    assert made.attention[:, :, 5:-4].any(axis=(1, 2)).all()
