@@ -18,7 +18,12 @@ from casgan_dicom.model.simulator.geometry import View
 from casgan_dicom.model.simulator.tree import System
 
 AGREE_DEG = 25.0
-"""The picture's angles are right within a few degrees; beyond this the header means another view."""
+"""Header and picture within this mean the same view."""
+DISAGREE_DEG = 45.0
+"""Beyond this the header means another view. Between the two it is believed, and the contradiction is said:
+the picture's angles may be as far off."""
+_FLIPPED_DEG = 20.0
+"""How much nearer the flipped angles have to be: a primary angle of a few degrees has no sign to speak of."""
 _FIELD_MM = (60.0, 420.0)
 """Sides of a picture at the detector, of the magnification of View, that a heart is ever filmed in."""
 _LEAST_DISTANCE_MM = 300.0
@@ -90,15 +95,15 @@ def _angles(
     if apart <= AGREE_DEG:
         return told, "header", ()
     flipped = (-told[0], told[1])
-    said = f"the header's primary angle is {told[0]:.0f}, the picture shows about {seen[0]:.0f}"
-    if _apart_deg(flipped, seen) <= AGREE_DEG:
+    aside = _apart_deg(flipped, seen)
+    if aside <= AGREE_DEG and aside + _FLIPPED_DEG <= apart:
+        said = f"the header's primary angle is {told[0]:.0f}, the picture shows about {seen[0]:.0f}"
         return flipped, "header, primary sign flipped", (f"{said}: the sign was taken as flipped",)
     both = f"the header's angles are {told[0]:.0f} and {told[1]:.0f}"
-    return (
-        seen,
-        "picture",
-        (f"{both}, the picture shows about {seen[0]:.0f} and {seen[1]:.0f}: it was followed",),
-    )
+    said = f"{both}, the picture shows about {seen[0]:.0f} and {seen[1]:.0f}"
+    if apart <= DISAGREE_DEG:
+        return told, "header", (f"{said}: the header was followed",)
+    return seen, "picture", (f"{said}: it was followed",)
 
 
 def _apart_deg(one: tuple[float, float], other: tuple[float, float]) -> float:

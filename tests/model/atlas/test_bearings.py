@@ -47,6 +47,18 @@ def test_a_header_that_fits_in_neither_sign_is_set_aside() -> None:
     assert "-32 and -30" in bearings.notes[0]
 
 
+def test_a_header_that_is_somewhat_off_is_followed_and_the_contradiction_said() -> None:
+    bearings = take_bearings(showing(-2.0, 20.0), RunContext(angles_deg=(-32.0, 2.0)))
+    assert (bearings.view.primary_deg, bearings.angles_source) == (-32.0, "header")
+    (note,) = bearings.notes
+    assert note.endswith("the picture shows about -2 and 20: the header was followed")
+
+
+def test_an_angle_that_is_next_to_nothing_has_no_sign_to_flip() -> None:
+    bearings = take_bearings(showing(-20.0, -10.0), RunContext(angles_deg=(4.0, -30.0)))
+    assert (bearings.view.primary_deg, bearings.angles_source) == (4.0, "header")
+
+
 def test_angles_of_the_caller_stand_whatever_the_picture_shows() -> None:
     context = RunContext(angles_deg=(-60.0, 0.0), angles_given=True)
     bearings = take_bearings(showing(30.0, 0.0), context)
