@@ -33,6 +33,7 @@ def run_context(cine: Cine, display: Display, artery: Artery, view: ViewChoice) 
         source_detector_mm=known.source_detector_mm,
         source_patient_mm=known.source_patient_mm,
         pixel_mm=known.pixel_mm,
+        pulse_ms=known.pulse_ms,
         visible=display.visible(0),
         key=cine.series_uid,
     )

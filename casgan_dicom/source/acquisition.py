@@ -27,6 +27,8 @@ FIELD_MM = (60.0, 500.0)
 """Longer side of a picture in the detector's plane."""
 SQUARE = 0.01
 """Up to this relative difference the two sides of a pixel are one."""
+PULSE_MS = (0.5, 50.0)
+"""Average Pulse Width (0018,1154) of a cine."""
 FRAME_S = (0.001, 2.0)
 """From one frame to the next; longer is no cine."""
 BEAT_S = (0.2, 3.0)
@@ -55,6 +57,8 @@ class Acquisition:
     """Distance Source to Patient (0018,1111), or to Isocenter (0018,9402) of an Enhanced object."""
     pixel_mm: float | None = None
     """Imager Pixel Spacing (0018,1164) of square pixels."""
+    pulse_ms: float | None = None
+    """Average Pulse Width (0018,1154): how long X-rays are on for each frame."""
 
 
 def acquisition_of(cine: Cine) -> Acquisition:
@@ -71,6 +75,7 @@ def acquisition_of(cine: Cine) -> Acquisition:
         source_detector_mm=detector,
         source_patient_mm=patient,
         pixel_mm=_pixel(cine),
+        pulse_ms=_within(cine.header, ("AveragePulseWidth",), PULSE_MS),
     )
 
 

@@ -48,8 +48,10 @@ def test_header_and_shutters_are_told(tmp_path: Path) -> None:
         ImagerPixelSpacing=[2.5, 2.5],
         RWavePointer=[3, 15],
         FrameTime=60,
+        AveragePulseWidth=8,
     )
 
+    assert told.pulse_ms == 8
     assert (told.angles_deg, told.angles_given, told.artery) == ((-28, 19), False, None)
     assert (told.frames, told.key) == (30, uid("series"))
     assert (told.source_detector_mm, told.source_patient_mm, told.pixel_mm) == (1180, 765, 2.5)

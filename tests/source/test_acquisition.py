@@ -36,8 +36,10 @@ def test_a_full_classic_header_is_read(tmp_path: Path) -> None:
         ImagerPixelSpacing=[2.5, 2.5],
         FrameTime=40,
         RWavePointer=[1, 4],
+        AveragePulseWidth=6.5,
     )
 
+    assert found.pulse_ms == 6.5
     assert found.angles_deg == (-28.5, 19)
     assert (found.source_detector_mm, found.source_patient_mm, found.pixel_mm) == (1180, 765, 2.5)
     assert found.times_s == pytest.approx((0, 0.04, 0.08, 0.12))

@@ -37,6 +37,8 @@ class RunContext:
     pixel_mm: float | None = None
     """Imager Pixel Spacing (0018,1164): side of a pixel in the detector's plane, of the frames at the size in
     which they are planned from."""
+    pulse_ms: float | None = None
+    """Average Pulse Width (0018,1154): how long X-rays are on for each frame."""
     shape: tuple[int, int] | None = None
     """Rows and columns of a frame; None where unknown."""
     visible: npt.NDArray[np.bool_] | None = None

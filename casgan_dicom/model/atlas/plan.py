@@ -78,6 +78,8 @@ class RunPlan:
     """(N,) of every frame of the run."""
     shift: Array = field(default_factory=lambda: np.zeros((0, 2)))
     """(N, 2) breath and table of every frame, pixels of GRID."""
+    exposure: float = 0.0
+    """Share of the time between two frames during which X-rays are on: vessels smear along their way."""
     border: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros((1, 1), dtype=np.bool_))
     """Where no picture is, (h, w) of any size; nothing is drawn there."""
     ostium: Array = field(default_factory=lambda: np.zeros((0, 2)))

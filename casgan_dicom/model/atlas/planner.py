@@ -29,6 +29,8 @@ LOST_PX = 24.0
 ASTRAY_PX = 16.0
 """Median distance between landmarks and the best tree's from which either they or the heart are wrong: four
 times what it is on simulated runs."""
+_USUAL_PULSE_MS = 7.0
+"""How long X-rays are on for a frame where the header is silent."""
 LEAST_INSIDE = 0.3
 """Share of the tree that has to lie in the picture."""
 
@@ -80,6 +82,7 @@ def make_plan(
         (float(fitted.centre[0]), float(fitted.centre[1])),
         beat.contraction,
         beat.shift,
+        exposure=_exposure(context, times),
         ostium=_ostium(pose, library.trees[number].points[0], fitted, beat),
     )
 
@@ -88,6 +91,14 @@ def _ostium(pose: Pose, begin: Array, fitted: Fitted, beat: Beat) -> Array:
     """Where the tree begins in every frame, (N, 2) pixels of GRID."""
     projected = np.stack([pose.project(begin, float(contracted)) for contracted in beat.contraction])
     return warped(projected + beat.shift, fitted.centre, fitted.warp)
+
+
+def _exposure(context: RunContext, times: Array) -> float:
+    """Share of the time between frames during which X-rays are on, at most all of it."""
+    if len(times) < 2:
+        return 0.0
+    pulse_s = (_USUAL_PULSE_MS if context.pulse_ms is None else context.pulse_ms) / 1000
+    return min(1.0, pulse_s / float(np.median(np.diff(times))))
 
 
 def _times(context: RunContext, frames: int) -> tuple[Array, tuple[str, ...]]:

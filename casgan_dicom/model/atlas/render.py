@@ -8,7 +8,8 @@ half pixel).
 
 The profile h is that of a disc seen through the detector: A (1 - x²/R²)^p, with p, R and A such that area,
 variance and kurtosis are those of the semicircle blurred by the detector. Sharp for a trunk (p = 1/2), a bell
-for a twig.
+for a twig. What moves across itself while X-rays are on is blurred by that, too: a line of that length has a
+twelfth of its square as variance.
 """
 
 from __future__ import annotations
@@ -61,12 +62,26 @@ class _Pieces:
     """(Q,) first point of each piece; the next one is its end."""
     length_mm: npt.NDArray[np.float32]
     """(Q,)."""
+    radius: npt.NDArray[np.float32]
+    """(Q,) pixels."""
+    blur: float
+    """Variance of the detector's blur, pixels squared."""
+
+
+@dataclass(frozen=True)
+class _Profiles:
+    """h of Q pieces in one frame."""
+
     edge: npt.NDArray[np.float32]
     """(Q,) R, pixels."""
     power: npt.NDArray[np.float32]
     """(Q,) p."""
     height: npt.NDArray[np.float32]
     """(Q,) A, pixels."""
+
+    def take(self, chosen: npt.NDArray[np.int64]) -> _Profiles:
+        """Some of them."""
+        return _Profiles(self.edge[chosen], self.power[chosen], self.height[chosen])
 
 
 def path_lengths(
@@ -96,10 +111,20 @@ def path_lengths(
     tree, pose = library.trees[plan.facts.tree], Pose(plan.view, plan.heart)
     pieces = _pieces(tree, pose, max(shape) / GRID)
     for image, number in zip(drawn, numbers, strict=True):
-        pixels = pose.project(tree.points, float(plan.contraction[number])) + plan.shift[number]
-        pixels = warped(pixels, np.asarray(plan.centre), plan.warp)
-        _draw(image, _in_full(pixels, shape).astype(np.float32), pieces)
+        opened, closed = (
+            _in_full(_places(tree, pose, plan, number + aside), shape).astype(np.float32)
+            for aside in (-plan.exposure / 2, plan.exposure / 2)
+        )
+        _draw(image, (opened + closed) / np.float32(2), pieces, closed - opened)
     return drawn
+
+
+def _places(tree: UnitTree, pose: Pose, plan: RunPlan, number: float) -> Array:
+    """Pixels (P, 2) of GRID at a moment of the run, between two of its frames where it is no whole number."""
+    frames = np.arange(len(plan.contraction))
+    contracted = float(np.interp(number, frames, plan.contraction))
+    shift = [np.interp(number, frames, plan.shift[:, k]) for k in (0, 1)]
+    return warped(pose.project(tree.points, contracted) + shift, np.asarray(plan.centre), plan.warp)
 
 
 def optical_depth(path_mm: FloatImages, concentration: float = CONCENTRATION) -> FloatImages:
@@ -134,14 +159,19 @@ def _pieces(tree: UnitTree, pose: Pose, enlarged: float) -> _Pieces:
     length = np.linalg.norm(ends[start + 1] - ends[start], axis=1) * _free(tree, ends)[start]
     per_mm = pose.view.project((ends[start] + ends[start + 1]) / 2)[1] * enlarged  # (Q,) at its own depth
     radius = (tree.radius[start] + tree.radius[start + 1]) / 2
-    radius = _narrowed(radius, pose.pixels_per_mm * 512 / GRID)
-    own = (radius * per_mm) ** 2 / 4
+    radius = _narrowed(radius, pose.pixels_per_mm * 512 / GRID) * per_mm
     blur = (_BLUR_MM / pose.view.pixel_mm * enlarged) ** 2 + _PIXEL_VARIANCE
+    return _Pieces(start, length.astype(np.float32), radius.astype(np.float32), blur)
+
+
+def _profiles(pieces: _Pieces, smear: FloatImages) -> _Profiles:
+    """Discs blurred by the detector and, along `smear` pixels (Q,) across the vessel, by their motion."""
+    own, blur = pieces.radius**2 / 4, pieces.blur + smear**2 / 12
     power = np.minimum(3 * (1 + blur / own) ** 2 - 2.5, _FLATTEST)
     edge = np.sqrt((own + blur) * (2 * power + 3))
     area = edge * np.sqrt(np.pi) * np.exp(gammaln(power + 1) - gammaln(power + 1.5))
-    height = np.pi * (radius * per_mm) ** 2 / 2 / area
-    return _Pieces(start, *(values.astype(np.float32) for values in (length, edge, power, height)))
+    height = np.pi * pieces.radius**2 / 2 / area
+    return _Profiles(*(values.astype(np.float32) for values in (edge, power, height)))
 
 
 def _free(tree: UnitTree, points: Array) -> Array:
@@ -200,10 +230,16 @@ class _Lines:
         return _Lines(self.middle[chosen], self.along[chosen], self.half[chosen])
 
 
-def _draw(image: FloatImages, ends: FloatImages, pieces: _Pieces) -> None:
-    """Add all pieces to an image (H, W); `ends` (P, 2) are the tree's points in its pixels."""
+def _draw(image: FloatImages, ends: FloatImages, pieces: _Pieces, way: FloatImages) -> None:
+    """Add all pieces to an image (H, W).
+
+    `ends` (P, 2) are the tree's points in its pixels, `way` (P, 2) how far they move while X-rays are on.
+    """
     lines = _Lines.between(ends[pieces.start], ends[pieces.start + 1])
-    need = (pieces.edge + lines.half + 1)[:, None]
+    moved = way[pieces.start]
+    across = np.abs(moved[:, 0] * lines.along[:, 1] - moved[:, 1] * lines.along[:, 0])
+    profiles = _profiles(pieces, across)
+    need = (profiles.edge + lines.half + 1)[:, None]
     upper = np.array(image.shape[::-1]) - 1
     near = ((lines.middle > -need) & (lines.middle < upper + need)).all(axis=1) & (need[:, 0] <= _REACHES[-1])
     if not near.any():
@@ -213,7 +249,7 @@ def _draw(image: FloatImages, ends: FloatImages, pieces: _Pieces) -> None:
     canvas = np.zeros((image.shape[0] + 2 * margin, image.shape[1] + 2 * margin), dtype=np.float32)
     for reach in np.unique(reaches[near]):
         chosen = np.flatnonzero(near & (reaches == reach))
-        window = _window(lines.take(chosen), pieces, chosen, int(reach))
+        window = _window(lines.take(chosen), profiles.take(chosen), pieces.length_mm[chosen], int(reach))
         column, row = np.rint(lines.middle[chosen]).astype(np.int64).T[:, :, None] + margin
         offset = np.arange(-reach, reach + 1)
         places = ((row + offset) * canvas.shape[1])[:, :, None] + (column + offset)[:, None, :]
@@ -221,14 +257,14 @@ def _draw(image: FloatImages, ends: FloatImages, pieces: _Pieces) -> None:
     image += canvas[margin : margin + image.shape[0], margin : margin + image.shape[1]]
 
 
-def _window(lines: _Lines, pieces: _Pieces, chosen: npt.NDArray[np.int64], reach: int) -> FloatImages:
-    """Millimetres (Q, 2·reach + 1, 2·reach + 1) around the middles of the chosen pieces."""
+def _window(lines: _Lines, profiles: _Profiles, length_mm: FloatImages, reach: int) -> FloatImages:
+    """Millimetres (Q, 2·reach + 1, 2·reach + 1) around the middles of pieces of these lengths (Q,)."""
     offset = np.arange(-reach, reach + 1, dtype=np.float32)
     rest = np.rint(lines.middle) - lines.middle
     dx = (offset + rest[:, :1])[:, None, :]  # (Q, 1, K)
     dy = (offset + rest[:, 1:])[:, :, None]  # (Q, K, 1)
     ux, uy = lines.along[:, 0, None, None], lines.along[:, 1, None, None]
-    edge, power, height = (v[chosen, None, None] for v in (pieces.edge, pieces.power, pieces.height))
+    edge, power, height = (v[:, None, None] for v in (profiles.edge, profiles.power, profiles.height))
     half = lines.half[:, None, None]
     chord = (ux / edge) * dy - (uy / edge) * dx  # x / R, and in place to h(x)
     np.maximum(1 - chord * chord, np.float32(1e-12), out=chord)
@@ -241,5 +277,5 @@ def _window(lines: _Lines, pieces: _Pieces, chosen: npt.NDArray[np.int64], reach
     chord *= 2
     np.minimum(common, chord, out=common)
     np.clip(common, np.float32(0.0), 2 * half, out=common)
-    common *= pieces.length_mm[chosen, None, None] / (2 * half)
+    common *= length_mm[:, None, None] / (2 * half)
     return np.asarray(common)

@@ -152,3 +152,12 @@ def test_readings_that_do_not_fit_the_run_are_an_error() -> None:
         make_plan(cues, SAMPLED[:-1], FRAMES, context, small_library())
     with pytest.raises(ValueError, match="of 20 frames"):
         make_plan(cues, SAMPLED, 20, context, small_library())
+
+
+@pytest.mark.parametrize(("pulse_ms", "share"), [(None, 7 * 15 / 1000), (20.0, 0.3), (500.0, 1.0)])
+def test_the_exposure_is_the_pulse_over_the_time_between_frames(pulse_ms: float | None, share: float) -> None:
+    of = patient(1)
+    context = replace(told(of), pulse_ms=pulse_ms)
+    assert make_plan(oracle_cues(of), SAMPLED, FRAMES, context, small_library()).exposure == pytest.approx(
+        share
+    )

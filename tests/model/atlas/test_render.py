@@ -201,3 +201,23 @@ def test_a_flat_run_has_paler_vessels_of_the_same_shape() -> None:
     drawn, paler = (optical_depths(one, small_library(), (0,), (128, 128)) for one in (usual, flat))
     np.testing.assert_allclose(paler, 0.5 * drawn)
     assert drawn.any()
+
+
+def test_a_vessel_that_moves_while_x_rays_are_on_is_smeared_and_keeps_its_agent() -> None:
+    sideways = replace(plan(), shift=np.array([[0.0, 0.0], [6.0, 4.0]]), contraction=np.zeros(2))
+    sharp, smeared = (
+        path_lengths(replace(sideways, exposure=exposure), small_library(), [0], (512, 512))[0]
+        for exposure in (0.0, 0.5)
+    )
+    assert smeared.max() < 0.95 * sharp.max()
+    assert (smeared > 0).sum() > 1.1 * (sharp > 0).sum()
+    assert smeared.sum() == pytest.approx(sharp.sum(), rel=0.03)
+
+
+def test_a_heart_at_rest_is_as_sharp_whatever_the_exposure() -> None:
+    resting = replace(plan(), contraction=np.zeros(2))
+    sharp, long = (
+        path_lengths(replace(resting, exposure=exposure), small_library(), [0, 1], (256, 256))
+        for exposure in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(long, sharp)
