@@ -8,8 +8,9 @@ from pathlib import Path
 from casgan_dicom.disk import make_folder
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.progress import Log, silent
-from casgan_dicom.lab.training_data import Data, DataSpec, load_domains, load_posed, parse_data
+from casgan_dicom.lab.training_data import Data, DataSpec, load_domains, load_guided, load_posed, parse_data
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE, bundle_folder, read_config
+from casgan_dicom.model.data.guided_sampler import GuidedSampler
 from casgan_dicom.model.data.pose_sampler import PoseSampler
 from casgan_dicom.model.data.sampler import CropSampler
 from casgan_dicom.model.methods.registry import method_class
@@ -140,10 +141,16 @@ def _sampler(settings: TrainSettings, data: DataSpec, log: Log) -> CropSampler:
     """Load what the method learns from."""
     frames = load_domains(data, settings, log)
     crops = CropSampler(frames.x, frames.y, settings.data, settings.normalisation, frames.labelled)
-    if method_class(settings.method).posed:
+    method = method_class(settings.method)
+    if method.posed:
         posed = load_posed(data, settings, log)
         log(f"{len(posed.plain)} frames without contrast of {len(posed.right)} simulated patients")
         return PoseSampler(crops, posed)
+    if method.guided:
+        guided = load_guided(data, settings, log)
+        chests, patients, count = guided.plain.shape[:3]
+        log(f"{chests * patients * count} pairs of {chests * patients} simulated patients")
+        return GuidedSampler(crops, guided)
     log(f"{len(frames.x)} frames without contrast, {len(frames.y)} with")
     return crops
 

@@ -20,6 +20,8 @@ from casgan_dicom.errors import ConfigError, PixelError, SeriesError
 from casgan_dicom.lab.ct import ct_backgrounds, ct_digest
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.model.data.frames import Domains, Frames, Series, frame_set, patient_key
+from casgan_dicom.model.data.guided import GuidedRuns, guided_runs
+from casgan_dicom.model.data.guided import join as join_guided
 from casgan_dicom.model.data.image_folder import read_images
 from casgan_dicom.model.data.posed import PosedRuns, join, posed_runs
 from casgan_dicom.model.data.rendering import SimulatedData
@@ -27,6 +29,7 @@ from casgan_dicom.model.data.simulated import angiograms, simulated_domains
 from casgan_dicom.model.data.split import one_side
 from casgan_dicom.model.data.xcad import ANGIOGRAMS, BACKGROUNDS, read_frames, read_labelled, xcad_root
 from casgan_dicom.model.methods.atlas import AtlasOptions
+from casgan_dicom.model.methods.casgan_atlas import GuidedOptions
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.settings import DataSettings, TrainSettings
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
@@ -160,14 +163,15 @@ def load_domains(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> 
     passed over, and how far rendering is. Raises ConfigError when a domain is empty, a file is not what it
     should be, or the split leaves a side empty.
     """
-    data, posed = settings.data, method_class(settings.method).posed
+    data, method = settings.data, method_class(settings.method)
+    own_runs = method.posed or method.guided
     if spec.simulated is not None:
         simulated = replace(spec.simulated, log=log)
-        if posed:  # x is nobody's: the method has frames of its own
+        if own_runs:  # x is nobody's: the method has frames of its own
             y = angiograms(simulated, "y", data, settings.normalisation)
             return Domains(y, y)
         return Domains(*simulated_domains(simulated, data, settings.normalisation))
-    if posed:
+    if own_runs:
         raise _needs_simulator(settings)
     return Domains(
         **{
@@ -189,13 +193,28 @@ def load_posed(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> Po
     """
     if spec.simulated is None or not isinstance(settings.own, AtlasOptions):
         raise _needs_simulator(settings)
-    wanted, data = settings.own.poses, replace(spec.simulated, log=log)
-    made_up = wanted.backgrounds // 3 if data.name == "ct" else 0
-    runs = [posed_runs(data, replace(wanted, backgrounds=wanted.backgrounds - made_up))]
+    wanted = settings.own.poses
+    chests = _chests(replace(spec.simulated, log=log), wanted.backgrounds)
+    return join([posed_runs(data, replace(wanted, backgrounds=count)) for data, count in chests])
+
+
+def load_guided(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> GuidedRuns:
+    """The same of guided pairs."""
+    if spec.simulated is None or not isinstance(settings.own, GuidedOptions):
+        raise _needs_simulator(settings)
+    wanted = settings.own.guides
+    chests = _chests(replace(spec.simulated, log=log), wanted.backgrounds)
+    return join_guided([guided_runs(data, replace(wanted, backgrounds=count)) for data, count in chests])
+
+
+def _chests(data: SimulatedData, backgrounds: int) -> list[tuple[SimulatedData, int]]:
+    """Where so many backgrounds come from, and how many of each."""
+    made_up = backgrounds // 3 if data.name == "ct" else 0
+    chests = [(data, backgrounds - made_up)]
     if made_up:
         procedural = replace(data, backgrounds=ProceduralBackgrounds, name="procedural", anatomy="")
-        runs.append(posed_runs(procedural, replace(wanted, backgrounds=made_up)))
-    return join(runs)
+        chests.append((procedural, made_up))
+    return chests
 
 
 def _needs_simulator(settings: TrainSettings) -> ConfigError:

@@ -13,6 +13,8 @@ import torch
 
 from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.data.frames import FrameSet
+from casgan_dicom.model.data.guided import GuidedRuns
+from casgan_dicom.model.data.guided_sampler import GuidedSampler
 from casgan_dicom.model.data.pose_sampler import PoseSampler
 from casgan_dicom.model.data.posed import PosedRuns
 from casgan_dicom.model.data.sampler import CropSampler
@@ -90,11 +92,28 @@ def made_up_poses(seed: int = 1, patients: int = 2, frames: int = 2) -> PosedRun
     )
 
 
+def made_up_guides(seed: int = 1, backgrounds: int = 2, patients: int = 2, frames: int = 2) -> GuidedRuns:
+    """Smooth backgrounds; a dark bar as vessel at a place of each patient's own, and a guide on it."""
+    rng = np.random.default_rng(seed)
+    shape = (backgrounds, patients, frames, 256, 256)
+    coarse = rng.integers(90, 220, (backgrounds, 1, 1, 8, 8))
+    plain = np.broadcast_to(np.kron(coarse, np.ones((32, 32))), shape).astype(np.uint8)
+    vessel = np.zeros(shape, dtype=np.bool_)
+    for place in np.ndindex(shape[:2]):
+        row, column = rng.integers(70, 170, 2)
+        vessel[place][:, row : row + 8] = vessel[place][:, :, column : column + 8] = True
+    contrast = np.where(vessel, 0.7 * plain, plain).astype(np.uint8)
+    return GuidedRuns(plain, contrast, np.where(vessel, np.uint8(150), np.uint8(0)), vessel)
+
+
 def tiny_sampler(settings: TrainSettings) -> CropSampler:
-    """Crops of made-up frames, always the same ones; poses for a method that learns them."""
+    """Crops of made-up frames, always the same ones; poses or guides for a method that learns from them."""
     x, y = (made_up_frames(seed, contrast=contrast) for seed, contrast in ((1, False), (2, True)))
     crops = CropSampler(x, y, settings.data, settings.normalisation)
-    return PoseSampler(crops, made_up_poses()) if method_class(settings.method).posed else crops
+    method = method_class(settings.method)
+    if method.guided:
+        return GuidedSampler(crops, made_up_guides())
+    return PoseSampler(crops, made_up_poses()) if method.posed else crops
 
 
 class StopsAt(CropSampler):

@@ -25,7 +25,7 @@ THINNEST_MM = 0.875
 """Diameter from which a vessel is seen in a cine, and its width can be measured."""
 _EVERY = 2
 """Points of the simulator per point kept: 1 mm apart."""
-_GROWTH = Growth(stenoses=False, calibre=(0.8, 1.05))
+GROWTH = Growth(stenoses=False, calibre=(0.8, 1.05))
 """Never a narrowing; calibre over the mean patient's: real coronaries look narrower than a textbook's."""
 _HEART = Heart(semi_axes_mm=(44.0, 47.0, 64.0))
 """What the trees grow on: the mean of the hearts that the networks learn from."""
@@ -108,9 +108,22 @@ def grow_library(seed: int, count: int = TREES) -> Library:
     for index, system in enumerate(SYSTEMS):
         for number in range(count):
             rng = np.random.default_rng([seed, index, number])
-            trees.append(_on_unit_heart(grow_tree(rng, _HEART, system, draw_dominance(rng), _GROWTH)))
+            trees.append(on_unit_heart(grow_tree(rng, _HEART, system, draw_dominance(rng), GROWTH), _HEART))
     packed = Library(tuple(trees)).arrays()
     return Library.from_arrays(packed)  # what a bundle keeps is what is drawn, to the last bit
+
+
+def on_unit_heart(tree: CoronaryTree, heart: Heart) -> UnitTree:
+    """A tree that lies on `heart`, as a library would hold it."""
+    kept = [_thinned(len(segment.points)) for segment in tree.segments]
+    unit = [_to_unit(segment.points[keep], heart) for segment, keep in zip(tree.segments, kept, strict=True)]
+    return UnitTree(
+        tree.system,
+        np.concatenate(unit),
+        np.concatenate([segment.radius[keep] for segment, keep in zip(tree.segments, kept, strict=True)]),
+        np.repeat(np.arange(len(kept)), [len(keep) for keep in kept]),
+        _to_unit(landmarks(tree), heart),
+    )
 
 
 def _unpack(arrays: Mapping[str, npt.NDArray[Any]], mine: npt.NDArray[np.bool_], number: int) -> UnitTree:
@@ -126,22 +139,10 @@ def _unpack(arrays: Mapping[str, npt.NDArray[Any]], mine: npt.NDArray[np.bool_],
     )
 
 
-def _on_unit_heart(tree: CoronaryTree) -> UnitTree:
-    kept = [_thinned(len(segment.points)) for segment in tree.segments]
-    unit = [_to_unit(segment.points[keep]) for segment, keep in zip(tree.segments, kept, strict=True)]
-    return UnitTree(
-        tree.system,
-        np.concatenate(unit),
-        np.concatenate([segment.radius[keep] for segment, keep in zip(tree.segments, kept, strict=True)]),
-        np.repeat(np.arange(len(kept)), [len(keep) for keep in kept]),
-        _to_unit(landmarks(tree)),
-    )
-
-
 def _thinned(count: int) -> npt.NDArray[np.int64]:
     """Every second point of a segment, both ends among them."""
     return np.linspace(0, count - 1, max(2, round((count - 1) / _EVERY) + 1)).round().astype(np.int64)
 
 
-def _to_unit(points: Array) -> Array:
-    return np.asarray(points @ _HEART.axes.T / np.asarray(_HEART.semi_axes_mm))
+def _to_unit(points: Array, heart: Heart) -> Array:
+    return np.asarray(points @ heart.axes.T / np.asarray(heart.semi_axes_mm))

@@ -105,16 +105,24 @@ def path_lengths(
     float32 (T, H, W)
         Patient mm; 0 away from the tree.
     """
-    drawn = np.zeros((len(numbers), *shape), dtype=np.float32)
     if plan.refused:
-        return drawn
-    tree, pose = library.trees[plan.facts.tree], Pose(plan.view, plan.heart)
+        return np.zeros((len(numbers), *shape), dtype=np.float32)
+    tree, pose, half = library.trees[plan.facts.tree], Pose(plan.view, plan.heart), plan.exposure / 2
+    places = [tuple(_places(tree, pose, plan, number + aside) for aside in (-half, half)) for number in numbers]
+    return tree_lengths(tree, pose, places, shape)
+
+
+def tree_lengths(
+    tree: UnitTree, pose: Pose, places: Sequence[tuple[Array, ...]], shape: tuple[int, int]
+) -> FloatImages:
+    """The same of one tree whose points are known in T frames.
+
+    `places` has where they are when X-rays go on and off again, two arrays (P, 2) of pixels of GRID a frame.
+    """
+    drawn = np.zeros((len(places), *shape), dtype=np.float32)
     pieces = _pieces(tree, pose, max(shape) / GRID)
-    for image, number in zip(drawn, numbers, strict=True):
-        opened, closed = (
-            _in_full(_places(tree, pose, plan, number + aside), shape).astype(np.float32)
-            for aside in (-plan.exposure / 2, plan.exposure / 2)
-        )
+    for image, moment in zip(drawn, places, strict=True):
+        opened, closed = (_in_full(pixels, shape).astype(np.float32) for pixels in moment)
         _draw(image, (opened + closed) / np.float32(2), pieces, closed - opened)
     return drawn
 
@@ -143,7 +151,14 @@ def optical_depths(
     plan: RunPlan, library: Library, numbers: Sequence[int], shape: tuple[int, int]
 ) -> FloatImages:
     """-ln of the light that the planned tree leaves in the run's own grey scale, float32 (T, H, W)."""
-    return optical_depth(path_lengths(plan, library, numbers, shape)) * np.float32(plan.facts.darkness)
+    return usual_depths(plan, library, numbers, shape) * np.float32(plan.facts.darkness)
+
+
+def usual_depths(
+    plan: RunPlan, library: Library, numbers: Sequence[int], shape: tuple[int, int]
+) -> FloatImages:
+    """The same in a usual grey scale: what a generator corrects that learnt itself how dark runs are."""
+    return optical_depth(path_lengths(plan, library, numbers, shape))
 
 
 def _in_full(pixels: Array, shape: tuple[int, int]) -> Array:
@@ -159,7 +174,7 @@ def _pieces(tree: UnitTree, pose: Pose, enlarged: float) -> _Pieces:
     length = np.linalg.norm(ends[start + 1] - ends[start], axis=1) * _free(tree, ends)[start]
     per_mm = pose.view.project((ends[start] + ends[start + 1]) / 2)[1] * enlarged  # (Q,) at its own depth
     radius = (tree.radius[start] + tree.radius[start + 1]) / 2
-    radius = _narrowed(radius, pose.pixels_per_mm * 512 / GRID) * per_mm
+    radius = narrowed(radius, pose.pixels_per_mm * 512 / GRID) * per_mm
     blur = (_BLUR_MM / pose.view.pixel_mm * enlarged) ** 2 + _PIXEL_VARIANCE
     return _Pieces(start, length.astype(np.float32), radius.astype(np.float32), blur)
 
@@ -192,8 +207,8 @@ def _free(tree: UnitTree, points: Array) -> Array:
     return free
 
 
-def _narrowed(radius: Array, per_mm: float) -> Array:
-    """Radii (Q,) in mm of a tree no wider than real vessels; `per_mm` pixels of a picture of 512."""
+def narrowed(radius: Array, per_mm: float) -> Array:
+    """Radii (Q,) in mm of a tree no wider than real vessels are; `per_mm` pixels of a picture of 512."""
     widths = 2 * radius * per_mm
     measured = widths[2 * radius >= THINNEST_MM]
     if measured.size:

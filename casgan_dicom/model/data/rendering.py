@@ -33,14 +33,25 @@ MakeBackgrounds = Callable[[], BackgroundSource]
 """Makes the background source inside a worker process; picklable."""
 
 Purpose = Literal[
-    "x", "y", "evaluation", "evaluation segmentor", "oracle", "reference", "second reference", "pose"
+    "x",
+    "y",
+    "evaluation",
+    "evaluation segmentor",
+    "oracle",
+    "reference",
+    "second reference",
+    "pose",
+    "guided",
 ]
-_PURPOSES: tuple[Purpose, ...] = ("x", "y", "evaluation", "evaluation segmentor", "oracle")
-_LATER_PURPOSES: tuple[Purpose, ...] = ("reference", "second reference", "pose")
-"""Came later: were they among the others, every seed of those would become another."""
 _LATER_START = 10**15
-"""First seed of the later purposes, beyond every seed of the others."""
-MOST_SEED = _LATER_START // (len(_PURPOSES) * 1_000_000) - 1
+"""First seed of purposes that came later, beyond every seed of the first ones."""
+_STRETCHES: tuple[tuple[int, tuple[Purpose, ...]], ...] = (
+    (0, ("x", "y", "evaluation", "evaluation segmentor", "oracle")),
+    (_LATER_START, ("reference", "second reference", "pose")),
+    (2 * _LATER_START, ("guided",)),
+)
+"""First seed of purposes that came together: were one more among them, every seed would become another."""
+MOST_SEED = _LATER_START // (len(_STRETCHES[0][1]) * 1_000_000) - 1
 """Largest base seed."""
 
 LOGGED_RUNS = 20
@@ -93,9 +104,8 @@ def seeds(data: SimulatedData, purpose: Purpose, runs: int) -> list[int]:
             f"sim seed {data.seed} with {runs} runs, want a seed from 0 to {MOST_SEED} "
             "and at most 1,000,000 runs"
         )
-    later = purpose in _LATER_PURPOSES
-    among = _LATER_PURPOSES if later else _PURPOSES
-    start = (data.seed * len(among) + among.index(purpose)) * 1_000_000 + (_LATER_START if later else 0)
+    first, among = next(stretch for stretch in _STRETCHES if purpose in stretch[1])
+    start = first + (data.seed * len(among) + among.index(purpose)) * 1_000_000
     return list(range(start, start + runs))
 
 

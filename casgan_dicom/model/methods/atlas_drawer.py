@@ -32,6 +32,9 @@ and the library."""
 OpticalDepths = Callable[[RunPlan, Library, Sequence[int], tuple[int, int]], Frames]
 """T of the frames with these numbers, of so many rows and columns: float32 (T, H, W), 0 and more."""
 
+Correct = Callable[[Frames, Frames, Levels], Frames]
+"""T as it is drawn, from frames, T of the planned tree in them and the levels of their run; all (T, H, W)."""
+
 
 @dataclass(frozen=True)
 class AtlasDrawer(Generic[Library]):
@@ -49,6 +52,8 @@ class AtlasDrawer(Generic[Library]):
     """What runs the networks, with its precision."""
     device: str
     """Where they run."""
+    correct: Correct | None = None
+    """Who fits it to the look of the run; None draws the tree as it is planned."""
     batch: int = 8
     """Frames that are rendered at once; a few, since each is held at its full size."""
 
@@ -66,7 +71,7 @@ class AtlasDrawer(Generic[Library]):
     def draw(
         self,
         frames: Frames,
-        levels: Levels,  # noqa: ARG002 - of the interface; the plan knows the grey scale of its run
+        levels: Levels,
         plan: RunPlan | None,
         numbers: Sequence[int],
     ) -> Synthesis:
@@ -80,4 +85,6 @@ class AtlasDrawer(Generic[Library]):
             return darkened(frames, np.zeros_like(frames))
         shape = (frames.shape[1], frames.shape[2])
         depth = self.optical_depths(plan, self.library, numbers, shape)
+        if self.correct is not None:
+            depth = self.correct(frames, depth, levels)
         return darkened(frames, cut_at(plan.border, depth, frames))

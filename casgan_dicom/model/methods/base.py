@@ -74,6 +74,8 @@ class Method(nn.Module, ABC):
     """Every batch must hold `twin` and `mask`."""
     posed: ClassVar[bool] = False
     """Learns from posed runs of the simulator (data/pose_sampler.py): every batch holds `truth`."""
+    guided: ClassVar[bool] = False
+    """Learns from guided pairs of the simulator (data/guided_sampler.py): every batch holds `truth`."""
     beyond_paper: ClassVar[bool] = False
     """Not among the paper's eight methods: an addition of this project."""
 
@@ -163,6 +165,10 @@ class Method(nn.Module, ABC):
         """y_g and the attention (None for a method without) of x."""
         drawn, attention = self.predict_maps(self.generators, self.settings, x)
         return (drawn if attention is None else compose(x, drawn, attention)), attention
+
+    def shown(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """y_g and the attention of a batch, for the pictures of a training: those of x, usually."""
+        return self.translate(batch.x)
 
     def diagnostics(self) -> Losses:
         """Figures to log beside the losses, of the last step: scalars, left on the device."""

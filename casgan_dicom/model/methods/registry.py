@@ -31,6 +31,7 @@ BUILT_IN = {
     "segment-then-paint": f"{_HERE}.segment_then_paint:SegmentThenPaint",
     "unsb": f"{_HERE}.unsb:Unsb",
     "atlas": f"{_HERE}.atlas:Atlas",
+    "casgan-atlas": f"{_HERE}.casgan_atlas:CasGanAtlas",
     "oracle": f"{_HERE}.oracle:Oracle",
 }
 """Name of each method of this package and where it is, in the order of the paper's table."""

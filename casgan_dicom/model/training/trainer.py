@@ -346,7 +346,7 @@ class Trainer:
         """Write a picture of four crops, always the same: x, y_g, attention, twin (or an unpaired y)."""
         batch = self._to_device(self.sampler.batch(4, torch.Generator().manual_seed(0)))
         self.method.eval()
-        y_g, attention = self.method.translate(batch.x)
+        y_g, attention = self.method.shown(batch)
         shown = 2 * attention - 1 if attention is not None else torch.zeros_like(y_g)
         truth = batch.twin if batch.twin is not None else batch.y
         save_grid(path, [batch.x, y_g, shown, truth])

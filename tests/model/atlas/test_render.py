@@ -139,7 +139,7 @@ def test_close_ups_do_not_show_wider_vessels_than_real_runs_do() -> None:
     tree = small_library().trees[0]
     for field_mm in (110.0, 160.0, 200.0):
         per_mm = Pose(replace(VIEW, field_mm=field_mm), Heart()).pixels_per_mm * 4
-        widths = 2 * render._narrowed(tree.radius, per_mm) * per_mm
+        widths = 2 * render.narrowed(tree.radius, per_mm) * per_mm
         seen = widths[2 * tree.radius >= 0.875]
         assert np.percentile(seen, 50) < 7.5
         assert np.percentile(seen, 90) < 12.5

@@ -30,6 +30,7 @@ from tests.model.bundles import write_bundle
 
 FORMATS: tuple[Format, ...] = ("onnx", "openvino", "monai", "huggingface")
 SMALL = ("data.frame_size=32",)
+BY_PLAN = ("atlas", "casgan-atlas")
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_openvino_draws_what_torch_draws(tmp_path: Path, frames: npt.NDArray[np.
         np.testing.assert_allclose(found[name], theirs, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("method", [name for name in method_names() if name != "atlas"])
+@pytest.mark.parametrize("method", [name for name in method_names() if name not in BY_PLAN])
 def test_monai_torchscript_draws_the_finished_picture(
     tmp_path: Path, method: str, frames: npt.NDArray[np.float32]
 ) -> None:
@@ -78,10 +79,13 @@ def test_monai_torchscript_draws_the_finished_picture(
     np.testing.assert_allclose(graph(torch.from_numpy(frames[:1])).detach().numpy(), wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("method", BY_PLAN)
 @pytest.mark.parametrize("kind", FORMATS)
-def test_what_is_drawn_by_plan_goes_into_no_graph_of_networks(tmp_path: Path, kind: Format) -> None:
+def test_what_is_drawn_by_plan_goes_into_no_graph_of_networks(
+    tmp_path: Path, method: str, kind: Format
+) -> None:
     """The networks of the atlas alone smear; a graph of them would not draw what this package does."""
-    bundle = write_bundle(tmp_path / "bundle", method="atlas")
+    bundle = write_bundle(tmp_path / "bundle", method=method)
 
     if kind == "huggingface":
         assert "library.safetensors" in export_bundle(bundle, kind, tmp_path / "out").sha256
