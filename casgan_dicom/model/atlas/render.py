@@ -108,7 +108,9 @@ def path_lengths(
     if plan.refused:
         return np.zeros((len(numbers), *shape), dtype=np.float32)
     tree, pose, half = library.trees[plan.facts.tree], Pose(plan.view, plan.heart), plan.exposure / 2
-    places = [tuple(_places(tree, pose, plan, number + aside) for aside in (-half, half)) for number in numbers]
+    places = [
+        tuple(_places(tree, pose, plan, number + aside) for aside in (-half, half)) for number in numbers
+    ]
     return tree_lengths(tree, pose, places, shape)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from casgan_dicom.errors import WeightsError
-from casgan_dicom.model.bundle.bundle import load_bundle
+from casgan_dicom.model.bundle.bundle import is_simulated, load_bundle
 
 
 def start_from(nets: nn.ModuleDict, bundle: str) -> None:
@@ -26,8 +26,12 @@ def start_from(nets: nn.ModuleDict, bundle: str) -> None:
             ) from error
 
 
-def start_text(bundle: str) -> str:
-    """What the first weights are and were trained on, one sentence; "Simulated …" only if all of it was."""
-    found = load_bundle(bundle)
-    name, steps = found.info.name, found.settings.optim.steps
-    return f"{found.info.data} ({steps} steps as '{name}', weights {found.info.weights_sha256[:12]})."
+def start_told(bundle: str, data: str) -> tuple[str, bool]:
+    """What the first weights are, one sentence, and whether they were trained on simulated data only.
+
+    What they were trained on is said where it is not `data`, the sentence about this training's.
+    """
+    info, steps = (found := load_bundle(bundle)).info, found.settings.optim.steps
+    other = "" if info.data == data else f", trained on: {info.data.rstrip('.')}"
+    weights = f"weights {info.weights_sha256[:12]}"
+    return f"Begun from '{info.name}' after {steps} steps ({weights}){other}.", is_simulated(info.data)

@@ -49,7 +49,7 @@ from casgan_dicom.model.training.segmentor import (
     train_segmentor,
 )
 from casgan_dicom.model.training.signals import on_stop_signal
-from casgan_dicom.model.training.start import start_from, start_text
+from casgan_dicom.model.training.start import start_from, start_told
 from casgan_dicom.model.training.step import TrainingStep, arrange
 from casgan_dicom.model.training.trackers import Tracker, make_trackers, missing_trackers
 
@@ -202,13 +202,16 @@ class Trainer:
     def _trained_on(self) -> str:
         """What generator and segmentor were trained on; "Simulated …" only if all of it was."""
         start, path = self.settings.net.start, self.settings.segmentor.path
+        told, simulated = [], [True]
+        if start:
+            begun, only = start_told(start, self.data)
+            told, simulated = [begun], [only]
         source = (segmentor_source(path) or "of unknown data.") if path else self.data
-        beside = {"Begun from": start_text(start)} if start else {}
         if source != self.data:
-            beside["Segmentor"] = source
-        mixed = is_simulated(self.data) and not all(map(is_simulated, beside.values()))
-        told = "".join(f" {role}: {text}" for role, text in beside.items())
-        return f"{'Generator: ' if mixed else ''}{self.data}{told}"
+            told.append(f"Segmentor: {source}")
+            simulated.append(is_simulated(source))
+        mixed = is_simulated(self.data) and not all(simulated)
+        return " ".join([f"{'Generator: ' if mixed else ''}{self.data}", *told])
 
     def _with_frame_size(self) -> TrainSettings:
         """The settings, with the size of a folder's frames where training kept it: use is at that scale."""
