@@ -48,7 +48,15 @@ def test_a_run_is_measured_on_simulated_truth(bundle: Path, tmp_path: Path) -> N
     assert result.exit_code == 0, result.output
     figures = json.loads((out / "report.json").read_text())
     assert json.loads(result.stdout) == figures
-    names = ["identity", "chance", "another tree", "casgan-smoke", "oracle", "truth"]
+    names = [
+        "identity",
+        "chance",
+        "another tree",
+        "another on the own heart",
+        "casgan-smoke",
+        "oracle",
+        "truth",
+    ]
     assert [row["name"] for row in figures["rows"]] == names
     assert (figures["frames"], figures["protocol"]["cue"], figures["extractor"]) == (2, 0.5, "none")
     assert sorted(file.name.split("-")[0] for file in judges.iterdir()) == ["oracle", "segmentor"]

@@ -76,7 +76,16 @@ def report(subjects: list[Subject], data: SimulatedData, judges: Path, extractor
 
 
 def test_the_report_has_the_rows_that_give_a_score_its_meaning(report: Report) -> None:
-    names = ["identity", "chance", "another tree", "casgan-smoke-s1", "casgan-smoke-s2", "oracle", "truth"]
+    names = [
+        "identity",
+        "chance",
+        "another tree",
+        "another on the own heart",
+        "casgan-smoke-s1",
+        "casgan-smoke-s2",
+        "oracle",
+        "truth",
+    ]
     assert [row.name for row in report.rows] == names
     assert (report.frames, report.seed, report.data, report.extractor) == (4, 1, "procedural", "efflite0")
 
