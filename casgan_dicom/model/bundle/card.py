@@ -176,11 +176,35 @@ def judge(row: dict[str, Any], rows: dict[str, dict[str, Any]]) -> list[tuple[bo
     ]
     if row.get("place") is not None:
         findings.append(_beyond_another(row["place"]))
+        findings += _of_plan(row)
     if row["attention_inside"] is not None:
         factor = row["attention_inside"] / max(row["attention_outside"], 1e-9)
         text = f"mean attention is {factor:.1f} times higher inside vessels than outside, aim 2"
         findings.append((factor >= 2, text))
     return findings
+
+
+def _of_plan(row: dict[str, Any]) -> list[tuple[bool, str]]:
+    """Whether a planned tree lies where it must; nothing for a method that plans none."""
+    place, margin = row["place"], row["recall_margin"]["mean"]
+    if place.get("artery_right") is None:
+        return []
+    artery, wide, cover = place["artery_right"], place["recall_wide"], place["cover_ratio"]
+    found = [
+        (margin >= 0.2, f"recall less chance is {margin:+.3f}, aim +0.200"),
+        (row["dice"] >= 0.4, f"Dice is {row['dice']:.2f}, aim 0.40"),
+        (wide >= 0.8, f"recall at 8 px is {wide:.2f}, aim 0.80"),
+        (0.8 <= cover <= 1.25, f"a run's cover is {cover:.2f} of the true one, aim 0.8 to 1.25"),
+        (artery >= 0.97, f"the artery is right in {100 * artery:.0f} %, aim 97 %"),
+    ]
+    for name, told, most in (
+        ("angle_error_deg", "the view that the picture shows is {:.0f}° off in the median", 5),
+        ("ostium_px", "the ostium is {:.0f} px of 256 off in the median", 3),
+    ):
+        value = place[name]
+        if value is not None:
+            found.append((value <= most, f"{told.format(value)}, aim {most}"))
+    return found
 
 
 def _beyond_chance(row: dict[str, Any], chance: dict[str, Any]) -> tuple[bool, str]:

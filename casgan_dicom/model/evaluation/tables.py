@@ -12,7 +12,7 @@ from casgan_dicom.model.bundle.bundle import is_simulated
 from casgan_dicom.model.evaluation.evaluate import Report
 from casgan_dicom.model.evaluation.lines import Line, line_of, subject_lines
 from casgan_dicom.model.evaluation.paper import TABLE_1, TABLE_2
-from casgan_dicom.model.evaluation.rows import ANOTHER_TREE, NO_CATHETER, NO_VIEW
+from casgan_dicom.model.evaluation.rows import ANOTHER_TREE, NO_CATHETER, NO_VIEW, OWN_HEART
 from casgan_dicom.model.evaluation.subjects import ALL_ON, Subject, paper_order
 
 TableName = Literal["1", "2", "all"]
@@ -185,7 +185,7 @@ def conditions(report: Report) -> str:
 
 def _section(title: str, report: Report, subjects: Sequence[Subject], paper: Sequence[Fact]) -> str:
     rows = {row.name: row for row in report.rows}
-    lines = [line_of(rows[name]) for name in ("identity", "chance", ANOTHER_TREE) if name in rows]
+    lines = [line_of(rows[name]) for name in ("identity", "chance", ANOTHER_TREE, OWN_HEART) if name in rows]
     lines += subject_lines(report, subjects)
     lines += [line_of(rows[name]) for name in rows if name.endswith((NO_VIEW, NO_CATHETER))]
     lines += [line_of(rows[name]) for name in ("oracle", "truth") if name in rows]

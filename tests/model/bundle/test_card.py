@@ -138,3 +138,31 @@ def test_recall_is_above_chance_only_beyond_two_standard_errors(
     row |= {"recall_margin": {"mean": mean, "error": error}}
     findings = judge(row, {"truth": row, "chance": row})
     assert [found for found, text in findings if "recall" in text] == [met]
+
+
+def test_a_planned_tree_has_aims_of_its_own() -> None:
+    place = {
+        **{"less_another": 0.2, "less_another_error": 0.02, "recall_wide": 0.85, "cover_ratio": 1.1},
+        **{"artery_right": 0.98, "angle_error_deg": 4.0, "ostium_px": 2.5},
+    }
+    row = {
+        **{"cover": 0.03, "on_heart": 0.95, "attention_inside": None, "recall": 0.4, "dice": 0.45},
+        **{"recall_margin": {"mean": 0.25, "error": 0.02}, "place": place},
+    }
+    off = {**place, "recall_wide": 0.6, "cover_ratio": 1.8, "artery_right": 0.9}
+    off |= {"angle_error_deg": 14.0, "ostium_px": 8}
+    poor = {
+        **row,
+        "dice": 0.2,
+        "recall_margin": {"mean": 0.15, "error": 0.02},
+        "place": {**off, "ostium_px": 8},
+    }
+    rows = {"truth": row, "chance": {**row, "recall": 0.1}}
+
+    good, bad = ({text: met for met, text in judge(one, rows)} for one in (row, poor))
+
+    assert all(good.values())
+    missed = [text for text, met in bad.items() if not met]
+    assert len(missed) == 7
+    assert "the artery is right in 90 %, aim 97 %" in missed
+    assert "the ostium is 8 px of 256 off in the median, aim 3" in missed

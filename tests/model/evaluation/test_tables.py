@@ -126,3 +126,12 @@ def test_frames_without_truth_have_one_table_and_are_said_to_have_no_vessel_scor
     assert list(sets) == ["identity", "cyclegan-paper", "floor: angiograms and angiograms"]
     assert "no vessel score exists" in text
     assert "random halves" in text
+
+
+def test_both_other_trees_stand_before_the_bundles() -> None:
+    names = ("another tree", "another on the own heart")
+    made = report(CYCLEGAN)
+    others = tuple(row(name) for name in names)
+    text = markdown(replace(made, rows=(*made.rows[:2], *others, *made.rows[2:])), "1")
+    vessels = grids(text)[1]
+    assert list(vessels)[:4] == ["identity", "chance", *names]
