@@ -21,7 +21,6 @@ from casgan_dicom.lab.ct import ct_backgrounds, ct_digest
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.model.data.frames import Domains, Frames, Series, frame_set, patient_key
 from casgan_dicom.model.data.guided import GuidedRuns, guided_runs
-from casgan_dicom.model.data.guided import join as join_guided
 from casgan_dicom.model.data.image_folder import read_images
 from casgan_dicom.model.data.posed import PosedRuns, join, posed_runs
 from casgan_dicom.model.data.rendering import SimulatedData
@@ -202,9 +201,9 @@ def load_guided(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> G
     """The same of guided pairs."""
     if spec.simulated is None or not isinstance(settings.own, GuidedOptions):
         raise _needs_simulator(settings)
-    wanted = settings.own.guides
+    wanted = settings.own.poses
     chests = _chests(replace(spec.simulated, log=log), wanted.backgrounds)
-    return join_guided([guided_runs(data, replace(wanted, backgrounds=count)) for data, count in chests])
+    return join([guided_runs(data, replace(wanted, backgrounds=count)) for data, count in chests])
 
 
 def _chests(data: SimulatedData, backgrounds: int) -> list[tuple[SimulatedData, int]]:

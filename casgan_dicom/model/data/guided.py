@@ -18,23 +18,17 @@ from casgan_dicom.model.atlas.cues import GRID
 from casgan_dicom.model.atlas.library import GROWTH, on_unit_heart
 from casgan_dicom.model.atlas.posing import Pose
 from casgan_dicom.model.atlas.render import narrowed, optical_depth, tree_lengths
+from casgan_dicom.model.data.posed import FINE, OTHER_PATIENTS, Bytes, Floats, PoseSettings, join
 from casgan_dicom.model.data.rendering import RUN_FRAMES, SimulatedData, rendered, seeds
 from casgan_dicom.model.simulator.background import Background, BackgroundSource
 from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, film
 from casgan_dicom.model.simulator.run import draw_run, draw_view, stream
 from casgan_dicom.model.simulator.tree import CoronaryTree, draw_dominance, grow_tree
 
-FINE = 256
-"""Rows and columns of a frame."""
 _PER_DEPTH = 500.0
 """Steps of a stored optical depth."""
-_OTHER_PATIENTS = 200_000
-"""Distance of the seeds of patients before the same background."""
 _TREE = 9_002
 """Stands beside a patient's seed for the tree that is grown as a library's are."""
-
-Bytes = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -51,29 +45,11 @@ class GuidedRuns:
     """The same shape: vessel that holds contrast."""
 
 
-@dataclass(frozen=True)
-class GuideSettings:
-    """How many of each."""
-
-    backgrounds: int = 300
-    """Chests."""
-    patients: int = 3
-    """Trees and catheters before each."""
-    frames: int = 3
-    """Frames of each patient."""
-
-
-def guided_runs(data: SimulatedData, settings: GuideSettings) -> GuidedRuns:
+def guided_runs(data: SimulatedData, settings: PoseSettings) -> GuidedRuns:
     """Render, or read from the cache, all runs of the purpose "guided"; raises what `rendered` raises."""
     kind = _GuidedKind(settings.patients, settings.frames)
     parts = rendered(data, kind, seeds(data, "guided", settings.backgrounds))
     return join([_unpacked(dict(arrays)) for arrays in parts])
-
-
-def join(parts: list[GuidedRuns]) -> GuidedRuns:
-    """Make one of many, of as many patients and frames each."""
-    names = [field.name for field in fields(GuidedRuns)]
-    return GuidedRuns(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def depth_of(stored: Bytes) -> Floats:
@@ -114,7 +90,7 @@ class _GuidedKind:
 
     def _patient(self, seed: int, number: int, background: Background) -> dict[str, Any]:
         """The frames of one patient, (F, 256, 256) each."""
-        other = seed + number * _OTHER_PATIENTS
+        other = seed + number * OTHER_PATIENTS
         artery, view = draw_view(seed, self.settings)
         drawn = draw_run(other, replace(self.settings, injected=artery), background.heart, view)
         rng = np.random.default_rng([other, _TREE])

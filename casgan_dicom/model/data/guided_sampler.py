@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from casgan_dicom.model.data.batch import Batch
-from casgan_dicom.model.data.guided import FINE, GuidedRuns, depth_of
+from casgan_dicom.model.data.guided import GuidedRuns, depth_of
 from casgan_dicom.model.data.normalisation import measure_levels
+from casgan_dicom.model.data.posed import FINE
 from casgan_dicom.model.data.sampler import CropSampler
 
 CELL = 4

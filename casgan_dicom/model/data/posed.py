@@ -6,8 +6,9 @@ before the same background. Rendered once and cached, like the frames of `simula
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +22,18 @@ from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, film
 from casgan_dicom.model.simulator.render import make_tubes, path_length
 from casgan_dicom.model.simulator.run import draw_run, draw_view, stream
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Runs = TypeVar("Runs", bound="DataclassInstance")
+
 FINE = 256
 """Rows and columns of a frame."""
 SEEN_MM = 0.3
 """Chord from which a vessel would be seen when it is full."""
 _PER_MM = 16.0
 """Steps of a stored path length."""
-_OTHER_PATIENTS = 200_000
+OTHER_PATIENTS = 200_000
 """Distance of the seeds of patients before the same background."""
 
 Bytes = npt.NDArray[np.uint8]
@@ -92,10 +98,11 @@ def posed_runs(data: SimulatedData, settings: PoseSettings) -> PosedRuns:
     return join([_unpacked(arrays) for arrays in parts])
 
 
-def join(parts: list[PosedRuns]) -> PosedRuns:
-    """Make one of many, of the same number of frames for each patient."""
-    names = [field.name for field in fields(PosedRuns)]
-    return PosedRuns(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+def join(parts: Sequence[Runs]) -> Runs:
+    """Make one of many, of the same number of frames for each patient: their arrays one after the other."""
+    first = parts[0]
+    names = [field.name for field in fields(first)]
+    return replace(first, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,7 @@ class _PosedKind:
         settings = replace(self.settings, injected=artery)
         records = []
         for k in range(self.patients):
-            other = seed + k * _OTHER_PATIENTS
+            other = seed + k * OTHER_PATIENTS
             run = draw_run(other, settings, background.heart, view)
             records.append(_record(film(other, run, background, self._picked(seed, k))))
         return _packed(join(records))

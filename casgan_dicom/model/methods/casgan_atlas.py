@@ -46,13 +46,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.atlas.library import TREES, Library, grow_library
+from casgan_dicom.model.atlas.library import Library, grow_library
 from casgan_dicom.model.atlas.planner import make_plan
 from casgan_dicom.model.atlas.render import usual_depths
 from casgan_dicom.model.data.batch import Batch
-from casgan_dicom.model.data.guided import GuideSettings
 from casgan_dicom.model.drawing import GRAIN_MOST, GRAIN_PX, Drawer
-from casgan_dicom.model.methods.atlas import LIBRARY_NAME, Atlas
+from casgan_dicom.model.methods.atlas import LIBRARY_NAME, Atlas, AtlasOptions
 from casgan_dicom.model.methods.atlas_drawer import AtlasDrawer
 from casgan_dicom.model.methods.atlas_reader import read_run
 from casgan_dicom.model.methods.base import Arrays, Losses, Method, Samples, own_options, painted
@@ -79,40 +78,20 @@ Window = tuple[EllipsisType | slice, ...]
 
 
 @dataclass(frozen=True)
-class GuidedOptions(Options):
-    """Its own table of settings."""
+class GuidedOptions(AtlasOptions):
+    """Its own table of settings: width and trees as in the bundle that the atlas comes from."""
 
     backgrounds: int = 300
-    """Chests that are rendered for training."""
     patients: int = 3
-    """Trees and catheters before each."""
-    frames: int = 3
-    """Frames of each patient."""
     sem_temperature: float = 2.0
     """The segmentor's logits are divided by this before D_Sem sees them, see casgan.py."""
-    width: int = 16
-    """Channels of the networks of the atlas at half size, as in the bundle that they come from."""
-    trees: int = TREES
-    """Trees of each artery in the library that the bundle carries."""
-    library_seed: int = 1
-    """What they are grown from."""
 
     def faults(self) -> list[str]:
         """Values that mean nothing."""
-        least = {"backgrounds": 1, "patients": 1, "frames": 1, "width": 4, "trees": 1, "library_seed": 0}
-        faults = [
-            f"{name} is {value}, want at least {low}"
-            for name, low in least.items()
-            if (value := getattr(self, name)) < low
-        ]
+        faults = super().faults()
         if not self.sem_temperature > 0:
             faults.append(f"sem_temperature is {self.sem_temperature:g}, want more than 0")
         return faults
-
-    @property
-    def guides(self) -> GuideSettings:
-        """What is rendered."""
-        return GuideSettings(self.backgrounds, self.patients, self.frames)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.data.guided import FINE
 from casgan_dicom.model.data.normalisation import Levels, to_network
+from casgan_dicom.model.data.posed import FINE
 from casgan_dicom.model.data.square import from_square, to_square
 from casgan_dicom.model.drawing import Frames
 from casgan_dicom.model.networks.guided import corrected, enlarged

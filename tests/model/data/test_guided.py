@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from casgan_dicom.model.atlas.render import DARKEST
-from casgan_dicom.model.data.guided import GuidedRuns, GuideSettings, depth_of, guided_runs, join
+from casgan_dicom.model.data.guided import GuidedRuns, depth_of, guided_runs
+from casgan_dicom.model.data.posed import PoseSettings, join
 from casgan_dicom.model.data.rendering import SimulatedData
 from casgan_dicom.model.simulator.background import BackgroundSource
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
 
-FEW = GuideSettings(backgrounds=1, patients=2, frames=2)
+FEW = PoseSettings(backgrounds=1, patients=2, frames=2)
 
 
 def no_backgrounds() -> BackgroundSource:
