@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from casgan_dicom.conversion.convert import convert
     from casgan_dicom.conversion.inspection import InspectedCine, Inspection, inspect
-    from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, ViewChoice
+    from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
     from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
     from casgan_dicom.conversion.synthesize import Step
     from casgan_dicom.errors import (
@@ -46,6 +46,7 @@ __all__ = [
     "Finding",
     "FrameChoice",
     "Generator",
+    "InjectionChoice",
     "InspectedCine",
     "Inspection",
     "Output",
@@ -72,7 +73,7 @@ __all__ = [
 _ROOMS = {
     "conversion.convert": ("convert",),
     "conversion.inspection": ("InspectedCine", "Inspection", "inspect"),
-    "conversion.options": ("ConvertOptions", "FrameChoice", "ViewChoice"),
+    "conversion.options": ("ConvertOptions", "FrameChoice", "InjectionChoice", "ViewChoice"),
     "conversion.report": ("ConvertReport", "Output", "Skipped"),
     "conversion.synthesize": ("Step",),
     "errors": (

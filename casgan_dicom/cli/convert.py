@@ -16,7 +16,7 @@ from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import EXIT_CODES, json_option, say, show_json
 from casgan_dicom.conversion.convert import loader_of
-from casgan_dicom.conversion.options import Artery, ConvertOptions, FrameChoice, ViewChoice
+from casgan_dicom.conversion.options import Artery, ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
 from casgan_dicom.conversion.pipeline import convert_series, silent
 from casgan_dicom.conversion.plan import Plan, notes_on, plan_conversion
 from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
@@ -73,6 +73,13 @@ if TYPE_CHECKING:
     metavar="auto|ANGLES",
     help="View that it draws in, as 'LAO30 CRA20', RAO30 or -30,20; auto: by header and picture.",
 )
+@option(
+    "--injection",
+    default="none",
+    metavar="none|START[,LENGTH]",
+    help="Seconds after the first frame at which contrast arrives in what it draws, and for how long it "
+    "flows (3 s) before it washes out; none: filled throughout.",
+)
 @option("--maps", is_flag=True, help="Write attention map and vessel mask as a second series.")
 @option("--seg", is_flag=True, help="Write the vessel mask as DICOM Segmentation.")
 @option("--sr", is_flag=True, help="Write the quality record as a structured report.")
@@ -102,6 +109,7 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
     quality: int | None,
     artery: Artery,
     view: str,
+    injection: str,
     maps: bool,
     seg: bool,
     sr: bool,
@@ -127,6 +135,7 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
             compression=_compression(compress, lossy, quality),
             artery=artery,
             view=ViewChoice(view),
+            injection=InjectionChoice(injection),
             maps=maps,
             seg=seg,
             sr=sr,

@@ -20,6 +20,10 @@ _VIEW = re.compile(
     rf"(?:AP|(?P<side>LAO|RAO)\s*(?P<primary>{_DEGREES}))?[\s,/]*"
     rf"(?:(?P<end>CRA(?:N(?:IAL)?)?|CAU(?:D(?:AL)?)?)\s*(?P<secondary>{_DEGREES}))?"
 )
+USUAL_INJECTION_S = 3.0
+"""How long contrast flows where nobody says so: by hand it is two to four seconds."""
+_SECONDS = r"\d{1,4}(?:\.\d{1,3})?"
+_INJECTION = re.compile(rf"(?P<start>{_SECONDS})(?:\s*,\s*(?P<length>{_SECONDS}))?")
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
 
@@ -119,6 +123,42 @@ class ViewChoice:
         return "auto" if angles is None else f"{angles[0]:g},{angles[1]:g}"
 
 
+@dataclass(frozen=True)
+class InjectionChoice:
+    """When contrast arrives in the vessels that are drawn, and for how long it flows.
+
+    Raises ConfigError for a text that says neither.
+    """
+
+    text: str = "none"
+    """``none``: the vessels are filled throughout; or seconds after the first frame at which agent leaves the
+    catheter, and after a comma for how long it flows if not 3 s: ``0.5`` or ``0.5,2``."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise ConfigError(f"injection is {self.text!r}, need a text: '{self.text}'")
+        if self.seconds is None and self.text.strip().lower() != "none":
+            raise ConfigError(
+                f"injection is '{self.text}', need none, or seconds as in 0.5 or 0.5,2",
+                hint="when agent leaves the catheter, from 0, and for how long it flows, more than 0",
+            )
+
+    @property
+    def seconds(self) -> tuple[float, float] | None:
+        """Start and length in s; None for ``none``."""
+        match = _INJECTION.fullmatch(self.text.strip())
+        if match is None:
+            return None
+        start, length = float(match["start"]), float(match["length"] or USUAL_INJECTION_S)
+        return (start, length) if length > 0 else None
+
+    @property
+    def name(self) -> str:
+        """The injection as part of a UID's name: the same for the same times, however they were written."""
+        seconds = self.seconds
+        return "none" if seconds is None else f"{seconds[0]:g},{seconds[1]:g}"
+
+
 def numbers_text(chosen: Sequence[int]) -> str:
     """Rising frame numbers from 0 as text that counts from 1, e.g. ``3-20,25``."""
     runs: list[list[int]] = []
@@ -159,6 +199,8 @@ class ConvertOptions:
     """Which coronary artery is drawn, by a method that draws anatomy; others do not ask."""
     view: ViewChoice = field(default_factory=ViewChoice)
     """From where the run was taken, likewise."""
+    injection: InjectionChoice = field(default_factory=InjectionChoice)
+    """When contrast arrives and for how long it flows, likewise."""
     revision: int = 1
     """Which conversion of the series this is, where its frames changed after an earlier one."""
     supersedes: str = ""
@@ -171,7 +213,12 @@ class ConvertOptions:
             faults.append(f"bits is {self.bits!r}, want 8, 12 or 16")
         if self.artery not in get_args(Artery):
             faults.append(f"artery is {self.artery!r}, want auto, left or right")
-        kinds = (("frames", FrameChoice), ("compression", Compression), ("view", ViewChoice))
+        kinds = (
+            ("frames", FrameChoice),
+            ("compression", Compression),
+            ("view", ViewChoice),
+            ("injection", InjectionChoice),
+        )
         for name, kind in kinds:
             if not isinstance(value := getattr(self, name), kind):
                 said = f"({str(value)!r})" if isinstance(value, str | int) else ""

@@ -236,6 +236,7 @@ def _task(run: _Run) -> Task:
         choice=options.frames,
         artery=options.artery,
         view=options.view,
+        injection=options.injection,
         bits=bits,
         sheet=options.preview,
         cines=run.cines,
@@ -286,8 +287,8 @@ def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str
         yield f"the source has 8 bits, so the output has 8 and not {options.bits}"
     if options.maps and made.attention is None:
         yield "the method has no attention, so there is no attention map"
-    if made.plan is None and (options.artery != "auto" or options.view.angles_deg is not None):
-        yield "the method draws frame by frame, so --artery and --view mean nothing to it"
+    if made.plan is None and _asked(options) != _asked(ConvertOptions()):
+        yield "the method draws frame by frame, so --artery, --view and --injection mean nothing to it"
     if made.plan is not None:
         yield from made.plan.facts.notes
         if made.plan.refused:
@@ -297,10 +298,15 @@ def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str
         yield f"{shows} of {frames} frames already show opacified vessels, see --frames non-contrast"
 
 
+def _asked(options: ConvertOptions) -> dict[str, str]:
+    """What a method that draws by plan is asked for, by the names of `Provenance`."""
+    return {"artery": options.artery, "view": options.view.name, "injection": options.injection.name}
+
+
 def _provenance(generator: Generator, task: Task, made: Synthesized, options: ConvertOptions) -> Provenance:
     """Who makes the frames, and how."""
     compression = options.compression
-    asked = {} if made.plan is None else {"artery": options.artery, "view": options.view.name}
+    asked = {} if made.plan is None else _asked(options)
     return Provenance(
         model=_identity(generator),
         display=task.display.describe(),

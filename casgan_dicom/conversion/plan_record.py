@@ -29,6 +29,7 @@ def record_of(plan: RunPlan) -> PlanRecord:
         tip_sure=float(facts.tip_sure),
         darkness=float(facts.darkness),
         darkness_source=facts.darkness_source,
+        injection_s=None if facts.injection_s is None else _pair(facts.injection_s),
         refused=plan.refused,
         notes=tuple(facts.notes),
     )

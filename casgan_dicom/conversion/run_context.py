@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from casgan_dicom.conversion.options import Artery, ViewChoice
+from casgan_dicom.conversion.options import Artery, InjectionChoice, ViewChoice
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.pixels.display import Display
 from casgan_dicom.source.acquisition import acquisition_of
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _SYSTEMS: dict[Artery, System | None] = {"auto": None, "left": "LCA", "right": "RCA"}
 
 
-def run_context(cine: Cine, display: Display, artery: Artery, view: ViewChoice) -> RunContext:
+def run_context(
+    cine: Cine, display: Display, artery: Artery, view: ViewChoice, injection: InjectionChoice
+) -> RunContext:
     """Put together what is known of a run, for frames at their full size.
 
     A view of the caller's replaces that of the header; the key is the Series Instance UID (0020,000E).
@@ -28,6 +30,7 @@ def run_context(cine: Cine, display: Display, artery: Artery, view: ViewChoice) 
         angles_deg=known.angles_deg if wanted is None else wanted,
         angles_given=wanted is not None,
         artery=_SYSTEMS[artery],
+        injection_s=injection.seconds,
         times_s=known.times_s,
         r_waves_s=known.r_waves_s,
         source_detector_mm=known.source_detector_mm,

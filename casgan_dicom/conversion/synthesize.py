@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.conversion.opacification import ContrastCheck, Opacification, look_every
-from casgan_dicom.conversion.options import Artery, FrameChoice, ViewChoice
+from casgan_dicom.conversion.options import Artery, FrameChoice, InjectionChoice, ViewChoice
 from casgan_dicom.conversion.preview import ContactSheet
 from casgan_dicom.conversion.run_context import run_context
 from casgan_dicom.conversion.run_sample import RunSample
@@ -84,6 +84,8 @@ class Task:
     """Which coronary artery is drawn, by a generator that plans."""
     view: ViewChoice = field(default_factory=ViewChoice)
     """From where the run was taken, for such a generator."""
+    injection: InjectionChoice = field(default_factory=InjectionChoice)
+    """When contrast arrives and for how long it flows, for such a generator."""
     bits: int = 8
     """Bits Stored (0028,0101) of the output."""
     sheet: bool = False
@@ -293,7 +295,7 @@ def _plan(task: Task, generator: Generator, sample: RunSample, opacified: Sequen
     if not sample.numbers:
         return None
     frames, numbers = sample.without(opacified)
-    context = run_context(task.cine, task.display, task.artery, task.view)
+    context = run_context(task.cine, task.display, task.artery, task.view, task.injection)
     return generator.plan(frames, numbers, sample.scaled(context))
 
 

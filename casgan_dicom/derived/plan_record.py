@@ -45,6 +45,9 @@ class PlanRecord:
     """Optical depth of the drawn vessels over the usual one."""
     darkness_source: str
     """Where that is from: ``catheter`` (as dark as it is on this run's display) or ``usual``."""
+    injection_s: tuple[float, float] | None = None
+    """When agent leaves the catheter and for how long it flows, in s, as it was asked for; None: the tree is
+    filled throughout."""
     refused: str = ""
     """Why nothing was drawn, one sentence; empty where the tree was."""
     notes: tuple[str, ...] = ()
@@ -57,8 +60,11 @@ class PlanRecord:
         sure = "" if self.artery_source == "given" else f" {self.artery_sure:.2f}"
         view, seen = view_words(*self.angles_deg), view_words(*self.angles_seen_deg)
         seen = "" if self.angles_source == "picture" else f"; picture {seen}"
+        filled = (
+            "" if self.injection_s is None else "agent from {:g} s for {:g} s, ".format(*self.injection_s)
+        )
         return (
             f"Tree {self.tree} of the library, {self.artery} artery ({self.artery_source}{sure}), "
             f"view {view} ({self.angles_source}{seen}), scale {self.scale_source}, "
-            f"phase {self.phase_source}; plausible, not the patient's"
+            f"{filled}phase {self.phase_source}; plausible, not the patient's"
         )

@@ -93,6 +93,8 @@ class Provenance:
     """The artery that was asked for, where that changes what is drawn."""
     view: str = "auto"
     """The view that was asked for, likewise."""
+    injection: str = "none"
+    """When contrast arrives and for how long, likewise."""
 
     @property
     def warning(self) -> str:
@@ -109,6 +111,7 @@ class Provenance:
             f"frames-{self.frames}" if self.frames else "",
             "" if self.artery == "auto" else f"artery-{self.artery}",
             "" if self.view == "auto" else f"view-{self.view}",
+            "" if self.injection == "none" else f"injection-{self.injection}",
             "" if self.revision == 1 else f"r{self.revision}",
         ]
         return "-".join(part for part in parts if part)

@@ -50,6 +50,9 @@ class SegmentorSettings:
     """Optimiser steps; 0 with a `path` trains none."""
     batch: int = 16
     """Crops per step."""
+    empty: float = 0.0
+    """Share of them that are frames without contrast, whose vessels are none: from angiograms alone a network
+    learns that there is always something to mark, and takes catheters and ribs for it."""
     lr: float = 3e-4
     """Learning rate of AdamW."""
     path: str = ""

@@ -85,8 +85,9 @@ def _out_of_range(settings: TrainSettings) -> list[str]:
         faults.append(
             f"optim.accumulate is {optim.accumulate}, want a divisor of optim.batch ({optim.batch})"
         )
-    if not 0 <= settings.data.held_out < 1:
-        faults.append(f"data.held_out is {settings.data.held_out:g}, want 0 to 1, 1 excluded")
+    for key in ("data.held_out", "segmentor.empty"):
+        if not 0 <= (share := _get(settings, key)) < 1:
+            faults.append(f"{key} is {share:g}, want 0 to 1, 1 excluded")
     for name, decays in (("betas", optim.betas), ("ema", (optim.ema,))):
         if not all(0 <= decay < 1 for decay in decays):
             faults.append(f"optim.{name} is {', '.join(map(str, decays))}, want 0 to 1, 1 excluded")

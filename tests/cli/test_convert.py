@@ -660,12 +660,13 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> Planner:
 def test_artery_and_view_reach_the_plan_and_what_was_drawn_is_told(
     tmp_path: Path, source: Path, planner: Planner
 ) -> None:
-    words = ["--artery", "left", "--view", "LAO45 CAU30"]
+    words = ["--artery", "left", "--view", "LAO45 CAU30", "--injection", "0.5,2"]
     result = run("convert", source, "-o", tmp_path / "out", *words)
 
     assert result.exit_code == 0
     ((_, _, context),) = planner.told
     assert (context.artery, context.angles_deg, context.angles_given) == ("LCA", (45, -30), True)
+    assert context.injection_s == (0.5, 2)
     assert f"{uid('series')}: Tree 17 of the library, left artery" in result.stderr
     assert "plausible, not the patient's" in result.stderr
 
@@ -682,6 +683,7 @@ def test_a_view_may_begin_with_a_minus(
     ("words", "told"),
     [
         (["--view", "upwards"], "view is 'upwards', need auto, words as in 'LAO30 CRA20', or two angles"),
+        (["--injection", "soon"], "injection is 'soon', need none, or seconds as in 0.5 or 0.5,2"),
         (["--artery", "middle"], "'middle' is not one of 'auto', 'left', 'right'"),
     ],
 )

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, ViewChoice, numbers_text
+from casgan_dicom.conversion.options import (
+    ConvertOptions,
+    FrameChoice,
+    InjectionChoice,
+    ViewChoice,
+    numbers_text,
+)
 from casgan_dicom.errors import ConfigError, SeriesError
 from casgan_dicom.pixels.compress import Compression
 
@@ -78,6 +84,7 @@ def test_lossy_compression_of_more_than_eight_bits_is_refused_at_once() -> None:
         ({"bits": 8.0}, "bits is 8.0, want 8, 12 or 16"),
         ({"artery": "both"}, "artery is 'both', want auto, left or right"),
         ({"view": "RAO30"}, "view is 'RAO30', want ViewChoice('RAO30')"),
+        ({"injection": "0.5"}, "injection is '0.5', want InjectionChoice('0.5')"),
         ({"frames": 3}, "frames is 3, want FrameChoice('3')"),
         ({"frames": None}, "frames is None, want FrameChoice"),
         ({"frames": "1-3", "compression": "rle"}, "frames is '1-3', want FrameChoice('1-3'); compression is"),
@@ -126,3 +133,26 @@ def test_a_view_that_no_positioner_has_is_refused(text: str) -> None:
 def test_a_view_has_one_name_however_it_was_written() -> None:
     texts = ("RAO30", "rao 30", "-30,0", "-30.0 -0", "RAO30 CRA0", "RAO30 CAU0")
     assert {ViewChoice(text).name for text in texts} == {"-30,0"}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "name"),
+    [
+        ("none", None, "none"),
+        (" None ", None, "none"),
+        ("0", (0.0, 3.0), "0,3"),
+        ("0.50", (0.5, 3.0), "0.5,3"),
+        ("0.5, 2", (0.5, 2.0), "0.5,2"),
+    ],
+)
+def test_an_injection_has_a_start_and_a_length(
+    text: str, seconds: tuple[float, float] | None, name: str
+) -> None:
+    choice = InjectionChoice(text)
+    assert (choice.seconds, choice.name) == (seconds, name)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1,0", "1,0.000", "1,-2", "1,2,3", "nan", "inf", "1e3"])
+def test_an_injection_that_has_neither_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"injection is '{text}', need none, or seconds as in"):
+        InjectionChoice(text)

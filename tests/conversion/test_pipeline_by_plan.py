@@ -12,7 +12,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
 
-from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, ViewChoice
+from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
 from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.conversion.report import ConvertReport, Output
 from casgan_dicom.verification.verify import verify_file
@@ -154,6 +154,7 @@ def test_the_report_says_what_was_drawn_and_where_each_fact_is_from(tmp_path: Pa
         "tip_sure": 0.9,
         "darkness": 1.0,
         "darkness_source": "catheter",
+        "injection_s": None,
         "refused": "",
         "notes": ["the header says RAO, the picture LAO"],
     }
@@ -221,6 +222,7 @@ def test_other_wishes_are_other_series(tmp_path: Path) -> None:
         replace(NO_BANNER, artery="right"),
         replace(NO_BANNER, view=ViewChoice("RAO30")),
         replace(NO_BANNER, view=ViewChoice("LAO30")),
+        replace(NO_BANNER, injection=InjectionChoice("0.5")),
     ]
     series = [
         only(convert(tmp_path, Planner(), wish, name=f"{n}")).series_uid for n, wish in enumerate(wishes)
@@ -234,7 +236,7 @@ def test_other_wishes_are_other_series(tmp_path: Path) -> None:
 def test_a_method_that_draws_frame_by_frame_does_not_ask(tmp_path: Path) -> None:
     """The same object, as nothing else was drawn, and a word that the wish was in vain."""
     source = write_xa(tmp_path / "in" / "a", RUN)
-    wish = replace(NO_BANNER, artery="left", view=ViewChoice("RAO30"))
+    wish = replace(NO_BANNER, artery="left", view=ViewChoice("RAO30"), injection=InjectionChoice("1"))
 
     plain, asked = (
         only(convert_series([source], DiscPainter().as_generator, options, tmp_path / "out"))
@@ -242,6 +244,6 @@ def test_a_method_that_draws_frame_by_frame_does_not_ask(tmp_path: Path) -> None
     )
 
     assert (asked.sop_instance_uid, asked.status, asked.plan) == (plain.sop_instance_uid, "kept", None)
-    told = "the method draws frame by frame, so --artery and --view mean nothing to it"
+    told = "the method draws frame by frame, so --artery, --view and --injection mean nothing to it"
     assert told in asked.warnings
     assert told not in plain.warnings

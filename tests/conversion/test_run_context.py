@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from casgan_dicom.conversion.options import Artery, ViewChoice
+from casgan_dicom.conversion.options import Artery, InjectionChoice, ViewChoice
 from casgan_dicom.conversion.run_context import run_context
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.pixels.display import Display
@@ -28,13 +28,14 @@ def context_of(
     folder: Path,
     artery: Artery = "auto",
     view: str = "auto",
+    injection: str = "none",
     /,
     **header: Any,  # noqa: ANN401 - any element
 ) -> RunContext:
     """The context of a run of 30 frames of 64 × 80."""
     path = write_xa(folder / "a.dcm", moving_frames(30), **header)
     cine = find_series([path]).cines[0]
-    return run_context(cine, Display.of(cine), artery, ViewChoice(view))
+    return run_context(cine, Display.of(cine), artery, ViewChoice(view), InjectionChoice(injection))
 
 
 def test_header_and_shutters_are_told(tmp_path: Path) -> None:
@@ -81,3 +82,8 @@ def test_what_no_header_says_is_unknown(tmp_path: Path) -> None:
 
     assert (told.angles_deg, told.times_s, told.r_waves_s) == (None, (), ())
     assert (told.source_detector_mm, told.source_patient_mm, told.pixel_mm) == (None, None, None)
+
+
+def test_an_injection_is_told_where_it_is_asked_for(tmp_path: Path) -> None:
+    assert context_of(tmp_path / "a").injection_s is None
+    assert context_of(tmp_path / "b", "auto", "auto", "0.5,2").injection_s == (0.5, 2)

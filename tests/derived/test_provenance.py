@@ -43,6 +43,7 @@ def test_a_clause_says_what_was_drawn_and_where_that_is_from() -> None:
         ({"artery_source": "given"}, "left artery (given), view"),
         ({"angles_source": "picture", "angles_deg": (0.0, 30.0)}, "view AP CRA30 (picture), scale"),
         ({"angles_source": "given"}, "view RAO30 (given; picture RAO24 CAU11)"),
+        ({"injection_s": (0.5, 3.0)}, "scale picture, agent from 0.5 s for 3 s, phase"),
         ({"refused": "the view is not one of a heart."}, "Nothing was drawn: the view is not one of a heart"),
     ],
 )
@@ -89,11 +90,18 @@ def test_the_tree_is_named_before_what_an_element_cannot_hold() -> None:
 def test_what_was_asked_for_is_part_of_the_form() -> None:
     forms = [
         replace(PROVENANCE, **asked).form  # type: ignore[arg-type]
-        for asked in ({}, {"artery": "left"}, {"view": "-30,20"}, {"artery": "left", "view": "-30,20"})
+        for asked in (
+            {},
+            {"artery": "left"},
+            {"view": "-30,20"},
+            {"artery": "left", "view": "-30,20"},
+            {"injection": "0.5,3"},
+        )
     ]
     assert forms == [
         "mf-gray8",
         "mf-gray8-artery-left",
         "mf-gray8-view--30,20",
         "mf-gray8-artery-left-view--30,20",
+        "mf-gray8-injection-0.5,3",
     ]

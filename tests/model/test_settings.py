@@ -95,6 +95,7 @@ def test_a_list_of_names_takes_known_ones_only() -> None:
         ("cas.cycle_noise=-1", "cas.cycle_noise is -1, want at least 0"),
         ("optim.decay_steps=1000000", "optim.decay_steps is 1000000, want 0 to optim.steps"),
         ("optim.accumulate=3", "optim.accumulate is 3, want a divisor of optim.batch (2)"),
+        ("segmentor.empty=1.0", "segmentor.empty is 1, want 0 to 1, 1 excluded"),
         ("data.held_out=1.0", "data.held_out is 1, want 0 to 1"),
         ("normalisation.high=-0.4", "-1 ≤ low < high ≤ 1"),
         ("weights.rec=-1", "weights.rec is -1, want at least 0"),

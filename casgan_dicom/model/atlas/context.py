@@ -26,6 +26,9 @@ class RunContext:
     """The caller has set the angles: they are taken as they stand, whatever the picture says."""
     artery: System | None = None
     """The artery that the caller asks for; None lets the picture decide."""
+    injection_s: tuple[float, float] | None = None
+    """When agent leaves the catheter, in s after the first frame, and for how long it flows; None where the
+    vessels are to be drawn filled throughout."""
     times_s: tuple[float, ...] = ()
     """Time of every frame of the run in s, the first 0; empty where unknown."""
     r_waves_s: tuple[float, ...] = ()

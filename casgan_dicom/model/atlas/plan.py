@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from casgan_dicom.model.simulator.contrast import Injection
 from casgan_dicom.model.simulator.geometry import View
 from casgan_dicom.model.simulator.heart import Heart
 from casgan_dicom.model.simulator.tree import System
@@ -54,6 +55,9 @@ class PlanFacts:
     """Where that is from; a usual one is 1."""
     tree: int
     """Number of the tree in the library."""
+    injection_s: tuple[float, float] | None = None
+    """When agent leaves the catheter and for how long it flows, as it was asked for; None: filled
+    throughout."""
     notes: tuple[str, ...] = ()
     """What contradicts what, a sentence each."""
 
@@ -80,6 +84,10 @@ class RunPlan:
     """(N, 2) breath and table of every frame, pixels of GRID."""
     exposure: float = 0.0
     """Share of the time between two frames during which X-rays are on: vessels smear along their way."""
+    injection: Injection | None = None
+    """How the tree fills; None where it is filled throughout."""
+    times_s: Array = field(default_factory=lambda: np.zeros(0))
+    """(N,) of every frame, for the injection."""
     border: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros((1, 1), dtype=np.bool_))
     """Where no picture is, (h, w) of any size; nothing is drawn there."""
     ostium: Array = field(default_factory=lambda: np.zeros((0, 2)))

@@ -14,8 +14,8 @@ twelfth of its square as variance.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,8 @@ from casgan_dicom.model.simulator.contrast import iodine_attenuation
 from casgan_dicom.model.simulator.geometry import Array
 
 FloatImages = npt.NDArray[np.float32]
+Filling = Callable[[Array], Array]
+"""Share of agent, 0 to 1, from the way in mm that blood has come from the ostium, any shape."""
 
 CONCENTRATION = 0.8
 """Of agent in a filled vessel, see simulator.contrast."""
@@ -62,6 +64,8 @@ class _Pieces:
     """(Q,) first point of each piece; the next one is its end."""
     length_mm: npt.NDArray[np.float32]
     """(Q,)."""
+    arc_mm: Array
+    """(Q,) way that blood has come from the ostium."""
     radius: npt.NDArray[np.float32]
     """(Q,) pixels."""
     blur: float
@@ -103,7 +107,7 @@ def path_lengths(
     Returns
     -------
     float32 (T, H, W)
-        Patient mm; 0 away from the tree.
+        Patient mm of vessel that is full of agent; 0 away from the tree, and where no agent has come yet.
     """
     if plan.refused:
         return np.zeros((len(numbers), *shape), dtype=np.float32)
@@ -111,22 +115,49 @@ def path_lengths(
     places = [
         tuple(_places(tree, pose, plan, number + aside) for aside in (-half, half)) for number in numbers
     ]
-    return tree_lengths(tree, pose, places, shape)
+    return tree_lengths(tree, pose, places, shape, [_filling(plan, number) for number in numbers])
 
 
 def tree_lengths(
-    tree: UnitTree, pose: Pose, places: Sequence[tuple[Array, ...]], shape: tuple[int, int]
+    tree: UnitTree,
+    pose: Pose,
+    places: Sequence[tuple[Array, ...]],
+    shape: tuple[int, int],
+    fillings: Sequence[Filling] | None = None,
 ) -> FloatImages:
     """The same of one tree whose points are known in T frames.
 
     `places` has where they are when X-rays go on and off again, two arrays (P, 2) of pixels of GRID a frame.
+    `fillings` say for each frame how much agent there is so many mm from the ostium; None: all of it.
     """
     drawn = np.zeros((len(places), *shape), dtype=np.float32)
     pieces = _pieces(tree, pose, max(shape) / GRID)
-    for image, moment in zip(drawn, places, strict=True):
+    for image, moment, filling in zip(drawn, places, fillings or [_full] * len(places), strict=True):
         opened, closed = (_in_full(pixels, shape).astype(np.float32) for pixels in moment)
-        _draw(image, (opened + closed) / np.float32(2), pieces, closed - opened)
+        _draw(image, (opened + closed) / np.float32(2), _filled(pieces, filling), closed - opened)
     return drawn
+
+
+def _full(arc_mm: Array) -> Array:
+    return np.ones_like(arc_mm)
+
+
+def _filling(plan: RunPlan, number: int) -> Filling:
+    """How full vessels are in a frame: a front runs down from the ostium, later agent washes out."""
+    injection = plan.injection
+    if injection is None:
+        return _full
+    time_s = float(plan.times_s[number])
+    return lambda arc_mm: injection.concentration(time_s, arc_mm) / injection.peak
+
+
+def _filled(pieces: _Pieces, filling: Filling) -> _Pieces:
+    """Pieces with as much of their length as there is agent in them; those without any stay away."""
+    share = filling(pieces.arc_mm)
+    some = share > 0
+    chosen = {name: getattr(pieces, name)[some] for name in ("start", "radius", "arc_mm")}
+    length = (pieces.length_mm[some] * share[some]).astype(np.float32)
+    return replace(pieces, length_mm=length, **chosen)
 
 
 def _places(tree: UnitTree, pose: Pose, plan: RunPlan, number: float) -> Array:
@@ -177,8 +208,24 @@ def _pieces(tree: UnitTree, pose: Pose, enlarged: float) -> _Pieces:
     per_mm = pose.view.project((ends[start] + ends[start + 1]) / 2)[1] * enlarged  # (Q,) at its own depth
     radius = (tree.radius[start] + tree.radius[start + 1]) / 2
     radius = narrowed(radius, pose.pixels_per_mm * 512 / GRID) * per_mm
+    arc = _arcs(tree, ends)
     blur = (_BLUR_MM / pose.view.pixel_mm * enlarged) ** 2 + _PIXEL_VARIANCE
-    return _Pieces(start, length.astype(np.float32), radius.astype(np.float32), blur)
+    along = (arc[start] + arc[start + 1]) / 2
+    return _Pieces(start, length.astype(np.float32), along, radius.astype(np.float32), blur)
+
+
+def _arcs(tree: UnitTree, points: Array) -> Array:
+    """Way (P,) along the vessels from the ostium to each point (P, 3), in mm.
+
+    A branch goes on from the point of the vessels before it that is nearest to where it begins.
+    """
+    arc = np.zeros(len(points))
+    for segment in range(int(tree.segment.max()) + 1):
+        own = np.flatnonzero(tree.segment == segment)
+        way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points[own], axis=0), axis=1))])
+        mother = int(cdist(points[own[:1]], points[: own[0]])[0].argmin()) if own[0] else 0
+        arc[own] = arc[mother] + way
+    return arc
 
 
 def _profiles(pieces: _Pieces, smear: FloatImages) -> _Profiles:

@@ -56,16 +56,23 @@ class CropSampler:
         return Batch(x, y, twin, mask)
 
     def labelled(
-        self, size: int, generator: torch.Generator, *, whole: bool = False
+        self, size: int, generator: torch.Generator, *, whole: bool = False, empty: float = 0.0
     ) -> tuple[Tensor, Tensor]:
-        """`size` crops (or whole frames) of angiograms with their vessel masks, for a segmentor."""
-        y, _, mask = self._crops(self.angiograms, size, generator, whole=whole)
+        """`size` crops (or whole frames) of angiograms with their vessel masks, for a segmentor.
+
+        The share `empty` of them, rounded down, is of frames without contrast, with nothing in their masks.
+        """
+        without = int(size * empty)
+        y, _, mask = self._crops(self.angiograms, size - without, generator, whole=whole)
         if mask is None:
             raise ConfigError(
                 "angiograms have no vessel masks",
                 hint="give segmentor.path, or use sim:SEED or xcad:PATH",
             )
-        return y, mask
+        if not without:
+            return y, mask
+        x, _, _ = self._crops(self.x, without, generator, whole=whole)
+        return torch.cat([y, x]), torch.cat([mask, torch.zeros_like(x)])
 
     def _crops(
         self, domain: FrameSet, size: int, generator: torch.Generator, *, whole: bool = False

@@ -93,7 +93,7 @@ def train_segmentor(
     s, draws = settings.segmentor, torch.Generator().manual_seed(settings.seed + 2)
     return train_unet(
         UNet(s.base).to(device),
-        lambda: sampler.labelled(s.batch, draws),
+        lambda: sampler.labelled(s.batch, draws, empty=s.empty),
         steps=s.steps,
         lr=s.lr,
         log=lambda step, loss: log(f"segmentor step {step}: loss {loss:.4f}"),

@@ -99,6 +99,23 @@ def test_frames_without_times_are_said_to_have_been_assumed() -> None:
     assert note == "the header does not time the frames: 15 a second were assumed"
 
 
+def test_an_injection_that_is_asked_for_fills_the_tree_and_is_told() -> None:
+    of = patient(900)
+    plans = [
+        make_plan(oracle_cues(of), SAMPLED, FRAMES, replace(told(of), injection_s=asked), small_library())
+        for asked in (None, (0.5, 2.0))
+    ]
+    moments = [0, int(np.searchsorted(plans[1].times_s, 0.6)), FRAMES - 1]
+    throughout, injected = (
+        path_lengths(plan, small_library(), moments, (128, 128)).sum(axis=(1, 2)) for plan in plans
+    )
+
+    assert [plan.facts.injection_s for plan in plans] == [None, (0.5, 2.0)]
+    assert injected[0] == 0
+    assert 0 < injected[1] < 0.8 * throughout[1]
+    assert (throughout > 0).all()
+
+
 def test_nothing_is_drawn_where_neither_artery_nor_catheter_nor_heart_are_seen() -> None:
     unsure = replace(blind(oracle_cues(patient(900))), right=np.zeros(len(SAMPLED)))
     plan = plan_of(900, unsure)

@@ -15,6 +15,7 @@ from casgan_dicom.model.atlas.plan import PlanFacts, RunPlan
 from casgan_dicom.model.atlas.posing import Pose
 from casgan_dicom.model.atlas.render import DARKEST, optical_depth, optical_depths, path_lengths
 from casgan_dicom.model.data.square import to_square
+from casgan_dicom.model.simulator.contrast import Injection
 from casgan_dicom.model.simulator.geometry import View
 from casgan_dicom.model.simulator.heart import Heart
 from casgan_dicom.model.simulator.render import FloatImage, make_tubes, path_length
@@ -221,3 +222,52 @@ def test_a_heart_at_rest_is_as_sharp_whatever_the_exposure() -> None:
         for exposure in (0.0, 1.0)
     )
     np.testing.assert_array_equal(long, sharp)
+
+
+# --- injection ---------------------------------------------------------------------------------------------
+
+
+def injected(time_s: float, *, number: int = 0) -> FloatImage:
+    """Path lengths of a still frame, so long after the first one; agent starts at 1 s and flows for 2."""
+    filling = replace(
+        plan(number),
+        contraction=np.zeros(2),
+        injection=Injection(1.0, 2.0),
+        times_s=np.array([0.0, time_s]),
+    )
+    return np.asarray(path_lengths(filling, small_library(), [1], (256, 256))[0])
+
+
+@pytest.mark.parametrize("number", [0, 8])
+def test_agent_runs_down_the_tree_fills_it_and_washes_out(number: int) -> None:
+    full = path_lengths(replace(plan(number), contraction=np.zeros(2)), small_library(), [1], (256, 256))[0]
+    moments = {time: injected(time, number=number) for time in (0.9, 1.2, 1.4, 2.9, 5.0, 9.0)}
+
+    shown = {time: float(image.sum() / full.sum()) for time, image in moments.items()}
+    assert shown[0.9] == 0
+    assert 0.02 < shown[1.2] < shown[1.4] < shown[2.9]
+    assert shown[2.9] == pytest.approx(1, abs=0.02)
+    assert 0 < shown[9.0] < 0.1 < shown[5.0] < 0.9
+    for image in moments.values():
+        assert (image <= full + 1e-4).all()
+
+
+def test_the_front_has_come_as_far_as_blood_flows_also_into_branches() -> None:
+    """250 mm/s: after a tenth of a second nothing farther than 25 mm along the vessels shows."""
+    tree = small_library().trees[0]
+    points = Heart().to_patient(tree.points)
+    pixels = Pose(VIEW, Heart()).project(tree.points, 0.0) * 2 + 0.5
+
+    shown = injected(1.1) > 0
+
+    steps = np.linalg.norm(np.diff(points[tree.segment == 0], axis=0), axis=1)
+    assert steps.sum() < 25  # the front is in the branches
+    straight = np.linalg.norm(points - points[0], axis=1)
+    places = np.rint(pixels).astype(int)
+    inside = ((places >= 0) & (places < 256)).all(axis=1)
+    at = {
+        far: shown[places[inside & far_mask, 1], places[inside & far_mask, 0]].mean()
+        for far, far_mask in ((False, straight < 10), (True, straight > 60))
+    }
+    assert at[False] > 0.9
+    assert at[True] < 0.1

@@ -207,6 +207,20 @@ def test_labelled_crops_come_from_the_labelled_set_where_there_is_one() -> None:
     np.testing.assert_allclose(image[0, 0].numpy(), to_network(labelled.frames[0], 0.1, 0.8), atol=1e-6)
 
 
+@pytest.mark.parametrize(("share", "without"), [(0, 0), (0.5, 2), (0.6, 3)])
+def test_a_share_of_the_labelled_crops_is_without_contrast_and_marks_nothing(
+    share: float, without: int
+) -> None:
+    x = FrameSet(np.zeros((1, 16, 16), np.uint16), np.asarray([[0.1, 0.8]], np.float32))
+    y = FrameSet(np.full((1, 16, 16), 65535, np.uint16), x.levels, masks=np.ones((1, 16, 16), np.bool_))
+    sampler = CropSampler(x, y, DataSettings(crop=16, flip=False), NORMALISATION)
+
+    image, mask = sampler.labelled(5, torch.Generator(), empty=share)
+
+    assert (image[:, 0, 0, 0] > 0).tolist() == mask[:, 0].all(dim=(1, 2)).tolist()
+    assert mask.mean(dim=(1, 2, 3)).tolist() == [1.0] * (5 - without) + [0.0] * without
+
+
 def test_labelled_frames_smaller_than_a_crop_are_refused() -> None:
     with pytest.raises(ConfigError, match="frames of the labelled set are 24 px"):
         CropSampler(

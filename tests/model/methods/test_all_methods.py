@@ -98,8 +98,8 @@ def test_steps_move_every_network_and_the_exported_bundle_draws_the_same(
     for side in ("generators", "discriminators"):
         before = dict(getattr(unmoved.method, side).named_parameters())
         for name, p in getattr(trainer.method, side).named_parameters():
-            # A step may end with discriminators that ask for no gradient; generators that do are frozen, like the
-            # networks that another training brought.
+            # A step may end with discriminators that ask for no gradient; generators that ask for none are
+            # frozen, like the networks that another training brought.
             if side == "generators" and not p.requires_grad:
                 assert torch.equal(p, before[name]), name
                 continue
