@@ -21,6 +21,8 @@ def record_of(plan: RunPlan) -> PlanRecord:
         angles_deg=_pair(facts.angles_deg),
         angles_source=facts.angles_source,
         angles_seen_deg=_pair(facts.angles_seen_deg),
+        angles_spread_deg=float(facts.angles_spread_deg),
+        landmarks_off_mm=float(facts.landmarks_off_mm),
         field_mm=float(facts.field_mm),
         scale_source=facts.scale_source,
         phase_source=facts.phase_source,

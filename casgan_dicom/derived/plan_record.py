@@ -29,6 +29,10 @@ class PlanRecord:
     """``given``, ``header``, ``header, primary sign flipped`` or ``picture``."""
     angles_seen_deg: tuple[float, float]
     """What the picture alone shows."""
+    angles_spread_deg: float
+    """How far the sampled frames are from agreeing on that."""
+    landmarks_off_mm: float
+    """How far off the artery's landmarks may lie by the network's own word, in patient mm."""
     field_mm: float
     """Side of the picture in the detector's plane, in mm."""
     scale_source: str

@@ -146,6 +146,8 @@ def test_the_report_says_what_was_drawn_and_where_each_fact_is_from(tmp_path: Pa
         "angles_deg": [-30.0, 20.0],
         "angles_source": "header",
         "angles_seen_deg": [-27.0, 18.5],
+        "angles_spread_deg": 2.5,
+        "landmarks_off_mm": 6.0,
         "field_mm": 180.0,
         "scale_source": "header",
         "phase_source": "R waves",

@@ -37,6 +37,11 @@ class PlanFacts:
     """Where it is from."""
     angles_seen_deg: tuple[float, float]
     """What the picture alone shows."""
+    angles_spread_deg: float
+    """How far the sampled frames are from agreeing on that: median distance from their median."""
+    landmarks_off_mm: float
+    """How far off the artery's landmarks may lie by the network's own word: median of the Laplace scales, in
+    patient mm."""
     field_mm: float
     """Side of the picture in the detector's plane."""
     scale_source: ScaleSource

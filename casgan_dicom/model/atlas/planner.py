@@ -127,7 +127,7 @@ def _evidence(cues: Cues, sampled: Sequence[int], beat: Beat, artery: int) -> Ev
 
 def _unseen(cues: Cues, context: RunContext, bearings: Bearings) -> str:
     """Why the picture does not show enough to draw by; empty where it does."""
-    spread = float(np.median(cues.spread[:, SYSTEMS.index(bearings.artery)]))
+    spread = _spread(cues, bearings)
     tip = float(sure_of_tip(cues).mean())
     if tip >= SURE_TIP or spread < LOOSE_PX:
         return ""
@@ -136,6 +136,11 @@ def _unseen(cues: Cues, context: RunContext, bearings: Bearings) -> str:
     if spread >= LOST_PX:
         return "the picture shows neither a catheter nor where the heart is"
     return ""
+
+
+def _spread(cues: Cues, bearings: Bearings) -> float:
+    """Median scale of the landmarks of the artery that is drawn, pixels of GRID."""
+    return float(np.median(cues.spread[:, SYSTEMS.index(bearings.artery)]))
 
 
 def _misplaced(pose: Pose, library: Library, number: int, fitted: Fitted) -> str:
@@ -154,6 +159,8 @@ def _facts(
 ) -> PlanFacts:
     sure, darkness = sure_of_tip(cues), darkness_by(cues.shaft_depth)
     view = bearings.view
+    seen = cues.angles_deg - np.asarray(bearings.angles_seen_deg)
+    per_mm = view.magnification / view.pixel_mm
     return PlanFacts(
         artery=bearings.artery,
         artery_source="picture" if context.artery is None else "given",
@@ -161,6 +168,8 @@ def _facts(
         angles_deg=(view.primary_deg, view.secondary_deg),
         angles_source=bearings.angles_source,
         angles_seen_deg=bearings.angles_seen_deg,
+        angles_spread_deg=float(np.median(np.linalg.norm(seen, axis=1))),
+        landmarks_off_mm=_spread(cues, bearings) / per_mm,
         field_mm=view.field_mm,
         scale_source=bearings.scale_source,
         phase_source=beat.source,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from casgan_dicom.model.atlas.cues import Cues
+from casgan_dicom.model.atlas.cues import GRID, Cues
 from casgan_dicom.model.atlas.plan import RunPlan
 from casgan_dicom.model.atlas.planner import make_plan
 from casgan_dicom.model.atlas.render import path_lengths
@@ -60,6 +60,10 @@ def test_facts_say_where_everything_is_from() -> None:
     assert facts.heart_rate_bpm == pytest.approx(of.run.motion.heart_rate_bpm)
     assert facts.field_mm == pytest.approx(of.run.view.field_mm)
     assert facts.tip_sure == pytest.approx(0.8 * 0.95)
+    view = of.run.view
+    assert facts.landmarks_off_mm == pytest.approx(3.0 * view.field_mm / GRID / view.magnification)
+    apart = np.linalg.norm(oracle_cues(of).angles_deg - facts.angles_seen_deg, axis=1)
+    assert facts.angles_spread_deg == pytest.approx(np.median(apart))
     assert facts.notes == ()
     assert small_library().trees[facts.tree].system == facts.artery
 

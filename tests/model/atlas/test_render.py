@@ -32,6 +32,8 @@ def plan(number: int = 0, view: View = VIEW) -> RunPlan:
         angles_deg=(0.0, 0.0),
         angles_source="given",
         angles_seen_deg=(0.0, 0.0),
+        angles_spread_deg=0.0,
+        landmarks_off_mm=0.0,
         field_mm=200.0,
         scale_source="header",
         phase_source="picture",
