@@ -33,6 +33,7 @@ from casgan_dicom.source.enhanced import classic_view, is_enhanced
 from casgan_dicom.source.header import Head
 from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags
 from casgan_dicom.source.timing import FrameTiming, moments, timing_of_instance, timing_of_moments
+from casgan_dicom.source.windows import window_notes, windows_of
 
 ALIKE = 1 / 255
 """Difference of display values in [0, 1] up to which two windows count as one: a grey level of the output."""
@@ -98,7 +99,7 @@ def cines_of(series_uid: str, heads: Sequence[Head]) -> tuple[Cine, ...]:
             names = [*differing, *([_WINDOW_OR_LUT] if len(group) < len(members) else [])]
             notes = [_apart(len(group), len(single), names)] if names else []
             cines += _run_or_stills(series_uid, group, notes)
-    return tuple(sorted(cines, key=lambda cine: _place(cine.header)))
+    return tuple(sorted(map(_with_looks, cines), key=lambda cine: _place(cine.header)))
 
 
 def _traits(head: Head) -> Traits:
@@ -131,8 +132,8 @@ def _by_window(heads: Sequence[Head]) -> list[list[Head]]:
 
 
 def _voi(ds: Dataset) -> tuple[Hashable, ...]:
-    """What selects the values of interest: centre, width, function of the first window, and the VOI LUT."""
-    center, width = ((*plain_values(ds.get(word)), None)[0] for word in ("WindowCenter", "WindowWidth"))
+    """What selects the values of interest: centre, width, function of the window used, and the VOI LUT."""
+    center, width = windows_of(ds).chosen or (None, None)
     return center, width, plain(ds.get("VOILUTFunction")) or "LINEAR", plain(ds.get("VOILUTSequence"))
 
 
@@ -212,6 +213,12 @@ def _cine(series_uid: str, heads: Sequence[Head], timing: FrameTiming, notes: Se
         timing=timing,
         notes=tuple(said_once),
     )
+
+
+def _with_looks(cine: Cine) -> Cine:
+    """The cine with what is odd about how its frames are to be shown, each sentence once."""
+    notes = [note for voi in cine.frame_vois or (cine.header,) for note in window_notes(voi)]
+    return replace(cine, notes=tuple(dict.fromkeys((*cine.notes, *notes)))) if notes else cine
 
 
 def _place(ds: Dataset) -> tuple[int, str]:

@@ -120,7 +120,7 @@ def timing_of_instance(ds: Dataset, frames: int) -> FrameTiming:
     """
     notes: list[str] = []
     vector = _vector(ds, frames, notes)
-    frame_time = _positive(ds.get("FrameTime"))
+    frame_time = _frame_time(ds, notes)
     if vector and (frame_time is None or _points_at_vector(ds)):
         return FrameTiming(statistics.median(vector[1:]), vector, FRAME_TIME_VECTOR, tuple(notes))
     if frame_time is not None:
@@ -244,6 +244,15 @@ def _vector(ds: Dataset, frames: int, notes: list[str]) -> tuple[float, ...] | N
         notes.append(f"{FRAME_TIME_VECTOR} holds times that do not pass and was not used")
         return None
     return (0.0, *steps)
+
+
+def _frame_time(ds: Dataset, notes: list[str]) -> float | None:
+    """Frame Time (0018,1063) where time passes; otherwise None, with a note if there was one."""
+    value = ds.get("FrameTime")
+    number = _positive(value)
+    if number is None and value is not None and value != "":
+        notes.append(f"{FRAME_TIME} is no number above 0 and was not used")
+    return number
 
 
 def _positive(value: object) -> float | None:
