@@ -31,7 +31,7 @@ from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.elements import integer, plain, plain_values
 from casgan_dicom.source.enhanced import classic_view, is_enhanced
 from casgan_dicom.source.header import Head
-from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags
+from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags, shutter_notes
 from casgan_dicom.source.timing import FrameTiming, moments, timing_of_instance, timing_of_moments
 from casgan_dicom.source.windows import window_notes, windows_of
 
@@ -217,8 +217,20 @@ def _cine(series_uid: str, heads: Sequence[Head], timing: FrameTiming, notes: Se
 
 def _with_looks(cine: Cine) -> Cine:
     """The cine with what is odd about how its frames are to be shown, each sentence once."""
-    notes = [note for voi in cine.frame_vois or (cine.header,) for note in window_notes(voi)]
+    windows, shutters = cine.frame_vois or (cine.header,), cine.frame_shutters or (cine.header,)
+    odd = [window_notes(voi) for voi in _different(windows)]
+    odd += [shutter_notes(shutter, cine.rows, cine.columns) for shutter in _different(shutters)]
+    notes = list(dict.fromkeys(note for each in odd for note in each))
+    if len(notes) > _NAMED_AT_MOST:
+        notes[_NAMED_AT_MOST:] = [
+            f"{len(notes) - _NAMED_AT_MOST} more windows or shutters are odd like these"
+        ]
     return replace(cine, notes=tuple(dict.fromkeys((*cine.notes, *notes)))) if notes else cine
+
+
+def _different(looks: Sequence[Dataset]) -> list[Dataset]:
+    """Each object once."""
+    return list({id(look): look for look in looks}.values())
 
 
 def _place(ds: Dataset) -> tuple[int, str]:
