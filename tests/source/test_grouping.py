@@ -35,6 +35,7 @@ def write_six(folder: Path, late: Mapping[str, object], early: Mapping[str, obje
     """Six single frames in the order of time, of which the last three say `late` and the others `early`."""
     for k, frame in enumerate(moving_frames(6)):
         own = SINGLE | {"SOPInstanceUID": uid(f"single {k}"), "AcquisitionTime": f"10000{k}"}
+        own["InstanceNumber"] = k + 1
         write_xa(folder / str(k), frame[None], **(own | dict(late if k >= 3 else early)))
 
 
