@@ -77,3 +77,5 @@ class Series:
     """Series Instance UID."""
     cines: tuple[Cine, ...]
     """At least one, in the order of time or Instance Number (0020,0013)."""
+    faults: tuple[str, ...] = ()
+    """Why its instances cannot be told apart, one sentence each; empty for a series that may be converted."""
