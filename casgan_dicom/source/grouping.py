@@ -28,9 +28,10 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.elements import integer, plain, plain_values
+from casgan_dicom.source.elements import integer, numbers, plain, plain_values
 from casgan_dicom.source.enhanced import classic_view, is_enhanced
 from casgan_dicom.source.header import Head
+from casgan_dicom.source.motion import Motion, motion_by_positions, motion_by_steps
 from casgan_dicom.source.runs import Run, place, runs_in
 from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags, shutter_notes
 from casgan_dicom.source.timing import FrameTiming, timing_of_instance, timing_of_moments
@@ -42,9 +43,9 @@ ALIKE = 1 / 255
 _PATIENT_AND_STUDY = (
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID",
 )  # fmt: skip
+_ANGLES = ("PositionerPrimaryAngle", "PositionerSecondaryAngle")
 _KIND_AND_PLANE = (
-    "SOPClassUID", "Modality", "PositionerPrimaryAngle", "PositionerSecondaryAngle", "PatientOrientation",
-    "Laterality", "ImageLaterality",
+    "SOPClassUID", "Modality", *_ANGLES, "PatientOrientation", "Laterality", "ImageLaterality",
 )  # fmt: skip
 _PIXEL_FORMAT = (
     "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
@@ -110,6 +111,8 @@ def _traits(head: Head) -> Traits:
     """What may not vary in a run, but for the window."""
     ds = head.ds
     traits: Traits = {f"{word} {Tag(word)}": plain(ds.get(word)) for word in _CONSTANT}
+    if ds.get("PositionerMotion") == "DYNAMIC":  # then every frame has a view of its own
+        traits |= {f"{word} {Tag(word)}": None for word in _ANGLES}
     traits["ImageType (0008,0008) value 3"] = plain_values(ds.get("ImageType"))[2:]
     bitmap = (ds.get(tag) for tag in bitmap_tags(ds))
     traits["OverlayData (60xx,3000) of the shutter"] = tuple(plain(each and each.value) for each in bitmap)
@@ -178,12 +181,26 @@ def _cines_of_run(series_uid: str, group: Sequence[Head], run: Run, notes: Seque
         return [_still(series_uid, head, [*notes, why]) for head in heads]
     if len({_voi(head.ds) for head in heads}) > 1:
         notes = [*notes, ALIKE_WINDOWS]
-    return [_cine(series_uid, heads, timing_of_moments(run.times, run.source), [*notes, *run.notes])]
+    headers = [head.ds for head in heads]
+    motion = motion_by_positions(headers, headers)
+    said = [*notes, *run.notes, *motion.notes]
+    cine = _cine(series_uid, heads, timing_of_moments(run.times, run.source), said)
+    return [replace(cine, motion=motion.kinds, frame_angles=_moving_angles(headers))]
+
+
+def _moving_angles(headers: Sequence[Dataset]) -> tuple[tuple[float, float], ...]:
+    """Positioner angles of each frame of a run, where all have both and they are not all the same."""
+    found = [tuple(number for word in _ANGLES for number in numbers(ds, word)) for ds in headers]
+    pairs = [(angles[0], angles[1]) for angles in found if len(angles) == 2]
+    return tuple(pairs) if len(pairs) == len(headers) and len(set(pairs)) > 1 else ()
 
 
 def _still(series_uid: str, head: Head, notes: Sequence[str] = ()) -> Cine:
     """A cine of one instance, with the timing that it states for itself."""
-    return _cine(series_uid, [head], timing_of_instance(head.ds, head.instance.frames), notes)
+    frames = head.instance.frames
+    motion = motion_by_steps(head.ds, frames) if frames > 1 else Motion()
+    cine = _cine(series_uid, [head], timing_of_instance(head.ds, frames), [*notes, *motion.notes])
+    return replace(cine, motion=motion.kinds)
 
 
 def _enhanced(series_uid: str, head: Head) -> Cine:
@@ -197,6 +214,7 @@ def _enhanced(series_uid: str, head: Head) -> Cine:
         frame_contrast=view.contrast,
         frame_angles=view.angles,
         frame_delays_ms=view.delays_ms,
+        motion=view.motion,
         faults=view.faults,
     )
 

@@ -14,7 +14,14 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from casgan_dicom.derived.provenance import Provenance, ascii_only, derivation_text, view_name
+from casgan_dicom.derived.marks import ANGIOGRAM, MAPS, QUALITY_REPORT, SEGMENTATION
+from casgan_dicom.derived.provenance import (
+    Provenance,
+    ascii_only,
+    derivation_text,
+    series_description,
+    view_name,
+)
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.lossy import LossyHistory
 from casgan_dicom.source.series import find_series
@@ -357,11 +364,37 @@ def test_series_number_is_9000_and_that_of_the_source(
         (99999999999999999999, 181, ""),  # no angle, and too long for a description
     ],
 )
-def test_view_is_named_as_cardiologists_do(primary: float | None, secondary: float | None, name: str) -> None:
+def test_view_is_named_as_cardiologists_do(
+    tmp_path: Path, primary: float | None, secondary: float | None, name: str
+) -> None:
     ds = Dataset()
     ds.PositionerPrimaryAngle, ds.PositionerSecondaryAngle = primary, secondary
 
-    assert view_name(ds) == name
+    assert view_name(replace(cine_of(tmp_path), headers=(ds,))) == name
+
+
+@pytest.mark.parametrize(
+    ("motion", "title"),
+    [
+        ((), "AI SYNTHETIC angiogram RAO120 CAU35 - not for diagnosis"),
+        (("rotation",), "AI SYNTHETIC angiogram rotation - not for diagnosis"),
+        (("stepping",), "AI SYNTHETIC angiogram RAO120 CAU35 stepping - not for diagnosis"),
+        (("rotation", "stepping"), "AI SYNTHETIC angiogram rotation stepping - not for diagnosis"),
+    ],
+)
+def test_the_title_says_what_moves_during_the_run(
+    tmp_path: Path, motion: tuple[str, ...], title: str
+) -> None:
+    far = cine_of(tmp_path, PositionerPrimaryAngle=-120, PositionerSecondaryAngle=-35)
+    cine = replace(far, motion=motion)
+
+    assert series_description(cine) == title
+    for kind in (ANGIOGRAM, MAPS, SEGMENTATION, QUALITY_REPORT):
+        text = series_description(cine, kind.title)
+        assert len(text) <= 64
+        assert text.startswith(f"AI SYNTHETIC {kind.title}")
+        assert text.endswith("- not for diagnosis")
+        assert all(word in text for word in motion[:1])
 
 
 def test_own_text_is_ascii_whatever_the_recipe_says() -> None:
