@@ -52,21 +52,23 @@ def mend_numerals(ds: Dataset, element: DataElement) -> list[str]:
         return []
     name = f"{keyword_for_tag(element.tag)} {element.tag}"
     notes, multiplicity = [], dictionary_VM(element.tag)
+    wanted = int(multiplicity) if multiplicity.isdigit() else 0
     numbers = [_number(value) for value in given]
     if any(isinstance(value, str) and _COMMA.fullmatch(value.strip()) for value in given):
         notes.append(f"{name} has a decimal comma, which is read as a decimal point")
-    if multiplicity.isdigit() and len(numbers) > int(multiplicity):
-        numbers, said = _cut(numbers, int(multiplicity))
-        notes.append(f"{name} has {len(given)} values, need {multiplicity}: {said}")
-    notes += _gaps(name, numbers, fixed=multiplicity.isdigit())
-    if not notes:
+    if wanted and len(numbers) > wanted:
+        numbers, said = _cut(numbers, wanted)
+        notes.append(f"{name} has {len(given)} values, need {wanted}: {said}")
+    notes += _gaps(name, numbers, fixed=bool(wanted))
+    if len(numbers) < wanted:
+        notes.append(f"{name} has {len(numbers)} values, need {wanted}: the element is left out")
+    if not notes or (None in numbers and keyword_for_tag(element.tag) in _COUNTED):
         return []
-    if None in numbers and keyword_for_tag(element.tag) in _COUNTED:
-        return []
-    if None in numbers and (multiplicity.isdigit() or not any(number is not None for number in numbers)):
-        del ds[element.tag]
-    else:
+    whole = None not in numbers and len(numbers) >= wanted
+    if whole or (not wanted and any(number is not None for number in numbers)):
         ds[element.tag] = _rewritten(element, numbers)
+    else:
+        del ds[element.tag]
     return notes
 
 

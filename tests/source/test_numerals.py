@@ -90,6 +90,7 @@ def test_what_is_plain_is_read_and_said(keyword: str, vr: str, value: bytes, rea
         ("FrameTime", "DS", b"1e400 "),
         ("FrameTime", "DS", b"nan "),
         ("ImagerPixelSpacing", "DS", b"0.3\\x "),
+        ("ImagerPixelSpacing", "DS", b"0.3 "),
         ("WindowCenter", "DS", b"x\\y "),
         ("PositionerPrimaryAngle", "FD", b"\0\0\0\0\0\0\xf8\x7f"),
         ("PatientWeight", "DS", b"about 70"),
