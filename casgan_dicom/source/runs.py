@@ -21,13 +21,12 @@ from casgan_dicom.source.clocks import Clock, clocks_of
 from casgan_dicom.source.elements import plain
 
 NOT_RISING = "their times do not increase"
-PLANES = (
-    "each moment and Instance Number (0020,0013) is there more than once, as in planes nothing tells apart"
-)
+PLANES = "each moment is there more than once, as in two planes that no element tells apart"
 _NUMBER = "InstanceNumber (0020,0013)"
 _ACQUISITION = "AcquisitionNumber (0020,0012)"
 _OWN_NUMBERS = 0.75
 """From this share of different Acquisition Numbers they count frames, not runs."""
+_SECOND_US = 10**6
 _LEAP = (10, 10**6)
 """So many usual steps, and so many microseconds, part two runs where another clock changes as well."""
 _LONG_LEAP = (20, 10**7)
@@ -89,7 +88,9 @@ def _run(headers: Sequence[Dataset], members: Sequence[int], apart: tuple[str, .
         return Run(tuple(members), (), NOT_RISING, apart)
     times = clocks[0].times
     shared = Counter(zip(times, numbers, strict=True))
-    if None not in numbers and min(shared.values()) > 1:
+    fine = any(time % _SECOND_US for time in times)  # whole seconds hold several frames of one plane
+    doubled = min(Counter(times).values()) > 1 and (fine or min(shared.values()) > 1)
+    if doubled and None not in numbers:
         return Run(tuple(members), (), PLANES, apart)
     order = sorted(range(len(headers)), key=lambda k: (times[k], place(headers[k])))
     notes = [*clocks[0].notes, *_number_notes([numbers[k] for k in order], taken)]
@@ -108,6 +109,8 @@ def _by_leaps(clocks: Sequence[Clock]) -> list[tuple[list[int], tuple[str, ...]]
     order = sorted(range(len(times)), key=lambda k: times[k])
     steps = [times[b] - times[a] for a, b in pairwise(order)]
     usual = statistics.median([step for step in steps if step > 0])
+    if len(set(times)) <= len(times) / 2:  # no clock of frames: one of seconds at best
+        usual = min(usual, _SECOND_US)
     parts, names = [[order[0]]], dict[str, None]()
     for (a, b), step in zip(pairwise(order), steps, strict=True):
         changed = [clock.source for clock in slower if clock.times[a] != clock.times[b]]

@@ -140,6 +140,13 @@ def test_a_short_gap_is_no_second_run(tmp_path: Path) -> None:
     assert any("gaps in AcquisitionTime" in note for note in cine.notes)
 
 
+def test_acquisitions_whose_clocks_only_tell_the_run_are_no_cine_of_minutes_a_frame(tmp_path: Path) -> None:
+    cines = cines_of(tmp_path, 10, lambda k: {"AcquisitionTime": clock(0 if k < 5 else 120)})
+
+    assert [cine.frames for cine in cines] == [1] * 10
+    assert all("times do not increase" in note for cine in cines for note in cine.notes[1:])
+
+
 @pytest.mark.parametrize(
     ("number", "said"),
     [
@@ -176,9 +183,10 @@ def test_frames_that_share_a_moment_are_in_the_order_of_number_or_uid(
     assert any("their order cannot be told" in note for note in cine.notes) is (number(0) is None)
 
 
-def test_planes_that_nothing_tells_apart_are_no_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [lambda k: 1 + k // 2, lambda k: k + 1])
+def test_planes_that_nothing_tells_apart_are_no_run(tmp_path: Path, number: Callable[[int], int]) -> None:
     cines = cines_of(
-        tmp_path, 8, lambda k: {"InstanceNumber": 1 + k // 2, "AcquisitionTime": clock(k // 2 / 10)}
+        tmp_path, 8, lambda k: {"InstanceNumber": number(k), "AcquisitionTime": clock(k // 2 / 10)}
     )
 
     assert [cine.frames for cine in cines] == [1] * 8
