@@ -263,7 +263,11 @@ def _rescaled(values: Float, ds: Dataset, recipe: list[str]) -> Float:
     if ds.get("ModalityLUTSequence"):
         recipe.append("Modality LUT not applied")
     slope, intercept = numbers(ds, "RescaleSlope"), numbers(ds, "RescaleIntercept")
-    if len(slope) != 1 or len(intercept) != 1 or (slope[0], intercept[0]) == (1.0, 0.0):
+    if len(slope) != 1 or len(intercept) != 1:
+        if (slope or [1.0], intercept or [0.0]) != ([1.0], [0.0]):
+            recipe.append("rescale not applied (slope or intercept is no number)")
+        return values
+    if (slope[0], intercept[0]) == (1.0, 0.0):
         return values
     if relationship in NOT_FOR_DISPLAY or slope[0] == 0:
         recipe.append("rescale not applied")

@@ -208,3 +208,23 @@ def test_view_and_scale_with_a_decimal_comma_are_used(tmp_path: Path) -> None:
     assert acquisition.angles_deg == (-30.5, 10.0)
     assert acquisition.pixel_mm == pytest.approx(0.3)
     assert acquisition.source_detector_mm == 1000.0
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "said"),
+    [
+        ("2,0", "-10,5", "rescale 2/-10.5"),
+        ("2\\x", "-10", "rescale 2/-10"),
+        ("2", "ten", "rescale not applied"),
+        ("two", "-10", "rescale not applied"),
+        ("1", "ten", ""),
+    ],
+)
+def test_a_rescale_is_read_or_said(tmp_path: Path, slope: str, intercept: str, said: str) -> None:
+    path = write_xa(tmp_path / "a", moving_frames(2, bits=12), BitsStored=12)
+
+    cine = cine_of(with_values(path, RescaleSlope=slope, RescaleIntercept=intercept))
+
+    assert (said in Display.of(cine).describe()) if said else "rescale" not in Display.of(cine).describe()
+    assert all("Rescale" in note for note in cine.notes)
+    assert bool(cine.notes) is ((slope, intercept) != ("2", "-10"))
