@@ -20,11 +20,11 @@ from pydicom.config import IGNORE
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, ExplicitVRBigEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from casgan_dicom.source.elements import integer, plain
 from casgan_dicom.source.header import Head
-from casgan_dicom.source.inflate import inflated, is_deflated
+from casgan_dicom.source.inflate import inflated
 
 _PADDING = 0xFFFCFFFC
 _CHUNK = 2**20
@@ -95,7 +95,7 @@ def _pixels(head: Head) -> Iterator[Iterator[bytes]]:
     ds = head.ds
     swapped = head.instance.transfer_syntax == ExplicitVRBigEndian and integer(ds.get("BitsAllocated")) > 8
     with head.instance.path.open("rb") as file:
-        if is_deflated(file):
+        if head.instance.transfer_syntax == DeflatedExplicitVRLittleEndian:
             with inflated(file, 2**32 + _BESIDE_PIXELS, whole=False) as plain_file:
                 yield _parts(plain_file, swapped=False)
         else:
