@@ -8,10 +8,11 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
+from pydicom.dataset import Dataset
+
 from casgan_dicom import __version__
 from casgan_dicom.derived.plan_record import PlanRecord
 from casgan_dicom.derived.views import view_words
-from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.motion import ROTATION
 
 _LONGEST_LO = 64
@@ -142,26 +143,26 @@ def derivation_text(provenance: Provenance, what: str = "Synthetic angiogram") -
     return ascii_only(text)[:1024]
 
 
-def series_description(cine: Cine, title: str = "angiogram") -> str:
+def series_description(source: Dataset, title: str = "angiogram", motion: tuple[str, ...] = ()) -> str:
     """Series Description (0008,103E): the warning first, since viewers cut what is long.
 
     LO of at most 64 characters: where a title is long, it goes without the view, or with one motion of two.
     """
-    for view in (view_name(cine), " ".join(cine.motion), "".join(cine.motion[:1])):
+    for view in (view_name(source, motion), " ".join(motion), "".join(motion[:1])):
         text = " ".join(part for part in (f"AI SYNTHETIC {title}", view, "- not for diagnosis") if part)
         if len(text) <= _LONGEST_LO:
             break
     return text
 
 
-def view_name(cine: Cine) -> str:
-    """The projection of a run, e.g. ``RAO32 CRA2``; empty where the angles are unknown.
+def view_name(source: Dataset, motion: tuple[str, ...] = ()) -> str:
+    """The projection that a header names, e.g. ``RAO32 CRA2``; empty where the angles are unknown.
 
-    ``rotation`` stands for it where the positioner turns, ``stepping`` behind it where the table moves.
+    `motion` is that of the cine: ``rotation`` stands for the view where the positioner turns, ``stepping``
+    behind it where the table moves.
     """
-    header = cine.header
-    view = view_words(header.get("PositionerPrimaryAngle"), header.get("PositionerSecondaryAngle"))
-    return " ".join(word for word in ("" if ROTATION in cine.motion else view, *cine.motion) if word)
+    view = view_words(source.get("PositionerPrimaryAngle"), source.get("PositionerSecondaryAngle"))
+    return " ".join(word for word in ("" if ROTATION in motion else view, *motion) if word)
 
 
 def ascii_only(text: str) -> str:

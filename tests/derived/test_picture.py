@@ -364,13 +364,11 @@ def test_series_number_is_9000_and_that_of_the_source(
         (99999999999999999999, 181, ""),  # no angle, and too long for a description
     ],
 )
-def test_view_is_named_as_cardiologists_do(
-    tmp_path: Path, primary: float | None, secondary: float | None, name: str
-) -> None:
+def test_view_is_named_as_cardiologists_do(primary: float | None, secondary: float | None, name: str) -> None:
     ds = Dataset()
     ds.PositionerPrimaryAngle, ds.PositionerSecondaryAngle = primary, secondary
 
-    assert view_name(replace(cine_of(tmp_path), headers=(ds,))) == name
+    assert view_name(ds) == name
 
 
 @pytest.mark.parametrize(
@@ -382,19 +380,23 @@ def test_view_is_named_as_cardiologists_do(
         (("rotation", "stepping"), "AI SYNTHETIC angiogram rotation stepping - not for diagnosis"),
     ],
 )
-def test_the_title_says_what_moves_during_the_run(
-    tmp_path: Path, motion: tuple[str, ...], title: str
-) -> None:
-    far = cine_of(tmp_path, PositionerPrimaryAngle=-120, PositionerSecondaryAngle=-35)
-    cine = replace(far, motion=motion)
+def test_the_title_says_what_moves_during_the_run(motion: tuple[str, ...], title: str) -> None:
+    ds = Dataset()
+    ds.PositionerPrimaryAngle, ds.PositionerSecondaryAngle = -120, -35
 
-    assert series_description(cine) == title
+    assert series_description(ds, motion=motion) == title
     for kind in (ANGIOGRAM, MAPS, SEGMENTATION, QUALITY_REPORT):
-        text = series_description(cine, kind.title)
+        text = series_description(ds, kind.title, motion=motion)
         assert len(text) <= 64
         assert text.startswith(f"AI SYNTHETIC {kind.title}")
         assert text.endswith("- not for diagnosis")
         assert all(word in text for word in motion[:1])
+
+
+def test_a_derived_rotation_is_titled_so(tmp_path: Path) -> None:
+    cine = cine_of(tmp_path, PositionerMotion="DYNAMIC", PositionerPrimaryAngleIncrement=[0, 66, 132, 200])
+
+    assert derived(cine).SeriesDescription == "AI SYNTHETIC angiogram rotation - not for diagnosis"
 
 
 def test_own_text_is_ascii_whatever_the_recipe_says() -> None:
