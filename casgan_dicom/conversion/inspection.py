@@ -258,7 +258,7 @@ def _times_and_marks(cine: Cine) -> Shown:
         frame_time_ms=cine.timing.frame_time_ms,
         irregular=cine.timing.vector_ms is not None,
         timing_source=cine.timing.source,
-        view=view_name(cine.header, cine.motion),
+        view=view_name(cine.header, motion=cine.motion),
         marks=_marks(cine),
         lossy="",
     )

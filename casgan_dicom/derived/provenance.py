@@ -148,7 +148,7 @@ def series_description(source: Dataset, title: str = "angiogram", motion: tuple[
 
     LO of at most 64 characters: where a title is long, it goes without the view, or with one motion of two.
     """
-    for view in (view_name(source, motion), " ".join(motion), "".join(motion[:1])):
+    for view in (view_name(source, motion=motion), " ".join(motion), "".join(motion[:1])):
         text = " ".join(part for part in (f"AI SYNTHETIC {title}", view, "- not for diagnosis") if part)
         if len(text) <= _LONGEST_LO:
             break

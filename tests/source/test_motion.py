@@ -39,7 +39,7 @@ def test_a_classic_run_whose_positioner_turns_is_a_rotation(
 ) -> None:
     cine = cine_of(write_xa(tmp_path / "a", moving_frames(4), **header))
 
-    assert (cine.motion, view_name(cine.header, cine.motion)) == (("rotation",), "rotation")
+    assert (cine.motion, view_name(cine.header, motion=cine.motion)) == (("rotation",), "rotation")
     (note,) = cine.notes
     assert said in note
     assert note.endswith("a rotation, for which no one view stands")
@@ -60,7 +60,7 @@ def test_a_classic_run_whose_table_moves_is_stepping(
 ) -> None:
     cine = cine_of(write_xa(tmp_path / "a", moving_frames(4), **header))
 
-    assert (cine.motion, view_name(cine.header, cine.motion)) == (("stepping",), "RAO30 stepping")
+    assert (cine.motion, view_name(cine.header, motion=cine.motion)) == (("stepping",), "RAO30 stepping")
     (note,) = cine.notes
     assert said in note
     assert acquisition_of(cine).angles_deg == (-30.0, 0.0)
@@ -78,7 +78,7 @@ def test_a_classic_run_whose_table_moves_is_stepping(
 def test_what_hardly_moves_is_not_spoken_of(tmp_path: Path, header: dict[str, Any]) -> None:
     cine = cine_of(write_xa(tmp_path / "a", moving_frames(4), **header))
 
-    assert (cine.motion, cine.notes, view_name(cine.header, cine.motion)) == ((), (), "RAO30")
+    assert (cine.motion, cine.notes, view_name(cine.header, motion=cine.motion)) == ((), (), "RAO30")
 
 
 def test_a_positioner_that_moves_a_little_is_said_and_keeps_its_view(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_positioner_that_moves_a_little_is_said_and_keeps_its_view(tmp_path: P
 
     cine = cine_of(write_xa(tmp_path / "a", moving_frames(4), **a_little))
 
-    assert (cine.motion, view_name(cine.header, cine.motion)) == ((), "RAO30")
+    assert (cine.motion, view_name(cine.header, motion=cine.motion)) == ((), "RAO30")
     assert cine.notes[0].endswith(
         "moves by 3 degrees during the run: the angles of the first frame are given"
     )
@@ -97,7 +97,7 @@ def test_a_run_may_turn_and_step(tmp_path: Path) -> None:
 
     cine = cine_of(write_xa(tmp_path / "a", moving_frames(4), **both))
 
-    assert view_name(cine.header, cine.motion) == "rotation stepping"
+    assert view_name(cine.header, motion=cine.motion) == "rotation stepping"
 
 
 def test_a_rotation_of_single_frames_is_one_run(tmp_path: Path) -> None:
@@ -131,6 +131,6 @@ def test_frames_of_an_enhanced_object_that_turn_or_step_are_alike(tmp_path: Path
 
     cine = cine_of(write_enhanced(tmp_path / "e", moving_frames(4), per_frame=per_frame))
 
-    assert view_name(cine.header, cine.motion) == "rotation stepping"
+    assert view_name(cine.header, motion=cine.motion) == "rotation stepping"
     assert any("PositionerPrimaryAngle (0018,1510) moves by 30 degrees" in note for note in cine.notes)
     assert any("the table moves by 60 mm" in note for note in cine.notes)
