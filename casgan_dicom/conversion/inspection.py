@@ -90,7 +90,7 @@ class Shown:
     timing_source: str
     """Where the times were read."""
     view: str
-    """The projection, e.g. ``RAO30 CRA20``; empty where the angles are unknown."""
+    """The projection, e.g. ``RAO30 CRA20``, or how the run moves; empty where the angles are unknown."""
     marks: tuple[str, ...]
     """What speaks of contrast or subtraction in the headers."""
     lossy: str
@@ -258,7 +258,7 @@ def _times_and_marks(cine: Cine) -> Shown:
         frame_time_ms=cine.timing.frame_time_ms,
         irregular=cine.timing.vector_ms is not None,
         timing_source=cine.timing.source,
-        view=view_name(cine.header),
+        view=view_name(cine.header, motion=cine.motion),
         marks=_marks(cine),
         lossy="",
     )

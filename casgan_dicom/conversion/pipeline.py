@@ -29,7 +29,7 @@ from casgan_dicom.conversion.output_folder import (
     deliver,
     spool_in,
 )
-from casgan_dicom.conversion.plan import Plan, instances_of, notes_on, plan_conversion, skip
+from casgan_dicom.conversion.plan import Plan, bits_of, instances_of, notes_on, plan_conversion, skip
 from casgan_dicom.conversion.plan_record import record_of
 from casgan_dicom.conversion.preview import ContactSheet
 from casgan_dicom.conversion.report import ConvertReport, Output, Seconds, Skipped
@@ -40,10 +40,8 @@ from casgan_dicom.disk import write_output
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.pixels.banner import banner_for
 from casgan_dicom.pixels.display import Display
-from casgan_dicom.pixels.framefile import stored_dtype
 from casgan_dicom.pixels.lossy import lossy_history
 from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.eligible import MAX_BYTES
 
 if TYPE_CHECKING:
     from casgan_dicom.model.generator import Generator
@@ -220,15 +218,6 @@ def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
 def _task(run: _Run) -> Task:
     """How one cine is to be treated."""
     cine, options = run.cine, run.options
-    bits = 8 if cine.header.BitsStored <= 8 else options.bits
-    frames = options.frames.at_most(cine.frames)
-    nbytes = frames * cine.rows * cine.columns * stored_dtype(bits).itemsize
-    if nbytes > MAX_BYTES and options.compression.name == "none" and not options.single_frames:
-        raise SeriesError(
-            f"{frames} frames of {cine.rows} × {cine.columns} in {bits} bits are {nbytes} bytes, "
-            f"one object holds {MAX_BYTES} uncompressed",
-            hint="--compress jpegls or --single-frame writes them",
-        )
     return Task(
         cine=cine,
         display=Display.of(cine),
@@ -237,7 +226,7 @@ def _task(run: _Run) -> Task:
         artery=options.artery,
         view=options.view,
         injection=options.injection,
-        bits=bits,
+        bits=bits_of(cine, options),
         sheet=options.preview,
         cines=run.cines,
     )

@@ -10,8 +10,11 @@ from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.output_folder import refuse_input_folder
 from casgan_dicom.conversion.report import Skipped
 from casgan_dicom.disk import is_part
+from casgan_dicom.errors import PixelError
+from casgan_dicom.pixels.display import Display
+from casgan_dicom.pixels.framefile import stored_dtype
 from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.eligible import reasons_against, reasons_against_series
+from casgan_dicom.source.eligible import MAX_BYTES, reasons_against, reasons_against_series
 from casgan_dicom.source.eligible import warnings as warnings_about
 from casgan_dicom.source.series import find_series
 
@@ -50,9 +53,31 @@ def plan_conversion(paths: Sequence[Path], options: ConvertOptions, out_dir: Pat
         forceable = all(reason.forceable for reason in reasons)
         if reasons and not (forceable and options.force):
             skipped.append(skip(cine, [reason.text for reason in reasons], forceable=forceable))
+        elif refused := _refused(cine, options):
+            skipped.append(skip(cine, refused, forceable=False))
         else:
             accepted.append(cine)
     return Plan(tuple(accepted), tuple(skipped), tuple(said))
+
+
+def bits_of(cine: Cine, options: ConvertOptions) -> int:
+    """Bits Stored (0028,0101) of what is made of a cine: a source of bytes gives no more than that."""
+    return 8 if cine.header.BitsStored <= 8 else options.bits
+
+
+def _refused(cine: Cine, options: ConvertOptions) -> list[str]:
+    """Why a cine whose headers are sound cannot be converted so: no display values, or too long an object."""
+    try:
+        Display.of(cine)
+    except PixelError as error:
+        return [text for text in (error.message, error.hint) if text]
+    bits, frames = bits_of(cine, options), options.frames.at_most(cine.frames)
+    nbytes = frames * cine.rows * cine.columns * stored_dtype(bits).itemsize
+    if nbytes <= MAX_BYTES or options.compression.name != "none" or options.single_frames:
+        return []
+    size = f"{frames} frames of {cine.rows} × {cine.columns} in {bits} bits are {nbytes} bytes"
+    held = f"one object holds {MAX_BYTES} uncompressed"
+    return [f"{size}, {held}", "--compress jpegls or --single-frame writes them"]
 
 
 def notes_on(cine: Cine) -> tuple[str, ...]:

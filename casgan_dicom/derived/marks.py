@@ -157,7 +157,7 @@ def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, ob
         "manufacturer_model_name": ascii_only(model.name)[:64],
         "device_serial_number": model.weights_sha256[:64],
         "content_qualification": "RESEARCH",
-        "series_description": series_description(source, kind.title),
+        "series_description": series_description(source, kind.title, motion=derivation.cine.motion),
     }
 
 

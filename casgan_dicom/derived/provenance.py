@@ -13,7 +13,9 @@ from pydicom.dataset import Dataset
 from casgan_dicom import __version__
 from casgan_dicom.derived.plan_record import PlanRecord
 from casgan_dicom.derived.views import view_words
+from casgan_dicom.source.motion import ROTATION
 
+_LONGEST_LO = 64
 WARNING = (
     "AI-generated synthetic angiogram. Vessels are invented, not imaged. For research, not for diagnosis."
 )
@@ -141,14 +143,26 @@ def derivation_text(provenance: Provenance, what: str = "Synthetic angiogram") -
     return ascii_only(text)[:1024]
 
 
-def series_description(source: Dataset, title: str = "angiogram") -> str:
-    """Series Description (0008,103E): the warning first, since viewers cut what is long."""
-    return " ".join([f"AI SYNTHETIC {title}", view_name(source), "- not for diagnosis"]).replace("  ", " ")
+def series_description(source: Dataset, title: str = "angiogram", motion: tuple[str, ...] = ()) -> str:
+    """Series Description (0008,103E): the warning first, since viewers cut what is long.
+
+    LO of at most 64 characters: where a title is long, it goes without the view, or with one motion of two.
+    """
+    for view in (view_name(source, motion=motion), " ".join(motion), "".join(motion[:1])):
+        text = " ".join(part for part in (f"AI SYNTHETIC {title}", view, "- not for diagnosis") if part)
+        if len(text) <= _LONGEST_LO:
+            break
+    return text
 
 
-def view_name(source: Dataset) -> str:
-    """The projection that a header names, e.g. ``RAO32 CRA2``; empty where the angles are unknown."""
-    return view_words(source.get("PositionerPrimaryAngle"), source.get("PositionerSecondaryAngle"))
+def view_name(source: Dataset, motion: tuple[str, ...] = ()) -> str:
+    """The projection that a header names, e.g. ``RAO32 CRA2``; empty where the angles are unknown.
+
+    `motion` is that of the cine: ``rotation`` stands for the view where the positioner turns, ``stepping``
+    behind it where the table moves.
+    """
+    view = view_words(source.get("PositionerPrimaryAngle"), source.get("PositionerSecondaryAngle"))
+    return " ".join(word for word in ("" if ROTATION in motion else view, *motion) if word)
 
 
 def ascii_only(text: str) -> str:

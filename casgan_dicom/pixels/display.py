@@ -25,6 +25,7 @@ from casgan_dicom.errors import PixelError
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.elements import numbers, several
 from casgan_dicom.source.shutters import bitmap_frames, shutter_mask
+from casgan_dicom.source.windows import windows_of
 
 __all__ = ["KNOWN_RELATIONSHIPS", "NOT_FOR_DISPLAY", "Display", "DisplayMapping", "shutter_mask", "to_stored"]
 
@@ -262,7 +263,11 @@ def _rescaled(values: Float, ds: Dataset, recipe: list[str]) -> Float:
     if ds.get("ModalityLUTSequence"):
         recipe.append("Modality LUT not applied")
     slope, intercept = numbers(ds, "RescaleSlope"), numbers(ds, "RescaleIntercept")
-    if len(slope) != 1 or len(intercept) != 1 or (slope[0], intercept[0]) == (1.0, 0.0):
+    if len(slope) != 1 or len(intercept) != 1:
+        if (slope or [1.0], intercept or [0.0]) != ([1.0], [0.0]):
+            recipe.append("rescale not applied (slope or intercept is no number)")
+        return values
+    if (slope[0], intercept[0]) == (1.0, 0.0):
         return values
     if relationship in NOT_FOR_DISPLAY or slope[0] == 0:
         recipe.append("rescale not applied")
@@ -277,24 +282,21 @@ def _voi(values: Float, ds: Dataset, recipe: list[str]) -> Float:
         looked_up = _looked_up(values, items[0], ds, recipe)
         if looked_up is not None:
             return looked_up
-    centers, widths = numbers(ds, "WindowCenter"), numbers(ds, "WindowWidth")
-    if centers and widths:
-        windowed = _windowed(values, (centers[0], widths[0]), ds, recipe)
-        if windowed is not None:
-            return windowed
+    windows = windows_of(ds)
+    if windows.pairs and (stated := windows.pairs[0]) != windows.chosen:
+        name = "/".join("?" if number is None else f"{number:g}" for number in stated)
+        recipe.append(f"window {name} not applied ({'no number' if None in stated else 'width'})")
+    if windows.chosen is not None:
+        return _windowed(values, windows.chosen, windows.function, recipe)
     low, high = float(values.min()), float(values.max())
     recipe.append(f"full range {low:g}..{high:g}")
     return (values - low) / (high - low)
 
 
-def _windowed(values: Float, window: tuple[float, float], ds: Dataset, recipe: list[str]) -> Float | None:
-    """The window's function, PS3.3 C.11.2.1.2 and C.11.2.1.3; None where its width is not legal."""
+def _windowed(values: Float, window: tuple[float, float], function: str, recipe: list[str]) -> Float:
+    """The window's function, PS3.3 C.11.2.1.2 and C.11.2.1.3."""
     center, width = window
-    function = str(ds.get("VOILUTFunction") or "LINEAR").upper()
     name = f"window {center:g}/{width:g}"
-    if width <= 0 or (function not in ("LINEAR_EXACT", "SIGMOID") and width < 1):
-        recipe.append(f"{name} not applied (width)")
-        return None
     if function == "SIGMOID":
         recipe.append(f"{name} SIGMOID")
         # exp(700) is the last power that float64 holds, and 1 / (1 + that) is 0 for every display.

@@ -16,9 +16,8 @@ from pydicom.dataset import Dataset
 
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.elements import numbers
+from casgan_dicom.source.motion import STILL_DEGREES
 
-STILL_DEGREES = 5.0
-"""Up to this difference of angles over a run one view stands for all of its frames."""
 DETECTOR_MM = (700.0, 1500.0)
 """Distance Source to Detector (0018,1110) of a C-arm."""
 PATIENT_MM = (300.0, 1200.0)
@@ -91,8 +90,9 @@ def _within(ds: Dataset, keywords: Sequence[str], limits: tuple[float, float]) -
 def _angles(cine: Cine) -> tuple[float, float] | None:
     """The view of a run whose positioner stands still."""
     header = cine.header
+    header_frames = cine.instances[0].frames  # single frames say by their angles whether they move
     stated = [numbers(header, keyword) for keyword in ("PositionerPrimaryAngle", "PositionerSecondaryAngle")]
-    if not all(map(_one, stated)) or _turns(header, cine.frames):
+    if not all(map(_one, stated)) or _turns(header, header_frames):
         return None
     pairs = cine.frame_angles or ((stated[0][0], stated[1][0]),)
     primary, secondary = zip(*pairs, strict=True)
@@ -109,11 +109,9 @@ def _one(values: Sequence[float]) -> bool:
 def _turns(header: Dataset, frames: int) -> bool:
     """Whether the positioner moves during a classic run (PS3.3 C.8.7.5), by either reading of its increments:
     from the frame before, or from the first; a motion that nothing measures counts as one."""
-    if header.get("PositionerMotion") != "DYNAMIC":
-        return False
     steps = [numbers(header, keyword) for keyword in _INCREMENTS]
     if not any(steps):
-        return True
+        return frames > 1 and header.get("PositionerMotion") == "DYNAMIC"
     each = [found * (frames - 1) if _one(found) else found for found in steps]
     return any(abs(angle) > STILL_DEGREES for found in each for angle in (*found, *accumulate(found)))
 

@@ -58,6 +58,8 @@ class Cine:
     """Primary and secondary angle of each frame in degrees; empty: those of `header` are for all."""
     frame_delays_ms: tuple[float | None, ...] = ()
     """How long after an R wave each frame was taken, None where unknown; empty where no header says."""
+    motion: tuple[str, ...] = ()
+    """What moves during the run: `rotation` of the positioner, `stepping` of the table; see ``motion.py``."""
     faults: tuple[str, ...] = ()
     """Why its headers cannot be relied on, one sentence each; empty for a cine that may be converted."""
     notes: tuple[str, ...] = ()
@@ -77,3 +79,5 @@ class Series:
     """Series Instance UID."""
     cines: tuple[Cine, ...]
     """At least one, in the order of time or Instance Number (0020,0013)."""
+    faults: tuple[str, ...] = ()
+    """Why its instances cannot be told apart, one sentence each; empty for a series that may be converted."""

@@ -23,11 +23,22 @@ def several(value: object) -> list[Any]:
 
 def numbers(ds: Dataset, keyword: str) -> list[float]:
     """The values of an element as finite numbers; empty where one of them is none."""
+    found = numbers_or_gaps(ds, keyword)
+    known = [number for number in found if number is not None]
+    return known if len(known) == len(found) else []
+
+
+def numbers_or_gaps(ds: Dataset, keyword: str) -> list[float | None]:
+    """The values of an element as finite numbers, each in its place; None for one that is none."""
+    return [_number(value) for value in several(ds.get(keyword))]
+
+
+def _number(value: object) -> float | None:
     try:
-        found = [float(value) for value in several(ds.get(keyword))]
-    except (TypeError, ValueError):
-        return []
-    return found if all(math.isfinite(number) for number in found) else []
+        number = float(value)  # type: ignore[arg-type]  # whatever the header holds
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def integer(value: object) -> int:

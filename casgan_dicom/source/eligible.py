@@ -131,12 +131,12 @@ def reasons_against(cine: Cine, *, angiogram: bool = False) -> tuple[Reason, ...
 
 
 def reasons_against_series(series: Series) -> tuple[Reason, ...]:
-    """Say why no cine of a series may be converted: its headers do not agree whose it is.
+    """Say why no cine of a series may be converted: its headers do not agree whose it is, or which is which.
 
     Derived objects of one series share a Series Instance UID, which belongs to one study of one patient
     (PS3.3 A.1.2); which of the two the frames show, nobody can tell from here.
     """
-    reasons = []
+    reasons = [Reason(fault, forceable=False) for fault in series.faults]
     headers = [header for cine in series.cines for header in cine.headers]
     for keyword, tag in (("PatientID", "(0010,0020)"), ("StudyInstanceUID", "(0020,000D)")):
         values = {str(header.get(keyword) or "") for header in headers}

@@ -25,6 +25,7 @@ from pydicom.uid import EnhancedXAImageStorage, EnhancedXRFImageStorage
 from pydicom.valuerep import DT
 
 from casgan_dicom.source.elements import numbers, plain, plain_values
+from casgan_dicom.source.motion import Motion, motion_by_positions
 from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags
 from casgan_dicom.source.timing import FrameTiming, timing_of_frame_times, timing_of_instance
 
@@ -49,8 +50,6 @@ _PLANES = {"MONOPLANE": "SINGLE PLANE", "PLANE A": "BIPLANE A", "PLANE B": "BIPL
 """Value 3 of Image Type (0008,0008) in a classic header, PS3.3 C.8.7.1.1.1, by Plane Identification."""
 _ANGLES = ("PositionerPrimaryAngle", "PositionerSecondaryAngle")
 _DELAYS = ("ActualCardiacTriggerDelayTime", "NominalCardiacTriggerDelayTime")
-_STILL_DEGREES = 0.5
-"""Up to this difference of positioner angles, the positioner stands still."""
 _TIMES = (
     ("FrameAcquisitionDateTime", "FrameAcquisitionDateTime (0018,9074)"),
     ("FrameReferenceDateTime", "FrameReferenceDateTime (0018,9151)"),
@@ -111,6 +110,8 @@ class ClassicView:
     """Whether contrast had been administered by the time of each frame; empty where no group says."""
     angles: tuple[tuple[float, float], ...] = ()
     """Positioner angles of each frame in degrees; empty where one pair holds for all or a frame has none."""
+    motion: tuple[str, ...] = ()
+    """What moves during the run, as in `Cine`."""
     delays_ms: tuple[float | None, ...] = ()
     """How long after an R wave each frame was taken; empty where no group says."""
     faults: tuple[str, ...] = ()
@@ -152,6 +153,7 @@ def classic_view(ds: Dataset, frames: int) -> ClassicView:
     shutters = _shared_objects([_shutter(ds, group(k, "FrameDisplayShutterSequence")) for k in group.span])
     for first in (vois[0], shutters[0]):
         header.update(first)
+    motion = _motion(group)
     absent = "PerFrameFunctionalGroupsSequence (5200,9230) is absent: all frames are read alike"
     return ClassicView(
         header=header,
@@ -160,9 +162,10 @@ def classic_view(ds: Dataset, frames: int) -> ClassicView:
         shutters=shutters if len({id(shutter) for shutter in shutters}) > 1 else (),
         contrast=_contrast(group, frames),
         angles=_moving_angles(group, frames),
+        motion=motion.kinds,
         delays_ms=_delays(group, frames),
         faults=_faults(len(group.given), frames),
-        notes=(*notes, *(() if group.given else (absent,))),
+        notes=(*notes, *motion.notes, *(() if group.given else (absent,))),
     )
 
 
@@ -221,7 +224,7 @@ def _flatten(header: Dataset, group: Groups) -> list[str]:
             header[keyword] = next(iter(found.values()))[keyword]
         elif len(found) > 1:
             notes.append(f"{keyword} {Tag(keyword)} differs between frames and is left out")
-    notes += _angles(header, group)
+    _angles(header, group)
     _body_part(header, group)
     _spacing(header, group)
     _subtraction(header, group)
@@ -232,18 +235,18 @@ def _flatten(header: Dataset, group: Groups) -> list[str]:
     return notes
 
 
-def _angles(header: Dataset, group: Groups) -> list[str]:
-    """Positioner angles of the first frame, and a note where the positioner moves."""
-    positions = [group(k, "PositionerPositionSequence") for k in group.span]
+def _angles(header: Dataset, group: Groups) -> None:
+    """Positioner angles of the first frame."""
+    first = group(0, "PositionerPositionSequence")
     for keyword in _ANGLES:
-        if keyword in positions[0]:
-            header[keyword] = positions[0][keyword]
-    for keyword in _ANGLES:
-        angles = [float(angle) for item in positions if isinstance(angle := item.get(keyword), int | float)]
-        if angles and max(angles) - min(angles) > _STILL_DEGREES:
-            moved = f"{keyword} {Tag(keyword)} moves by {max(angles) - min(angles):.0f} degrees"
-            return [f"{moved} during the run: the angles of the first frame are given"]
-    return []
+        if keyword in first:
+            header[keyword] = first[keyword]
+
+
+def _motion(group: Groups) -> Motion:
+    """What moves, by the positions of the frames."""
+    views = [group(k, "PositionerPositionSequence") for k in group.span]
+    return motion_by_positions(views, [group(k, "TablePositionSequence") for k in group.span])
 
 
 def _moving_angles(group: Groups, frames: int) -> tuple[tuple[float, float], ...]:

@@ -2,10 +2,10 @@
 
 A multi-frame instance is a cine of its own. Single-frame instances are grouped by everything that may not
 vary in one run: patient and study, SOP class and modality, plane and geometry, pixel format, what decides
-display, shutters, and compression. Of each group a run is made if its times increase; otherwise each instance
-is a cine of one frame, because three copies of a picture are no run. So neither a stray image nor the other
-plane breaks up a run. What may vary (contrast, subtraction, synthetic marks, body part) does not group: a run
-in which it does is judged whole, by all its headers.
+display, shutters, and compression. Of each group runs are made if its times increase (``runs.py``); otherwise
+each instance is a cine of one frame, because three copies of a picture are no run. So neither a stray image
+nor the other plane breaks up a run. What may vary (contrast, subtraction, synthetic marks, body part) does
+not group: a run in which it does is judged whole, by all its headers.
 
 Windows: the mapping of the first frame is applied to all frames of a run, so frames with another window would
 be shown as no viewer shows them, some of them saturated. Linear windows of which no two show any value more
@@ -28,11 +28,14 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.elements import integer, plain, plain_values
+from casgan_dicom.source.elements import integer, numbers, plain, plain_values
 from casgan_dicom.source.enhanced import classic_view, is_enhanced
 from casgan_dicom.source.header import Head
-from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags
-from casgan_dicom.source.timing import FrameTiming, moments, timing_of_instance, timing_of_moments
+from casgan_dicom.source.motion import Motion, motion_by_positions, motion_by_steps
+from casgan_dicom.source.runs import Run, place, runs_in
+from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags, shutter_notes
+from casgan_dicom.source.timing import FrameTiming, timing_of_instance, timing_of_moments
+from casgan_dicom.source.windows import window_notes, windows_of
 
 ALIKE = 1 / 255
 """Difference of display values in [0, 1] up to which two windows count as one: a grey level of the output."""
@@ -40,9 +43,9 @@ ALIKE = 1 / 255
 _PATIENT_AND_STUDY = (
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID",
 )  # fmt: skip
+_ANGLES = ("PositionerPrimaryAngle", "PositionerSecondaryAngle")
 _KIND_AND_PLANE = (
-    "SOPClassUID", "Modality", "PositionerPrimaryAngle", "PositionerSecondaryAngle", "PatientOrientation",
-    "Laterality", "ImageLaterality",
+    "SOPClassUID", "Modality", *_ANGLES, "PatientOrientation", "Laterality", "ImageLaterality",
 )  # fmt: skip
 _PIXEL_FORMAT = (
     "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
@@ -90,22 +93,27 @@ def cines_of(series_uid: str, heads: Sequence[Head]) -> tuple[Cine, ...]:
     cines += [_still(series_uid, head) for head in classic if head.instance.frames != 1]
     traits = [_traits(head) for head in single]
     differing = [name for name in (traits or [{}])[0] if len({each[name] for each in traits}) > 1]
+    taken = {integer(head.ds.get("InstanceNumber")) for head in single}
     by_traits: dict[Hashable, list[Head]] = {}
     for head, each in zip(single, traits, strict=True):
         by_traits.setdefault(tuple(each.values()), []).append(head)
     for members in by_traits.values():
         for group in _by_window(members):
-            names = [*differing, *([_WINDOW_OR_LUT] if len(group) < len(members) else [])]
-            notes = [_apart(len(group), len(single), names)] if names else []
-            cines += _run_or_stills(series_uid, group, notes)
-    return tuple(sorted(cines, key=lambda cine: _place(cine.header)))
+            named = [*differing, *([_WINDOW_OR_LUT] if len(group) < len(members) else [])]
+            for run in runs_in([head.ds for head in group], taken):
+                names = [*named, *run.apart]
+                notes = [_apart(len(run.members), len(single), names)] if names else []
+                cines += _cines_of_run(series_uid, group, run, notes)
+    return tuple(sorted(map(_with_looks, cines), key=lambda cine: place(cine.header)))
 
 
 def _traits(head: Head) -> Traits:
     """What may not vary in a run, but for the window."""
     ds = head.ds
     traits: Traits = {f"{word} {Tag(word)}": plain(ds.get(word)) for word in _CONSTANT}
-    traits["ImageType (0008,0008) value 3"] = plain_values(ds.get("ImageType"))[2:3]
+    if ds.get("PositionerMotion") == "DYNAMIC":  # then every frame has a view of its own
+        traits |= {f"{word} {Tag(word)}": None for word in _ANGLES}
+    traits["ImageType (0008,0008) value 3"] = plain_values(ds.get("ImageType"))[2:]
     bitmap = (ds.get(tag) for tag in bitmap_tags(ds))
     traits["OverlayData (60xx,3000) of the shutter"] = tuple(plain(each and each.value) for each in bitmap)
     traits["TransferSyntaxUID (0002,0010)"] = _syntax_kind(head.instance.transfer_syntax)
@@ -131,8 +139,8 @@ def _by_window(heads: Sequence[Head]) -> list[list[Head]]:
 
 
 def _voi(ds: Dataset) -> tuple[Hashable, ...]:
-    """What selects the values of interest: centre, width, function of the first window, and the VOI LUT."""
-    center, width = ((*plain_values(ds.get(word)), None)[0] for word in ("WindowCenter", "WindowWidth"))
+    """What selects the values of interest: centre, width, function of the window used, and the VOI LUT."""
+    center, width = windows_of(ds).chosen or (None, None)
     return center, width, plain(ds.get("VOILUTFunction")) or "LINEAR", plain(ds.get("VOILUTSequence"))
 
 
@@ -163,24 +171,36 @@ def _apart(frames: int, total: int, names: Sequence[str]) -> str:
     return f"{frames} of {total} single-frame images of the series; the others differ in {named}{more}"
 
 
-def _run_or_stills(series_uid: str, group: Sequence[Head], notes: Sequence[str]) -> list[Cine]:
-    """One cine of a whole group where its times increase, otherwise one each, noting why."""
-    if len(group) == 1:
-        return [_still(series_uid, group[0], notes)]
-    times, source = moments([head.ds for head in group])
-    if not times:
-        why = f"one of {len(group)} single-frame images that are no run: their times do not increase"
-        return [_still(series_uid, head, [*notes, why]) for head in group]
-    order = sorted(range(len(group)), key=lambda k: (times[k], _place(group[k].ds)))
-    if len({_voi(head.ds) for head in group}) > 1:
+def _cines_of_run(series_uid: str, group: Sequence[Head], run: Run, notes: Sequence[str]) -> list[Cine]:
+    """One cine of a whole run, otherwise one for each of its instances, noting why."""
+    heads = [group[k] for k in run.members]
+    if len(heads) == 1:
+        return [_still(series_uid, heads[0], notes)]
+    if not run.times:
+        why = f"one of {len(heads)} single-frame images that are no run: {run.source}"
+        return [_still(series_uid, head, [*notes, why]) for head in heads]
+    if len({_voi(head.ds) for head in heads}) > 1:
         notes = [*notes, ALIKE_WINDOWS]
-    timing = timing_of_moments([times[k] for k in order], source)
-    return [_cine(series_uid, [group[k] for k in order], timing, notes)]
+    headers = [head.ds for head in heads]
+    motion = motion_by_positions(headers, headers)
+    said = [*notes, *run.notes, *motion.notes]
+    cine = _cine(series_uid, heads, timing_of_moments(run.times, run.source), said)
+    return [replace(cine, motion=motion.kinds, frame_angles=_moving_angles(headers))]
+
+
+def _moving_angles(headers: Sequence[Dataset]) -> tuple[tuple[float, float], ...]:
+    """Positioner angles of each frame of a run, where all have both and they are not all the same."""
+    found = [tuple(number for word in _ANGLES for number in numbers(ds, word)) for ds in headers]
+    pairs = [(angles[0], angles[1]) for angles in found if len(angles) == 2]
+    return tuple(pairs) if len(pairs) == len(headers) and len(set(pairs)) > 1 else ()
 
 
 def _still(series_uid: str, head: Head, notes: Sequence[str] = ()) -> Cine:
     """A cine of one instance, with the timing that it states for itself."""
-    return _cine(series_uid, [head], timing_of_instance(head.ds, head.instance.frames), notes)
+    frames = head.instance.frames
+    motion = motion_by_steps(head.ds, frames) if frames > 1 else Motion()
+    cine = _cine(series_uid, [head], timing_of_instance(head.ds, frames), [*notes, *motion.notes])
+    return replace(cine, motion=motion.kinds)
 
 
 def _enhanced(series_uid: str, head: Head) -> Cine:
@@ -194,6 +214,7 @@ def _enhanced(series_uid: str, head: Head) -> Cine:
         frame_contrast=view.contrast,
         frame_angles=view.angles,
         frame_delays_ms=view.delays_ms,
+        motion=view.motion,
         faults=view.faults,
     )
 
@@ -214,6 +235,19 @@ def _cine(series_uid: str, heads: Sequence[Head], timing: FrameTiming, notes: Se
     )
 
 
-def _place(ds: Dataset) -> tuple[int, str]:
-    """Sort key: Instance Number (0020,0013), then SOP Instance UID."""
-    return integer(ds.get("InstanceNumber")), str(ds.SOPInstanceUID)
+def _with_looks(cine: Cine) -> Cine:
+    """The cine with what is odd about how its frames are to be shown, each sentence once."""
+    windows, shutters = cine.frame_vois or (cine.header,), cine.frame_shutters or (cine.header,)
+    odd = [window_notes(voi) for voi in _different(windows)]
+    odd += [shutter_notes(shutter, cine.rows, cine.columns) for shutter in _different(shutters)]
+    notes = list(dict.fromkeys(note for each in odd for note in each))
+    if len(notes) > _NAMED_AT_MOST:
+        notes[_NAMED_AT_MOST:] = [
+            f"{len(notes) - _NAMED_AT_MOST} more windows or shutters are odd like these"
+        ]
+    return replace(cine, notes=tuple(dict.fromkeys((*cine.notes, *notes)))) if notes else cine
+
+
+def _different(looks: Sequence[Dataset]) -> list[Dataset]:
+    """Each object once."""
+    return list({id(look): look for look in looks}.values())

@@ -20,6 +20,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectorySto
 from casgan_dicom.source.cine import Instance
 from casgan_dicom.source.elements import integer
 from casgan_dicom.source.inflate import inflated, is_deflated
+from casgan_dicom.source.numerals import mend_numerals
 from casgan_dicom.source.shutters import shutter_group
 
 NOT_DICOM = "no DICOM file"
@@ -117,7 +118,7 @@ def _before_pixels(file: BinaryIO) -> tuple[Dataset, bool]:
 
 
 def _convert_values(ds: Dataset) -> list[str]:
-    """Convert every value of a data set from its bytes; drop and name the elements that cannot be.
+    """Convert every value of a data set from its bytes; mend or drop, and name, what cannot be.
 
     Inside a sequence only the elements that cannot be read are dropped, not the whole of it: the items of an
     Enhanced object hold all that is known of its frames.
@@ -128,6 +129,7 @@ def _convert_values(ds: Dataset) -> list[str]:
             element = ds[tag]
             for item in element.value if element.VR == "SQ" else ():
                 dropped += _convert_values(item)
+            dropped += mend_numerals(ds, element)
         except Exception as error:  # one bad element must not hide the run; what it held is not repeated
             dropped.append(f"{keyword_for_tag(tag) or 'private'} {tag} ignored: {type(error).__name__}")
             del ds[tag]

@@ -2,12 +2,13 @@
 
 A *series* is what a Series Instance UID names; a *cine* is one run of frames to convert (``grouping.py``).
 File names mean nothing: everything is keyed by SOP Instance UID (0008,0018). Only headers are read
-(``header.py``), never Pixel Data (7FE0,0010).
+(``header.py``), and Pixel Data (7FE0,0010) where two files share a UID (``copies.py``).
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,16 @@ from pathlib import Path
 
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.source.cine import Cine, Series
+from casgan_dicom.source.copies import differences
 from casgan_dicom.source.grouping import cines_of
 from casgan_dicom.source.header import Head, SkippedFile, read_head, unreadable
 from casgan_dicom.source.paths import refuse_unreachable
 
 DUPLICATE = "another copy of a SOP Instance UID (0008,0018)"
+"""Reason to pass over a file: its content is that of another one."""
+_QUOTABLE_UID = re.compile(r"[0-9.]{1,64}")
+_NAMED_AT_MOST = 5
+"""How many of the elements that differ are named."""
 
 
 @dataclass(frozen=True)
@@ -69,22 +75,67 @@ def find_series(paths: Sequence[Path]) -> Found:
     """
     refuse_unreachable(paths)
     files, skipped = _files(paths)
-    heads: dict[str, Head] = {}
+    instances: dict[str, _Instances] = {}
     for path in files:
         head = read_head(path)
         if isinstance(head, SkippedFile):
             skipped.append(head)
-        elif head.instance.sop_instance_uid in heads:
-            skipped.append(SkippedFile(path, DUPLICATE))
-        else:
-            heads[head.instance.sop_instance_uid] = head
-    if not heads:
+            continue
+        same_uid = instances.setdefault(head.instance.sop_instance_uid, _Instances([], {}))
+        if (copy := _added(head, same_uid)) is not None:
+            skipped.append(copy)
+    if not instances:
         raise _nothing_found(paths, skipped)
     by_series: dict[str, list[Head]] = {}
-    for _, head in sorted(heads.items()):
-        by_series.setdefault(str(head.ds.SeriesInstanceUID), []).append(head)
-    series = (Series(uid, cines_of(uid, by_series[uid])) for uid in sorted(by_series))
+    faults: dict[str, dict[str, None]] = {}
+    for _, same_uid in sorted(instances.items()):
+        for head in same_uid.heads:
+            series_uid = str(head.ds.SeriesInstanceUID)
+            by_series.setdefault(series_uid, []).append(head)
+            if len(same_uid.heads) > 1:
+                faults.setdefault(series_uid, {})[_one_uid(same_uid)] = None
+    series = (
+        Series(uid, cines_of(uid, by_series[uid]), tuple(faults.get(uid, ()))) for uid in sorted(by_series)
+    )
     return Found(tuple(series), tuple(skipped))
+
+
+@dataclass(frozen=True)
+class _Instances:
+    """What is found under one SOP Instance UID (0008,0018)."""
+
+    heads: list[Head]
+    """Different instances; one, where the UID is what it should be."""
+    differ: dict[str, None]
+    """The elements in which they differ, each once."""
+
+
+def _added(head: Head, same_uid: _Instances) -> SkippedFile | None:
+    """Add an instance to those of its UID; the file to pass over where it is a copy of one."""
+    for known in same_uid.heads:
+        try:
+            differ = differences(known, head)
+        except Exception as error:  # it was readable before; a parser fed with garbage raises anything
+            return unreadable(head.instance.path, error)
+        if not differ:
+            return SkippedFile(head.instance.path, DUPLICATE)
+        same_uid.differ.update(dict.fromkeys(differ))
+    same_uid.heads.append(head)
+    return None
+
+
+def _one_uid(same_uid: _Instances) -> str:
+    """The fault of different instances under one UID: what they differ in, never its value."""
+    uid = same_uid.heads[0].instance.sop_instance_uid
+    shown = f" {uid}" if _QUOTABLE_UID.fullmatch(uid) else ""
+    names = list(same_uid.differ)
+    named = ", ".join(names[:_NAMED_AT_MOST])
+    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
+    count = len(same_uid.heads)
+    return (
+        f"SOPInstanceUID (0008,0018){shown} is that of {count} different instances, need one: "
+        f"they differ in {named}{more}"
+    )
 
 
 def _files(paths: Sequence[Path]) -> tuple[list[Path], list[SkippedFile]]:

@@ -1,13 +1,13 @@
 """Where a picture is visible between its shutters, PS3.3 C.7.6.11 and C.7.6.15.
 
-Shapes hide independently: what any of them covers is covered. A shape whose geometry is absent or makes no
-sense covers nothing. Rows and columns count from 1 in the header, from 0 in an array; arrays are
-(rows, columns).
+Shapes hide independently: what any of them covers is covered. A shape whose geometry is absent or impossible,
+so that it would cover the whole picture, covers nothing, and `shutter_notes` says it. Rows and columns count
+from 1 in the header, from 0 in an array; arrays are (rows, columns).
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,14 @@ SHUTTER_KEYWORDS = (
 _OVERLAY_GROUPS = range(0x6000, 0x6100, 2)
 _BITMAP = {"rows": 0x10, "columns": 0x11, "frames": 0x15, "origin": 0x50, "first": 0x51, "data": 0x3000}
 """Elements of an overlay group, PS3.3 C.9.2, by what they hold."""
+_SHAPE = "ShutterShape (0018,1600)"
+_EDGES = (
+    "ShutterLeftVerticalEdge", "ShutterRightVerticalEdge", "ShutterUpperHorizontalEdge",
+    "ShutterLowerHorizontalEdge",
+)  # fmt: skip
+_EDGE_NAMES = ("left", "right", "upper", "lower")
+_LOOKED_AT = 2**24
+"""Pixels of the largest picture that is looked at for what is visible: no detector has more."""
 _FAR = 2.0**20
 """Beyond any picture: coordinates are cut to this, so that no arithmetic on them overflows."""
 
@@ -48,8 +56,8 @@ def shutter_mask(ds: Dataset, rows: int, columns: int, frame: int = 0) -> Mask:
     Returns
     -------
     bool (rows, columns)
-        True where no shutter covers the picture; True everywhere without shutters. A shape without its
-        geometry covers nothing.
+        True where no shutter covers the picture; True everywhere without shutters. A shape without a
+        possible geometry covers nothing.
 
     Notes
     -----
@@ -59,19 +67,35 @@ def shutter_mask(ds: Dataset, rows: int, columns: int, frame: int = 0) -> Mask:
     row = np.arange(1, rows + 1, dtype=np.float64)[:, None]
     column = np.arange(1, columns + 1, dtype=np.float64)[None, :]
     shapes = shutter_shapes(ds)
-    if "RECTANGULAR" in shapes:
-        visible &= _in_rectangle(ds, row, column)
-    if "CIRCULAR" in shapes:
-        centre, radius = _numbers(ds, "CenterOfCircularShutter"), _numbers(ds, "RadiusOfCircularShutter")
-        if len(centre) == 2 and len(radius) == 1:
-            visible &= (row - centre[0]) ** 2 + (column - centre[1]) ** 2 <= radius[0] ** 2
-    if "POLYGONAL" in shapes:
-        vertices = _numbers(ds, "VerticesOfThePolygonalShutter")
-        if len(vertices) >= 6 and len(vertices) % 2 == 0:
-            visible &= _in_polygon(np.reshape(vertices, (-1, 2)), row, column)
+    for shape, (read, inside) in _SHAPES.items():
+        geometry = read(ds, rows, columns) if shape in shapes else ""
+        if not isinstance(geometry, str):
+            visible &= inside(geometry, row, column)
     if "BITMAP" in shapes:
         _hide_bitmap(visible, ds, frame)
     return visible
+
+
+def shutter_notes(ds: Dataset, rows: int, columns: int) -> list[str]:
+    """Say which shutters of a header are ignored and why, and whether the others leave nothing visible.
+
+    `rows` and `columns` are the size of the picture. Whatever the header holds, nothing is raised.
+    """
+    notes, shapes = [], shutter_shapes(ds)
+    for shape, (read, _) in _SHAPES.items():
+        geometry = read(ds, rows, columns) if shape in shapes else ""
+        if isinstance(geometry, str) and geometry:
+            notes.append(f"{_SHAPE} {shape} is ignored: {geometry}")
+    if "BITMAP" in shapes and _bitmap_size(ds) is None:
+        notes.append(f"{_SHAPE} BITMAP is ignored: ShutterOverlayGroup (0018,1623) leads to no whole overlay")
+    if unknown := sum(shape not in (*_SHAPES, "BITMAP") for shape in shapes if shape):
+        wanted = ", ".join((*_SHAPES, "BITMAP"))
+        notes.append(f"{_SHAPE} holds {unknown} values that are none of {wanted}: they are ignored")
+    shows = len(shapes) == 1 and shapes[0] in ("RECTANGULAR", "CIRCULAR")  # alone they cannot hide all
+    looked_at = bool(shapes) and not shows and 0 < rows * columns <= _LOOKED_AT
+    if looked_at and not shutter_mask(ds, rows, columns).any():
+        notes.append(f"{_SHAPE} {', '.join(shapes)} leave nothing visible: nothing can be drawn there")
+    return notes
 
 
 def shutter_shapes(ds: Dataset) -> tuple[str, ...]:
@@ -100,11 +124,8 @@ def bitmap_frames(ds: Dataset) -> int:
 
 def _hide_bitmap(visible: Mask, ds: Dataset, frame: int) -> None:
     """Hide what the bits of the overlay cover; nothing where it is not whole (PS3.3 C.9.2, PS3.5 8.1.2)."""
-    group = shutter_group(ds)
-    size = () if group is None else (
-        *_overlay_numbers(ds, group, "rows"), *_overlay_numbers(ds, group, "columns")
-    )  # fmt: skip
-    if group is None or len(size) != 2 or not all(0 < side < 2**16 for side in size):
+    group, size = shutter_group(ds), _bitmap_size(ds)
+    if group is None or size is None:
         return
     number = bitmap_frames(ds)
     first = (*_overlay_numbers(ds, group, "first"), 1)[0]
@@ -114,6 +135,17 @@ def _hide_bitmap(visible: Mask, ds: Dataset, frame: int) -> None:
         return
     top, left = (*_overlay_numbers(ds, group, "origin"), 1, 1)[:2]
     _cover(visible, bits.reshape(size), top - 1, left - 1)
+
+
+def _bitmap_size(ds: Dataset) -> tuple[int, int] | None:
+    """Rows and columns of the overlay that is a bitmap shutter; None where it is not whole."""
+    group = shutter_group(ds)
+    if group is None:
+        return None
+    size = (*_overlay_numbers(ds, group, "rows"), *_overlay_numbers(ds, group, "columns"))
+    if len(size) != 2 or not all(0 < side < 2**16 for side in size):
+        return None
+    return size if _overlay_bits(ds, group, 0, size[0] * size[1]) is not None else None
 
 
 def _cover(visible: Mask, bits: Mask, top: int, left: int) -> None:
@@ -144,13 +176,60 @@ def _overlay_numbers(ds: Dataset, group: int, what: str) -> tuple[int, ...]:
     return tuple(int(value) for value in values) if all(isinstance(value, int) for value in values) else ()
 
 
-def _in_rectangle(ds: Dataset, row: Float, column: Float) -> Mask:
-    """Between the edges of the rectangular shutter; an edge that is missing lies outside the picture."""
-    left = (_numbers(ds, "ShutterLeftVerticalEdge") or [-math.inf])[0]
-    right = (_numbers(ds, "ShutterRightVerticalEdge") or [math.inf])[0]
-    upper = (_numbers(ds, "ShutterUpperHorizontalEdge") or [-math.inf])[0]
-    lower = (_numbers(ds, "ShutterLowerHorizontalEdge") or [math.inf])[0]
+def _rectangle(ds: Dataset, rows: int, columns: int) -> Float | str:
+    """Left, right, upper and lower edge; an edge that is missing lies outside the picture. Else why not."""
+    stated = [_numbers(ds, keyword) for keyword in _EDGES]
+    if not any(stated):
+        return "it has no edges (0018,1602) to (0018,1608)"
+    left, right, upper, lower = (
+        found[0] if found else beyond
+        for found, beyond in zip(stated, (-_FAR, _FAR, -_FAR, _FAR), strict=True)
+    )
+    if max(left, 1) < min(right, columns) and max(upper, 1) < min(lower, rows):
+        return np.array([left, right, upper, lower])
+    told = ", ".join(f"{name} {found[0]:g}" for name, found in zip(_EDGE_NAMES, stated, strict=True) if found)
+    wanted = f"need left < right and upper < lower within {rows} rows × {columns} columns"
+    return f"its edges (0018,1602) to (0018,1608) are {told}, {wanted}"
+
+
+def _in_rectangle(edges: Float, row: Float, column: Float) -> Mask:
+    """Between the edges, which are visible."""
+    left, right, upper, lower = edges
     return np.asarray((column >= left) & (column <= right) & (row >= upper) & (row <= lower))
+
+
+def _circle(ds: Dataset, rows: int, columns: int) -> Float | str:
+    """Row, column and radius of the circular shutter; else why it is none."""
+    centre, radius = _numbers(ds, "CenterOfCircularShutter"), _numbers(ds, "RadiusOfCircularShutter")
+    if len(centre) != 2 or len(radius) != 1:
+        found = f"{len(centre)} and {len(radius)} numbers"
+        return f"its center (0018,1610) and radius (0018,1612) hold {found}, need 2 and 1"
+    if radius[0] <= 0:
+        return f"its radius (0018,1612) is {radius[0]:g}, need more than 0"
+    away = [max(1 - place, place - side, 0) for place, side in zip(centre, (rows, columns), strict=True)]
+    if away[0] ** 2 + away[1] ** 2 >= radius[0] ** 2:
+        told = f"row {centre[0]:g}, column {centre[1]:g}, radius {radius[0]:g}"
+        return f"it lies outside {rows} rows × {columns} columns ({told}; (0018,1610), (0018,1612))"
+    return np.array([*centre, *radius])
+
+
+def _in_circle(circle: Float, row: Float, column: Float) -> Mask:
+    """On the disc, its rim included."""
+    return np.asarray((row - circle[0]) ** 2 + (column - circle[1]) ** 2 <= circle[2] ** 2)
+
+
+def _polygon(ds: Dataset, rows: int, columns: int) -> Float | str:
+    """Vertices of the polygonal shutter, (vertices, 2) of row and column; else why it is none."""
+    found = _numbers(ds, "VerticesOfThePolygonalShutter")
+    if len(found) < 6 or len(found) % 2:
+        return f"its vertices (0018,1620) are {len(found)} numbers, need at least 3 pairs"
+    vertices = np.reshape(found, (-1, 2))
+    arms = vertices[1:] - vertices[0]
+    if not np.abs(arms[:-1, 0] * arms[1:, 1] - arms[:-1, 1] * arms[1:, 0]).sum():
+        return "its vertices (0018,1620) lie on one line, need an area"
+    if (vertices.max(axis=0) < 1).any() or (vertices.min(axis=0) > (rows, columns)).any():
+        return f"its vertices (0018,1620) lie outside {rows} rows × {columns} columns"
+    return np.asarray(vertices)
 
 
 def _in_polygon(vertices: Float, row: Float, column: Float) -> Mask:
@@ -166,3 +245,12 @@ def _in_polygon(vertices: Float, row: Float, column: Float) -> Mask:
 def _numbers(ds: Dataset, keyword: str) -> list[float]:
     """The values of an element as numbers that can be counted with; empty where one of them is none."""
     return [min(max(number, -_FAR), _FAR) for number in numbers(ds, keyword)]
+
+
+_Reader = Callable[[Dataset, int, int], Float | str]
+_SHAPES: Mapping[str, tuple[_Reader, Callable[[Float, Float, Float], Mask]]] = {
+    "RECTANGULAR": (_rectangle, _in_rectangle),
+    "CIRCULAR": (_circle, _in_circle),
+    "POLYGONAL": (_polygon, _in_polygon),
+}
+"""How the geometry of each shape is read, and what it leaves visible."""

@@ -1,23 +1,24 @@
 """When the frames of a run were taken, as far as its headers tell.
 
 A multi-frame instance points at its timing with Frame Increment Pointer (0028,0009) (PS3.3 C.7.6.5, C.7.6.6);
-single-frame instances carry the time of each frame. Milliseconds, unless a name says otherwise.
+single-frame instances carry the time of each frame (``clocks.py``). Milliseconds, unless a name says
+otherwise.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from itertools import pairwise
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
+
+from casgan_dicom.source.clocks import times_in_order
 
 DEFAULT_RATE_HZ = 15.0
 """Frames per second of a run whose header says nothing: the usual cine rate of coronary angiography."""
@@ -32,13 +33,6 @@ _RATES = (
     ("RecommendedDisplayFrameRate", "RecommendedDisplayFrameRate (0008,2144)"),
 )
 _FLOAT_RATE = "RecommendedDisplayFrameRateInFloat"
-_MOMENTS = (
-    ("", "AcquisitionDateTime", "AcquisitionDateTime (0008,002A)"),
-    ("AcquisitionDate", "AcquisitionTime", "AcquisitionTime (0008,0032)"),
-    ("ContentDate", "ContentTime", "ContentTime (0008,0033)"),
-)
-_DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
-_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2}(?:\.\d{1,6})?))?)?")
 _GAP = 1.5
 """Difference between two frames, in medians of it, above which frames are taken to be missing."""
 
@@ -120,7 +114,7 @@ def timing_of_instance(ds: Dataset, frames: int) -> FrameTiming:
     """
     notes: list[str] = []
     vector = _vector(ds, frames, notes)
-    frame_time = _positive(ds.get("FrameTime"))
+    frame_time = _frame_time(ds, notes)
     if vector and (frame_time is None or _points_at_vector(ds)):
         return FrameTiming(statistics.median(vector[1:]), vector, FRAME_TIME_VECTOR, tuple(notes))
     if frame_time is not None:
@@ -133,29 +127,6 @@ def timing_of_instance(ds: Dataset, frames: int) -> FrameTiming:
     if frames > 1:
         notes.append(f"no timing in the header, {DEFAULT_RATE_HZ:g} frames per second assumed")
     return FrameTiming(1000.0 / DEFAULT_RATE_HZ, None, "default", tuple(notes))
-
-
-def moments(headers: Sequence[Dataset]) -> tuple[tuple[int, ...], str]:
-    """Say when each single-frame instance was taken.
-
-    Parameters
-    ----------
-    headers
-        Headers of the instances, in any order.
-
-    Returns
-    -------
-    microseconds, source
-        One time per header on a common axis, and the attribute it was read from: the first of Acquisition
-        DateTime, Acquisition Time and Content Time that every header has and that is not the same in all of
-        them. Empty if there is none.
-    """
-    for date_keyword, time_keyword, name in _MOMENTS:
-        found = [_microseconds(ds, date_keyword, time_keyword) for ds in headers]
-        times = tuple(time for time in found if time is not None)
-        if len(times) == len(headers) and max(times) > min(times):
-            return times, name
-    return (), ""
 
 
 def timing_of_frame_times(texts: Sequence[str], source: str) -> FrameTiming | None:
@@ -173,11 +144,13 @@ def timing_of_frame_times(texts: Sequence[str], source: str) -> FrameTiming | No
     FrameTiming or None
         As `timing_of_moments`; None where a time is missing, goes back, or is the same for all frames.
     """
-    times = [_passed(text[:8], text[8:]) for text in texts]
+    times, passed = times_in_order(texts)
     known = [time for time in times if time is not None]
     if len(known) < max(2, len(times)) or known[0] == known[-1] or any(a > b for a, b in pairwise(known)):
         return None
-    return timing_of_moments(known, source)
+    timing = timing_of_moments(known, source)
+    note = f"{source} passes midnight and its date does not tell: a day is added"
+    return replace(timing, notes=(*timing.notes, note)) if passed else timing
 
 
 def timing_of_moments(times: Sequence[int], source: str) -> FrameTiming:
@@ -246,6 +219,15 @@ def _vector(ds: Dataset, frames: int, notes: list[str]) -> tuple[float, ...] | N
     return (0.0, *steps)
 
 
+def _frame_time(ds: Dataset, notes: list[str]) -> float | None:
+    """Frame Time (0018,1063) where time passes; otherwise None, with a note if there was one."""
+    value = ds.get("FrameTime")
+    number = _positive(value)
+    if number is None and value is not None and value != "":
+        notes.append(f"{FRAME_TIME} is no number above 0 and was not used")
+    return number
+
+
 def _positive(value: object) -> float | None:
     """The value as a positive number; None for anything else."""
     try:
@@ -253,32 +235,3 @@ def _positive(value: object) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if math.isfinite(number) and number > 0 else None
-
-
-def _microseconds(ds: Dataset, date_keyword: str, time_keyword: str) -> int | None:
-    """Microseconds since a fixed day of a DT, or of a TM with its DA where there is one; None if unreadable.
-
-    The time zone is left out: differences within a run are all that is asked for.
-    """
-    time = str(ds.get(time_keyword) or "")
-    day = str(ds.get(date_keyword) or "") if date_keyword else time[:8]
-    return _passed(day, time if date_keyword else time[8:])
-
-
-def _passed(day: str, time: str) -> int | None:
-    """Microseconds since a fixed day of a DA and a TM; None if the time is unreadable."""
-    match = _TIME.match(time)
-    if match is None:
-        return None
-    hours, minutes, rest = (float(part or 0) for part in match.groups())
-    passed = timedelta(days=_day_number(day), hours=hours, minutes=minutes, seconds=rest)
-    return passed // timedelta(microseconds=1)
-
-
-def _day_number(day: str) -> int:
-    """Days since the year 1 of a DA; 0 where there is none."""
-    match = _DATE.match(day)
-    try:
-        return date(*(int(part) for part in match.groups())).toordinal() if match else 0
-    except ValueError:
-        return 0

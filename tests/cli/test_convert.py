@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,6 +187,32 @@ def test_dry_run_as_json(tmp_path: Path, source: Path) -> None:
 
     assert [cine["source_instances"] for cine in told["would_convert"]] == [[uid("instance")]]
     assert told["skipped"] == []
+
+
+@pytest.mark.parametrize(
+    ("header", "options", "reason"),
+    [
+        ({"RescaleSlope": "1e308", "RescaleIntercept": "1e308"}, [], "display values are not finite"),
+        ({"BitsStored": 12}, ["--bits", "12"], "one object holds"),
+    ],
+)
+def test_dry_run_refuses_what_the_conversion_refuses(
+    tmp_path: Path,
+    painted: list[dict[str, object]],
+    monkeypatch: pytest.MonkeyPatch,
+    header: dict[str, Any],
+    options: list[str],
+    reason: str,
+) -> None:
+    monkeypatch.setattr("casgan_dicom.conversion.plan.MAX_BYTES", 4 * 64 * 80)
+    source = write_xa(tmp_path / "in" / "a", moving_frames(4, bits=12), **({"BitsStored": 12} | header))
+
+    dry = run("convert", source, "-o", tmp_path / "out", "--dry-run", *options)
+    real = run("convert", source, "-o", tmp_path / "out", *options)
+
+    assert dry.exit_code == real.exit_code == 3
+    assert reason in dry.stderr
+    assert reason in real.stderr
 
 
 def test_dry_run_says_what_is_odd_about_a_cine(tmp_path: Path) -> None:

@@ -403,7 +403,7 @@ def test_more_than_one_object_can_hold_is_refused_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a limit that the frames fit in 8 bits and pass in 12."""
-    monkeypatch.setattr("casgan_dicom.conversion.pipeline.MAX_BYTES", 6 * 64 * 80)
+    monkeypatch.setattr("casgan_dicom.conversion.plan.MAX_BYTES", 6 * 64 * 80)
     source = twelve_bits(tmp_path)
 
     (skipped,) = convert(source, tmp_path / "out", replace(PLAIN, bits=12)).skipped

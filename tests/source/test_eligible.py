@@ -192,7 +192,12 @@ def test_reasons_hold_no_patient_data(tmp_path: Path) -> None:
 def six_frames(folder: Path, late: dict[str, object]) -> Cine:
     """A run of six single frames of which the last two say `late`."""
     for k, frame in enumerate(moving_frames(6)):
-        own = {"SOPInstanceUID": f"2.25.{k + 1}", "AcquisitionTime": f"10000{k}", "NumberOfFrames": None}
+        own: dict[str, object] = {
+            "SOPInstanceUID": f"2.25.{k + 1}",
+            "AcquisitionTime": f"10000{k}",
+            "NumberOfFrames": None,
+        }
+        own["InstanceNumber"] = k + 1
         write_xa(folder / str(k), frame[None], **(own | (late if k >= 4 else {})))
     (cine,) = find_series([folder]).cines
     assert cine.frames == 6

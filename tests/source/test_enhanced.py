@@ -160,7 +160,7 @@ def test_a_positioner_that_moves_is_noted_with_the_angle_of_the_first_frame(tmp_
     assert cine.header.PositionerPrimaryAngle == -30
     assert cine.notes == (
         "PositionerPrimaryAngle (0018,1510) moves by 30 degrees during the run: "
-        "the angles of the first frame are given",
+        "a rotation, for which no one view stands",
     )
 
 

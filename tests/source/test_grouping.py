@@ -24,12 +24,18 @@ from casgan_dicom.source.series import find_series
 from tests.support.factories import moving_frames, uid, write_xa, write_xa_single_frames, xa_dataset
 
 SINGLE: dict[str, object] = {"NumberOfFrames": None, "FrameTime": None, "FrameIncrementPointer": None}
+CIRCLE: dict[str, object] = {
+    "ShutterShape": "CIRCULAR",
+    "CenterOfCircularShutter": [32, 40],
+    "RadiusOfCircularShutter": 30,
+}
 
 
 def write_six(folder: Path, late: Mapping[str, object], early: Mapping[str, object] = SINGLE) -> None:
     """Six single frames in the order of time, of which the last three say `late` and the others `early`."""
     for k, frame in enumerate(moving_frames(6)):
         own = SINGLE | {"SOPInstanceUID": uid(f"single {k}"), "AcquisitionTime": f"10000{k}"}
+        own["InstanceNumber"] = k + 1
         write_xa(folder / str(k), frame[None], **(own | dict(late if k >= 3 else early)))
 
 
@@ -144,7 +150,7 @@ def test_uncompressed_syntaxes_are_of_one_kind(tmp_path: Path) -> None:
         ({"RescaleSlope": 1, "RescaleIntercept": -9}, "RescaleIntercept (0028,1052)"),
         ({"PixelIntensityRelationship": "LOG"}, "PixelIntensityRelationship (0028,1040)"),
         ({"ModalityLUTSequence": [lut(1, 2)]}, "ModalityLUTSequence (0028,3000)"),
-        ({"ShutterShape": "CIRCULAR"}, "ShutterShape (0018,1600)"),
+        (CIRCLE, "ShutterShape (0018,1600)"),
         ({"LossyImageCompression": "01"}, "LossyImageCompression (0028,2110)"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "BIPLANE B"]}, "ImageType (0008,0008) value 3"),
         ({"PositionerPrimaryAngle": 60}, "PositionerPrimaryAngle (0018,1510)"),

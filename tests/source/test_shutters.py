@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +12,11 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from casgan_dicom.source.shutters import bitmap_frames, shutter_mask
-from tests.support.factories import xa_dataset
+from casgan_dicom.pixels.display import Display
+from casgan_dicom.source.series import find_series
+from casgan_dicom.source.shutters import bitmap_frames, shutter_mask, shutter_notes
+from tests.support.enhanced_factory import write_enhanced
+from tests.support.factories import moving_frames, write_xa, write_xa_single_frames, xa_dataset
 
 
 def add_bitmap(
@@ -212,3 +217,112 @@ def test_a_geometry_beyond_any_picture_never_warns(value: float) -> None:
         ds.add_new(Tag(0x0018, element), "FD", numbers)  # FD, as IS would not hold them
 
     assert shutter_mask(ds, 64, 80).shape == (64, 80)
+
+
+def shutter(shape: str | list[str], **elements: object) -> Dataset:
+    """A header with shutters of these elements."""
+    return xa_dataset(ShutterShape=shape, **elements)
+
+
+def edges(left: int, right: int, upper: int, lower: int) -> dict[str, Any]:
+    """The elements of a rectangular shutter."""
+    return {
+        "ShutterLeftVerticalEdge": left,
+        "ShutterRightVerticalEdge": right,
+        "ShutterUpperHorizontalEdge": upper,
+        "ShutterLowerHorizontalEdge": lower,
+    }
+
+
+IMPOSSIBLE = {
+    "swapped": shutter("RECTANGULAR", **edges(70, 5, 60, 3)),
+    "swapped in one direction": shutter("RECTANGULAR", **edges(70, 5, 3, 60)),
+    "all zero": shutter("RECTANGULAR", **edges(0, 0, 0, 0)),
+    "right and lower zero": shutter("RECTANGULAR", **edges(5, 0, 5, 0)),
+    "a slit": shutter("RECTANGULAR", **edges(40, 40, 3, 60)),
+    "right of the picture": shutter("RECTANGULAR", **edges(81, 200, 3, 60)),
+    "above the picture": shutter("RECTANGULAR", **edges(5, 70, -50, -2)),
+    "no edges": shutter("RECTANGULAR"),
+    "radius 0": shutter("CIRCULAR", CenterOfCircularShutter=[32, 40], RadiusOfCircularShutter=0),
+    "radius below 0": shutter("CIRCULAR", CenterOfCircularShutter=[32, 40], RadiusOfCircularShutter=-30),
+    "circle outside": shutter("CIRCULAR", CenterOfCircularShutter=[500, 500], RadiusOfCircularShutter=30),
+    "no center": shutter("CIRCULAR", RadiusOfCircularShutter=30),
+    "no vertices": shutter("POLYGONAL"),
+    "two vertices": shutter("POLYGONAL", VerticesOfThePolygonalShutter=[1, 1, 30, 30]),
+    "half a vertex": shutter("POLYGONAL", VerticesOfThePolygonalShutter=[1, 1, 30, 30, 60, 5, 7]),
+    "one point": shutter("POLYGONAL", VerticesOfThePolygonalShutter=[9, 9, 9, 9, 9, 9]),
+    "a line": shutter("POLYGONAL", VerticesOfThePolygonalShutter=[1, 1, 30, 30, 60, 60]),
+    "polygon outside": shutter("POLYGONAL", VerticesOfThePolygonalShutter=[100, 1, 100, 50, 150, 50]),
+    "no overlay": shutter("BITMAP", ShutterOverlayGroup=0x6000),
+    "no shape": shutter("STAR"),
+}
+
+
+@pytest.mark.parametrize("ds", IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
+def test_an_impossible_shutter_hides_nothing_and_is_said(ds: Dataset) -> None:
+    assert shutter_mask(ds, 64, 80).all()
+    (note,) = shutter_notes(ds, 64, 80)
+    assert "ShutterShape (0018,1600)" in note
+    assert "ignored" in note
+
+
+@pytest.mark.parametrize("name", ["RECTANGULAR", "CIRCULAR", "POLYGONAL", "BITMAP", "CIRCULAR+BITMAP"])
+def test_a_possible_shutter_is_not_spoken_of(name: str) -> None:
+    assert shutter_notes(two_shapes(name), 64, 80) == []
+
+
+@pytest.mark.parametrize("around", [(-5, 300, -5, 300), (0, 81, 0, 65), (1, 80, 1, 64)])
+def test_edges_beyond_the_picture_hide_nothing_without_a_word(around: tuple[int, int, int, int]) -> None:
+    ds = shutter("RECTANGULAR", **edges(*around))
+
+    assert shutter_mask(ds, 64, 80).all()
+    assert shutter_notes(ds, 64, 80) == []
+
+
+def test_an_impossible_shape_leaves_the_others_as_they_are() -> None:
+    ds = two_shapes("RECTANGULAR+CIRCULAR")
+    ds.RadiusOfCircularShutter = 0
+
+    np.testing.assert_array_equal(shutter_mask(ds, 64, 80), shutter_mask(two_shapes("RECTANGULAR"), 64, 80))
+    assert len(shutter_notes(ds, 64, 80)) == 1
+
+
+def test_shutters_that_leave_nothing_visible_together_are_said() -> None:
+    apart = shutter(
+        ["RECTANGULAR", "CIRCULAR"],
+        **edges(1, 10, 1, 64),
+        CenterOfCircularShutter=[32, 60],
+        RadiusOfCircularShutter=10,
+    )
+    covered = xa_dataset()
+    add_bitmap(covered, np.ones((64, 80), dtype=np.uint8))
+
+    for ds in (apart, covered):
+        assert not shutter_mask(ds, 64, 80).any()
+        (note,) = shutter_notes(ds, 64, 80)
+        assert "nothing visible" in note
+
+
+def test_impossible_shutters_of_any_object_are_said_in_its_cine(tmp_path: Path) -> None:
+    swapped = edges(70, 5, 60, 3)
+    write_xa(tmp_path / "a", ShutterShape="RECTANGULAR", SeriesInstanceUID="1.2", **swapped)
+    odd: dict[str, Any] = {
+        "ShutterShape": "CIRCULAR",
+        "CenterOfCircularShutter": [32, 40],
+        "RadiusOfCircularShutter": 0,
+    }
+    write_xa_single_frames(tmp_path / "b", moving_frames(3), SeriesInstanceUID="1.3", **odd)
+    write_enhanced(
+        tmp_path / "c",
+        moving_frames(3),
+        SeriesInstanceUID="1.4",
+        SOPInstanceUID="1.4.1",
+        per_frame=lambda k: {
+            "FrameDisplayShutterSequence": odd if k else odd | {"RadiusOfCircularShutter": 30}
+        },
+    )
+
+    cines = find_series([tmp_path]).cines
+
+    assert [sum("is ignored" in note for note in cine.notes) for cine in cines] == [1, 1, 1]
+    assert [bool(Display.of(cine).visible(1).all()) for cine in cines] == [True, True, True]

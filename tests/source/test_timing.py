@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydicom.tag import Tag
 
 from casgan_dicom.source.series import find_series
-from casgan_dicom.source.timing import FrameTiming, moments, timing_of_instance, timing_of_moments
+from casgan_dicom.source.timing import FrameTiming, timing_of_instance, timing_of_moments
 from tests.support.factories import moving_frames, write_xa, xa_dataset
 
 
@@ -95,24 +95,6 @@ def test_without_a_frame_time_the_rates_speak(
 
 def test_a_frame_time_of_zero_is_none() -> None:
     assert timing_of_instance(xa_dataset(FrameTime=0, CineRate=20), 4).frame_time_ms == 50.0
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ({"AcquisitionTime": "235959.9"}, {"AcquisitionDate": "20240103", "AcquisitionTime": "000000.1"}),
-        ({"AcquisitionTime": "100000.1"}, {"AcquisitionTime": "100000.300000"}),
-        ({"AcquisitionDateTime": "20240102100000.1+0900"}, {"AcquisitionDateTime": "20240102100000.3+0900"}),
-    ],
-)
-def test_moments_of_two_frames_are_200_ms_apart(first: dict[str, object], second: dict[str, object]) -> None:
-    times, _ = moments([xa_dataset(**first), xa_dataset(**second)])
-
-    assert times[1] - times[0] == 200_000
-
-
-def test_a_frame_without_time_leaves_no_moments() -> None:
-    assert moments([xa_dataset(), xa_dataset(AcquisitionTime=None)]) == ((), "")
 
 
 def test_a_gap_is_noted_and_its_vector_kept() -> None:

@@ -1,0 +1,106 @@
+"""Whether the positioner turns or the table moves during a run, and what is said then.
+
+A classic multi-frame object has increments for its frames (PS3.3 C.8.7.5, C.8.7.8), of which nobody can tell
+whether they count from the first frame or from the one before; functional groups and single frames have a
+position for each frame. Degrees and millimetres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from casgan_dicom.source.elements import numbers
+
+ROTATION, STEPPING = "rotation", "stepping"
+"""What a run is called whose positioner turns, and one whose table moves."""
+STILL_DEGREES = 5.0
+"""Up to this difference of angles over a run one view stands for all of its frames."""
+_SAID_DEGREES = 0.5
+"""Up to this difference of angles the positioner stands still."""
+_STILL_MM = 1.0
+"""Up to this difference of positions the table stands still."""
+_ANGLES = ("PositionerPrimaryAngle", "PositionerSecondaryAngle")
+_TABLE_STEPS = ("TableVerticalIncrement", "TableLateralIncrement", "TableLongitudinalIncrement")
+_TABLE_TOP = ("TableTopVerticalPosition", "TableTopLateralPosition", "TableTopLongitudinalPosition")
+_NONE = "a rotation, for which no one view stands"
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What moves during a run."""
+
+    kinds: tuple[str, ...] = ()
+    """`ROTATION`, `STEPPING`, both or none."""
+    notes: tuple[str, ...] = ()
+    """By how much, one sentence each."""
+
+
+def motion_by_steps(ds: Dataset, frames: int) -> Motion:
+    """What moves in a classic multi-frame object of so many frames, by its increments."""
+    kinds, notes = [], []
+    turns = {f"{word} {Tag(word)}": _way(numbers(ds, f"{word}Increment"), frames) for word in _ANGLES}
+    notes += [_turned(name, degrees) for name, degrees in turns.items() if degrees > _SAID_DEGREES]
+    untold = _untold(ds, "PositionerMotion", [f"{word}Increment" for word in _ANGLES])
+    notes += [f"{note}: {_NONE}" for note in untold]
+    if untold or max(turns.values()) > STILL_DEGREES:
+        kinds.append(ROTATION)
+    steps = {word: _way(numbers(ds, word), frames) for word in _TABLE_STEPS}
+    moved = [f"the table moves by {mm:.0f} mm during the run ({word} {Tag(word)})"
+             for word, mm in steps.items() if mm > _STILL_MM]  # fmt: skip
+    moved += _untold(ds, "TableMotion", _TABLE_STEPS)
+    return Motion((*kinds, STEPPING) if moved else tuple(kinds), (*notes, *moved))
+
+
+def motion_by_positions(views: Sequence[Dataset], tables: Sequence[Dataset]) -> Motion:
+    """What moves over frames that each have a position.
+
+    Parameters
+    ----------
+    views
+        What holds the positioner's angles, for each frame; frames without them are passed over.
+    tables
+        What holds the positions of the table top, likewise.
+    """
+    kinds, notes = [], []
+    turns = {f"{word} {Tag(word)}": _spread(views, word) for word in _ANGLES}
+    notes += [_turned(name, degrees) for name, degrees in turns.items() if degrees > _SAID_DEGREES]
+    if max(turns.values()) > STILL_DEGREES:
+        kinds.append(ROTATION)
+    steps = {word: _spread(tables, word) for word in _TABLE_TOP}
+    moved = [f"the table moves by {mm:.0f} mm during the run ({word} {Tag(word)})"
+             for word, mm in steps.items() if mm > _STILL_MM]  # fmt: skip
+    return Motion((*kinds, STEPPING) if moved else tuple(kinds), (*notes, *moved))
+
+
+def _turned(name: str, degrees: float) -> str:
+    given = _NONE if degrees > STILL_DEGREES else "the angles of the first frame are given"
+    return f"{name} moves by {degrees:.0f} degrees during the run: {given}"
+
+
+def _untold(ds: Dataset, keyword: str, increments: Sequence[str]) -> list[str]:
+    """The sentence on a motion that is declared and not measured."""
+    if ds.get(keyword) != "DYNAMIC" or any(numbers(ds, word) for word in increments):
+        return []
+    return [f"{keyword} {Tag(keyword)} is DYNAMIC and no increment tells how far"]
+
+
+def _way(steps: Sequence[float], frames: int) -> float:
+    """How far increments lead: one that is the same for each frame adds up, others are places on the way."""
+    if len(steps) == 1:
+        return abs(steps[0]) * max(frames - 1, 0)
+    if not steps:
+        return 0.0
+    same = len(steps) > 2 and len(set(steps[1:])) == 1
+    places = list(accumulate(steps)) if same else [0.0, *steps]
+    return max(places) - min(places)
+
+
+def _spread(frames: Sequence[Dataset], keyword: str) -> float:
+    """Difference of the largest and the smallest value of an element."""
+    found = [value[0] for ds in frames if len(value := numbers(ds, keyword)) == 1]
+    return max(found) - min(found) if found else 0.0

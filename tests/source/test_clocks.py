@@ -1,0 +1,121 @@
+"""Which clock of single frames is read, and how it passes midnight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from pydicom.dataset import Dataset
+
+from casgan_dicom.source.clocks import DAY_US, clocks_of, times_in_order
+from tests.support.factories import xa_dataset
+
+AROUND_MIDNIGHT = ["235959.8", "235959.9", "000000.0", "000000.1"]
+
+
+def of_times(times: Sequence[str], *, day: str | None, element: str = "Acquisition") -> list[Dataset]:
+    """Headers with these times and the same date, or none."""
+    return [
+        xa_dataset(
+            **{"AcquisitionDate": None, "AcquisitionTime": None}
+            | {f"{element}Date": day, f"{element}Time": time}
+        )
+        for time in times
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"AcquisitionTime": "235959.9"}, {"AcquisitionDate": "20240103", "AcquisitionTime": "000000.1"}),
+        ({"AcquisitionTime": "100000.1"}, {"AcquisitionTime": "100000.300000"}),
+        ({"AcquisitionTime": "10:00:00.1"}, {"AcquisitionTime": "100000,3"}),
+        ({"AcquisitionTime": "100000.1"}, {"AcquisitionDate": None, "AcquisitionTime": "100000.3"}),
+        ({"AcquisitionTime": "235959.9"}, {"AcquisitionTime": "000000.1"}),
+        ({"AcquisitionDateTime": "20240102100000.1+0900"}, {"AcquisitionDateTime": "20240102100000.3+0900"}),
+        ({"AcquisitionDateTime": "20240102235959.9"}, {"AcquisitionDateTime": "20240102000000.1"}),
+    ],
+)
+def test_moments_of_two_frames_are_200_ms_apart(first: dict[str, object], second: dict[str, object]) -> None:
+    clock = clocks_of([xa_dataset(**first), xa_dataset(**second)])[0]
+
+    assert clock.times[1] - clock.times[0] == 200_000
+
+
+def test_a_frame_without_time_leaves_no_clock() -> None:
+    assert clocks_of([xa_dataset(), xa_dataset(AcquisitionTime=None)]) == []
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize("day", ["20240102", "", None, "20249999"])
+@pytest.mark.parametrize("element", ["Acquisition", "Content"])
+@pytest.mark.parametrize("numbers", [[1, 2, 3, 4], [None] * 4, [7] * 4, []])
+def test_a_clock_goes_on_after_midnight_without_another_date(
+    day: str | None, element: str, numbers: list[int | None]
+) -> None:
+    (clock,) = clocks_of(of_times(AROUND_MIDNIGHT, day=day, element=element), numbers)
+
+    assert [b - a for a, b in pairwise(clock.times)] == [100_000] * 3
+    assert "passes midnight" in clock.notes[0]
+    assert "2 frames" in clock.notes[0]
+
+
+def test_the_instance_numbers_tell_a_morning_and_a_night_from_a_midnight() -> None:
+    headers = of_times(["000000.0", "000000.1", "235959.8", "235959.9"], day="20240102")
+
+    (same_day,) = clocks_of(headers, [1, 2, 3, 4])
+    (next_day,) = clocks_of(headers, [3, 4, 1, 2])
+
+    assert same_day.times[2] > same_day.times[1]
+    assert same_day.notes == ()
+    assert next_day.times[2] < next_day.times[0]
+
+
+def test_hours_apart_without_numbers_are_the_same_day() -> None:
+    (clock,) = clocks_of(of_times(["080000", "080001", "220000", "220001"], day="20240102"))
+
+    assert clock.times[3] - clock.times[0] == (14 * 3600 + 1) * 10**6
+
+
+def test_dates_that_tell_are_believed() -> None:
+    headers = [
+        xa_dataset(AcquisitionDate=day, AcquisitionTime=time)
+        for day, time in (("20240102", "000001"), ("20240103", "235959"))
+    ]
+
+    (clock,) = clocks_of(headers, [2, 1])
+
+    assert clock.times[1] - clock.times[0] == 2 * DAY_US - 2 * 10**6
+    assert clock.notes == ()
+
+
+@pytest.mark.parametrize(("run", "frame"), [("Acquisition", "Content"), ("Content", "Acquisition")])
+def test_the_clock_that_counts_frames_goes_before_that_of_the_run(run: str, frame: str) -> None:
+    headers = [
+        xa_dataset(**{f"{run}Time": f"10{k // 5:02d}00", f"{frame}Time": f"1000{k:02d}"}) for k in range(10)
+    ]
+
+    clocks = clocks_of(headers)
+
+    assert [clock.source.split()[0] for clock in clocks] == [f"{frame}Time", f"{run}Time"]
+
+
+def test_a_clock_of_whole_seconds_goes_behind_a_finer_one() -> None:
+    headers = [
+        xa_dataset(AcquisitionTime=f"1000{k // 15:02d}", ContentTime=f"1000{k / 15:09.6f}") for k in range(60)
+    ]
+
+    assert clocks_of(headers)[0].source == "ContentTime (0008,0033)"
+
+
+def test_moments_of_one_object_go_on_after_midnight() -> None:
+    times, passed = times_in_order([f"20240102{time}" for time in AROUND_MIDNIGHT])
+    right, said = times_in_order(["20240102235959.9", "20240103000000.0", ""])
+
+    assert [b - a for a, b in pairwise(times) if a is not None and b is not None] == [100_000] * 3
+    assert passed
+    assert right[0] is not None
+    assert right[1:] == [right[0] + 100_000, None]
+    assert not said

@@ -1,0 +1,136 @@
+"""What is said of a positioner that turns and a table that moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from casgan_dicom.derived.provenance import view_name
+from casgan_dicom.source.acquisition import acquisition_of
+from casgan_dicom.source.cine import Cine
+from casgan_dicom.source.series import find_series
+from tests.support.enhanced_factory import write_enhanced
+from tests.support.factories import moving_frames, uid, write_xa
+
+DYNAMIC: dict[str, Any] = {"PositionerMotion": "DYNAMIC"}
+
+
+def cine_of(path: Path) -> Cine:
+    (cine,) = find_series([path]).cines
+    return cine
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (DYNAMIC | {"PositionerPrimaryAngleIncrement": [0, 66, 132, 200]}, "1510) moves by 200 degrees"),
+        (DYNAMIC | {"PositionerPrimaryAngleIncrement": [0, -20, -20, -20]}, "1510) moves by 60 degrees"),
+        (DYNAMIC | {"PositionerPrimaryAngleIncrement": 20}, "1510) moves by 60 degrees"),
+        (DYNAMIC | {"PositionerSecondaryAngleIncrement": [0, 3, 6, 9]}, "1511) moves by 9 degrees"),
+        ({"PositionerMotion": None, "PositionerPrimaryAngleIncrement": [0, 10, 20, 30]}, "by 30 degrees"),
+        ({"PositionerPrimaryAngleIncrement": [0, 10, 20, 30]}, "moves by 30 degrees"),
+        (DYNAMIC, "PositionerMotion (0018,1500) is DYNAMIC and no increment tells how far"),
+    ],
+)
+def test_a_classic_run_whose_positioner_turns_is_a_rotation(
+    tmp_path: Path, header: dict[str, Any], said: str
+) -> None:
+    cine = cine_of(write_xa(tmp_path / "a", moving_frames(4), **header))
+
+    assert (cine.motion, view_name(cine.header, motion=cine.motion)) == (("rotation",), "rotation")
+    (note,) = cine.notes
+    assert said in note
+    assert note.endswith("a rotation, for which no one view stands")
+    assert acquisition_of(cine).angles_deg is None
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ({"TableMotion": "DYNAMIC", "TableLongitudinalIncrement": [0, 20, 40, 60]}, "moves by 60 mm"),
+        ({"TableMotion": "DYNAMIC", "TableLateralIncrement": [0, 20, 20, 20]}, "moves by 60 mm"),
+        ({"TableVerticalIncrement": [0, -5, -10, -15]}, "TableVerticalIncrement (0018,1135)"),
+        ({"TableMotion": "DYNAMIC"}, "TableMotion (0018,1134) is DYNAMIC"),
+    ],
+)
+def test_a_classic_run_whose_table_moves_is_stepping(
+    tmp_path: Path, header: dict[str, Any], said: str
+) -> None:
+    cine = cine_of(write_xa(tmp_path / "a", moving_frames(4), **header))
+
+    assert (cine.motion, view_name(cine.header, motion=cine.motion)) == (("stepping",), "RAO30 stepping")
+    (note,) = cine.notes
+    assert said in note
+    assert acquisition_of(cine).angles_deg == (-30.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        DYNAMIC | {"PositionerPrimaryAngleIncrement": [0, 0.2, 0.4, 0.2]},
+        {"PositionerPrimaryAngleIncrement": [0, 0, 0, 0], "TableLateralIncrement": [0, 0.5, 0.5, 0]},
+        {"TableMotion": "STATIC", "PositionerPrimaryAngleIncrement": 0},
+    ],
+)
+def test_what_hardly_moves_is_not_spoken_of(tmp_path: Path, header: dict[str, Any]) -> None:
+    cine = cine_of(write_xa(tmp_path / "a", moving_frames(4), **header))
+
+    assert (cine.motion, cine.notes, view_name(cine.header, motion=cine.motion)) == ((), (), "RAO30")
+
+
+def test_a_positioner_that_moves_a_little_is_said_and_keeps_its_view(tmp_path: Path) -> None:
+    a_little = DYNAMIC | {"PositionerPrimaryAngleIncrement": [0, 1, 2, 3]}
+
+    cine = cine_of(write_xa(tmp_path / "a", moving_frames(4), **a_little))
+
+    assert (cine.motion, view_name(cine.header, motion=cine.motion)) == ((), "RAO30")
+    assert cine.notes[0].endswith(
+        "moves by 3 degrees during the run: the angles of the first frame are given"
+    )
+
+
+def test_a_run_may_turn_and_step(tmp_path: Path) -> None:
+    both = DYNAMIC | {"PositionerPrimaryAngleIncrement": [0, 10, 20, 30], "TableMotion": "DYNAMIC"}
+
+    cine = cine_of(write_xa(tmp_path / "a", moving_frames(4), **both))
+
+    assert view_name(cine.header, motion=cine.motion) == "rotation stepping"
+
+
+def test_a_rotation_of_single_frames_is_one_run(tmp_path: Path) -> None:
+    for k, frame in enumerate(moving_frames(5)):
+        own: dict[str, Any] = {
+            "NumberOfFrames": None,
+            "SOPInstanceUID": uid(str(k)),
+            "InstanceNumber": k + 1,
+            "AcquisitionTime": f"10000{k}",
+            "PositionerPrimaryAngle": -40 + 20 * k,
+        }
+        write_xa(tmp_path / str(k), frame[None], **own, **DYNAMIC)
+
+    cine = cine_of(tmp_path)
+
+    assert (cine.frames, cine.motion) == (5, ("rotation",))
+    assert [angles[0] for angles in cine.frame_angles] == [-40, -20, 0, 20, 40]
+    assert any("moves by 80 degrees" in note for note in cine.notes)
+    assert acquisition_of(cine).angles_deg is None
+
+
+def test_frames_of_an_enhanced_object_that_turn_or_step_are_alike(tmp_path: Path) -> None:
+    def per_frame(k: int) -> dict[str, Any]:
+        return {
+            "PositionerPositionSequence": {
+                "PositionerPrimaryAngle": -30 + 10 * k,
+                "PositionerSecondaryAngle": 0,
+            },
+            "TablePositionSequence": {"TableTopLongitudinalPosition": 20 * k},
+        }
+
+    cine = cine_of(write_enhanced(tmp_path / "e", moving_frames(4), per_frame=per_frame))
+
+    assert view_name(cine.header, motion=cine.motion) == "rotation stepping"
+    assert any("PositionerPrimaryAngle (0018,1510) moves by 30 degrees" in note for note in cine.notes)
+    assert any("the table moves by 60 mm" in note for note in cine.notes)
