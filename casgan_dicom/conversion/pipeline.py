@@ -283,6 +283,7 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
 
 def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str]:
     """What differs from what was asked for, and what only the pixels tell."""
+    yield from made.notes
     if made.frames.bits != options.bits:
         yield f"the source has 8 bits, so the output has 8 and not {options.bits}"
     if options.maps and made.attention is None:
