@@ -205,11 +205,11 @@ def _inspect(cine: Cine, series: Series) -> InspectedCine:
     stored, shown = _stored(cine), _times_and_marks(cine)
     reasons = [*reasons_against_series(series), *reasons_against(cine)]
     reasons += _undecodable(cine, stored)
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
     if all(reason.forceable for reason in reasons):
         try:
-            notes = layout_notes(cine)
-            shown = _picture(cine, shown)
+            notes += layout_notes(cine)
+            shown = _picture(cine, shown, notes)
         except PixelError as error:
             reasons.append(Reason(error.message, forceable=False))
     hard = not all(reason.forceable for reason in reasons)
@@ -285,9 +285,10 @@ def _marks_of(ds: Dataset) -> list[str]:
     return said
 
 
-def _picture(cine: Cine, shown: Shown) -> Shown:
-    """`shown` with display, shutters and loss; PixelError where these cannot be told."""
+def _picture(cine: Cine, shown: Shown, notes: list[str]) -> Shown:
+    """`shown` with display, shutters and loss, oddities in `notes`; PixelError where these cannot be told."""
     display, history = Display.of(cine), lossy_history(cine)
+    notes += display.notes
     shutters = shutter_shapes((cine.frame_shutters or (cine.header,))[0])
     methods = [f"{method} {ratio:g}" for method, ratio in zip(history.methods, history.ratios, strict=True)]
     return replace(

@@ -275,7 +275,7 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
         untouched_share=made.untouched_share,
         quality=made.quality,
         seconds=Seconds(**asdict(made.seconds), total=seconds),
-        warnings=(*notes_on(cine), *_notes_on_output(run.options, made)),
+        warnings=(*notes_on(cine), *task.display.notes, *_notes_on_output(run.options, made)),
         plan=derivation.provenance.plan,
         preview=result.preview,
     )

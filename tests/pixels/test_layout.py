@@ -92,7 +92,7 @@ def test_odd_frames_with_padding_behind_them_all_are_told_apart_from_padded_ones
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("padding", [2, 16])
 def test_padding_behind_each_even_frame_shifts_no_frame(tmp_path: Path, dtype: type, padding: int) -> None:
-    run = moving_frames(3).astype(dtype)
+    run: Frames = moving_frames(3).astype(dtype)
     path = write_xa(tmp_path / "run", run)
     with_pixels(path, b"".join(frame.tobytes() + bytes(padding) for frame in run))
 
