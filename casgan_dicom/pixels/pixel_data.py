@@ -12,11 +12,10 @@ import warnings
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from pydicom import dcmread
-
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.codestream import StreamHeader, begins_stream, stream_header
 from casgan_dicom.source.cine import Cine, Instance
+from casgan_dicom.source.encoding import before_pixels
 
 UNDEFINED_LENGTH = 2**32 - 1
 
@@ -81,7 +80,7 @@ def pixel_element(file: BinaryIO, instance: Instance) -> PixelElement:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the header was judged when the series was found
-        dcmread(file, stop_before_pixels=True, specific_tags=[])
+        before_pixels(file, only_place=True)
     head = file.read(8)
     little = head[:4] != _BIG
     explicit = head[4:6] in _EXPLICIT

@@ -1,8 +1,8 @@
 """VOI LUT Sequence (0028,3010): stored or rescaled values to display values by a table, PS3.3 C.11.2.1.1.
 
 What a descriptor says of its table may be wrong: the bits of its entries are told by the values that it has,
-since a table of 12 bits that is said to have 16 would show all nearly black, and one of 16 that is said to have
-12 nearly white.
+since a table of 12 bits that is said to have 16 would show all nearly black, and one of 16 that is said to
+have 12 nearly white.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom import dcmread
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
@@ -20,7 +19,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectorySto
 
 from casgan_dicom.source.cine import Instance
 from casgan_dicom.source.elements import integer
-from casgan_dicom.source.inflate import inflated, is_deflated
+from casgan_dicom.source.encoding import before_pixels, encoding_of
+from casgan_dicom.source.inflate import inflated
 from casgan_dicom.source.shutters import shutter_group
 
 NOT_DICOM = "no DICOM file"
@@ -98,7 +98,9 @@ def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, bool, tuple[str, ...]]
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if is_deflated(file):
+        encoding = encoding_of(file)
+        notes += [encoding.note] if encoding.note else []
+        if encoding.found == DeflatedExplicitVRLittleEndian:
             with inflated(file, _HEADER_LIMIT, whole=False) as plain:
                 ds, has_pixels = _before_pixels(plain)
             ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
@@ -114,7 +116,7 @@ def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, bool, tuple[str, ...]]
 
 def _before_pixels(file: BinaryIO) -> tuple[Dataset, bool]:
     """Data set up to its pixels, and whether these follow."""
-    ds = dcmread(file, stop_before_pixels=True)
+    ds = before_pixels(file)
     return ds, file.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 
 

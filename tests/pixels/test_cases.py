@@ -39,6 +39,7 @@ def shown(path: Path) -> Frames:
 @pytest.mark.parametrize(
     ("case", "said"),
     [
+        ("02-explicit-said-implicit", "the data set is in 'Explicit VR Little Endian': read as it is"),
         ("03-padded-odd-frames", "read as 1 of padding behind each frame"),
         ("08-baseline-as-lossless", "which has lost information"),
         ("10-offset-per-fragment", "Basic Offset Table"),
