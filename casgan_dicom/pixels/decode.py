@@ -29,7 +29,7 @@ from casgan_dicom.pixels.jpeg import JpegDecoder, JpegError
 from casgan_dicom.pixels.layout import (
     NativeLayout,
     StreamLayout,
-    is_encapsulated,
+    holds_fragments,
     native_file,
     native_layout,
     stream_layout,
@@ -119,7 +119,7 @@ def _open_frames(
     """The way that this file needs, after a look at where its frames lie."""
     if not instance.has_pixels:
         raise instance_error(instance, "PixelData (7FE0,0010) is absent")
-    if not is_encapsulated(instance):
+    if not holds_fragments(instance):
         return _native_frames(instance, cine)
     ds = cine.headers[cine.instances.index(instance)]
     layout = stream_layout(instance, ds)

@@ -70,8 +70,17 @@ class StreamLayout:
     """What was read otherwise than the header and the offset tables say."""
 
 
-def is_encapsulated(instance: Instance) -> bool:
-    """Whether the transfer syntax says that frames lie in fragments."""
+def holds_fragments(instance: Instance) -> bool:
+    """Whether frames lie in fragments: by the transfer syntax, else by the undefined length of Pixel Data."""
+    if _names_fragments(instance):
+        return True
+    if not instance.has_pixels or decoder_of(instance.transfer_syntax).way == "inflated":
+        return False
+    with instance.path.open("rb") as file:
+        return pixel_element(file, instance).length == UNDEFINED_LENGTH
+
+
+def _names_fragments(instance: Instance) -> bool:
     uid = UID(instance.transfer_syntax, IGNORE)
     return uid.is_transfer_syntax and uid.is_encapsulated
 
@@ -97,7 +106,7 @@ def layout_notes(cine: Cine) -> tuple[str, ...]:
 
 
 def _notes(instance: Instance, ds: Dataset, cine: Cine) -> tuple[str, ...]:
-    if is_encapsulated(instance):
+    if holds_fragments(instance):
         return stream_layout(instance, ds).notes
     with native_file(instance, cine) as file:
         return native_layout(file, instance, cine).notes
@@ -204,6 +213,8 @@ def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
     frames = _frames(found, instance.frames, list(tables.values())) or _listed(found, instance.frames, ds)
     if not frames:
         raise _other_number(found, instance)
+    if not (_names_fragments(instance) or all(frame[0].header for frame in frames)):
+        raise _wrong_syntax(instance, "encapsulated frames of an unknown kind", "uncompressed ones")
     notes = [f"{name} {fault}: frames were found by their streams" for name, fault in _faults(tables, frames)]
     if spare := len(found.fragments) - sum(map(len, frames)):
         notes.append(f"PixelData (7FE0,0010) holds {spare} fragments that ExtendedOffsetTable leaves out")

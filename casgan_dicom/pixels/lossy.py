@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydicom.dataset import Dataset
 
 from casgan_dicom.pixels.codestream import StreamHeader
-from casgan_dicom.pixels.layout import is_encapsulated, stream_layout
+from casgan_dicom.pixels.layout import holds_fragments, stream_layout
 from casgan_dicom.pixels.pixel_data import frame_bytes
 from casgan_dicom.pixels.syntaxes import always_loses, lossy_method
 from casgan_dicom.source.cine import Cine, Instance
@@ -90,7 +90,7 @@ class _Loss(NamedTuple):
 
 def _losses(instance: Instance, ds: Dataset) -> list[_Loss]:
     """The frames of a file whose streams lose."""
-    if not is_encapsulated(instance):
+    if not holds_fragments(instance):
         return []
     declared = _declared_lossy(ds)
     found = []

@@ -26,6 +26,7 @@ from pydicom.uid import (
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.layout import layout_notes
+from casgan_dicom.pixels.lossy import lossy_history
 from casgan_dicom.source.series import find_series
 from tests.support.factories import Frames, moving_frames, write_xa, write_xa_single_frames
 
@@ -278,12 +279,29 @@ def test_a_last_frame_without_its_end_is_cut_short(tmp_path: Path) -> None:
         read(path)
 
 
+@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless])
+@pytest.mark.parametrize("named", [ExplicitVRLittleEndian, RLELossless])
+def test_streams_under_the_name_of_others_are_decoded_as_what_they_are(
+    tmp_path: Path, syntax: UID, named: UID
+) -> None:
+    path = write_xa(tmp_path / "run", syntax=syntax)
+    wanted = read(path)[0]
+    path.write_bytes(path.read_bytes().replace(syntax.encode(), named.encode().ljust(22, b"\0"), 1))
+
+    found, notes = read(path)
+
+    np.testing.assert_array_equal(found, wanted)
+    assert notes[0].startswith(f"TransferSyntaxUID (0002,0010) is '{named.name}', but 4 of 4 frames are JPEG")
+    (cine,) = find_series([path]).cines
+    assert lossy_history(cine).lossy is (syntax == JPEGBaseline8Bit)
+
+
 def test_frames_that_are_stored_otherwise_than_their_syntax_says_are_named(tmp_path: Path) -> None:
-    path = write_xa(tmp_path / "jpeg", syntax=JPEGBaseline8Bit)
-    content = path.read_bytes()
-    plain = ExplicitVRLittleEndian.encode().ljust(22, b"\0")
-    path.write_bytes(content.replace(JPEGBaseline8Bit.encode(), plain, 1))
-    with pytest.raises(PixelError, match=r"encapsulated frames, TransferSyntaxUID \(0002,0010\) 'Explicit"):
+    path = write_xa(tmp_path / "rle", syntax=RLELossless)
+    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.5\0", b"1.2.840.10008.1.2.1\0", 1))
+    with pytest.raises(
+        PixelError, match=r"encapsulated frames .*, TransferSyntaxUID \(0002,0010\) 'Explicit"
+    ):
         read(path)
 
     native = write_xa(tmp_path / "native")
