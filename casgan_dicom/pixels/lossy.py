@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
 from casgan_dicom.pixels.codestream import StreamHeader
+from casgan_dicom.pixels.j2k_passes import is_cut_off
 from casgan_dicom.pixels.layout import holds_fragments, stream_layout
-from casgan_dicom.pixels.pixel_data import frame_bytes
+from casgan_dicom.pixels.pixel_data import Fragment, frame_bytes
 from casgan_dicom.pixels.syntaxes import always_loses, lossy_method
 from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.elements import numbers, several
@@ -52,8 +53,9 @@ def lossy_history(cine: Cine) -> LossyHistory:
     -----
     PS3.3 C.7.6.1.1.5: once lossy, always lossy, so one lossy frame makes a lossy cine. The stream tells,
     whatever its transfer syntax is called and whatever is declared: JPEG by its process and point transform,
-    JPEG-LS by NEAR, JPEG 2000 by an irreversible wavelet. What a reversible wavelet gave may have been cut
-    off: it is believed to be lossless if that is declared, or if the transfer syntax allows nothing else.
+    JPEG-LS by NEAR, JPEG 2000 by an irreversible wavelet, or by coding passes that were left out. Where a
+    reversible stream does not tell whether any were, and HTJ2K never does, it is believed to be lossless if
+    that is declared, or if the transfer syntax allows nothing else.
     """
     lossy = False
     steps: list[tuple[str, float]] = []
@@ -95,10 +97,23 @@ def _losses(instance: Instance, ds: Dataset) -> list[_Loss]:
     declared = _declared_lossy(ds)
     found = []
     for fragments in stream_layout(instance, ds).frames:
-        method = _method(fragments[0].header, instance.transfer_syntax, declared)
+        header = fragments[0].header
+        if header is not None and header.kind == "JPEG 2000" and header.loses is None:
+            header = replace(header, loses=is_cut_off(_stream(instance, fragments)))
+        method = _method(header, instance.transfer_syntax, declared)
         if method is not None:
             found.append(_Loss(method, sum(fragment.length for fragment in fragments)))
     return found
+
+
+def _stream(instance: Instance, fragments: Sequence[Fragment]) -> bytes:
+    """The stream of one frame."""
+    with instance.path.open("rb") as file:
+        parts = []
+        for fragment in fragments:
+            file.seek(fragment.start)
+            parts.append(file.read(fragment.length))
+    return b"".join(parts)
 
 
 def _method(header: StreamHeader | None, syntax: str, declared: str) -> str | None:
