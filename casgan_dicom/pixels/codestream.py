@@ -26,6 +26,7 @@ _METHODS: Mapping[Kind, str] = MappingProxyType(
 """Lossy Image Compression Method (0028,2114), PS3.3 C.7.6.1.1.5."""
 
 _SOI, _SOC_SIZ = b"\xff\xd8\xff", b"\xff\x4f\xff\x51"
+_JP2, _JP2C = b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"jp2c"
 _NO_FRAME_HEADER = (0xC4, 0xC8, 0xCC)
 """Markers among those of frame headers that are none: DHT, JPG, DAC."""
 _WITHOUT_TRANSFORM = (0xC3, 0xC7, 0xCB, 0xCF)
@@ -70,7 +71,13 @@ class StreamHeader:
 
 def begins_stream(head: bytes) -> bool:
     """Whether a JPEG, JPEG-LS, JPEG 2000 or HTJ2K stream begins here."""
-    return head.startswith((_SOI, _SOC_SIZ))
+    return head.startswith((_SOI, _SOC_SIZ, _JP2))
+
+
+def without_box(stream: bytes) -> bytes:
+    """The codestream itself, where a file of JP2 stands in its place (T.800 Annex I)."""
+    at = stream.find(_JP2C + _SOC_SIZ) if stream.startswith(_JP2) else -1
+    return stream if at < 0 else stream[at + len(_JP2C) :]
 
 
 def stream_header(head: bytes) -> StreamHeader | None:
@@ -86,6 +93,7 @@ def stream_header(head: bytes) -> StreamHeader | None:
     StreamHeader or None
         None where no known stream begins, or too little of it is there.
     """
+    head = without_box(head)
     try:
         if head.startswith(_SOC_SIZ):
             return _jpeg_2000(head)

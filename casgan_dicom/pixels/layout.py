@@ -216,6 +216,7 @@ def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
     if not (_names_fragments(instance) or all(frame[0].header for frame in frames)):
         raise _wrong_syntax(instance, "encapsulated frames of an unknown kind", "uncompressed ones")
     notes = [f"{name} {fault}: frames were found by their streams" for name, fault in _faults(tables, frames)]
+    notes += _wrong_lengths(ds, frames)
     if spare := len(found.fragments) - sum(map(len, frames)):
         notes.append(f"PixelData (7FE0,0010) holds {spare} fragments that ExtendedOffsetTable leaves out")
     notes += _misnamed(frames, instance.transfer_syntax)
@@ -309,6 +310,21 @@ def _faults(tables: dict[str, tuple[int, ...]], frames: Frames) -> Iterator[tupl
             yield name, f"has {len(table)} entries for {len(frames)} frames"
         elif wrong := sum(a != b % 2**32 and a != b for a, b in zip(table, wanted, strict=True)):
             yield name, f"points elsewhere than where {wrong} of {len(frames)} frames begin"
+
+
+def _wrong_lengths(ds: Dataset, frames: Frames) -> list[str]:
+    """A note where Extended Offset Table Lengths contradict the frames, a byte of padding counted or not."""
+    lengths = _numbers(ds.get("ExtendedOffsetTableLengths"))
+    there = [sum(fragment.length for fragment in frame) for frame in frames]
+    wrong = sum(n not in (m, m - 1) for n, m in zip(lengths, there, strict=False))
+    if not lengths or (len(lengths) == len(there) and not wrong):
+        return []
+    found = (
+        f"has {len(lengths)} entries for {len(there)} frames"
+        if len(lengths) != len(there)
+        else (f"is wrong about {wrong} of {len(there)} frames")
+    )
+    return [f"ExtendedOffsetTableLengths (7FE0,0002) {found}: their fragments were counted"]
 
 
 def _misnamed(frames: Frames, syntax: str) -> list[str]:

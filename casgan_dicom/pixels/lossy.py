@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
-from casgan_dicom.pixels.codestream import StreamHeader
+from casgan_dicom.pixels.codestream import StreamHeader, without_box
 from casgan_dicom.pixels.j2k_passes import is_cut_off
 from casgan_dicom.pixels.layout import holds_fragments, stream_layout
 from casgan_dicom.pixels.pixel_data import Fragment, frame_bytes
@@ -107,13 +107,13 @@ def _losses(instance: Instance, ds: Dataset) -> list[_Loss]:
 
 
 def _stream(instance: Instance, fragments: Sequence[Fragment]) -> bytes:
-    """The stream of one frame."""
+    """The codestream of one frame."""
     with instance.path.open("rb") as file:
         parts = []
         for fragment in fragments:
             file.seek(fragment.start)
             parts.append(file.read(fragment.length))
-    return b"".join(parts)
+    return without_box(b"".join(parts))
 
 
 def _method(header: StreamHeader | None, syntax: str, declared: str) -> str | None:

@@ -197,6 +197,27 @@ def test_headers_are_found_behind_long_comments(behind: int) -> None:
         assert stream_header(longer) == stream_header(stream)
 
 
+@pytest.mark.parametrize("ratios", [None, [10]])
+def test_jpeg_2000_in_the_box_of_a_file_of_its_own_is_known(
+    tmp_path: Path, ratios: list[float] | None
+) -> None:
+    rates = {} if ratios is None else {"quality_mode": "rates", "quality_layers": ratios}
+    streams = []
+    for frame in RUN_8:
+        boxed = io.BytesIO()
+        Image.fromarray(frame).save(boxed, format="JPEG2000", irreversible=ratios is not None, **rates)
+        streams.append(boxed.getvalue())
+    cine = stored(tmp_path / "run", streams, JPEG2000Lossless, 8)
+
+    found = stream_header(streams[0])
+
+    assert found is not None
+    assert (found.kind, found.rows, found.columns) == ("JPEG 2000", 64, 80)
+    assert lossy_history(cine).methods == (() if ratios is None else ("ISO_15444_1",))
+    if ratios is None:
+        np.testing.assert_array_equal(list(iter_frames(cine)), RUN_8)
+
+
 def test_a_point_transform_loses() -> None:
     stream = lossless_jpeg(RUN_8[0], 8)
     at = stream.index(b"\xff\xda")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_fragments, generate_frames
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_fragments, generate_frames
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -213,6 +213,25 @@ def test_frames_in_two_fragments_are_found_whatever_the_offset_table_says(
     np.testing.assert_array_equal(found, wanted)
     (said,) = notes
     assert ("ExtendedOffsetTable (7FE0,0001)" if extended else "Basic Offset Table") in said
+
+
+@pytest.mark.parametrize(
+    ("lengths", "said"), [([5, 5, 5], "wrong about 3 of 3"), ([5], "1 entries for 3"), (None, "")]
+)
+def test_lengths_of_an_extended_offset_table_that_are_wrong_are_said(
+    tmp_path: Path, lengths: list[int] | None, said: str
+) -> None:
+    run = moving_frames(3)
+    path = write_xa(tmp_path / "run", run, syntax=JPEG2000Lossless)
+    data, offsets, whole = encapsulate_extended(streams_of(path))
+    wrong = whole if lengths is None else struct.pack(f"<{len(lengths)}Q", *lengths)
+    with_pixels(path, data, ExtendedOffsetTable=offsets, ExtendedOffsetTableLengths=wrong)
+
+    found, notes = read(path)
+
+    np.testing.assert_array_equal(found, run)
+    assert len(notes) == bool(said)
+    assert said in " ".join(notes)
 
 
 @pytest.mark.parametrize("table", [beyond_the_end, descending, between_fragments, too_few, all_zero])
