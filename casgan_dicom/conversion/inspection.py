@@ -1,8 +1,8 @@
 """What `convert` would do with files, and why, told from their headers.
 
-Nothing is decoded and nothing written; only where the ratio of a lossy compression has to be measured is the
-stored stream walked through. What the pixels alone can tell (a damaged frame, vessels that already hold
-contrast) shows first in a conversion.
+Nothing is decoded and nothing written, but the stored stream is walked through: how much of it there is,
+where its frames begin, and what it has lost. What the pixels alone can tell (a damaged frame, vessels that
+already hold contrast) shows first in a conversion.
 
 No patient data: UIDs, coded values, counts and measures only. File names may hold a patient's name and are
 left out, too.
@@ -22,6 +22,7 @@ from pydicom.uid import UID
 from casgan_dicom.derived.provenance import view_name
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.display import Display
+from casgan_dicom.pixels.layout import layout_notes
 from casgan_dicom.pixels.lossy import lossy_history
 from casgan_dicom.pixels.syntaxes import decoder_name
 from casgan_dicom.source.cine import Cine, Series
@@ -204,9 +205,11 @@ def _inspect(cine: Cine, series: Series) -> InspectedCine:
     stored, shown = _stored(cine), _times_and_marks(cine)
     reasons = [*reasons_against_series(series), *reasons_against(cine)]
     reasons += _undecodable(cine, stored)
+    notes: list[str] = []
     if all(reason.forceable for reason in reasons):
         try:
-            shown = _picture(cine, shown)
+            notes += layout_notes(cine)
+            shown = _picture(cine, shown, notes)
         except PixelError as error:
             reasons.append(Reason(error.message, forceable=False))
     hard = not all(reason.forceable for reason in reasons)
@@ -216,7 +219,7 @@ def _inspect(cine: Cine, series: Series) -> InspectedCine:
         stored=stored,
         shown=shown,
         reasons=tuple(reasons),
-        warnings=warnings_about(cine),
+        warnings=(*warnings_about(cine), *notes),
         output=None if hard else _form(stored),
     )
 
@@ -282,9 +285,10 @@ def _marks_of(ds: Dataset) -> list[str]:
     return said
 
 
-def _picture(cine: Cine, shown: Shown) -> Shown:
-    """`shown` with display, shutters and loss; PixelError where these cannot be told."""
+def _picture(cine: Cine, shown: Shown, notes: list[str]) -> Shown:
+    """`shown` with display, shutters and loss, oddities in `notes`; PixelError where these cannot be told."""
     display, history = Display.of(cine), lossy_history(cine)
+    notes += display.notes
     shutters = shutter_shapes((cine.frame_shutters or (cine.header,))[0])
     methods = [f"{method} {ratio:g}" for method, ratio in zip(history.methods, history.ratios, strict=True)]
     return replace(

@@ -264,7 +264,7 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
         untouched_share=made.untouched_share,
         quality=made.quality,
         seconds=Seconds(**asdict(made.seconds), total=seconds),
-        warnings=(*notes_on(cine), *_notes_on_output(run.options, made)),
+        warnings=(*notes_on(cine), *task.display.notes, *_notes_on_output(run.options, made)),
         plan=derivation.provenance.plan,
         preview=result.preview,
     )
@@ -272,6 +272,7 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
 
 def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str]:
     """What differs from what was asked for, and what only the pixels tell."""
+    yield from made.notes
     if made.frames.bits != options.bits:
         yield f"the source has 8 bits, so the output has 8 and not {options.bits}"
     if options.maps and made.attention is None:

@@ -1,4 +1,4 @@
-"""What would be converted, and why not the rest: decided from headers alone, before anything is written."""
+"""What would be converted, and why not the rest: decided before a frame is decoded or anything is written."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from casgan_dicom.disk import is_part
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.display import Display
 from casgan_dicom.pixels.framefile import stored_dtype
+from casgan_dicom.pixels.layout import layout_notes
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.eligible import MAX_BYTES, reasons_against, reasons_against_series
 from casgan_dicom.source.eligible import warnings as warnings_about
@@ -21,7 +22,7 @@ from casgan_dicom.source.series import find_series
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be converted, decided from the headers alone."""
+    """What would be converted, by the headers and by where the data of the frames lie."""
 
     cines: tuple[Cine, ...]
     """Those that will be converted."""
@@ -55,6 +56,8 @@ def plan_conversion(paths: Sequence[Path], options: ConvertOptions, out_dir: Pat
             skipped.append(skip(cine, [reason.text for reason in reasons], forceable=forceable))
         elif refused := _refused(cine, options):
             skipped.append(skip(cine, refused, forceable=False))
+        elif unsound := _unsound(cine):
+            skipped.append(skip(cine, unsound, forceable=False))
         else:
             accepted.append(cine)
     return Plan(tuple(accepted), tuple(skipped), tuple(said))
@@ -80,9 +83,22 @@ def _refused(cine: Cine, options: ConvertOptions) -> list[str]:
     return [f"{size}, {held}", "--compress jpegls or --single-frame writes them"]
 
 
+def _unsound(cine: Cine) -> list[str]:
+    """Why the Pixel Data cannot be the frames promised, as far as that shows without decoding."""
+    try:
+        layout_notes(cine)
+    except PixelError as error:
+        return [text for text in (error.message, error.hint) if text]
+    return []
+
+
 def notes_on(cine: Cine) -> tuple[str, ...]:
-    """What is odd about a cine that is converted: reasons against it that were overruled, then the rest."""
-    return (*(reason.text for reason in reasons_against(cine)), *warnings_about(cine))
+    """What is odd about a cine that is converted: reasons against it that were overruled, then the rest.
+
+    Raises PixelError where the Pixel Data are cut short, or are not the frames promised.
+    """
+    overruled = (reason.text for reason in reasons_against(cine))
+    return (*overruled, *warnings_about(cine), *layout_notes(cine))
 
 
 def instances_of(cine: Cine) -> tuple[str, ...]:

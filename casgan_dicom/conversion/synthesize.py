@@ -31,6 +31,7 @@ from casgan_dicom.pixels.banner import Banner
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.display import Display, to_stored
 from casgan_dicom.pixels.framefile import FrameFile, FrameWriter
+from casgan_dicom.pixels.stored_values import Clamped
 from casgan_dicom.source.cine import Cine
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ class Synthesized:
     """Tiles, if they were wanted."""
     plan: RunPlan | None = None
     """What was drawn over the run; None for a generator that draws frame by frame."""
+    notes: tuple[str, ...] = ()
+    """What only the decoded values tell."""
 
     @property
     def mean_attention(self) -> float | None:
@@ -242,7 +245,8 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
     """
     started = perf_counter()
     sample = RunSample(generator.sampled(task.cine.frames))
-    levels = generator.measure(sample.passing(_displayed(task, progress)))
+    clamped = Clamped()
+    levels = generator.measure(sample.passing(_displayed(task, progress, clamped)))
     measured = perf_counter()
     found = _look_for_contrast(task, generator, levels, progress)
     checked = perf_counter()
@@ -262,6 +266,7 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
         seconds=PassSeconds(measured - started, checked - measured, planned - checked, generating),
         sheet=making.sheet,
         plan=plan,
+        notes=clamped.notes(int(task.cine.header.BitsStored)),
     )
 
 
@@ -344,9 +349,9 @@ def _step(task: Task, stage: Stage, done: int, frames: int) -> Step:
     return Step(task.cine.instances[0].sop_instance_uid, stage, done, frames, task.cines)
 
 
-def _displayed(task: Task, progress: Progress | None) -> Iterator[Float]:
+def _displayed(task: Task, progress: Progress | None, clamped: Clamped | None = None) -> Iterator[Float]:
     """Display values of every frame, float32 (H, W)."""
-    for k, stored in enumerate(iter_frames(task.cine)):
+    for k, stored in enumerate(iter_frames(task.cine, clamped)):
         yield task.display.apply(k, stored)
         if progress is not None:
             progress(_step(task, "measure", k + 1, task.cine.frames))

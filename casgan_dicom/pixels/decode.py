@@ -4,51 +4,59 @@ Frames stream, so memory does not grow with the run. What the file promises is c
 a stream that is cut short, holds another number of frames or frames of another size is an error, never a
 shorter run.
 
-Which decoder takes which transfer syntax is told in syntaxes.py; all have free licences. GDCM, which decodes
-all forms of JPEG, runs in a process of its own (jpeg.py).
+Which bytes are a frame tells layout.py, which decoder takes which transfer syntax syntaxes.py; a stream of
+another kind than the syntax names is decoded as what it is. All decoders have free licences. GDCM, which
+decodes all forms of JPEG, runs in a process of its own (jpeg.py).
 """
 
 from __future__ import annotations
 
-import os
-import struct
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from itertools import groupby, islice
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
-from pydicom.pixels.utils import iter_pixels
+from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from casgan_dicom.errors import PixelError
-from casgan_dicom.pixels.jpeg import JpegDecoder, JpegError, frame_header
-from casgan_dicom.pixels.pixel_data import fragments, frame_bytes, instance_error, seek_value
-from casgan_dicom.pixels.syntaxes import decoder_of
+from casgan_dicom.pixels.codestream import StreamHeader
+from casgan_dicom.pixels.jpeg import JpegDecoder, JpegError
+from casgan_dicom.pixels.layout import (
+    NativeLayout,
+    StreamLayout,
+    holds_fragments,
+    native_file,
+    native_layout,
+    stream_layout,
+)
+from casgan_dicom.pixels.pixel_data import frame_bytes, instance_error
+from casgan_dicom.pixels.stored_values import Clamped, in_range, unmasked
+from casgan_dicom.pixels.syntaxes import decoding
 from casgan_dicom.source.cine import Cine, Instance
-from casgan_dicom.source.inflate import inflated
 
 StoredFrame = npt.NDArray[np.integer[Any]]
 
-_HEADER_BYTES = 2**28
-"""What a deflated data set may hold beside its frames."""
 
-
-def iter_frames(cine: Cine) -> Iterator[StoredFrame]:
+def iter_frames(cine: Cine, clamped: Clamped | None = None) -> Iterator[StoredFrame]:
     """Decode the frames of a cine in order.
 
     Parameters
     ----------
     cine
         The cine; its files are opened one after the other.
+    clamped
+        Counts what lay beyond Bits Stored in decoded streams.
 
     Yields
     ------
     integer (rows, columns)
-        Stored values as decoded; no rescale, no window, no inversion.
+        Stored values as decoded; no rescale, no window, no inversion. Uncompressed words lose what stands
+        above Bits Stored (0028,0101), values of a stream are clamped to it.
 
     Raises
     ------
@@ -56,15 +64,18 @@ def iter_frames(cine: Cine) -> Iterator[StoredFrame]:
         A file is cut short, cannot be decoded, or holds other frames than its header promises. Frames that
         came before have been yielded: a caller that writes must be ready to throw its work away.
     """
+    count = Clamped() if clamped is None else clamped
     with JpegDecoder() as decoder:
         for instance in cine.instances:
-            yield from _checked_frames(instance, cine, decoder)
+            yield from _checked_frames(instance, cine, decoder, count)
 
 
-def _checked_frames(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Iterator[StoredFrame]:
+def _checked_frames(
+    instance: Instance, cine: Cine, decoder: JpegDecoder, clamped: Clamped
+) -> Iterator[StoredFrame]:
     """Frames of one file; PixelError if they are not as many and as large as its header says."""
     seen = 0
-    for frame in _frames_of(instance, cine, decoder):
+    for frame in _frames_of(instance, cine, decoder, clamped):
         seen += 1
         if seen > instance.frames:
             break
@@ -80,114 +91,155 @@ def _checked_frames(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Ite
         raise instance_error(instance, f"{found} decoded, NumberOfFrames (0028,0008) says {instance.frames}")
 
 
-def _frames_of(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Iterator[StoredFrame]:
+def _frames_of(
+    instance: Instance, cine: Cine, decoder: JpegDecoder, clamped: Clamped
+) -> Iterator[StoredFrame]:
     """Frames of one file; whatever a decoder raises becomes a PixelError."""
     try:
-        frames = _open_frames(instance, cine, decoder)
+        frames = _open_frames(instance, cine, decoder, clamped)
         while True:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # too many or too few bytes or frames: checked by the callers
+                warnings.simplefilter("ignore")  # too many or too few bytes: checked by the callers
                 frame = next(frames, None)
             if frame is None:
                 return
             yield frame
     except PixelError:
         raise
+    except JpegError as error:
+        raise instance_error(instance, f"cannot be decoded ({error})") from error
     except Exception as error:  # decoders raise anything on a broken stream
         text = (str(error).splitlines() or [""])[0][:200]
         raise instance_error(instance, f"cannot be decoded ({type(error).__name__}: {text})") from error
 
 
-def _open_frames(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Iterator[StoredFrame]:
-    """The decoder that this file needs, after a look at the length of its stream."""
+def _open_frames(
+    instance: Instance, cine: Cine, decoder: JpegDecoder, clamped: Clamped
+) -> Iterator[StoredFrame]:
+    """The way that this file needs, after a look at where its frames lie."""
     if not instance.has_pixels:
         raise instance_error(instance, "PixelData (7FE0,0010) is absent")
-    wanted = decoder_of(instance.transfer_syntax)
-    if wanted.way == "inflated":
-        return _inflated_frames(instance, cine)
-    _check_stream(instance, cine)
-    if wanted.way == "process":
-        return _frames_by_gdcm(instance, cine, decoder)
-    correct = _at_the_bottom(cine.header)
-    return iter_pixels(instance.path, raw=True, decoding_plugin=wanted.plugin, correct_unused_bits=correct)
-
-
-def _at_the_bottom(ds: Dataset) -> bool:
-    """Whether values are in the lowest bits of their words; elsewhere pydicom would shift them out."""
-    return bool(ds.get("HighBit") == ds.BitsStored - 1)
-
-
-def _inflated_frames(instance: Instance, cine: Cine) -> Iterator[StoredFrame]:
-    """Frames of a deflated file, out of a temporary one that is as long as its header lets expect."""
-    limit = instance.frames * frame_bytes(cine) + _HEADER_BYTES
-    with instance.path.open("rb") as packed, inflated(packed, limit, whole=True) as file:
-        length = seek_value(file, instance)
-        _check_length(instance, cine, length, os.fstat(file.fileno()).st_size - file.tell())
-        file.seek(0)
-        yield from iter_pixels(file, raw=True, correct_unused_bits=_at_the_bottom(cine.header))
-
-
-def _check_stream(instance: Instance, cine: Cine) -> None:
-    """Raise PixelError if Pixel Data is cut short, or holds frames of another size than the header says."""
-    if UID(instance.transfer_syntax, IGNORE).is_compressed:
-        for _, head in fragments(instance):
-            size = _codestream_size(head)
-            if size is not None and size != (cine.rows, cine.columns):
-                found, wanted = " × ".join(map(str, size)), f"{cine.rows} × {cine.columns}"
-                raise instance_error(instance, f"frames are encoded as {found}, Rows × Columns say {wanted}")
-        return
-    with instance.path.open("rb") as file:
-        length = seek_value(file, instance)
-        present = os.fstat(file.fileno()).st_size - file.tell()
-    _check_length(instance, cine, length, present)
-
-
-def _check_length(instance: Instance, cine: Cine, length: int, present: int) -> None:
-    """Raise PixelError unless so many uncompressed bytes, all present, are the frames promised."""
-    each = frame_bytes(cine)
-    if length > present:
-        raise instance_error(instance, f"PixelData (7FE0,0010) is cut short: {present} of {length} bytes")
-    if not 0 <= length - instance.frames * each < max(each, 2):
-        raise instance_error(
-            instance,
-            f"PixelData (7FE0,0010) holds {length} bytes, NumberOfFrames (0028,0008) {instance.frames} × "
-            f"{each} bytes are wanted",
-        )
-
-
-def _codestream_size(head: bytes) -> tuple[int, int] | None:
-    """Rows and columns of the JPEG, JPEG-LS or JPEG 2000 stream that begins here; None where none shows."""
-    if head[:4] == b"\xff\x4f\xff\x51" and len(head) >= 24:
-        width, height, left, top = struct.unpack(">4I", head[8:24])
-        return height - top, width - left
-    found = frame_header(head)
-    return (found.rows, found.columns) if found and found.rows else None  # 0: given after the scan (DNL)
-
-
-def _frames_by_gdcm(instance: Instance, cine: Cine, decoder: JpegDecoder) -> Iterator[StoredFrame]:
-    """Frames of JPEG; samples of up to 8 bits come in one byte, others in two, as the stream itself says."""
-    signed = bool(cine.header.PixelRepresentation)
-    with instance.path.open("rb") as file:
-        seek_value(file, instance)
-        streams = generate_frames(
-            file, number_of_frames=instance.frames, extended_offsets=_extended_offsets(instance, cine)
-        )
-        try:
-            for head, values in decoder.decode(streams, instance.transfer_syntax, signed=signed):
-                if head.precision < cine.header.BitsStored:
-                    raise instance_error(
-                        instance,
-                        f"frames are encoded with {head.precision} bits, "
-                        f"BitsStored (0028,0101) says {cine.header.BitsStored}",
-                    )
-                dtype = np.dtype(f"{'i' if signed else 'u'}{head.nbytes // (head.rows * head.columns)}")
-                yield np.frombuffer(values, dtype).reshape(head.rows, head.columns)
-        except JpegError as error:
-            raise instance_error(instance, f"cannot be decoded ({error})") from error
-
-
-def _extended_offsets(instance: Instance, cine: Cine) -> tuple[bytes, bytes] | None:
-    """Extended Offset Table (7FE0,0001) and its lengths (7FE0,0002); None where one is absent or empty."""
+    if not holds_fragments(instance):
+        return _native_frames(instance, cine)
     ds = cine.headers[cine.instances.index(instance)]
-    offsets, lengths = ds.get("ExtendedOffsetTable"), ds.get("ExtendedOffsetTableLengths")
-    return (offsets, lengths) if offsets and lengths else None
+    layout = stream_layout(instance, ds)
+    _check_size(instance, cine, layout)
+    return _decoded_frames(instance, cine, layout, (decoder, clamped))
+
+
+def _native_frames(instance: Instance, cine: Cine) -> Iterator[StoredFrame]:
+    """Uncompressed frames, of a deflated file too."""
+    with native_file(instance, cine) as file:
+        layout = native_layout(file, instance, cine)
+        for k in range(instance.frames):
+            file.seek(layout.start + k * layout.stride)
+            yield _unused_bits_off(_native_frame(file, cine, layout), cine)
+
+
+def _native_frame(file: BinaryIO, cine: Cine, layout: NativeLayout) -> StoredFrame:
+    """The frame at which the file stands, in words of this machine."""
+    odd = layout.swapped and (frame_bytes(cine) % 2 or file.tell() % 2 != layout.start % 2)
+    if odd:
+        raise PixelError("frames of an odd size in big endian words: cannot be told apart")
+    dtype = np.dtype(f"{'<' if layout.little else '>'}u{int(cine.header.BitsAllocated) // 8}")
+    words = np.frombuffer(file.read(frame_bytes(cine)), dtype)
+    if layout.swapped:
+        words = words.reshape(-1, 2)[:, ::-1]
+    return words.reshape(cine.rows, cine.columns).astype(dtype.newbyteorder("="))
+
+
+def _unused_bits_off(words: StoredFrame, cine: Cine) -> StoredFrame:
+    """Uncompressed words as values; as they stand where their value is not in the lowest bits."""
+    ds = cine.header
+    signed = bool(ds.get("PixelRepresentation"))
+    at_the_bottom = ds.get("HighBit") == ds.BitsStored - 1
+    bits = int(ds.BitsStored) if at_the_bottom else int(ds.BitsAllocated)
+    return unmasked(words, bits, signed=signed)
+
+
+def _check_size(instance: Instance, cine: Cine, layout: StreamLayout) -> None:
+    """Raise PixelError if a stream says another size than the header, or another number of bits."""
+    for fragments in layout.frames:
+        header = fragments[0].header
+        if header is None or not header.rows:  # 0: given after the scan (DNL)
+            continue
+        if (header.rows, header.columns) != (cine.rows, cine.columns):
+            found = f"{header.rows} × {header.columns}"
+            wanted = f"{cine.rows} × {cine.columns}"
+            raise instance_error(instance, f"frames are encoded as {found}, Rows × Columns say {wanted}")
+        if header.kind == "JPEG" and header.precision < cine.header.BitsStored:
+            raise instance_error(
+                instance,
+                f"frames are encoded with {header.precision} bits, "
+                f"BitsStored (0028,0101) says {cine.header.BitsStored}",
+            )
+
+
+def _decoded_frames(
+    instance: Instance, cine: Cine, layout: StreamLayout, tools: tuple[JpegDecoder, Clamped]
+) -> Iterator[StoredFrame]:
+    """Encapsulated frames; runs of streams of one kind go to their decoder together."""
+    decoder, clamped = tools
+    headers = [fragments[0].header for fragments in layout.frames]
+    with instance.path.open("rb") as file:
+        streams = (b"".join(_read(file, part.start, part.length) for part in f) for f in layout.frames)
+        runs = groupby(headers, lambda header: decoding(instance.transfer_syntax, header))
+        for (who, syntax), run in runs:
+            run_headers = list(run)
+            some = islice(streams, len(run_headers))
+            if who.way == "process":
+                frames = _by_gdcm(some, syntax, decoder)
+            else:
+                frames = _by_pydicom(some, syntax, who.plugin, cine.header)
+            for header, words in zip(run_headers, frames, strict=True):
+                yield _values(words, header, instance, cine, clamped)
+
+
+def _read(file: BinaryIO, start: int, length: int) -> bytes:
+    file.seek(start)
+    return file.read(length)
+
+
+def _by_gdcm(streams: Iterator[bytes], syntax: str, decoder: JpegDecoder) -> Iterator[StoredFrame]:
+    """JPEG; samples of up to 8 bits come in one byte, others in two, as the stream itself says."""
+    for head, values in decoder.decode(streams, syntax, signed=False):
+        dtype = np.dtype(f"u{head.nbytes // (head.rows * head.columns)}")
+        yield np.frombuffer(values, dtype).reshape(head.rows, head.columns)
+
+
+def _by_pydicom(streams: Iterator[bytes], syntax: UID, plugin: str, ds: Dataset) -> Iterator[StoredFrame]:
+    """JPEG-LS, JPEG 2000, HTJ2K and RLE: each stream by itself, whatever the file's offset tables say."""
+    decoder = get_decoder(syntax)
+    options: dict[str, Any] = {
+        "decoding_plugin": plugin,
+        "correct_unused_bits": False,  # they are bits of value here
+        "number_of_frames": 1,
+        "rows": ds.Rows,
+        "columns": ds.Columns,
+        "samples_per_pixel": 1,
+        "bits_allocated": ds.BitsAllocated,
+        "bits_stored": ds.BitsStored,
+        "pixel_representation": ds.get("PixelRepresentation", 0),
+        "photometric_interpretation": ds.PhotometricInterpretation,
+        "pixel_keyword": "PixelData",
+    }
+    for stream in streams:
+        words, _ = decoder.as_array(encapsulate([stream], has_bot=False), index=0, raw=True, **options)
+        yield words
+
+
+def _values(
+    words: StoredFrame, header: StreamHeader | None, instance: Instance, cine: Cine, clamped: Clamped
+) -> StoredFrame:
+    """Decoded words as values of Bits Stored.
+
+    RLE gives back words as they were; so does a lossless stream in whose words an overlay is said to lie.
+    """
+    ds = cine.header
+    inside = instance.overlay_in_pixels and header is not None and not header.loses
+    if header is None or inside:
+        return _unused_bits_off(words, cine)
+    signed = bool(ds.get("PixelRepresentation"))
+    values, beyond = in_range(words, header.precision, int(ds.BitsStored), signed=signed)
+    clamped.add(beyond, header.precision)
+    return values

@@ -22,8 +22,9 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from casgan_dicom.errors import PixelError
+from casgan_dicom.pixels.voi_lut import look_up
 from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.elements import numbers, several
+from casgan_dicom.source.elements import numbers
 from casgan_dicom.source.shutters import bitmap_frames, shutter_mask
 from casgan_dicom.source.windows import windows_of
 
@@ -55,6 +56,8 @@ class DisplayMapping:
     """Bits Stored (0028,0101), 1 to 16."""
     recipe: tuple[str, ...]
     """The choices that were made, in the order of the chain; coded values and numbers only."""
+    notes: tuple[str, ...] = ()
+    """What was read otherwise than the header says, or passed over, one sentence each."""
     lowest_bit: int = 0
     """Where Bits Stored begin; above 0 where an old device put them at the top (High Bit (0028,0102))."""
 
@@ -81,6 +84,7 @@ class DisplayMapping:
         """
         bits, signed = _pixel_format(ds)
         recipe = [f"{bits} bit {'signed' if signed else 'unsigned'} {ds.PhotometricInterpretation}"]
+        notes: list[str] = []
         lowest = _lowest_bit(ds, bits)
         if lowest:
             recipe.append(f"stored in bits {lowest} to {lowest + bits - 1}")
@@ -88,7 +92,7 @@ class DisplayMapping:
         if signed:
             stored = np.where(stored >= 2 ** (bits - 1), stored - 2**bits, stored)
         with np.errstate(over="ignore", invalid="ignore"):  # judged by the next lines
-            display = _voi(_rescaled(stored.astype(np.float64), ds, recipe), ds, recipe)
+            display = _voi(_rescaled(stored.astype(np.float64), ds, recipe), ds, recipe, notes)
         if not np.isfinite(display).all():
             raise PixelError(
                 f"display values are not finite ({'; '.join(recipe)}): RescaleSlope (0028,1053),"
@@ -98,9 +102,11 @@ class DisplayMapping:
             display = 1.0 - display
         elif ds.get("PresentationLUTShape") == "INVERSE":  # a contradiction, PS3.3 C.8.11.3.1.2
             recipe.append("Presentation LUT INVERSE not applied")
+        if ds.get("PresentationLUTSequence"):
+            recipe.append("Presentation LUT not applied")
         table = np.clip(display, 0.0, 1.0).astype(np.float32)
         table.setflags(write=False)
-        return cls(table, bits, tuple(recipe), lowest)
+        return cls(table, bits, tuple(recipe), tuple(notes), lowest)
 
     def describe(self) -> str:
         """The choices that were made, one line for Derivation Description (0008,2111)."""
@@ -140,7 +146,14 @@ class Display:
         self._shutters, self._shutter_of = _distinct(cine.frame_shutters or (cine.header,))
         self._mappings: OrderedDict[int, DisplayMapping] = OrderedDict()
         self._masks: OrderedDict[tuple[int, int], npt.NDArray[np.bool_]] = OrderedDict()
-        self._recipes = [self._mapping(voi).recipe for voi in range(len(self._vois))]
+        self._recipes = []
+        notes: dict[str, None] = {}
+        for voi in range(len(self._vois)):
+            mapping = self._mapping(voi)
+            self._recipes.append(mapping.recipe)
+            notes.update(dict.fromkeys(mapping.notes))
+        self.notes = tuple(notes)
+        """What was read otherwise than the headers say, one sentence each."""
 
     @classmethod
     def of(cls, cine: Cine) -> Display:
@@ -276,12 +289,14 @@ def _rescaled(values: Float, ds: Dataset, recipe: list[str]) -> Float:
     return values * slope[0] + intercept[0]
 
 
-def _voi(values: Float, ds: Dataset, recipe: list[str]) -> Float:
+def _voi(values: Float, ds: Dataset, recipe: list[str], notes: list[str]) -> Float:
     """Values in [0, 1] after the first VOI LUT, else the first usable window, else over the full range."""
     if items := ds.get("VOILUTSequence"):
-        looked_up = _looked_up(values, items[0], ds, recipe)
-        if looked_up is not None:
-            return looked_up
+        looked_up = look_up(values, items[0], ds)
+        recipe.append(looked_up.recipe)
+        notes += [looked_up.note] if looked_up.note else []
+        if looked_up.display is not None:
+            return looked_up.display
     windows = windows_of(ds)
     if windows.pairs and (stated := windows.pairs[0]) != windows.chosen:
         name = "/".join("?" if number is None else f"{number:g}" for number in stated)
@@ -309,34 +324,3 @@ def _windowed(values: Float, window: tuple[float, float], function: str, recipe:
     if width == 0:
         return (values > center).astype(np.float64)
     return np.clip((values - center) / width + 0.5, 0.0, 1.0)
-
-
-def _looked_up(values: Float, item: Dataset, ds: Dataset, recipe: list[str]) -> Float | None:
-    """Values through a VOI LUT, PS3.3 C.11.2.1.1; None with a word where the LUT is not complete."""
-    descriptor = numbers(item, "LUTDescriptor")
-    if len(descriptor) != 3 or not 8 <= descriptor[2] <= 16:
-        recipe.append("VOI LUT not applied (descriptor)")
-        return None
-    # 0 entries mean 65,536; the first value mapped has the sign of the pixels even where it was read as US.
-    entries, first, depth = int(descriptor[0]) or 2**16, descriptor[1], int(descriptor[2])
-    if ds.get("PixelRepresentation") == 1 and first >= 2**15:
-        first -= 2**16
-    lut = _lut_data(item, entries, ds)
-    if lut is None:
-        recipe.append("VOI LUT not applied (fewer data than entries)")
-        return None
-    recipe.append(f"VOI LUT of {entries} entries from {first:g}, {depth} bit")
-    index = np.clip(np.floor(values - first), 0, entries - 1).astype(np.int64)
-    return np.asarray(np.clip(lut[index] / (2.0**depth - 1.0), 0.0, 1.0))
-
-
-def _lut_data(item: Dataset, entries: int, ds: Dataset) -> Float | None:
-    """LUT Data (0028,3006) as numbers, whether it was written as US, as OW, or as packed bytes."""
-    data = item.get("LUTData")
-    if isinstance(data, bytes):
-        little = ds.original_encoding[1] is not False
-        dtype = np.dtype("u1" if len(data) < 2 * entries else "<u2" if little else ">u2")
-        lut = np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype=dtype)
-    else:
-        lut = np.asarray(several(data), dtype=np.float64)
-    return lut[:entries].astype(np.float64) if len(lut) >= entries else None

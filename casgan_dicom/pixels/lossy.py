@@ -1,12 +1,17 @@
-"""What a cine has lost to compression, by what its headers declare and by how it is stored."""
+"""What a cine has lost to compression, by what its headers declare and by what its streams say."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
-from casgan_dicom.pixels.pixel_data import fragments, frame_bytes
+from casgan_dicom.pixels.codestream import StreamHeader, without_box
+from casgan_dicom.pixels.j2k_passes import is_cut_off
+from casgan_dicom.pixels.layout import holds_fragments, stream_layout
+from casgan_dicom.pixels.pixel_data import Fragment, frame_bytes
 from casgan_dicom.pixels.syntaxes import always_loses, lossy_method
 from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.elements import numbers, several
@@ -25,45 +30,100 @@ class LossyHistory:
 
 
 def lossy_history(cine: Cine) -> LossyHistory:
-    """Say what lossy compression a cine went through, by its headers and by how it is stored.
+    """Say what lossy compression a cine went through, by its headers and by its streams.
 
     Parameters
     ----------
     cine
-        The cine; its files are opened if a ratio has to be measured.
+        The cine; its encapsulated streams are walked through, not decoded.
 
     Returns
     -------
     LossyHistory
-        What the headers declare (the retired element (0008,2110) included) and, where a transfer syntax is
-        lossy but not declared, its method with the measured ratio of allocated to encoded bytes. A method
-        that several instances went through is named once, with the ratio of the first.
+        What the headers declare (the retired element (0008,2110) included) and, where a stream has lost
+        information but no header says how, its method with the measured ratio of allocated to encoded bytes.
+        A method that several instances went through is named once, with the ratio of the first.
 
     Raises
     ------
     PixelError
-        A ratio had to be measured and the encoded stream is broken.
+        An encoded stream is broken.
 
     Notes
     -----
-    PS3.3 C.7.6.1.1.5: once lossy, always lossy, so one lossy frame makes a lossy cine. JPEG Baseline and
-    Extended lose information whatever the header says; JPEG-LS near-lossless and JPEG 2000 are believed if
-    they are declared lossless.
+    PS3.3 C.7.6.1.1.5: once lossy, always lossy, so one lossy frame makes a lossy cine. The stream tells,
+    whatever its transfer syntax is called and whatever is declared: JPEG by its process and point transform,
+    JPEG-LS by NEAR, JPEG 2000 by an irreversible wavelet, or by coding passes that were left out. Where a
+    reversible stream does not tell whether any were, and HTJ2K never does, it is believed to be lossless if
+    that is declared, or if the transfer syntax allows nothing else.
     """
     lossy = False
     steps: list[tuple[str, float]] = []
-    for instance, ds in zip(cine.instances, cine.headers, strict=True):
-        declared = _declared_lossy(ds)
-        stored = _lossy_method(instance, declared)
-        lossy = lossy or stored is not None or declared == "01"
+    losses = [_losses(instance, ds) for instance, ds in zip(cine.instances, cine.headers, strict=True)]
+    for ds, lost in zip(cine.headers, losses, strict=True):
+        lossy = lossy or bool(lost) or _declared_lossy(ds) == "01"
         known = [method for method, _ in steps]
         methods = [str(method) for method in several(ds.get("LossyImageCompressionMethod"))]
         ratios = _ratios(ds)
         steps += [step for step in zip(methods, ratios, strict=False) if step[0] not in known]
-        if stored is not None and stored not in (*known, *methods):
-            spare = ratios[len(methods)] if len(ratios) > len(methods) else None
-            steps.append((stored, spare or _measured_ratio(cine, instance.transfer_syntax)))
+        for stored in dict.fromkeys(loss.method for loss in lost):
+            if stored not in (*known, *methods):
+                spare = ratios[len(methods)] if len(ratios) > len(methods) else None
+                steps.append((stored, spare or _measured_ratio(cine, losses, stored)))
     return LossyHistory(lossy, tuple(ratio for _, ratio in steps), tuple(method for method, _ in steps))
+
+
+def loses(instance: Instance, ds: Dataset) -> bool:
+    """Whether the stream of one file has lost information, by what it says and what its header declares.
+
+    Raises PixelError where the stream is broken.
+    """
+    return bool(_losses(instance, ds))
+
+
+class _Loss(NamedTuple):
+    """One frame that its own stream made lose information."""
+
+    method: str
+    """Lossy Image Compression Method (0028,2114)."""
+    encoded: int
+    """Bytes of the stream."""
+
+
+def _losses(instance: Instance, ds: Dataset) -> list[_Loss]:
+    """The frames of a file whose streams lose."""
+    if not holds_fragments(instance):
+        return []
+    declared = _declared_lossy(ds)
+    found = []
+    for fragments in stream_layout(instance, ds).frames:
+        header = fragments[0].header
+        if header is not None and header.kind == "JPEG 2000" and header.loses is None:
+            header = replace(header, loses=is_cut_off(_stream(instance, fragments)))
+        method = _method(header, instance.transfer_syntax, declared)
+        if method is not None:
+            found.append(_Loss(method, sum(fragment.length for fragment in fragments)))
+    return found
+
+
+def _stream(instance: Instance, fragments: Sequence[Fragment]) -> bytes:
+    """The codestream of one frame."""
+    with instance.path.open("rb") as file:
+        parts = []
+        for fragment in fragments:
+            file.seek(fragment.start)
+            parts.append(file.read(fragment.length))
+    return without_box(b"".join(parts))
+
+
+def _method(header: StreamHeader | None, syntax: str, declared: str) -> str | None:
+    """By which method a stream lost information; None where it did not."""
+    named = lossy_method(syntax)
+    if header is None:
+        return named if always_loses(syntax) or declared != "00" else None
+    if header.loses is None:
+        return header.method if named is not None and declared != "00" else None
+    return header.method if header.loses else None
 
 
 def _ratios(ds: Dataset) -> list[float]:
@@ -77,14 +137,7 @@ def _declared_lossy(ds: Dataset) -> str:
     return str(ds.get("LossyImageCompression") or ds.get("LossyImageCompressionRetired") or "")
 
 
-def _lossy_method(instance: Instance, declared: str) -> str | None:
-    """Method by which the file itself lost information; None if it did not."""
-    syntax = instance.transfer_syntax
-    return lossy_method(syntax) if always_loses(syntax) or declared != "00" else None
-
-
-def _measured_ratio(cine: Cine, syntax: str) -> float:
-    """Allocated bytes over encoded bytes of all instances that are stored in this transfer syntax."""
-    stored = [instance for instance in cine.instances if instance.transfer_syntax == syntax]
-    encoded = sum(length for instance in stored for length, _ in fragments(instance))
-    return round(sum(instance.frames for instance in stored) * frame_bytes(cine) / max(encoded, 1), 4)
+def _measured_ratio(cine: Cine, losses: Sequence[Sequence[_Loss]], method: str) -> float:
+    """Allocated bytes over encoded bytes of all frames that a method made lose."""
+    encoded = [loss.encoded for lost in losses for loss in lost if loss.method == method]
+    return round(len(encoded) * frame_bytes(cine) / max(sum(encoded), 1), 4)

@@ -35,6 +35,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from casgan_dicom.pixels.codestream import StreamHeader
+
 
 @dataclass(frozen=True)
 class Decoder:
@@ -42,11 +44,11 @@ class Decoder:
 
     name: str
     """What `inspect` calls it."""
-    way: Literal["pydicom", "inflated", "process"]
-    """Through pydicom; inflated into a temporary file, then through pydicom; in a process of its own."""
+    way: Literal["native", "inflated", "pydicom", "process"]
+    """As they lie; inflated into a temporary file; through pydicom; in a process of its own."""
     plugin: str = ""
-    """Which of pydicom's plug-ins, named because others that are installed behave otherwise; uncompressed
-    frames need none. Never GDCM, which some broken streams make end the process."""
+    """Which of pydicom's plug-ins, named because others that are installed behave otherwise; empty for
+    another way. Never GDCM, which some broken streams make end the process."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,22 @@ class Syntax:
     """Lossy Image Compression Method (0028,2114), PS3.3 C.7.6.1.1.5; None where nothing is ever lost."""
 
 
+NUMPY = Decoder("numpy, frame by frame", "native")
+ZLIB = Decoder("zlib, into a temporary file, then numpy", "inflated")
 PYDICOM = Decoder("pydicom, frame by frame", "pydicom", "pydicom")
-ZLIB = Decoder("zlib, into a temporary file, then pydicom", "inflated")
 GDCM = Decoder("GDCM, in a process of its own", "process")
 CHARLS = Decoder("CharLS (pyjpegls)", "pydicom", "pyjpegls")
 OPENJPEG = Decoder("OpenJPEG (pylibjpeg)", "pydicom", "pylibjpeg")
+
+JPEG_WITHOUT_TRANSFORM = (JPEGLossless, JPEGLosslessSV1)
+"""JPEG that loses nothing."""
 
 SYNTAXES: Mapping[UID, Syntax] = MappingProxyType(
     {
         row.uid: row
         for row in (
-            Syntax(ExplicitVRLittleEndian, PYDICOM),
-            Syntax(ImplicitVRLittleEndian, PYDICOM),
+            Syntax(ExplicitVRLittleEndian, NUMPY),
+            Syntax(ImplicitVRLittleEndian, NUMPY),
             Syntax(JPEGLosslessSV1, GDCM),
             Syntax(JPEGLossless, GDCM),
             Syntax(JPEGLSLossless, CHARLS),
@@ -88,7 +94,7 @@ SYNTAXES: Mapping[UID, Syntax] = MappingProxyType(
             Syntax(JPEG2000, OPENJPEG, "may", "ISO_15444_1"),
             Syntax(HTJ2K, OPENJPEG, "may", "ISO_15444_15"),
             Syntax(DeflatedExplicitVRLittleEndian, ZLIB),
-            Syntax(ExplicitVRBigEndian, PYDICOM),
+            Syntax(ExplicitVRBigEndian, NUMPY),
         )
     }
 )
@@ -99,6 +105,32 @@ def decoder_of(uid: str) -> Decoder:
     """Who decodes this Transfer Syntax UID; pydicom, which will refuse it, where there is no row."""
     row = _row(uid)
     return PYDICOM if row is None else row.decoder
+
+
+def decoding(uid: str, stream: StreamHeader | None) -> tuple[Decoder, UID]:
+    """Who decodes a stream, and the transfer syntax that it really follows.
+
+    Parameters
+    ----------
+    uid
+        Transfer Syntax UID (0002,0010), which may name another.
+    stream
+        What the stream says of itself; None where it is of no known kind.
+    """
+    named = UID(uid, IGNORE)
+    if stream is None:
+        return decoder_of(uid), named
+    kinds = {"JPEG-LS": JPEGLSNearLossless, "JPEG 2000": JPEG2000, "HTJ2K": HTJ2K}
+    if stream.kind != "JPEG":
+        own = kinds[stream.kind]
+        return SYNTAXES[own].decoder, named if decoder_of(uid) == SYNTAXES[own].decoder else own
+    if not stream.transformed:
+        return GDCM, named if named in JPEG_WITHOUT_TRANSFORM else JPEGLossless
+    fits = named in (JPEGBaseline8Bit, JPEGExtended12Bit) and (named, stream.precision) != (
+        JPEGBaseline8Bit,
+        12,
+    )
+    return GDCM, named if fits else JPEGBaseline8Bit if stream.precision == 8 else JPEGExtended12Bit
 
 
 def decoder_name(uid: str) -> str:
@@ -117,6 +149,12 @@ def always_loses(uid: str) -> bool:
     """Whether frames have lost information whatever their header declares."""
     row = _row(uid)
     return row is not None and row.loss == "always"
+
+
+def loss_of(uid: str) -> Literal["never", "may", "always"]:
+    """Whether frames of this transfer syntax lose information, if they are what it names."""
+    row = _row(uid)
+    return "never" if row is None else row.loss
 
 
 def _row(uid: str) -> Syntax | None:

@@ -28,6 +28,8 @@ class Instance:
     """Transfer Syntax UID (0002,0010)."""
     has_pixels: bool
     """Whether the file holds Pixel Data (7FE0,0010) at all."""
+    overlay_in_pixels: bool = False
+    """Whether an overlay lies in bits of the pixels' words, by its Overlay Bit Position (60xx,0102)."""
 
 
 @dataclass(frozen=True, eq=False)

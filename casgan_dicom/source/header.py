@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom import dcmread
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from casgan_dicom.source.cine import Instance
 from casgan_dicom.source.elements import integer
-from casgan_dicom.source.inflate import inflated, is_deflated
+from casgan_dicom.source.encoding import before_pixels, encoding_of
+from casgan_dicom.source.inflate import inflated
 from casgan_dicom.source.numerals import mend_numerals
 from casgan_dicom.source.shutters import shutter_group
 
@@ -68,7 +69,7 @@ def read_head(path: Path) -> Head | SkippedFile:
             if file.read(132)[128:] != b"DICM":
                 return SkippedFile(path, NOT_DICOM)
             file.seek(0)
-            ds, has_pixels, notes = _read_dataset(file)
+            ds, has_pixels, inside, notes = _read_dataset(file)
     except OSError as error:
         return unreadable(path, error)
     except Exception as error:  # a parser fed with garbage raises anything; its text may hold patient data
@@ -79,7 +80,7 @@ def read_head(path: Path) -> Head | SkippedFile:
         if not ds.get(keyword):
             return SkippedFile(path, f"{DAMAGED}: {keyword} {tag} is absent", damaged=True)
     syntax = str(ds.file_meta.get("TransferSyntaxUID", ""))
-    instance = Instance(path, str(ds.SOPInstanceUID), _frame_count(ds), syntax, has_pixels)
+    instance = Instance(path, str(ds.SOPInstanceUID), _frame_count(ds), syntax, has_pixels, inside)
     return Head(instance, ds, notes)
 
 
@@ -89,8 +90,8 @@ def unreadable(path: Path, error: Exception) -> SkippedFile:
     return SkippedFile(path, f"{UNREADABLE} ({said})", damaged=True)
 
 
-def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, tuple[str, ...]]:
-    """Data set without its pixels, whether it has any, and what was wrong with its values.
+def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, bool, tuple[str, ...]]:
+    """Data set without its pixels, whether it has any, whether overlays lie in them, and what was odd.
 
     Every value is converted here, once, so that a malformed one becomes a note instead of a warning or an
     exception wherever it is first touched.
@@ -98,22 +99,25 @@ def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, tuple[str, ...]]:
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if is_deflated(file):
+        encoding = encoding_of(file)
+        notes += [encoding.note] if encoding.note else []
+        if encoding.found == DeflatedExplicitVRLittleEndian:
             with inflated(file, _HEADER_LIMIT, whole=False) as plain:
                 ds, has_pixels = _before_pixels(plain)
             ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
         else:
             ds, has_pixels = _before_pixels(file)
         notes += dict.fromkeys(_convert_values(ds.file_meta) + _convert_values(ds))
+        inside = any(tag.group != shutter_group(ds) for tag in _overlays_in_pixels(ds))
         notes += _without_drawings(ds)
     if caught:
         notes.append(f"{len(caught)} header values break the standard's rules and were read as they stand")
-    return ds, has_pixels, tuple(notes)
+    return ds, has_pixels, inside, tuple(notes)
 
 
 def _before_pixels(file: BinaryIO) -> tuple[Dataset, bool]:
     """Data set up to its pixels, and whether these follow."""
-    ds = dcmread(file, stop_before_pixels=True)
+    ds = before_pixels(file)
     return ds, file.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 
 
@@ -146,7 +150,7 @@ def _without_drawings(ds: Dataset) -> list[str]:
     for kind, first in (("overlays", 0x6000), ("curves", 0x5000)):
         tags = [tag for tag in ds.keys() if first <= tag.group <= first + 0xFF and tag.group != shutter]  # noqa: SIM118
         groups = sorted({tag.group for tag in tags})
-        inside = any(tag.element == _BIT_POSITION and ds[tag].value for tag in tags if first == 0x6000)
+        inside = any(tag in tags for tag in _overlays_in_pixels(ds))
         for tag in tags:
             del ds[tag]
         if groups:
@@ -156,6 +160,12 @@ def _without_drawings(ds: Dataset) -> list[str]:
     if "IconImageSequence" in ds:
         del ds.IconImageSequence
     return notes
+
+
+def _overlays_in_pixels(ds: Dataset) -> list[BaseTag]:
+    """Overlay Bit Position (60xx,0102) of each overlay that lies in the words of the pixels."""
+    positions = [tag for tag in ds.keys() if 0x6000 <= tag.group <= 0x60FF and tag.element == _BIT_POSITION]  # noqa: SIM118
+    return [tag for tag in positions if ds[tag].value]
 
 
 def _frame_count(ds: Dataset) -> int:

@@ -17,10 +17,9 @@ from pydicom.filebase import DicomIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian
 
 _CHUNK = 2**16
-_FIRST = 4096
 
 
 class InflateError(Exception):
@@ -52,7 +51,7 @@ def inflated(file: BinaryIO, limit: int, *, whole: bool) -> Iterator[BinaryIO]:
     zlib.error
         It is no deflated stream.
     """
-    meta = _file_meta(file)
+    meta = file_meta(file)
     with tempfile.TemporaryFile() as plain:
         plain.write(bytes(128) + b"DICM")
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -64,16 +63,7 @@ def inflated(file: BinaryIO, limit: int, *, whole: bool) -> Iterator[BinaryIO]:
         yield plain
 
 
-def is_deflated(file: BinaryIO) -> bool:
-    """Whether a file is in Deflated Explicit VR Little Endian; leaves it at its beginning."""
-    file.seek(0)
-    hint = DeflatedExplicitVRLittleEndian.encode() in file.read(_FIRST)  # saves the others a second parsing
-    deflated = hint and _file_meta(file).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
-    file.seek(0)
-    return deflated
-
-
-def _file_meta(file: BinaryIO) -> FileMetaDataset:
+def file_meta(file: BinaryIO) -> FileMetaDataset:
     """File Meta Information (PS3.10 7.1); leaves the file where the data set begins."""
     file.seek(132)
     meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_after_meta)

@@ -9,7 +9,9 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from casgan_dicom.pixels.lossy import loses
 from casgan_dicom.pixels.syntaxes import always_loses
+from casgan_dicom.source.cine import Instance
 from casgan_dicom.source.series import find_series
 from casgan_dicom.verification.kinds import ObjectKind, evidence, kind_of, source_items
 
@@ -37,13 +39,24 @@ class Finding:
 def source_headers(paths: Sequence[Path]) -> Mapping[str, Dataset]:
     """Headers of all instances in files and folders, by their SOP Instance UIDs (0008,0018).
 
-    Raises SeriesError as `find_series` does.
+    Lossy Image Compression (0028,2110) is 01 in all whose streams have lost information, whatever they
+    declare. Raises SeriesError as `find_series` does.
     """
-    return {
-        instance.sop_instance_uid: header
-        for cine in find_series(paths).cines
-        for instance, header in zip(cine.instances, cine.headers, strict=True)
-    }
+    headers = {}
+    for cine in find_series(paths).cines:
+        for instance, header in zip(cine.instances, cine.headers, strict=True):
+            if _has_lost(instance, header):
+                header.LossyImageCompression = "01"
+            headers[instance.sop_instance_uid] = header
+    return headers
+
+
+def _has_lost(instance: Instance, header: Dataset) -> bool:
+    """Whether a stream has lost information; where it is broken, whether its transfer syntax always does."""
+    try:
+        return instance.has_pixels and loses(instance, header)
+    except Exception:  # the source of another may be anything; what is asked here is not whether it is sound
+        return always_loses(instance.transfer_syntax)
 
 
 def compare(ds: Dataset, sources: Mapping[str, Dataset]) -> list[Finding]:
@@ -132,8 +145,7 @@ def _history(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
 
 
 def _is_lossy(source: Dataset) -> bool:
-    declared = source.get("LossyImageCompression") or source.get("LossyImageCompressionRetired")
-    return declared == "01" or always_loses(str(source.file_meta.get("TransferSyntaxUID")))
+    return "01" in (source.get("LossyImageCompression"), source.get("LossyImageCompressionRetired"))
 
 
 def _text(ds: Dataset, keyword: str) -> str:

@@ -34,6 +34,7 @@ from pydicom.uid import (
 
 from casgan_dicom.derived.provenance import BANNER_ABSENT, BANNER_BURNED
 from casgan_dicom.pixels.banner import banner_for
+from casgan_dicom.pixels.codestream import stream_header
 from casgan_dicom.pixels.syntaxes import decoder_of, lossy_method
 from casgan_dicom.verification.kinds import (
     CAPTURES,
@@ -68,6 +69,8 @@ happens to lie there turns a third of them and more."""
 MAX_SIDE = 4096
 """Rows and columns above which nothing is decoded."""
 
+_HEAD_BYTES = 4096
+"""How far into a fragment its stream's header is looked for."""
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 
 
@@ -83,13 +86,15 @@ def _lossy_chain(ds: Dataset) -> Iterator[str]:
     yield from coded(ds, "LossyImageCompression", ("00", "01"))
     lossy = ds.get("LossyImageCompression") == "01"
     ratios, methods = several(ds, "LossyImageCompressionRatio"), several(ds, "LossyImageCompressionMethod")
-    last = lossy_method(_syntax(ds))  # its lossless streams, if it has any, have a UID of their own
+    last, who = lossy_method(_syntax(ds)), "transfer syntax"  # its lossless streams have a UID of their own
+    if not last:
+        last, who = _lost_by(ds), "encoded stream"
     if last and not lossy:
-        yield "LossyImageCompression (0028,2110) is not 01, but the transfer syntax loses"
+        yield f"LossyImageCompression (0028,2110) is not 01, but the {who} loses"
     if last and methods[-1:] != [last]:
-        yield f"LossyImageCompressionMethod (0028,2114) does not end with {last} of the transfer syntax"
+        yield f"LossyImageCompressionMethod (0028,2114) does not end with {last} of the {who}"
     if last and not ratios:  # a step before this one may be lost to history; this one is not
-        yield "LossyImageCompressionRatio (0028,2112) is absent, but the transfer syntax loses"
+        yield f"LossyImageCompressionRatio (0028,2112) is absent, but the {who} loses"
     if len(ratios) != len(methods):
         yield f"LossyImageCompressionRatio has {len(ratios)} values, the Method (0028,2114) {len(methods)}"
     if ratios and not lossy:
@@ -152,7 +157,7 @@ def _pixel_frames(ds: Dataset) -> Iterator[str]:
         return
     frames = _frames(ds)
     try:
-        table, starts = _fragments(ds)
+        table, starts, _ = _fragments(ds)
     except ValueError as error:
         yield f"PixelData (7FE0,0010) {error}"
         return
@@ -248,8 +253,21 @@ def _native_bytes(ds: Dataset) -> int:
     return min(raw.length, Path(str(ds.filename)).stat().st_size - raw.value_tell)
 
 
-def _fragments(ds: Dataset) -> tuple[list[int], list[int]]:
-    """Offsets that the offset table names, and those at which fragments begin; both from the first fragment.
+def _lost_by(ds: Dataset) -> str | None:
+    """Method by which a stream has lost information although its transfer syntax names none."""
+    if "PixelData" not in ds or not _syntax(ds).is_encapsulated:
+        return None
+    try:
+        lost = _fragments(ds)[2]
+    except ValueError:  # another rule says so
+        return None
+    return lost[0] if lost else None
+
+
+def _fragments(ds: Dataset) -> tuple[list[int], list[int], list[str]]:
+    """Offsets that the offset table names, those at which fragments begin, and methods of streams that lose.
+
+    Both kinds of offsets count from the first fragment.
 
     Raises ValueError, in words for a finding, where the stream breaks off.
     """
@@ -257,21 +275,22 @@ def _fragments(ds: Dataset) -> tuple[list[int], list[int]]:
     if raw is not None:
         with Path(str(ds.filename)).open("rb") as file:
             file.seek(raw.value_tell)
-            basic, starts = _walk(file)
+            basic, starts, lost = _walk(file)
     else:
-        basic, starts = _walk(io.BytesIO(ds.PixelData))
+        basic, starts, lost = _walk(io.BytesIO(ds.PixelData))
     extended = ds.get("ExtendedOffsetTable") or b""
     table = struct.unpack(f"<{len(extended) // 8}Q", extended[: len(extended) // 8 * 8]) if extended else ()
-    return list(table) or basic, starts
+    return list(table) or basic, starts, lost
 
 
-def _walk(file: BinaryIO) -> tuple[list[int], list[int]]:
-    """Basic Offset Table and the offset of each fragment of the encapsulated stream that begins here."""
+def _walk(file: BinaryIO) -> tuple[list[int], list[int], list[str]]:
+    """Basic Offset Table, offset of each fragment, and the methods of those that lose, from here on."""
     first = file.tell()
     end = file.seek(0, io.SEEK_END)
     file.seek(first)
     table: list[int] | None = None
     starts: list[int] = []
+    lost: list[str] = []
     while (tag := file.read(4)) == _ITEM:
         length = int.from_bytes(file.read(4), "little")
         if file.tell() + length > end:
@@ -280,8 +299,11 @@ def _walk(file: BinaryIO) -> tuple[list[int], list[int]]:
             table = list(struct.unpack(f"<{length // 4}I", file.read(length)[: length // 4 * 4]))
             first = file.tell()
         else:
-            starts.append(file.tell() - 8 - first)
-            file.seek(length, io.SEEK_CUR)
+            start = file.tell()
+            starts.append(start - 8 - first)
+            header = stream_header(file.read(min(length, _HEAD_BYTES)))
+            lost += [header.method] if header and header.loses else []
+            file.seek(start + length)
     if table is None or tag not in (_END, b""):
         raise ValueError("is no sequence of fragments")
-    return table, starts
+    return table, starts, lost

@@ -39,7 +39,7 @@ def test_every_fact_about_a_run_has_a_line(folder: Path) -> None:
         "  verdict    would be converted",
         f"  instances  {uid('instance')}",
         "  object     X-Ray Angiographic Image Storage, XA, RAO30",
-        "  stored as  Explicit VR Little Endian; decoded by pydicom, frame by frame",
+        "  stored as  Explicit VR Little Endian; decoded by numpy, frame by frame",
         "  frames     4 of 80×64, 12 bits in 16, MONOCHROME2",
         "  intensity  LIN",
         "  display    12 bit unsigned MONOCHROME2; intensity LIN; full range 0..4095",
@@ -83,7 +83,7 @@ def test_json_holds_the_same_and_nothing_is_written(folder: Path) -> None:
     told = json.loads(result.stdout)
     verdicts = {cine["series_uid"]: (cine["would_convert"], cine["forceable"]) for cine in told["cines"]}
     assert verdicts == {uid("series"): (True, False), uid("other series"): (False, True)}
-    assert told["cines"][0]["stored"]["decoders"] == ["pydicom, frame by frame"]
+    assert told["cines"][0]["stored"]["decoders"] == ["numpy, frame by frame"]
     assert (told["schema"], result.exit_code) == (1, 4)
     assert sorted(folder.rglob("*")) == before
 

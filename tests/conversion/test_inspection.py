@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
@@ -99,10 +100,10 @@ def test_reasons_of_a_whole_series_are_told_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("syntax", "decoder"),
     [
-        (ImplicitVRLittleEndian, "pydicom, frame by frame"),
-        (ExplicitVRLittleEndian, "pydicom, frame by frame"),
-        (ExplicitVRBigEndian, "pydicom, frame by frame"),
-        (DeflatedExplicitVRLittleEndian, "zlib, into a temporary file, then pydicom"),
+        (ImplicitVRLittleEndian, "numpy, frame by frame"),
+        (ExplicitVRLittleEndian, "numpy, frame by frame"),
+        (ExplicitVRBigEndian, "numpy, frame by frame"),
+        (DeflatedExplicitVRLittleEndian, "zlib, into a temporary file, then numpy"),
         (RLELossless, "pydicom, frame by frame"),
         (JPEGBaseline8Bit, "GDCM, in a process of its own"),
         (JPEGLSLossless, "CharLS (pyjpegls)"),
@@ -174,11 +175,29 @@ def test_a_source_of_bytes_has_no_more_bits_to_offer(tmp_path: Path) -> None:
     assert (output.bits, output.pixel_bytes) == ((8,), 3 * 65 * 81 + 1)
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless])
+def test_a_file_that_is_cut_short_would_not_be_converted(tmp_path: Path, syntax: UID) -> None:
+    """What the conversion would refuse for its size, inspection and dry run refuse."""
+    path = write_xa(tmp_path / "xa", syntax=syntax)
+    path.write_bytes(path.read_bytes()[:-100])
+
+    cine = only(inspect([path]))
+    plan = plan_conversion([path], ConvertOptions(), tmp_path / "out")
+
+    assert (cine.converted, cine.forceable) == (False, False)
+    assert "PixelData (7FE0,0010) is cut short" in str(cine.reasons[0])
+    assert (len(plan.cines), len(plan.skipped)) == (0, 1)
+
+
 def test_words_are_not_offered_where_they_would_not_fit(tmp_path: Path) -> None:
     frames = MAX_BYTES // (4096 * 4096) - 1
     path = write_xa(
         tmp_path / "xa", moving_frames(2, bits=16), Rows=4096, Columns=4096, NumberOfFrames=frames
     )
+    ds = dcmread(path)
+    ds.file_meta.TransferSyntaxUID = RLELossless  # of no known size before it is decoded
+    ds.PixelData = encapsulate([bytes(64)] * frames)
+    ds.save_as(path)
 
     cine = only(inspect([path]))
 

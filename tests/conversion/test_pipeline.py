@@ -15,7 +15,7 @@ import pytest
 from pydicom import dcmread, dcmwrite
 from pydicom.config import IGNORE
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import JPEGBaseline8Bit, RLELossless
+from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 from pydicom.valuerep import DSfloat
 
 from casgan_dicom.conversion.options import ConvertOptions
@@ -184,6 +184,24 @@ def test_single_frames_become_one_cine_in_the_order_of_time(tmp_path: Path) -> N
     np.testing.assert_array_equal(frames_of(report)[:, outside], frames[:, outside])
     assert output.frame_time_ms == pytest.approx(40)
     assert len(output.source_instances) == 6
+
+
+def test_what_was_clamped_or_read_otherwise_than_it_says_is_in_the_report(tmp_path: Path) -> None:
+    frames = moving_frames(2, 64, 80, bits=12)
+    source = write_xa(tmp_path / "a", frames, syntax=JPEGLSLossless, BitsStored=12)
+    ds = dcmread(source)
+    ds.BitsStored, ds.HighBit = 11, 10
+    ds.save_as(source)
+    source.write_bytes(source.read_bytes()[:-8])
+
+    report = convert(source, tmp_path / "out", NO_BANNER)
+
+    beyond = np.count_nonzero(frames > 2047)
+    assert [said for said in report.outputs[0].warnings if "opacified" not in said] == [
+        "PixelData (7FE0,0010) ends without its sequence delimiter: all 2 frames are whole",
+        f"{beyond} values of 2 frames lie beyond BitsStored (0028,0101), which is 11, in streams of 12 bits: "
+        "clamped",
+    ]
 
 
 # --- the two passes ---------------------------------------------------------------------------------------

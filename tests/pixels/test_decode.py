@@ -313,8 +313,8 @@ def test_once_lossy_is_lossy_when_decompressed(tmp_path: Path, keyword: str) -> 
     assert lossy_history(cine_of(write_xa(tmp_path / "run", None, **{keyword: "01"}))).lossy
 
 
-@pytest.mark.parametrize(("flag", "lossy"), [("00", False), ("01", True), (None, True)])
-def test_jpeg_2000_is_believed_when_it_declares_itself_lossless(
+@pytest.mark.parametrize(("flag", "lossy"), [("00", False), ("01", True), (None, False)])
+def test_jpeg_2000_of_which_nothing_was_cut_off_is_lossless_unless_it_was_lossy_before(
     tmp_path: Path, flag: str | None, lossy: bool
 ) -> None:
     path = write_xa(tmp_path / "run", syntax=JPEG2000Lossless, LossyImageCompression=flag)

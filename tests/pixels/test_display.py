@@ -228,6 +228,81 @@ def test_a_rescale_that_leaves_the_numbers_is_a_pixel_error(slope: float) -> Non
         DisplayMapping.from_dataset(header(12, RescaleSlope=slope, RescaleIntercept=0))
 
 
+@pytest.mark.parametrize(
+    ("depth", "said"), [(12, 16), (10, 16), (14, 16), (8, 16), (12, 14), (16, 12), (12, 8)]
+)
+@pytest.mark.parametrize("top", [1.0, 0.7])
+def test_a_lut_is_scaled_by_the_values_it_has(depth: int, said: int, top: float) -> None:
+    """OHIF viewers of 2019 and 2024 showed such pictures nearly black."""
+    entries = 300
+    data = [round(k / (entries - 1) * top * (2**depth - 1)) for k in range(entries)]
+    item = lut_item(data, 50, said)
+
+    mapping = DisplayMapping.from_dataset(header(12, VOILUTSequence=[item]))
+
+    shown = mapping.apply(np.arange(50, 350))
+    np.testing.assert_allclose(shown, np.asarray(data) / (2**depth - 1), atol=1e-6)
+    assert f"{depth} bit (said {said})" in mapping.describe()
+    assert mapping.notes == (
+        f"LUTDescriptor (0028,3002) of the VOI LUT says {said} bits, its values go up to {data[-1]}: "
+        f"read as {depth} bits",
+    )
+
+
+def test_a_lut_up_to_a_power_of_two_has_the_bits_below_it() -> None:
+    item = lut_item(list(range(0, 4097, 16)), 0, 16)
+
+    mapping = DisplayMapping.from_dataset(header(9, VOILUTSequence=[item]))
+
+    assert float(mapping.apply(np.array([256]))[0]) == 1.0
+    assert "12 bit (said 16)" in mapping.describe()
+
+
+@pytest.mark.parametrize("said", [0, 4, 24])
+def test_a_depth_that_no_table_has_is_replaced_by_that_of_the_values(said: int) -> None:
+    item = lut_item(list(range(0, 4096, 4)), 0, said)
+
+    mapping = DisplayMapping.from_dataset(header(10, VOILUTSequence=[item]))
+
+    np.testing.assert_allclose(mapping.apply(np.arange(1024)), np.arange(0, 4096, 4) / 4095, atol=1e-6)
+    assert f"says {said} bits" in mapping.notes[0]
+
+
+@pytest.mark.parametrize("data", [[0] * 16, [0, 100, 200], [3, 2, 1]])
+def test_a_dark_lut_of_eight_bits_stays_dark(data: list[int]) -> None:
+    mapping = DisplayMapping.from_dataset(header(8, VOILUTSequence=[lut_item(data, 0, 8)]))
+
+    np.testing.assert_allclose(mapping.apply(np.arange(len(data))), np.asarray(data) / 255, atol=1e-6)
+    assert mapping.notes == ()
+
+
+def test_bytes_of_a_lut_packed_into_words_are_unpacked() -> None:
+    data = np.arange(255, -1, -1, dtype=np.uint8)
+    item = lut_item(data.view("<u2").tolist(), 0, 8)
+    item.LUTDescriptor = [256, 0, 8]
+
+    mapping = DisplayMapping.from_dataset(header(8, VOILUTSequence=[item]))
+
+    np.testing.assert_allclose(mapping.apply(np.arange(256)), data / 255, atol=1e-6)
+
+
+def test_a_lut_that_cannot_be_used_is_a_note() -> None:
+    item = lut_item([1, 2, 3], 0, 8)
+    item.LUTDescriptor = [256, 0, 8]
+
+    (said,) = DisplayMapping.from_dataset(header(8, VOILUTSequence=[item])).notes
+
+    assert said == (
+        "VOI LUT not applied: LUTData (0028,3006) has 3 values, LUTDescriptor (0028,3002) says 256"
+    )
+
+
+def test_a_presentation_lut_is_not_applied_and_said() -> None:
+    ds = header(8, PresentationLUTSequence=[lut_item([0, 128, 255], 0, 8)])
+
+    assert "Presentation LUT not applied" in DisplayMapping.from_dataset(ds).describe()
+
+
 def test_a_lut_with_fewer_data_than_entries_is_passed_over() -> None:
     item = lut_item([1, 2, 3], 0, 8)
     item.LUTDescriptor = [256, 0, 8]

@@ -32,10 +32,10 @@ TAKEN = [
     "1.2.840.10008.1.2.2",
 ]
 DECODERS = {
-    "1.2.840.10008.1.2": "pydicom, frame by frame",
-    "1.2.840.10008.1.2.1": "pydicom, frame by frame",
-    "1.2.840.10008.1.2.2": "pydicom, frame by frame",
-    "1.2.840.10008.1.2.1.99": "zlib, into a temporary file, then pydicom",
+    "1.2.840.10008.1.2": "numpy, frame by frame",
+    "1.2.840.10008.1.2.1": "numpy, frame by frame",
+    "1.2.840.10008.1.2.2": "numpy, frame by frame",
+    "1.2.840.10008.1.2.1.99": "zlib, into a temporary file, then numpy",
     "1.2.840.10008.1.2.5": "pydicom, frame by frame",
     "1.2.840.10008.1.2.4.50": "GDCM, in a process of its own",
     "1.2.840.10008.1.2.4.51": "GDCM, in a process of its own",

@@ -13,7 +13,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.decode import iter_frames
-from casgan_dicom.source.inflate import InflateError, inflated, is_deflated
+from casgan_dicom.source.encoding import encoding_of
+from casgan_dicom.source.inflate import InflateError, inflated
 from casgan_dicom.source.series import find_series
 from tests.support.factories import moving_frames, write_xa
 
@@ -44,11 +45,11 @@ def test_a_deflated_file_is_the_same_object_in_a_plain_one(tmp_path: Path) -> No
 
 def test_only_deflated_files_are_taken_for_such(tmp_path: Path) -> None:
     with deflated(tmp_path / "deflated").open("rb") as file:
-        assert is_deflated(file)
+        assert encoding_of(file).found == DeflatedExplicitVRLittleEndian
         assert file.tell() == 0
     name = DeflatedExplicitVRLittleEndian  # in the header, but not as the transfer syntax
     with write_xa(tmp_path / "rle", RUN, syntax=RLELossless, FrameOfReferenceUID=name).open("rb") as file:
-        assert not is_deflated(file)
+        assert encoding_of(file).found == RLELossless
 
 
 @pytest.mark.parametrize("whole", [True, False])

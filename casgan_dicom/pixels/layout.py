@@ -1,0 +1,360 @@
+"""Which bytes of Pixel Data (7FE0,0010) are which frame: told by the data, where an index contradicts it.
+
+Native frames lie one behind the other; some writers put a byte of padding behind each frame of an odd size.
+Encapsulated ones are one or several fragments each. Every stream says itself where it begins, so a wrong
+offset table does no harm. What was read otherwise than the header says is said.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import BinaryIO
+
+from pydicom.config import IGNORE
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from casgan_dicom.errors import PixelError
+from casgan_dicom.pixels.pixel_data import (
+    UNDEFINED_LENGTH,
+    Encapsulated,
+    Fragment,
+    PixelElement,
+    encapsulated,
+    frame_bytes,
+    instance_error,
+    pixel_element,
+)
+from casgan_dicom.pixels.syntaxes import decoder_name, decoder_of, decoding, loss_of
+from casgan_dicom.source.cine import Cine, Instance
+from casgan_dicom.source.inflate import inflated
+
+Frames = tuple[tuple[Fragment, ...], ...]
+
+_HEADER_BYTES = 2**28
+"""What a deflated data set may hold beside its frames."""
+_END_OF_IMAGE = b"\xff\xd9"
+_TAIL = 64
+"""Bytes of the last fragment in which its stream has to end."""
+
+
+@dataclass(frozen=True)
+class NativeLayout:
+    """Uncompressed frames."""
+
+    start: int
+    """Position of the first."""
+    stride: int
+    """Bytes from one to the next."""
+    little: bool
+    """Whether their words are little endian."""
+    swapped: bool
+    """Whether their bytes lie in words of two, of which the second comes first."""
+    notes: tuple[str, ...]
+    """What was read otherwise than the header says."""
+
+
+@dataclass(frozen=True)
+class StreamLayout:
+    """Encapsulated frames."""
+
+    frames: Frames
+    """The fragments of each."""
+    notes: tuple[str, ...]
+    """What was read otherwise than the header and the offset tables say."""
+
+
+def holds_fragments(instance: Instance) -> bool:
+    """Whether frames lie in fragments: by the transfer syntax, else by the undefined length of Pixel Data."""
+    if _names_fragments(instance):
+        return True
+    if not instance.has_pixels or decoder_of(instance.transfer_syntax).way == "inflated":
+        return False
+    with instance.path.open("rb") as file:
+        return pixel_element(file, instance).length == UNDEFINED_LENGTH
+
+
+def _names_fragments(instance: Instance) -> bool:
+    uid = UID(instance.transfer_syntax, IGNORE)
+    return uid.is_transfer_syntax and uid.is_encapsulated
+
+
+def layout_notes(cine: Cine) -> tuple[str, ...]:
+    """Say what the data of a cine hold otherwise than its headers, without decoding a frame.
+
+    Raises
+    ------
+    PixelError
+        Pixel Data are cut short, or do not hold the frames that are promised.
+    """
+    counts: Counter[str] = Counter()
+    for instance, ds in zip(cine.instances, cine.headers, strict=True):
+        try:
+            counts.update(_notes(instance, ds, cine))
+        except PixelError:
+            raise
+        except Exception as error:  # parsers fed with garbage raise anything
+            raise instance_error(instance, f"cannot be read ({type(error).__name__})") from error
+    files = len(cine.instances)
+    return tuple(note + (f" (in {n} of {files} files)" if files > 1 else "") for note, n in counts.items())
+
+
+def _notes(instance: Instance, ds: Dataset, cine: Cine) -> tuple[str, ...]:
+    if holds_fragments(instance):
+        return stream_layout(instance, ds).notes
+    with native_file(instance, cine) as file:
+        return native_layout(file, instance, cine).notes
+
+
+@contextmanager
+def native_file(instance: Instance, cine: Cine) -> Iterator[BinaryIO]:
+    """The file of uncompressed frames, inflated where it was deflated; gone or closed behind the block."""
+    if decoder_of(instance.transfer_syntax).way != "inflated":
+        with instance.path.open("rb") as file:
+            yield file
+        return
+    limit = (instance.frames + 1) * (frame_bytes(cine) + 1) + _HEADER_BYTES
+    with instance.path.open("rb") as packed, inflated(packed, limit, whole=True) as file:
+        yield file
+
+
+def native_layout(file: BinaryIO, instance: Instance, cine: Cine) -> NativeLayout:
+    """Say where the uncompressed frames of a file lie.
+
+    Raises PixelError unless so many bytes, all present, are the frames promised.
+    """
+    element = pixel_element(file, instance)
+    present = os.fstat(file.fileno()).st_size - element.start
+    if element.length == UNDEFINED_LENGTH:
+        raise _wrong_syntax(instance, "encapsulated frames", "uncompressed ones")
+    if element.length > present:
+        found = f"{present} of {element.length} bytes"
+        raise instance_error(instance, f"PixelData (7FE0,0010) is cut short: {found}")
+    each, frames = frame_bytes(cine), instance.frames
+    surplus = element.length - frames * each
+    padded = each % 2 == 1 and surplus == frames
+    if not (0 <= surplus < max(each, 2) or padded):
+        raise instance_error(
+            instance,
+            f"PixelData (7FE0,0010) holds {element.length} bytes, NumberOfFrames (0028,0008) {frames} × "
+            f"{each} bytes are wanted",
+        )
+    stride = each
+    notes: tuple[str, ...] = ()
+    if surplus not in (0, frames * each % 2):  # an even length is the rule, PS3.5 7.1.1
+        stride, notes = _with_surplus(file, element, frames, each)
+    swapped = not element.little and element.vr == "OW" and int(cine.header.BitsAllocated) == 8
+    return NativeLayout(element.start, stride, element.little, swapped, notes)
+
+
+def _with_surplus(
+    file: BinaryIO, element: PixelElement, frames: int, each: int
+) -> tuple[int, tuple[str, ...]]:
+    """Bytes from frame to frame, and a note, where there are more bytes than the frames take.
+
+    Padding behind each frame is told from padding behind them all by being the same everywhere.
+    """
+    surplus = element.length - frames * each
+    padding, rest = divmod(surplus, frames)
+    said = f"PixelData (7FE0,0010) holds {surplus} bytes more than its {frames} frames of {each}"
+    if frames > 1 and padding and not rest:
+        between, behind = _paddings(file, element, frames, each)
+        odd = each % 2 == padding == 1
+        if (odd and (between or not behind)) or (between and not behind):
+            return each + padding, (f"{said}: read as {padding} of padding behind each frame",)
+    return each, (f"{said}: those at the end are passed over",)
+
+
+def _paddings(file: BinaryIO, element: PixelElement, frames: int, each: int) -> tuple[bool, bool]:
+    """Whether what would be padding behind each frame is one value, and what would be behind them all."""
+    surplus = element.length - frames * each
+    padding = surplus // frames
+    values: set[int] = set()
+    for k in range(frames):
+        file.seek(element.start + k * (each + padding) + each)
+        values.update(file.read(padding))
+    file.seek(element.start + frames * each)
+    return len(values) == 1, len(set(file.read(surplus))) == 1
+
+
+def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
+    """Say which fragments of a file are which frame.
+
+    Parameters
+    ----------
+    instance
+        The file.
+    ds
+        Its header, for the Extended Offset Table (7FE0,0001).
+
+    Raises
+    ------
+    PixelError
+        The stream is cut short or damaged, or its fragments are not the frames promised.
+    """
+    if not decoder_name(instance.transfer_syntax):
+        name = UID(instance.transfer_syntax, IGNORE).name
+        raise PixelError(
+            f"instance {instance.sop_instance_uid}: TransferSyntaxUID (0002,0010) is '{name}', "
+            "which nothing here decodes",
+            hint="docs/input.md names the transfer syntaxes that are read",
+        )
+    with instance.path.open("rb") as file:
+        if pixel_element(file, instance).length != UNDEFINED_LENGTH and file.read(3) != b"\xfe\xff\x00":
+            raise _wrong_syntax(instance, "uncompressed frames", "encapsulated ones")
+    found = encapsulated(instance)
+    tables = _offset_tables(found, ds)
+    frames = _frames(found, instance.frames, list(tables.values())) or _listed(found, instance.frames, ds)
+    if not frames:
+        raise _other_number(found, instance)
+    if not (_names_fragments(instance) or all(frame[0].header for frame in frames)):
+        raise _wrong_syntax(instance, "encapsulated frames of an unknown kind", "uncompressed ones")
+    notes = [f"{name} {fault}: frames were found by their streams" for name, fault in _faults(tables, frames)]
+    notes += _wrong_lengths(ds, frames)
+    if spare := len(found.fragments) - sum(map(len, frames)):
+        notes.append(f"PixelData (7FE0,0010) holds {spare} fragments that ExtendedOffsetTable leaves out")
+    notes += _misnamed(frames, instance.transfer_syntax)
+    if not found.delimited:
+        _check_end(instance, found)
+        notes.append(
+            f"PixelData (7FE0,0010) ends without its sequence delimiter: all {len(frames)} frames are whole"
+        )
+    return StreamLayout(frames, tuple(notes))
+
+
+def _offset_tables(found: Encapsulated, ds: Dataset) -> dict[str, tuple[int, ...]]:
+    """Offset tables that are not empty, the extended one first; what it holds is bytes of eight each."""
+    tables = {}
+    if extended := _numbers(ds.get("ExtendedOffsetTable")):
+        tables["ExtendedOffsetTable (7FE0,0001)"] = extended
+    if found.table:
+        tables["the Basic Offset Table of PixelData (7FE0,0010)"] = found.table
+    return tables
+
+
+def _numbers(value: object) -> tuple[int, ...]:
+    """A value of Extended Offset Table (7FE0,0001) or its Lengths (7FE0,0002): numbers of eight bytes."""
+    whole = value[: len(value) // 8 * 8] if isinstance(value, bytes) else b""
+    return struct.unpack(f"<{len(whole) // 8}Q", whole)
+
+
+def _frames(found: Encapsulated, wanted: int, tables: Sequence[tuple[int, ...]]) -> Frames:
+    """The fragments of each frame: by the streams that begin in them, by their number, or by a table.
+
+    Nothing where none of them leads to the frames promised.
+    """
+    fragments = found.fragments
+    starts = [k for k, fragment in enumerate(fragments) if fragment.begins]
+    if len(starts) == wanted and starts[0] == 0:
+        return _cut(fragments, starts)
+    if len(starts) <= wanted == len(fragments):
+        return tuple((fragment,) for fragment in fragments)
+    offsets = _offsets(fragments)
+    for table in tables:
+        places = [offsets[entry] for entry in table if entry in offsets]
+        if len(starts) <= wanted == len(places) == len(table) and _rises_from_0(places):
+            return _cut(fragments, places)
+    return ()
+
+
+def _listed(found: Encapsulated, wanted: int, ds: Dataset) -> Frames:
+    """The frames that the Extended Offset Table lists with their lengths, where more is there; else nothing.
+
+    Only what names first and last byte of each frame can say that a stream between them is none.
+    """
+    begins = _numbers(ds.get("ExtendedOffsetTable"))
+    lengths = _numbers(ds.get("ExtendedOffsetTableLengths"))
+    offsets = _offsets(found.fragments)
+    places = [offsets[start] for start in begins if start in offsets]
+    if not len(begins) == len(lengths) == len(places) == wanted or places != sorted(set(places)):
+        return ()
+    frames = tuple((found.fragments[place],) for place in places)
+    return frames if all(f[0].length == n for f, n in zip(frames, lengths, strict=True)) else ()
+
+
+def _other_number(found: Encapsulated, instance: Instance) -> PixelError:
+    """The error of a file whose fragments are not the frames promised."""
+    streams = sum(fragment.begins for fragment in found.fragments)
+    holds = f"{len(found.fragments)} fragments" + (f", {streams} streams" if streams else "")
+    wanted = f"NumberOfFrames (0028,0008) says {instance.frames}"
+    return instance_error(instance, f"PixelData (7FE0,0010) holds {holds}, {wanted}")
+
+
+def _offsets(fragments: Sequence[Fragment]) -> dict[int, int]:
+    """Which fragment begins at an offset, counted from the first item behind the Basic Offset Table."""
+    return {fragment.start - fragments[0].start: k for k, fragment in enumerate(fragments)}
+
+
+def _rises_from_0(places: Sequence[int]) -> bool:
+    return places[0] == 0 and all(a < b for a, b in pairwise(places))
+
+
+def _cut(fragments: Sequence[Fragment], starts: Sequence[int]) -> Frames:
+    """Frames that begin at these fragments."""
+    ends = [*starts[1:], len(fragments)]
+    return tuple(tuple(fragments[a:b]) for a, b in zip(starts, ends, strict=True))
+
+
+def _faults(tables: dict[str, tuple[int, ...]], frames: Frames) -> Iterator[tuple[str, str]]:
+    """Tables that contradict the frames, and how."""
+    first = frames[0][0].start
+    wanted = [frame[0].start - first for frame in frames]
+    for name, table in tables.items():
+        if len(table) != len(frames):
+            yield name, f"has {len(table)} entries for {len(frames)} frames"
+        elif wrong := sum(a != b % 2**32 and a != b for a, b in zip(table, wanted, strict=True)):
+            yield name, f"points elsewhere than where {wrong} of {len(frames)} frames begin"
+
+
+def _wrong_lengths(ds: Dataset, frames: Frames) -> list[str]:
+    """A note where Extended Offset Table Lengths contradict the frames, a byte of padding counted or not."""
+    lengths = _numbers(ds.get("ExtendedOffsetTableLengths"))
+    there = [sum(fragment.length for fragment in frame) for frame in frames]
+    wrong = sum(n not in (m, m - 1) for n, m in zip(lengths, there, strict=False))
+    if not lengths or (len(lengths) == len(there) and not wrong):
+        return []
+    found = (
+        f"has {len(lengths)} entries for {len(there)} frames"
+        if len(lengths) != len(there)
+        else (f"is wrong about {wrong} of {len(there)} frames")
+    )
+    return [f"ExtendedOffsetTableLengths (7FE0,0002) {found}: their fragments were counted"]
+
+
+def _misnamed(frames: Frames, syntax: str) -> list[str]:
+    """A note where streams are not what the transfer syntax names, or lose where it loses nothing."""
+    headers = [frame[0].header for frame in frames]
+    lossless = loss_of(syntax) == "never"
+    wrong = [h for h in headers if h and (decoding(syntax, h)[1] != syntax or (h.loses and lossless))]
+    if not wrong:
+        return []
+    lost = {True: ", which has lost information", False: ", which loses nothing", None: ""}[wrong[0].loses]
+    named, found = UID(syntax, IGNORE).name, f"{len(wrong)} of {len(frames)} frames are {wrong[0].kind}{lost}"
+    return [f"TransferSyntaxUID (0002,0010) is '{named}', but {found}: read as what they are"]
+
+
+def _check_end(instance: Instance, found: Encapsulated) -> None:
+    """Raise PixelError unless the last stream of an unfinished sequence ends, where its kind has an end."""
+    if not found.fragments or not any(fragment.begins for fragment in found.fragments):
+        return
+    last = found.fragments[-1]
+    with instance.path.open("rb") as file:
+        file.seek(last.start + max(0, last.length - _TAIL))
+        tail = file.read(min(last.length, _TAIL))
+    if not tail.rstrip(b"\0").endswith(_END_OF_IMAGE):
+        raise instance_error(instance, "PixelData (7FE0,0010) is cut short: its last frame has no end")
+
+
+def _wrong_syntax(instance: Instance, found: str, wanted: str) -> PixelError:
+    """The error of a file whose frames are not stored as its transfer syntax says."""
+    name = UID(instance.transfer_syntax, IGNORE).name
+    return instance_error(
+        instance,
+        f"PixelData (7FE0,0010) holds {found}, TransferSyntaxUID (0002,0010) '{name}' means {wanted}",
+    )
