@@ -149,10 +149,12 @@ def _differ(ds: Dataset, seed: int, frames: int) -> None:
         ds.SpecificCharacterSet, ds.PixelSpacingCalibrationType = "ISO_IR 100", "FIDUCIAL"
         ds.BodyPartExamined, ds.Laterality, ds.BurnedInAnnotation = "LEG", "R", "YES"
         ds.LossyImageCompression, ds.LossyImageCompressionMethod = "01", "ISO_15444_1"
+        ds.RecognizableVisualFeatures = "YES"
         ds.LossyImageCompressionRatio = 6.5
         return
     ds.SpecificCharacterSet, ds.PixelSpacingCalibrationType = "ISO_IR 192", "GEOMETRY"
     ds.BodyPartExamined, ds.ImageLaterality, ds.BurnedInAnnotation = "KNEE", "L", "NO"
+    ds.RecognizableVisualFeatures = "NO"
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = XRayRadiofluoroscopicImageStorage
     ds.Modality = "RF"
     del ds.FrameTime

@@ -19,6 +19,7 @@ from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from casgan_dicom.derived.history import unknown_history
 from casgan_dicom.derived.provenance import view_name
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.display import Display
@@ -94,7 +95,10 @@ class Shown:
     marks: tuple[str, ...]
     """What speaks of contrast or subtraction in the headers."""
     lossy: str
-    """Lossy compressions, oldest first; empty for none, or where a reason stands against the cine anyway."""
+    """Lossy compressions, oldest first; empty where none is known, or where a reason stands against the cine
+    anyway."""
+    unsaid: str = ""
+    """What the headers leave open about identity in the pixels and earlier loss; empty likewise."""
 
 
 @dataclass(frozen=True)
@@ -293,6 +297,7 @@ def _picture(cine: Cine, shown: Shown) -> Shown:
         shutters=tuple(shape for shape in shutters if _CODE.fullmatch(shape)),
         visible_share=float(display.visible(0).mean()),
         lossy=", ".join(methods) or ("of unknown kind" if history.lossy else ""),
+        unsaid=unknown_history(cine.headers, lossy=history.lossy),
     )
 
 

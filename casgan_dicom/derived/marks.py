@@ -23,6 +23,7 @@ from pydicom.uid import UID
 from pydicom.valuerep import DA, DT, TM
 
 from casgan_dicom import __version__
+from casgan_dicom.derived.history import unknown_history
 from casgan_dicom.derived.provenance import ModelIdentity, Provenance, ascii_only, series_description
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.lossy import LossyHistory
@@ -87,6 +88,11 @@ class Derivation:
         """When the chosen frames were taken."""
         timing, cine = self.cine.timing, self.cine
         return timing if len(self.chosen) == cine.frames else timing.subset(self.chosen)
+
+    @property
+    def unsaid(self) -> str:
+        """What the source leaves open about its pixels, one clause; empty where it says it all."""
+        return unknown_history(self.cine.headers, lossy=self.lossy.lossy)
 
     def series_uid(self, kind: Kind) -> UID:
         """Series Instance UID (0020,000E) of the objects of one kind."""

@@ -25,6 +25,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
+from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all
 from casgan_dicom.derived.marks import (
     ANGIOGRAM,
     MAPS,
@@ -40,7 +41,6 @@ from casgan_dicom.derived.marks import (
 from casgan_dicom.derived.provenance import MAP_TEXTS, derivation_text
 from casgan_dicom.derived.references import reference
 from casgan_dicom.errors import SeriesError
-from casgan_dicom.pixels.lossy import LossyHistory
 from casgan_dicom.pixels.stored import StoredPixels
 from casgan_dicom.source.timing import MIN_FRAME_TIME_MS, FrameTiming
 
@@ -93,7 +93,7 @@ class DerivedPicture(SOPClass):
         self._carry_over(derivation.cine.header)
         self._mark_picture(derivation)
         self._refer_to(derivation, chosen)
-        self._add_lossy(derivation.lossy, pixels)
+        self._add_lossy(derivation, pixels)
         self._add_pixels(pixels)
 
     def _carry_over(self, source: Dataset) -> None:
@@ -133,12 +133,15 @@ class DerivedPicture(SOPClass):
         """Say in every way there is that this was generated."""
         self.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
         self.ConversionType = "SYN"
-        self.DerivationDescription = derivation_text(derivation.provenance)
+        self.DerivationDescription = derivation_text(derivation.provenance, unsaid=derivation.unsaid)
         self.DerivationCodeSequence = [CodedConcept.from_code(codes.DCM.ArtificialIntelligence)]
         self.ImageComments = derivation.provenance.warning
-        # It means identity in the pixels: our banner is none, but what the source has burned in stays there.
-        burned = derivation.cine.header.get("BurnedInAnnotation") == "YES"
-        self.BurnedInAnnotation = "YES" if burned else "NO"
+        # It means identity in the pixels: our banner is none, but what the source has burned in stays there,
+        # and one that does not say whether it has may have.
+        headers = derivation.cine.headers
+        self.BurnedInAnnotation = "NO" if burned_in(headers) == "NO" else "YES"
+        if recognizable := said_by_all(headers, "RecognizableVisualFeatures"):
+            self.RecognizableVisualFeatures = recognizable
 
     def _refer_to(self, derivation: Derivation, chosen: tuple[int, ...] | None) -> None:
         """Source Image Sequence (0008,2112) and Referenced Series Sequence (0008,1115)."""
@@ -156,9 +159,17 @@ class DerivedPicture(SOPClass):
             self.SourceImageSequence.append(item)
         self.ReferencedSeriesSequence = [series]
 
-    def _add_lossy(self, before: LossyHistory, pixels: StoredPixels) -> None:
-        """Once lossy, always lossy: the chain of the source is carried on, and what this object adds."""
-        self.LossyImageCompression = "01" if before.lossy or pixels.lossy else "00"
+    def _add_lossy(self, derivation: Derivation, pixels: StoredPixels) -> None:
+        """Once lossy, always lossy: the chain of the source is carried on, and what this object adds.
+
+        Lossy Image Compression (0028,2110) is left out where the source does not say whether there is one:
+        absent means unknown, 00 means that nothing was ever lost.
+        """
+        before = derivation.lossy
+        if before.lossy or pixels.lossy:
+            self.LossyImageCompression = "01"
+        elif declared_lossless(derivation.cine.headers):
+            self.LossyImageCompression = "00"
         methods, ratios = list(before.methods), list(before.ratios)
         if pixels.lossy:
             methods.append(pixels.lossy[0])
@@ -257,7 +268,7 @@ class MapCine(DerivedCine):
         self.ImageComments = MAP_TEXTS[name]
         what = "Attention map" if name == "attention" else "Vessel mask"
         self.DerivationDescription = derivation_text(
-            derivation.provenance, f"{what} of a synthetic angiogram"
+            derivation.provenance, f"{what} of a synthetic angiogram", unsaid=derivation.unsaid
         )
 
 

@@ -117,10 +117,11 @@ class Provenance:
         return "-".join(part for part in parts if part)
 
 
-def derivation_text(provenance: Provenance, what: str = "Synthetic angiogram") -> str:
+def derivation_text(provenance: Provenance, what: str = "Synthetic angiogram", unsaid: str = "") -> str:
     """Derivation Description (0008,2111), ST of at most 1024 characters; what identifies comes first.
 
-    `what` names the object; `provenance.banner` has to be true of this one.
+    `what` names the object; `provenance.banner` has to be true of this one. `unsaid` is what the source
+    leaves open about its pixels, one clause.
     """
     model = provenance.model
     banner = BANNER_BURNED if provenance.banner else BANNER_ABSENT
@@ -131,12 +132,13 @@ def derivation_text(provenance: Provenance, what: str = "Synthetic angiogram") -
     drawn = "" if plan is None else f"{plan.clause()}. "
     how = BY_NETWORK if plan is None or plan.refused else BY_PLAN
     taken = f"Frames {provenance.frames} of the source. " if provenance.frames else ""
+    open_questions = f"{unsaid}. " if unsaid else ""
     text = (
         f"{what}: {how}, not imaged; vessels are invented; {banner}. "
         f"{revision}"
         f"casgan-dicom {__version__}, model {model.name} {model.version} "
         f"(method {model.method}), weights sha256 {model.weights_sha256}. "
-        f"{drawn}{taken}Display values: {provenance.display}. Recipe: {model.recipe}"
+        f"{drawn}{taken}{open_questions}Display values: {provenance.display}. Recipe: {model.recipe}"
     )
     return ascii_only(text)[:1024]
 

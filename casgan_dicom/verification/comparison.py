@@ -9,6 +9,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all
 from casgan_dicom.pixels.syntaxes import always_loses
 from casgan_dicom.source.series import find_series
 from casgan_dicom.verification.kinds import ObjectKind, evidence, kind_of, source_items
@@ -126,9 +127,16 @@ def _history(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
         return
     if any(_is_lossy(source) for source in used) and ds.get("LossyImageCompression") != "01":
         yield "LossyImageCompression (0028,2110) is not 01, but the source has lost information"
-    burned = any(source.get("BurnedInAnnotation") == "YES" for source in used)
-    if burned and kind_of(ds) is not ObjectKind.SEGMENTATION and ds.get("BurnedInAnnotation") != "YES":
-        yield "BurnedInAnnotation (0028,0301) is not YES, but that of the source is"
+    if kind_of(ds) is ObjectKind.SEGMENTATION or not used:
+        return
+    if ds.get("LossyImageCompression") == "00" and not declared_lossless(used):
+        yield "LossyImageCompression (0028,2110) is 00, but the source does not say so"
+    burned = burned_in(used)
+    if burned != "NO" and ds.get("BurnedInAnnotation") != "YES":
+        found = "that of the source is" if burned else "the source does not say that nothing is burned in"
+        yield f"BurnedInAnnotation (0028,0301) is not YES, but {found}"
+    if said_by_all(used, "RecognizableVisualFeatures") != said_by_all([ds], "RecognizableVisualFeatures"):
+        yield "RecognizableVisualFeatures (0028,0302) is not that of the source"
 
 
 def _is_lossy(source: Dataset) -> bool:

@@ -80,7 +80,8 @@ def _transfer_syntax(ds: Dataset) -> Iterator[str]:
 
 
 def _lossy_chain(ds: Dataset) -> Iterator[str]:
-    yield from coded(ds, "LossyImageCompression", ("00", "01"))
+    if ds.get("LossyImageCompression") or kind_of(ds) is ObjectKind.SEGMENTATION:  # absent means unknown
+        yield from coded(ds, "LossyImageCompression", ("00", "01"))
     lossy = ds.get("LossyImageCompression") == "01"
     ratios, methods = several(ds, "LossyImageCompressionRatio"), several(ds, "LossyImageCompressionMethod")
     last = lossy_method(_syntax(ds))  # its lossless streams, if it has any, have a UID of their own

@@ -51,7 +51,7 @@ TRUE_OF_THE_FRAMES = {
     "PixelSpacing", "PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription",
     "FrameTime", "FrameTimeVector", "FrameIncrementPointer", "CineRate", "RecommendedDisplayFrameRate",
     "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
-    "BurnedInAnnotation",
+    "BurnedInAnnotation", "RecognizableVisualFeatures",
 }  # fmt: skip
 """Taken from the source, or computed from it: still true of frames that show the same moment and body."""
 OURS = {
