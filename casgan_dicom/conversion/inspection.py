@@ -19,6 +19,7 @@ from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from casgan_dicom.conversion.notes import notes_about
 from casgan_dicom.derived.history import unknown_history
 from casgan_dicom.derived.provenance import view_name
 from casgan_dicom.errors import PixelError
@@ -34,7 +35,6 @@ from casgan_dicom.source.eligible import (
     reasons_against,
     reasons_against_series,
 )
-from casgan_dicom.source.eligible import warnings as warnings_about
 from casgan_dicom.source.paths import Paths, as_paths
 from casgan_dicom.source.series import find_series
 from casgan_dicom.source.shutters import shutter_shapes
@@ -220,7 +220,7 @@ def _inspect(cine: Cine, series: Series) -> InspectedCine:
         stored=stored,
         shown=shown,
         reasons=tuple(reasons),
-        warnings=warnings_about(cine),
+        warnings=notes_about(cine),
         output=None if hard else _form(stored),
     )
 

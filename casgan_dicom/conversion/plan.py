@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from casgan_dicom.conversion.notes import notes_about
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.output_folder import refuse_input_folder
 from casgan_dicom.conversion.report import Skipped
 from casgan_dicom.disk import is_part
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.eligible import reasons_against, reasons_against_series
-from casgan_dicom.source.eligible import warnings as warnings_about
 from casgan_dicom.source.series import find_series
 
 
@@ -57,7 +57,7 @@ def plan_conversion(paths: Sequence[Path], options: ConvertOptions, out_dir: Pat
 
 def notes_on(cine: Cine) -> tuple[str, ...]:
     """What is odd about a cine that is converted: reasons against it that were overruled, then the rest."""
-    return (*(reason.text for reason in reasons_against(cine)), *warnings_about(cine))
+    return (*(reason.text for reason in reasons_against(cine)), *notes_about(cine))
 
 
 def instances_of(cine: Cine) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydicom.dataset import Dataset
 
-from casgan_dicom.source.elements import several
+from casgan_dicom.source.elements import one_text
 
 YesNo = Literal["YES", "NO"]
 
@@ -21,7 +21,7 @@ def said_by_all(headers: Sequence[Dataset], keyword: str) -> YesNo | None:
 
     YES where one of them does, NO where every one does; None, which is unknown, for the rest.
     """
-    said = [_text(header, keyword) for header in headers]
+    said = [one_text(header, keyword) for header in headers]
     if "YES" in said:
         return "YES"
     return "NO" if said and set(said) == {"NO"} else None
@@ -34,7 +34,7 @@ def burned_in(headers: Sequence[Dataset]) -> YesNo | None:
 
 def declared_lossless(headers: Sequence[Dataset]) -> bool:
     """Whether every header says that nothing was ever lost: Lossy Image Compression (0028,2110) is 00."""
-    return all(_text(header, "LossyImageCompression") == "00" for header in headers)
+    return all(one_text(header, "LossyImageCompression") == "00" for header in headers)
 
 
 def unknown_history(headers: Sequence[Dataset], *, lossy: bool, burning: bool = True) -> str:
@@ -49,8 +49,3 @@ def unknown_history(headers: Sequence[Dataset], *, lossy: bool, burning: bool = 
     if not lossy and not declared_lossless(headers):
         unsaid.append("whether compression ever lost information")
     return f"The source does not say {' or '.join(unsaid)}" if unsaid else ""
-
-
-def _text(header: Dataset, keyword: str) -> str:
-    values = several(header.get(keyword))
-    return str(values[0]).strip() if len(values) == 1 else ""

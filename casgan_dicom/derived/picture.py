@@ -25,6 +25,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
+from casgan_dicom.derived.geometry import aspect_ratio, is_calibrated
 from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all
 from casgan_dicom.derived.marks import (
     ANGIOGRAM,
@@ -108,14 +109,23 @@ class DerivedPicture(SOPClass):
         self._copy_laterality(source)
         self.PatientOrientation = None  # type 2C: empty unless the source knows
         copy_filled(self, source, "PatientOrientation")
-        if is_calibrated(source):
-            for keyword in (
-                "PixelSpacing",
-                "PixelSpacingCalibrationType",
-                "PixelSpacingCalibrationDescription",
-            ):
-                copy_filled(self, source, keyword)
+        self._copy_spacing(source)
         strip_private(self)
+
+    def _copy_spacing(self, source: Dataset) -> None:
+        """Calibrated millimetres, else the shape of a pixel that is not square."""
+        if not is_calibrated(source):
+            self._copy_aspect(source)
+            return
+        for keyword in ("PixelSpacing", "PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription"):
+            copy_filled(self, source, keyword)
+        if "PixelSpacingCalibrationDescription" not in self:  # type 1C: it has to be there
+            self.PixelSpacingCalibrationDescription = "not described by the source"
+
+    def _copy_aspect(self, source: Dataset) -> None:
+        """Pixel Aspect Ratio (0028,0034), type 1C: where pixels are not square and no spacing says so."""
+        if ratio := aspect_ratio(source):
+            self.PixelAspectRatio = list(ratio)
 
     def _copy_laterality(self, source: Dataset) -> None:
         """Body part and side as the source says.
@@ -270,15 +280,3 @@ class MapCine(DerivedCine):
         self.DerivationDescription = derivation_text(
             derivation.provenance, f"{what} of a synthetic angiogram", unsaid=derivation.unsaid
         )
-
-
-def is_calibrated(source: Dataset) -> bool:
-    """Whether Pixel Spacing (0028,0030) of `source` was measured in the patient, not at the detector.
-
-    Without Pixel Spacing Calibration Type (0028,0A02) it may be a copy of Imager Pixel Spacing (0018,1164),
-    and millimetres at the detector would be false millimetres on invented vessels (PS3.3 10.7.1.3).
-    """
-    return bool(source.get("PixelSpacing")) and source.get("PixelSpacingCalibrationType") in (
-        "FIDUCIAL",
-        "GEOMETRY",
-    )

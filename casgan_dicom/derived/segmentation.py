@@ -75,12 +75,13 @@ class VesselSegmentation(DerivedPicture):
         self._add_dimensions()
 
     def _carry_over(self, source: Dataset) -> None:
-        """Body part, side and orientation.
+        """Body part, side, orientation and the shape of a pixel.
 
         No spacing, calibrated or not: its place is a functional group, which highdicom does not read without
         the slice thickness that a projection has not.
         """
         self._copy_laterality(source)
+        self._copy_aspect(source)
         self.PatientOrientation = None  # type 2C: empty unless the source knows
         copy_filled(self, source, "PatientOrientation")
 

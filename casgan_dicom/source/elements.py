@@ -57,3 +57,9 @@ def plain_values(value: object) -> tuple[Hashable, ...]:
     """The values of an element, compared like `plain`, whether it holds none, one or many."""
     found = plain(value)
     return found if isinstance(found, tuple) else () if found is None else (found,)
+
+
+def one_text(ds: Dataset, keyword: str) -> str:
+    """The value of an element as text without spaces around; empty where it has none or several."""
+    values = several(ds.get(keyword))
+    return str(values[0]).strip() if len(values) == 1 else ""

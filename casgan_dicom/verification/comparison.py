@@ -9,6 +9,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from casgan_dicom.derived.geometry import aspect_ratio
 from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all
 from casgan_dicom.pixels.syntaxes import always_loses
 from casgan_dicom.source.series import find_series
@@ -67,6 +68,7 @@ def compare(ds: Dataset, sources: Mapping[str, Dataset]) -> list[Finding]:
     used = [sources[uid] for uid, _, _ in _referenced(ds) if uid in sources]
     found += [Finding("source-identity", message) for message in _identity(ds, used)]
     found += [Finding("source-history", message) for message in _history(ds, used)]
+    found += [Finding("source-geometry", message) for message in _geometry(ds, used)]
     return found
 
 
@@ -137,6 +139,18 @@ def _history(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
         yield f"BurnedInAnnotation (0028,0301) is not YES, but {found}"
     if said_by_all(used, "RecognizableVisualFeatures") != said_by_all([ds], "RecognizableVisualFeatures"):
         yield "RecognizableVisualFeatures (0028,0302) is not that of the source"
+
+
+def _geometry(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
+    """Whether a circle stays a circle."""
+    ours = aspect_ratio(ds)
+    if kind_of(ds) is not ObjectKind.REPORT and any(not _alike(aspect_ratio(each), ours) for each in used):
+        yield "PixelAspectRatio (0028,0034): pixels have another shape than those of the source"
+
+
+def _alike(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool:
+    (a, b), (c, d) = one or (1, 1), other or (1, 1)
+    return a * d == b * c
 
 
 def _is_lossy(source: Dataset) -> bool:

@@ -21,6 +21,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from casgan_dicom.derived.provenance import BANNER_ABSENT, BANNER_BURNED
+from casgan_dicom.source.elements import numbers
 from casgan_dicom.verification.kinds import (
     CAPTURES,
     EVERY,
@@ -219,6 +220,11 @@ def _burned_in(ds: Dataset) -> Iterator[str]:
 def _pixel_spacing(ds: Dataset) -> Iterator[str]:
     if "PixelSpacing" in ds and ds.get("PixelSpacingCalibrationType") not in ("FIDUCIAL", "GEOMETRY"):
         yield "PixelSpacing (0028,0030) without PixelSpacingCalibrationType (0028,0A02): false millimetres"
+    if "PixelAspectRatio" in ds:
+        if "PixelSpacing" in ds:
+            yield "PixelAspectRatio (0028,0034) is present beside PixelSpacing (0028,0030), need one of them"
+        if not (ratio := numbers(ds, "PixelAspectRatio")) or len(ratio) != 2 or min(ratio) <= 0:
+            yield "PixelAspectRatio (0028,0034) is no pair of numbers above 0"
     if "FrameOfReferenceUID" in ds:
         yield "FrameOfReferenceUID (0020,0052) is present, need it absent"
 

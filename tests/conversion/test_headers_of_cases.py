@@ -50,3 +50,10 @@ def test_silence_about_burned_in_identity_is_no_denial(cases: Path, tmp_path: Pa
     made = made_of(cases / "05-burned-in-absent", tmp_path)
 
     assert {ds.BurnedInAnnotation for kind, ds in made if kind in PICTURES} == {"YES"}
+
+
+def test_a_circle_stays_a_circle(cases: Path, tmp_path: Path) -> None:
+    made = made_of(cases / "04-pixel-aspect-ratio", tmp_path)
+
+    ratios = {tuple(ds.PixelAspectRatio) for kind, ds in made if kind != "quality-record"}
+    assert ratios == {(6, 5)}

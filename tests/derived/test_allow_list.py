@@ -48,7 +48,7 @@ TRIAL = {
 TRUE_OF_THE_FRAMES = {
     "SpecificCharacterSet", "TimezoneOffsetFromUTC", "AcquisitionDate", "AcquisitionTime",
     "AcquisitionDateTime", "AnatomicRegionSequence", "BodyPartExamined", "Laterality", "PatientOrientation",
-    "PixelSpacing", "PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription",
+    "PixelAspectRatio", "PixelSpacing", "PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription",
     "FrameTime", "FrameTimeVector", "FrameIncrementPointer", "CineRate", "RecommendedDisplayFrameRate",
     "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
     "BurnedInAnnotation", "RecognizableVisualFeatures",
