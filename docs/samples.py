@@ -143,6 +143,8 @@ def _full(folder: Path, seed: int, side: int, frames: int) -> Path:
 def _differ(ds: Dataset, seed: int, frames: int) -> None:
     """What cannot be told apart by a number."""
     ds.PatientIdentityRemoved, ds.PatientSex = (("NO", "F"), ("YES", "M"))[seed - 1]
+    ds.QualityControlSubject, ds.SmokingStatus = ("NO", "UNKNOWN") if seed == 1 else ("YES", "NO")
+    ds.TypeOfPatientID, ds.PregnancyStatus = ("TEXT", "RFID")[seed - 1], seed
     if seed == 1:
         ds.SpecificCharacterSet, ds.PixelSpacingCalibrationType = "ISO_IR 100", "FIDUCIAL"
         ds.PixelSpacing, ds.PixelSpacingCalibrationDescription = [0.2, 0.25], "1"

@@ -13,6 +13,7 @@ import copy
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 
 from highdicom.base import SOPClass
 from highdicom.base_content import ContributingEquipment
@@ -24,6 +25,7 @@ from pydicom.valuerep import DA, DT, TM
 
 from casgan_dicom import __version__
 from casgan_dicom.derived.history import unknown_history
+from casgan_dicom.derived.legal_header import legal_header
 from casgan_dicom.derived.provenance import ModelIdentity, Provenance, ascii_only, series_description
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.lossy import LossyHistory
@@ -73,7 +75,7 @@ class Derivation:
     """What one conversion of a cine knows about itself; all objects that come of it share it."""
 
     cine: Cine
-    """The source; its header says patient, study and what else is carried over."""
+    """The run that was converted."""
     provenance: Provenance
     """Who made the frames."""
     lossy: LossyHistory
@@ -88,6 +90,11 @@ class Derivation:
         """When the chosen frames were taken."""
         timing, cine = self.cine.timing, self.cine
         return timing if len(self.chosen) == cine.frames else timing.subset(self.chosen)
+
+    @cached_property
+    def source(self) -> Dataset:
+        """The header of the source with legal values: what is carried over is read here."""
+        return legal_header(self.cine.header).ds
 
     @property
     def unsaid(self) -> str:
@@ -132,7 +139,7 @@ def mark(ds: SOPClass, derivation: Derivation) -> None:
 
     Raises SeriesError if the source has no Study Instance UID (0020,000D).
     """
-    source = derivation.cine.header
+    source = derivation.source
     moment = _in_zone_of(source, derivation.created)
     for keyword in ("SpecificCharacterSet", "TimezoneOffsetFromUTC"):
         copy_filled(ds, source, keyword)
@@ -148,7 +155,7 @@ def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, ob
 
     `digest` is that of its content. Raises SeriesError if the source has no Study Instance UID (0020,000D).
     """
-    source, model, kind = derivation.cine.header, derivation.provenance.model, which.kind
+    source, model, kind = derivation.source, derivation.provenance.model, which.kind
     if not source.get("StudyInstanceUID"):
         uid = derivation.cine.series_uid
         raise SeriesError(f"series {uid}: StudyInstanceUID (0020,000D) is absent, need one")
@@ -168,8 +175,9 @@ def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, ob
 
 
 def source_number(derivation: Derivation) -> int:
-    """Instance Number (0020,0013) of the source, at least 1."""
-    return max(1, written_integer(derivation.cine.header.get("InstanceNumber")))
+    """Instance Number (0020,0013) of the source, at least 1; 1 for what is no legal number."""
+    number = written_integer(derivation.cine.header.get("InstanceNumber"))
+    return number if 0 < number < 2**31 else 1
 
 
 def copy_filled(ds: Dataset, source: Dataset, keyword: str) -> None:

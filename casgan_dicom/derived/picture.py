@@ -91,7 +91,7 @@ class DerivedPicture(SOPClass):
             **identity(derivation, which, pixels.sha256),  # type: ignore[arg-type]
         )
         mark(self, derivation)
-        self._carry_over(derivation.cine.header)
+        self._carry_over(derivation.source)
         self._mark_picture(derivation)
         self._refer_to(derivation, chosen)
         self._add_lossy(derivation, pixels)

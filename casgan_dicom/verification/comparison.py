@@ -11,6 +11,7 @@ from pydicom.tag import Tag
 
 from casgan_dicom.derived.geometry import aspect_ratio
 from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all
+from casgan_dicom.derived.legal_header import legal_header
 from casgan_dicom.pixels.syntaxes import always_loses
 from casgan_dicom.source.series import find_series
 from casgan_dicom.verification.kinds import ObjectKind, evidence, kind_of, source_items
@@ -116,10 +117,14 @@ def _has_frames(source: Dataset, item: Dataset) -> bool:
 
 
 def _identity(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
-    """Elements of patient and study that are not those of every source; absent and empty are the same."""
+    """Elements of patient and study that are not those of every source, once these are made legal.
+
+    Absent and empty are the same.
+    """
+    legal = [legal_header(source).ds for source in used]
     for keyword in PATIENT_AND_STUDY:
         ours = _text(ds, keyword)
-        if any(_text(source, keyword) != ours for source in used):
+        if any(_text(source, keyword) != ours for source in legal):
             yield f"{keyword} {Tag(keyword)} is not that of the source"
 
 

@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
+from casgan_dicom.derived.legal_header import illegal_values
 from casgan_dicom.derived.provenance import BANNER_ABSENT, BANNER_BURNED
 from casgan_dicom.source.elements import numbers
 from casgan_dicom.verification.kinds import (
@@ -229,6 +230,11 @@ def _pixel_spacing(ds: Dataset) -> Iterator[str]:
         yield "FrameOfReferenceUID (0020,0052) is present, need it absent"
 
 
+def _legal_values(ds: Dataset) -> Iterator[str]:
+    for change in illegal_values(ds):
+        yield f"{change.where} is no legal {change.vr} ('{change.form}')"
+
+
 def _private(ds: Dataset) -> Iterator[str]:
     if count := sum(tag.is_private for tag in _tags(ds)):
         yield f"{count} private elements, need none"
@@ -334,6 +340,7 @@ HEADER_RULES: Mapping[str, Rule] = MappingProxyType(
         "series-number": Rule(_series_number, EVERY),
         "burned-in-annotation": Rule(_burned_in, CAPTURES),
         "pixel-spacing": Rule(_pixel_spacing, CAPTURES),
+        "legal-values": Rule(_legal_values, EVERY),
         "private": Rule(_private, EVERY),
         "not-copied": Rule(_not_copied, EVERY),
         "cine-timing": Rule(_cine_timing, frozenset({ObjectKind.CINE})),

@@ -34,7 +34,7 @@ def cases(real_data: Path) -> Path:
 
 def made_of(case: Path, out: Path) -> list[tuple[str, Dataset]]:
     """Kind and header of every object in every form; all of them honest and legal."""
-    made = []
+    made: list[tuple[str, Dataset]] = []
     for k, options in enumerate(FORMS):
         report = convert_series(
             [case], DiscPainter().as_generator, options, out / str(k), clock=lambda: datetime.now(UTC)
@@ -57,3 +57,10 @@ def test_a_circle_stays_a_circle(cases: Path, tmp_path: Path) -> None:
 
     ratios = {tuple(ds.PixelAspectRatio) for kind, ds in made if kind != "quality-record"}
     assert ratios == {(6, 5)}
+
+
+def test_dates_and_times_of_acr_nema_become_those_of_dicom(cases: Path, tmp_path: Path) -> None:
+    for kind, ds in made_of(cases / "14-acr-nema-dates", tmp_path):
+        assert (ds.StudyDate, ds.StudyTime, ds.PatientBirthDate) == ("20240102", "101500", "19500102")
+        if kind in PICTURES:
+            assert (ds.AcquisitionDate, ds.AcquisitionTime) == ("20240102", "101623")

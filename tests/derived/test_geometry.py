@@ -141,7 +141,7 @@ def test_a_ratio_that_is_none_is_a_fault(tmp_path: Path, value: str) -> None:
     dcmwrite(buffer, ds, enforce_file_format=True)
     path.write_bytes(buffer.getvalue())
 
-    assert {found.rule for found in verify_file(path)} == {"pixel-spacing"}
+    assert "pixel-spacing" in {found.rule for found in verify_file(path)}
 
 
 def test_an_enhanced_source_says_it_in_its_functional_groups(tmp_path: Path) -> None:

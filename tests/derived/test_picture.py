@@ -406,7 +406,7 @@ def test_source_without_study_is_an_error_that_says_so(tmp_path: Path) -> None:
         derived(cine_of(tmp_path, StudyInstanceUID=None))
 
 
-@pytest.mark.parametrize("offset", ["+9900", "0100", "+01:00", "Z"])
+@pytest.mark.parametrize("offset", ["+9900", "0100", "Z"])
 def test_time_zone_that_is_none_is_not_followed(tmp_path: Path, offset: str) -> None:
     cine = cine_of(tmp_path)
     with warnings.catch_warnings():
