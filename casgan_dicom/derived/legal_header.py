@@ -21,6 +21,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from casgan_dicom.derived.legal import IDENTIFIERS, MAX_LENGTH, NUMBERS, form_of, legal_text
+from casgan_dicom.source.elements import plain
 
 _MODULES = ("patient", "clinical-trial-subject", "general-study", "patient-study", "clinical-trial-study")
 _OTHERS = (
@@ -85,6 +86,12 @@ def legal_header(source: Dataset) -> LegalHeader:
         elif element.keyword in _KEYS:
             changes += [replace(change, done="kept") for change in _make_legal(Dataset(), element, "")]
     return LegalHeader(made, tuple(changes))
+
+
+def carried_values(ds: Dataset) -> list[tuple[str, object]]:
+    """What is carried over of a header, by keyword, as something to compare or to write down."""
+    carried = _carried().union(_KEYS)
+    return [(one.keyword, plain(one.value)) for one in ds if one.keyword in carried]
 
 
 def illegal_values(ds: Dataset) -> Iterator[Change]:

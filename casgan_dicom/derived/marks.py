@@ -10,6 +10,8 @@ Own text is ASCII, so that any character set of the source stays valid for the w
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -24,9 +26,16 @@ from pydicom.uid import UID
 from pydicom.valuerep import DA, DT, TM
 
 from casgan_dicom import __version__
-from casgan_dicom.derived.history import unknown_history
-from casgan_dicom.derived.legal_header import legal_header
-from casgan_dicom.derived.provenance import ModelIdentity, Provenance, ascii_only, series_description
+from casgan_dicom.derived.geometry import aspect_ratio
+from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all, unknown_history
+from casgan_dicom.derived.legal_header import carried_values, legal_header
+from casgan_dicom.derived.provenance import (
+    ModelIdentity,
+    Provenance,
+    ascii_only,
+    derivation_text,
+    series_description,
+)
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.lossy import LossyHistory
 from casgan_dicom.source.cine import Cine, Instance
@@ -110,9 +119,28 @@ class Derivation:
         return series_uid(self.cine.series_uid, p.model.weights_sha256, __version__, p.model.recipe, form)
 
     def sop_uid(self, kind: Kind, name: str, digest: str) -> UID:
-        """SOP Instance UID (0008,0018) of the object `name` of one kind with this content."""
+        """SOP Instance UID (0008,0018) of the object `name` of one kind with this content.
+
+        It follows from the header, too: a copy of the source that was decompressed gives the same pixels, but
+        another history.
+        """
         sources = "\\".join(instance.sop_instance_uid for instance in self.cine.instances)
-        return sop_uid(self.series_uid(kind), sources + name, digest)
+        return sop_uid(self.series_uid(kind), sources + name, f"{digest} {self._header_digest}")
+
+    @cached_property
+    def _header_digest(self) -> str:
+        """Digest of all that headers are made of; when the object was made is left out."""
+        p, headers, timing = self.provenance, self.cine.headers, self.timing
+        lost = self.lossy.lossy, self.lossy.methods, self.lossy.ratios, declared_lossless(headers)
+        facts = (
+            carried_values(self.source),
+            [str(self.source.get(word)) for word in ("SOPClassUID", "SeriesNumber", "InstanceNumber")],
+            (derivation_text(p, unsaid=self.unsaid), p.warning, series_description(self.source)),
+            (p.model.name, p.model.version, p.model.method, p.model.engine),
+            (lost, burned_in(headers), said_by_all(headers, "RecognizableVisualFeatures")),
+            (aspect_ratio(self.source), timing.frame_time_ms, timing.vector_ms),
+        )
+        return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
     def sources(self, chosen: tuple[int, ...] | None = None) -> list[tuple[Instance, tuple[int, ...]]]:
         """Source instances of the chosen frames, or of a part of them.
