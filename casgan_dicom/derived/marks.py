@@ -135,7 +135,7 @@ class Derivation:
         facts = (
             carried_values(self.source),
             [str(self.source.get(word)) for word in ("SOPClassUID", "SeriesNumber", "InstanceNumber")],
-            (derivation_text(p, unsaid=self.unsaid), p.warning, series_description(self.source)),
+            (derivation_text(p, unsaid=self.unsaid), p.warning, series_description(self.source, plan=p.plan)),
             (p.model.name, p.model.version, p.model.method, p.model.engine),
             (lost, burned_in(headers), said_by_all(headers, "RecognizableVisualFeatures")),
             (aspect_ratio(self.source), timing.frame_time_ms, timing.vector_ms),
@@ -198,7 +198,7 @@ def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, ob
         "manufacturer_model_name": ascii_only(model.name)[:64],
         "device_serial_number": model.weights_sha256[:64],
         "content_qualification": "RESEARCH",
-        "series_description": series_description(source, kind.title),
+        "series_description": series_description(source, kind.title, derivation.provenance.plan),
     }
 
 

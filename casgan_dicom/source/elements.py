@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -63,3 +63,9 @@ def one_text(ds: Dataset, keyword: str) -> str:
     """The value of an element as text without spaces around; empty where it has none or several."""
     values = several(ds.get(keyword))
     return str(values[0]).strip() if len(values) == 1 else ""
+
+
+def items_of(ds: Dataset, keyword: str) -> Sequence[Dataset]:
+    """The items of a sequence; none where it is absent or no sequence."""
+    value = ds.get(keyword)
+    return value if isinstance(value, Items) else ()

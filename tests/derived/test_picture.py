@@ -19,6 +19,7 @@ from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.lossy import LossyHistory
 from casgan_dicom.source.series import find_series
 from casgan_dicom.verification.verify import verify_file
+from tests.derived.test_provenance import RECORD
 from tests.support.derived import MODEL, PROVENANCE, by_another, cine_of, derived, written
 from tests.support.factories import moving_frames, uid, write_xa, write_xa_single_frames
 from tests.support.validators import dcentvfy, dciodvfy
@@ -361,6 +362,56 @@ def test_view_is_named_as_cardiologists_do(primary: float | None, secondary: flo
     ds.PositionerPrimaryAngle, ds.PositionerSecondaryAngle = primary, secondary
 
     assert view_name(ds) == name
+
+
+@pytest.mark.parametrize(
+    ("position", "name"),
+    [
+        (None, "RAO30 CRA2"),
+        ("", "RAO30 CRA2"),
+        ("HFS", "RAO30 CRA2"),
+        ("FFS", "RAO30 CRA2"),
+        ("HFP", "-30/+2 deg"),
+        ("HFDR", "-30/+2 deg"),
+        ("FFP", "-30/+2 deg"),
+    ],
+)
+def test_right_and_left_are_named_only_of_a_patient_on_the_back(position: str | None, name: str) -> None:
+    ds = Dataset()
+    ds.PositionerPrimaryAngle, ds.PositionerSecondaryAngle = -30, 2
+    if position is not None:
+        ds.PatientPosition = position
+
+    assert view_name(ds) == name
+
+
+def test_an_enhanced_patient_in_prone_position_has_no_sides_named() -> None:
+    ds, item, prone = Dataset(), Dataset(), Dataset()
+    ds.PositionerPrimaryAngle, prone.CodeValue = -30, "1240000"
+    item.PatientOrientationModifierCodeSequence = [prone]
+    ds.PatientOrientationCodeSequence = [item]
+
+    assert view_name(ds) == "primary -30 deg"
+
+
+@pytest.mark.parametrize(
+    ("angles", "source", "title"),
+    [
+        ((-30.0, 0.0), "header", "RAO30"),
+        ((30.0, 0.0), "header, primary sign flipped", "-30/+0 deg"),
+        ((60.0, 5.0), "picture", "-30/+0 deg"),
+        ((-28.0, 5.0), "given", "RAO30"),
+        ((30.0, 5.0), "given", "-30/+0 deg"),
+    ],
+)
+def test_a_title_names_no_side_where_the_plan_doubts_the_sign(
+    tmp_path: Path, angles: tuple[float, float], source: str, title: str
+) -> None:
+    plan = replace(RECORD, angles_deg=angles, angles_source=source)
+
+    ds = derived(cine_of(tmp_path), provenance=replace(PROVENANCE, plan=plan))
+
+    assert ds.SeriesDescription == f"AI SYNTHETIC angiogram {title} - not for diagnosis"
 
 
 def test_own_text_is_ascii_whatever_the_recipe_says() -> None:
