@@ -52,7 +52,7 @@ def recipe_told(settings: TrainSettings) -> str:
     A description that is not the preset's is the user's own, and stays.
     """
     preset = _preset_of(settings)
-    if preset is not None and settings.description != preset.description:
+    if preset is not None and settings.description not in ("", preset.description):
         return settings.description
     before = settings if preset is None else preset
     changed = list(_changed(settings_to_dict(before), settings_to_dict(settings)))
