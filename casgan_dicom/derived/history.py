@@ -37,15 +37,19 @@ def declared_lossless(headers: Sequence[Dataset]) -> bool:
     return all(one_text(header, "LossyImageCompression") == "00" for header in headers)
 
 
-def unknown_history(headers: Sequence[Dataset], *, lossy: bool, burning: bool = True) -> str:
+def unknown_history(
+    headers: Sequence[Dataset], *, lossy: bool, burning: bool = True, timed: bool = True
+) -> str:
     """What the headers leave open, one clause without its full stop; empty where they say it all.
 
     `lossy` is whether the pixels are known to have lost information; `burning` is False for an object that
-    holds no pixels of the source.
+    holds no pixels of the source; `timed` is False where the frame rate is assumed.
     """
     unsaid = []
     if burning and burned_in(headers) is None:
         unsaid.append("whether identity is burned in")
     if not lossy and not declared_lossless(headers):
         unsaid.append("whether compression ever lost information")
+    if not timed:
+        unsaid.append("at which rate the frames were taken")
     return f"The source does not say {' or '.join(unsaid)}" if unsaid else ""

@@ -108,7 +108,8 @@ class Derivation:
     @property
     def unsaid(self) -> str:
         """What the source leaves open about its pixels, one clause; empty where it says it all."""
-        return unknown_history(self.cine.headers, lossy=self.lossy.lossy)
+        timed = self.cine.frames == 1 or self.cine.timing.source != "default"
+        return unknown_history(self.cine.headers, lossy=self.lossy.lossy, timed=timed)
 
     def series_uid(self, kind: Kind) -> UID:
         """Series Instance UID (0020,000E) of the objects of one kind."""

@@ -105,3 +105,11 @@ def test_a_no_that_the_source_does_not_say_is_found(tmp_path: Path, claim: dict[
     (found,) = compare(ds, sources)
     assert found.rule == "source-history"
     assert next(iter(claim)) in found.message
+
+
+def test_a_rate_that_is_assumed_is_told_to_be_unknown(tmp_path: Path) -> None:
+    known = derived(cine_of(tmp_path / "a"))
+    assumed = derived(cine_of(tmp_path / "b", FrameTime=None, FrameIncrementPointer=None))
+
+    assert "at which rate the frames were taken" not in known.DerivationDescription
+    assert "at which rate the frames were taken" in assumed.DerivationDescription
