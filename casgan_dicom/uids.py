@@ -2,8 +2,9 @@
 
 UUIDv5 over a canonical text, written as ``2.25.<integer>`` (PS3.5 B.2). Archives answer success to changed
 content under a known SOP Instance UID and keep the old object, so the UID of a derived instance includes
-the digest of its pixels: sending again is idempotent, and a result that drifted (another processor, another
-engine) never hides behind the UID of an earlier one.
+the digests of its pixels and of what its header says: sending again is idempotent, and a result that drifted
+(another processor, another engine, a source that tells more of its history) never hides behind the UID of an
+earlier one.
 
 `is_uid` says of any text whether it is a UID at all.
 """
@@ -46,9 +47,9 @@ def series_uid(source_series_uid: str, weights_sha256: str, version: str, recipe
     return derived_uid("series", source_series_uid, weights_sha256, version, recipe, form)
 
 
-def sop_uid(derived_series_uid: str, source_sop_uid: str, pixel_sha256: str) -> UID:
-    """The SOP Instance UID (0008,0018) of one derived instance: its series, its source and its pixels."""
-    return derived_uid("instance", derived_series_uid, source_sop_uid, pixel_sha256)
+def sop_uid(derived_series_uid: str, source_sop_uid: str, content_sha256: str) -> UID:
+    """The SOP Instance UID (0008,0018) of one derived instance: its series, its source and its content."""
+    return derived_uid("instance", derived_series_uid, source_sop_uid, content_sha256)
 
 
 def is_uid(text: str) -> bool:

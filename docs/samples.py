@@ -131,8 +131,6 @@ def _full(folder: Path, seed: int, side: int, frames: int) -> Path:
             setattr(ds, keyword, _value(keyword, seed))
     ds.TimezoneOffsetFromUTC = f"+0{seed}00"
     ds.PatientOrientation = ["LP"[seed - 1], "F"]
-    ds.PixelSpacing = [seed / 5, seed / 5]
-    ds.PixelSpacingCalibrationDescription = f"{seed}"
     ds.AcquisitionDateTime = f"2001010{seed}"
     ds.AnatomicRegionSequence = [_code("AnatomicRegion", seed)]
     ds.InstanceNumber = 4 + seed
@@ -145,14 +143,20 @@ def _full(folder: Path, seed: int, side: int, frames: int) -> Path:
 def _differ(ds: Dataset, seed: int, frames: int) -> None:
     """What cannot be told apart by a number."""
     ds.PatientIdentityRemoved, ds.PatientSex = (("NO", "F"), ("YES", "M"))[seed - 1]
+    ds.QualityControlSubject, ds.SmokingStatus = ("NO", "UNKNOWN") if seed == 1 else ("YES", "NO")
+    ds.TypeOfPatientID, ds.PregnancyStatus = ("TEXT", "RFID")[seed - 1], seed
     if seed == 1:
         ds.SpecificCharacterSet, ds.PixelSpacingCalibrationType = "ISO_IR 100", "FIDUCIAL"
+        ds.PixelSpacing, ds.PixelSpacingCalibrationDescription = [0.2, 0.25], "1"
         ds.BodyPartExamined, ds.Laterality, ds.BurnedInAnnotation = "LEG", "R", "YES"
         ds.LossyImageCompression, ds.LossyImageCompressionMethod = "01", "ISO_15444_1"
+        ds.RecognizableVisualFeatures = "YES"
         ds.LossyImageCompressionRatio = 6.5
         return
-    ds.SpecificCharacterSet, ds.PixelSpacingCalibrationType = "ISO_IR 192", "GEOMETRY"
+    ds.SpecificCharacterSet, ds.PixelAspectRatio = "ISO_IR 192", [6, 5]
+    ds.pop("ImagerPixelSpacing", None)
     ds.BodyPartExamined, ds.ImageLaterality, ds.BurnedInAnnotation = "KNEE", "L", "NO"
+    ds.RecognizableVisualFeatures = "NO"
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = XRayRadiofluoroscopicImageStorage
     ds.Modality = "RF"
     del ds.FrameTime

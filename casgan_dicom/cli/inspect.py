@@ -78,7 +78,9 @@ def _reading(shown: Shown, stored: Stored) -> Iterator[tuple[str, str]]:
         yield "display", shown.display
         share = f"{', '.join(shown.shutters)}; {100 * shown.visible_share:.1f} % of the first frame visible"
         yield "shutters", share if shown.shutters else "none"
-        yield "loss", shown.lossy or "none"
+        yield "loss", shown.lossy or "none known"
+        if shown.unsaid:
+            yield "unknown", shown.unsaid
     if stored.frames > 1:
         steps = f"{shown.frame_time_ms:g} ms per frame{' as the median' if shown.irregular else ''}"
         yield "timing", f"{steps}, from {shown.timing_source}"

@@ -28,6 +28,7 @@ from casgan_dicom.model.preset_files import presets
 )
 @option("--data", metavar="SPEC", help="sim:SEED[,cache=no][,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER.")
 @option("--out", type=PATH, help="Run folder.")
+@option("--name", default="", metavar="NAME", help="Name of the bundle; by default that of the run folder.")
 @device_option()
 @option("--resume", is_flag=True, help="Continue the run in --out.")
 @option(
@@ -44,6 +45,7 @@ def train(  # noqa: PLR0913  # one parameter per option is how click calls
     overrides: tuple[str, ...],
     data: str | None,
     out: Path | None,
+    name: str,
     device: str,
     resume: bool,
     list_presets: bool,
@@ -56,7 +58,8 @@ def train(  # noqa: PLR0913  # one parameter per option is how click calls
 
     The run folder receives config.json, metrics.csv, samples/, checkpoint.pt and, when training ends,
     bundle/, which `casgan-dicom convert --bundle RUN/bundle` uses. Once its steps run, Ctrl-C and SIGTERM
-    save and stop; the same command with --resume continues. Started by torchrun, several processes train
+    save and stop; the same command with --resume continues. NAME is what derived objects say that made them;
+    it may not be that of a shipped bundle. Started by torchrun, several processes train
     together.
     """
     if list_presets:
@@ -64,7 +67,7 @@ def train(  # noqa: PLR0913  # one parameter per option is how click calls
         return
     if data is None or out is None:
         raise click.UsageError("--data and --out are needed")
-    options = TrainOptions(overrides, device, resume)
+    options = TrainOptions(overrides, device, resume, name)
     show_trained(train_generator(method, preset, data=data, out=out, options=options, log=say))
 
 

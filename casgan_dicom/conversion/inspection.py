@@ -19,6 +19,8 @@ from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from casgan_dicom.conversion.notes import notes_about
+from casgan_dicom.derived.history import unknown_history
 from casgan_dicom.derived.provenance import view_name
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.display import Display
@@ -34,7 +36,6 @@ from casgan_dicom.source.eligible import (
     reasons_against,
     reasons_against_series,
 )
-from casgan_dicom.source.eligible import warnings as warnings_about
 from casgan_dicom.source.paths import Paths, as_paths
 from casgan_dicom.source.series import find_series
 from casgan_dicom.source.shutters import shutter_shapes
@@ -95,7 +96,10 @@ class Shown:
     marks: tuple[str, ...]
     """What speaks of contrast or subtraction in the headers."""
     lossy: str
-    """Lossy compressions, oldest first; empty for none, or where a reason stands against the cine anyway."""
+    """Lossy compressions, oldest first; empty where none is known, or where a reason stands against the cine
+    anyway."""
+    unsaid: str = ""
+    """What the headers leave open about identity in the pixels and earlier loss; empty likewise."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +223,7 @@ def _inspect(cine: Cine, series: Series) -> InspectedCine:
         stored=stored,
         shown=shown,
         reasons=tuple(reasons),
-        warnings=(*warnings_about(cine), *notes),
+        warnings=(*notes_about(cine), *notes),
         output=None if hard else _form(stored),
     )
 
@@ -297,6 +301,7 @@ def _picture(cine: Cine, shown: Shown, notes: list[str]) -> Shown:
         shutters=tuple(shape for shape in shutters if _CODE.fullmatch(shape)),
         visible_share=float(display.visible(0).mean()),
         lossy=", ".join(methods) or ("of unknown kind" if history.lossy else ""),
+        unsaid=unknown_history(cine.headers, lossy=history.lossy),
     )
 
 

@@ -34,6 +34,7 @@ from casgan_dicom.conversion.plan_record import record_of
 from casgan_dicom.conversion.preview import ContactSheet
 from casgan_dicom.conversion.report import ConvertReport, Output, Seconds, Skipped
 from casgan_dicom.conversion.synthesize import Progress, Spools, Step, Synthesized, Task, synthesize
+from casgan_dicom.derived.history import declared_lossless
 from casgan_dicom.derived.marks import Derivation
 from casgan_dicom.derived.provenance import ModelIdentity, Provenance
 from casgan_dicom.disk import write_output
@@ -259,7 +260,7 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
         bits=made.frames.bits,
         frame_time_ms=derivation.timing.frame_time_ms,
         display=task.display.describe(),
-        lossy=derivation.lossy.lossy or run.options.compression.lossy_method is not None,
+        lossy=_lost(run, derivation),
         mean_attention=made.mean_attention,
         untouched_share=made.untouched_share,
         quality=made.quality,
@@ -268,6 +269,13 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
         plan=derivation.provenance.plan,
         preview=result.preview,
     )
+
+
+def _lost(run: _Run, derivation: Derivation) -> bool | None:
+    """Whether source or output ever lost information to compression; None where the source does not say."""
+    if derivation.lossy.lossy or run.options.compression.lossy_method is not None:
+        return True
+    return False if declared_lossless(run.cine.headers) else None
 
 
 def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str]:

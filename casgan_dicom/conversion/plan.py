@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from casgan_dicom.conversion.notes import notes_about
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.output_folder import refuse_input_folder
 from casgan_dicom.conversion.report import Skipped
@@ -16,7 +17,6 @@ from casgan_dicom.pixels.framefile import stored_dtype
 from casgan_dicom.pixels.layout import layout_notes
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.eligible import MAX_BYTES, reasons_against, reasons_against_series
-from casgan_dicom.source.eligible import warnings as warnings_about
 from casgan_dicom.source.series import find_series
 
 
@@ -98,7 +98,7 @@ def notes_on(cine: Cine) -> tuple[str, ...]:
     Raises PixelError where the Pixel Data are cut short, or are not the frames promised.
     """
     overruled = (reason.text for reason in reasons_against(cine))
-    return (*overruled, *warnings_about(cine), *layout_notes(cine))
+    return (*overruled, *notes_about(cine), *layout_notes(cine))
 
 
 def instances_of(cine: Cine) -> tuple[str, ...]:

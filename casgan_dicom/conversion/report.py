@@ -62,8 +62,8 @@ class Output:
     """Time from one frame to the next; the median where it varies."""
     display: str
     """How stored values of the source became display values."""
-    lossy: bool
-    """Whether source or output were ever compressed with loss."""
+    lossy: bool | None
+    """Whether source or output were ever compressed with loss; None where the source does not say."""
     mean_attention: float | None
     """Mean of the attention map over all pixels of all frames; None for a method without one."""
     untouched_share: float

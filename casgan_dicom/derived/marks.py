@@ -10,9 +10,12 @@ Own text is ASCII, so that any character set of the source stays valid for the w
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 
 from highdicom.base import SOPClass
 from highdicom.base_content import ContributingEquipment
@@ -23,7 +26,16 @@ from pydicom.uid import UID
 from pydicom.valuerep import DA, DT, TM
 
 from casgan_dicom import __version__
-from casgan_dicom.derived.provenance import ModelIdentity, Provenance, ascii_only, series_description
+from casgan_dicom.derived.geometry import aspect_ratio
+from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all, unknown_history
+from casgan_dicom.derived.legal_header import carried_values, legal_header
+from casgan_dicom.derived.provenance import (
+    ModelIdentity,
+    Provenance,
+    ascii_only,
+    derivation_text,
+    series_description,
+)
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.lossy import LossyHistory
 from casgan_dicom.source.cine import Cine, Instance
@@ -72,7 +84,7 @@ class Derivation:
     """What one conversion of a cine knows about itself; all objects that come of it share it."""
 
     cine: Cine
-    """The source; its header says patient, study and what else is carried over."""
+    """The run that was converted."""
     provenance: Provenance
     """Who made the frames."""
     lossy: LossyHistory
@@ -88,6 +100,17 @@ class Derivation:
         timing, cine = self.cine.timing, self.cine
         return timing if len(self.chosen) == cine.frames else timing.subset(self.chosen)
 
+    @cached_property
+    def source(self) -> Dataset:
+        """The header of the source with legal values: what is carried over is read here."""
+        return legal_header(self.cine.header).ds
+
+    @property
+    def unsaid(self) -> str:
+        """What the source leaves open about its pixels, one clause; empty where it says it all."""
+        timed = self.cine.frames == 1 or self.cine.timing.source != "default"
+        return unknown_history(self.cine.headers, lossy=self.lossy.lossy, timed=timed)
+
     def series_uid(self, kind: Kind) -> UID:
         """Series Instance UID (0020,000E) of the objects of one kind."""
         p = self.provenance
@@ -97,9 +120,29 @@ class Derivation:
         return series_uid(self.cine.series_uid, p.model.weights_sha256, __version__, p.model.recipe, form)
 
     def sop_uid(self, kind: Kind, name: str, digest: str) -> UID:
-        """SOP Instance UID (0008,0018) of the object `name` of one kind with this content."""
+        """SOP Instance UID (0008,0018) of the object `name` of one kind with this content.
+
+        It follows from the header, too: a copy of the source that was decompressed gives the same pixels, but
+        another history.
+        """
         sources = "\\".join(instance.sop_instance_uid for instance in self.cine.instances)
-        return sop_uid(self.series_uid(kind), sources + name, digest)
+        return sop_uid(self.series_uid(kind), sources + name, f"{digest} {self._header_digest}")
+
+    @cached_property
+    def _header_digest(self) -> str:
+        """Digest of all that headers are made of; when the object was made is left out."""
+        p, headers, timing = self.provenance, self.cine.headers, self.timing
+        lost = self.lossy.lossy, self.lossy.methods, self.lossy.ratios, declared_lossless(headers)
+        facts = (
+            carried_values(self.source),
+            [str(self.source.get(word)) for word in ("SOPClassUID", "SeriesNumber", "InstanceNumber")],
+            (derivation_text(p, unsaid=self.unsaid), p.warning),
+            series_description(self.source, plan=p.plan, motion=self.cine.motion),
+            (p.model.name, p.model.version, p.model.method, p.model.engine),
+            (lost, burned_in(headers), said_by_all(headers, "RecognizableVisualFeatures")),
+            (aspect_ratio(self.source), timing.frame_time_ms, timing.vector_ms),
+        )
+        return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
     def sources(self, chosen: tuple[int, ...] | None = None) -> list[tuple[Instance, tuple[int, ...]]]:
         """Source instances of the chosen frames, or of a part of them.
@@ -126,7 +169,7 @@ def mark(ds: SOPClass, derivation: Derivation) -> None:
 
     Raises SeriesError if the source has no Study Instance UID (0020,000D).
     """
-    source = derivation.cine.header
+    source = derivation.source
     moment = _in_zone_of(source, derivation.created)
     for keyword in ("SpecificCharacterSet", "TimezoneOffsetFromUTC"):
         copy_filled(ds, source, keyword)
@@ -142,7 +185,7 @@ def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, ob
 
     `digest` is that of its content. Raises SeriesError if the source has no Study Instance UID (0020,000D).
     """
-    source, model, kind = derivation.cine.header, derivation.provenance.model, which.kind
+    source, model, kind = derivation.source, derivation.provenance.model, which.kind
     if not source.get("StudyInstanceUID"):
         uid = derivation.cine.series_uid
         raise SeriesError(f"series {uid}: StudyInstanceUID (0020,000D) is absent, need one")
@@ -157,13 +200,16 @@ def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, ob
         "manufacturer_model_name": ascii_only(model.name)[:64],
         "device_serial_number": model.weights_sha256[:64],
         "content_qualification": "RESEARCH",
-        "series_description": series_description(source, kind.title, motion=derivation.cine.motion),
+        "series_description": series_description(
+            source, kind.title, derivation.provenance.plan, motion=derivation.cine.motion
+        ),
     }
 
 
 def source_number(derivation: Derivation) -> int:
-    """Instance Number (0020,0013) of the source, at least 1."""
-    return max(1, written_integer(derivation.cine.header.get("InstanceNumber")))
+    """Instance Number (0020,0013) of the source, at least 1; 1 for what is no legal number."""
+    number = written_integer(derivation.cine.header.get("InstanceNumber"))
+    return number if 0 < number < 2**31 else 1
 
 
 def copy_filled(ds: Dataset, source: Dataset, keyword: str) -> None:

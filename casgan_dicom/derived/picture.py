@@ -25,6 +25,8 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
+from casgan_dicom.derived.geometry import aspect_ratio, is_calibrated
+from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all
 from casgan_dicom.derived.marks import (
     ANGIOGRAM,
     MAPS,
@@ -40,7 +42,6 @@ from casgan_dicom.derived.marks import (
 from casgan_dicom.derived.provenance import MAP_TEXTS, derivation_text
 from casgan_dicom.derived.references import reference
 from casgan_dicom.errors import SeriesError
-from casgan_dicom.pixels.lossy import LossyHistory
 from casgan_dicom.pixels.stored import StoredPixels
 from casgan_dicom.source.timing import MIN_FRAME_TIME_MS, FrameTiming
 
@@ -90,10 +91,10 @@ class DerivedPicture(SOPClass):
             **identity(derivation, which, pixels.sha256),  # type: ignore[arg-type]
         )
         mark(self, derivation)
-        self._carry_over(derivation.cine.header)
+        self._carry_over(derivation.source)
         self._mark_picture(derivation)
         self._refer_to(derivation, chosen)
-        self._add_lossy(derivation.lossy, pixels)
+        self._add_lossy(derivation, pixels)
         self._add_pixels(pixels)
 
     def _carry_over(self, source: Dataset) -> None:
@@ -108,14 +109,23 @@ class DerivedPicture(SOPClass):
         self._copy_laterality(source)
         self.PatientOrientation = None  # type 2C: empty unless the source knows
         copy_filled(self, source, "PatientOrientation")
-        if is_calibrated(source):
-            for keyword in (
-                "PixelSpacing",
-                "PixelSpacingCalibrationType",
-                "PixelSpacingCalibrationDescription",
-            ):
-                copy_filled(self, source, keyword)
+        self._copy_spacing(source)
         strip_private(self)
+
+    def _copy_spacing(self, source: Dataset) -> None:
+        """Calibrated millimetres, else the shape of a pixel that is not square."""
+        if not is_calibrated(source):
+            self._copy_aspect(source)
+            return
+        for keyword in ("PixelSpacing", "PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription"):
+            copy_filled(self, source, keyword)
+        if "PixelSpacingCalibrationDescription" not in self:  # type 1C: it has to be there
+            self.PixelSpacingCalibrationDescription = "not described by the source"
+
+    def _copy_aspect(self, source: Dataset) -> None:
+        """Pixel Aspect Ratio (0028,0034), type 1C: where pixels are not square and no spacing says so."""
+        if ratio := aspect_ratio(source):
+            self.PixelAspectRatio = list(ratio)
 
     def _copy_laterality(self, source: Dataset) -> None:
         """Body part and side as the source says.
@@ -133,12 +143,15 @@ class DerivedPicture(SOPClass):
         """Say in every way there is that this was generated."""
         self.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
         self.ConversionType = "SYN"
-        self.DerivationDescription = derivation_text(derivation.provenance)
+        self.DerivationDescription = derivation_text(derivation.provenance, unsaid=derivation.unsaid)
         self.DerivationCodeSequence = [CodedConcept.from_code(codes.DCM.ArtificialIntelligence)]
         self.ImageComments = derivation.provenance.warning
-        # It means identity in the pixels: our banner is none, but what the source has burned in stays there.
-        burned = derivation.cine.header.get("BurnedInAnnotation") == "YES"
-        self.BurnedInAnnotation = "YES" if burned else "NO"
+        # It means identity in the pixels: our banner is none, but what the source has burned in stays there,
+        # and one that does not say whether it has may have.
+        headers = derivation.cine.headers
+        self.BurnedInAnnotation = "NO" if burned_in(headers) == "NO" else "YES"
+        if recognizable := said_by_all(headers, "RecognizableVisualFeatures"):
+            self.RecognizableVisualFeatures = recognizable
 
     def _refer_to(self, derivation: Derivation, chosen: tuple[int, ...] | None) -> None:
         """Source Image Sequence (0008,2112) and Referenced Series Sequence (0008,1115)."""
@@ -156,9 +169,17 @@ class DerivedPicture(SOPClass):
             self.SourceImageSequence.append(item)
         self.ReferencedSeriesSequence = [series]
 
-    def _add_lossy(self, before: LossyHistory, pixels: StoredPixels) -> None:
-        """Once lossy, always lossy: the chain of the source is carried on, and what this object adds."""
-        self.LossyImageCompression = "01" if before.lossy or pixels.lossy else "00"
+    def _add_lossy(self, derivation: Derivation, pixels: StoredPixels) -> None:
+        """Once lossy, always lossy: the chain of the source is carried on, and what this object adds.
+
+        Lossy Image Compression (0028,2110) is left out where the source does not say whether there is one:
+        absent means unknown, 00 means that nothing was ever lost.
+        """
+        before = derivation.lossy
+        if before.lossy or pixels.lossy:
+            self.LossyImageCompression = "01"
+        elif declared_lossless(derivation.cine.headers):
+            self.LossyImageCompression = "00"
         methods, ratios = list(before.methods), list(before.ratios)
         if pixels.lossy:
             methods.append(pixels.lossy[0])
@@ -257,17 +278,5 @@ class MapCine(DerivedCine):
         self.ImageComments = MAP_TEXTS[name]
         what = "Attention map" if name == "attention" else "Vessel mask"
         self.DerivationDescription = derivation_text(
-            derivation.provenance, f"{what} of a synthetic angiogram"
+            derivation.provenance, f"{what} of a synthetic angiogram", unsaid=derivation.unsaid
         )
-
-
-def is_calibrated(source: Dataset) -> bool:
-    """Whether Pixel Spacing (0028,0030) of `source` was measured in the patient, not at the detector.
-
-    Without Pixel Spacing Calibration Type (0028,0A02) it may be a copy of Imager Pixel Spacing (0018,1164),
-    and millimetres at the detector would be false millimetres on invented vessels (PS3.3 10.7.1.3).
-    """
-    return bool(source.get("PixelSpacing")) and source.get("PixelSpacingCalibrationType") in (
-        "FIDUCIAL",
-        "GEOMETRY",
-    )

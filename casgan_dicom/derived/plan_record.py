@@ -10,6 +10,9 @@ from typing import Literal
 
 from casgan_dicom.derived.views import view_words
 
+_APART_DEG = 45
+"""Beyond this a view that was asked for is another one than that of the header."""
+
 
 @dataclass(frozen=True)
 class PlanRecord:
@@ -56,6 +59,12 @@ class PlanRecord:
     """Why nothing was drawn, one sentence; empty where the tree was."""
     notes: tuple[str, ...] = ()
     """What contradicts what, a sentence each."""
+
+    def sets_aside(self, primary: object) -> bool:
+        """Whether the primary angle of the header, in degrees, is not the one that the tree is drawn by."""
+        if self.angles_source == "given":
+            return isinstance(primary, int | float) and abs(self.angles_deg[0] - primary) > _APART_DEG
+        return self.angles_source != "header"
 
     def clause(self) -> str:
         """One clause without its full stop, for Derivation Description (0008,2111) and for people."""

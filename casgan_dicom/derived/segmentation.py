@@ -26,6 +26,7 @@ from pydicom.sr.coding import Code
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
 
+from casgan_dicom.derived.history import unknown_history
 from casgan_dicom.derived.marks import SEGMENTATION, Derivation, Member, copy_filled, source_number
 from casgan_dicom.derived.picture import DerivedPicture
 from casgan_dicom.derived.provenance import MAP_TEXTS, ascii_only, derivation_text
@@ -74,12 +75,13 @@ class VesselSegmentation(DerivedPicture):
         self._add_dimensions()
 
     def _carry_over(self, source: Dataset) -> None:
-        """Body part, side and orientation.
+        """Body part, side, orientation and the shape of a pixel.
 
         No spacing, calibrated or not: its place is a functional group, which highdicom does not read without
         the slice thickness that a projection has not.
         """
         self._copy_laterality(source)
+        self._copy_aspect(source)
         self.PatientOrientation = None  # type 2C: empty unless the source knows
         copy_filled(self, source, "PatientOrientation")
 
@@ -87,7 +89,10 @@ class VesselSegmentation(DerivedPicture):
         """Say that it was generated; PRIMARY is what the standard wants of every segmentation (C.8.20.2)."""
         self.ImageType = ["DERIVED", "PRIMARY"]
         provenance = replace(derivation.provenance, banner=False)  # a mask of one bit has no room for it
-        self.DerivationDescription = derivation_text(provenance, "Vessel mask of a synthetic angiogram")
+        headers = derivation.cine.headers
+        unsaid = unknown_history(headers, lossy=derivation.lossy.lossy, burning=False)
+        what = "Vessel mask of a synthetic angiogram"
+        self.DerivationDescription = derivation_text(provenance, what, unsaid=unsaid)
         self.ImageComments = MAP_TEXTS["vessels"]
         self.ContentLabel = "AI_SYNTHETIC"
         self.ContentDescription = "AI SYNTHETIC vessel mask, not for diagnosis"
@@ -119,6 +124,16 @@ class VesselSegmentation(DerivedPicture):
             series.SeriesInstanceUID = uid
             series.ReferencedInstanceSequence = [reference(*instance) for instance in instances]
             self.ReferencedSeriesSequence.append(series)
+
+    def _add_lossy(self, derivation: Derivation, pixels: StoredPixels) -> None:
+        """The history of the source.
+
+        Type 1 here (PS3.3 C.8.20.2), so there is no silence: where the source says nothing, 00 is said of
+        the mask, which no compression touched, and Derivation Description says what is unknown of the source.
+        """
+        super()._add_lossy(derivation, pixels)
+        if "LossyImageCompression" not in self:
+            self.LossyImageCompression = "00"
 
     def _add_pixels(self, pixels: StoredPixels) -> None:
         """Image Pixel and Segmentation Image: 1 where there is a vessel."""

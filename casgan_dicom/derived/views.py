@@ -15,3 +15,15 @@ def view_words(primary: object, secondary: object) -> str:
             degrees = round(angle)
             words.append(zero if degrees == 0 else f"{positive if degrees > 0 else negative}{abs(degrees)}")
     return " ".join(word for word in words if word)
+
+
+def view_degrees(primary: object, secondary: object) -> str:
+    """A view by its angles alone, e.g. ``-32/+2 deg``: which side they mean is not said."""
+    known = [
+        (name, f"{round(angle):+d}")
+        for name, angle in (("primary", primary), ("secondary", secondary))
+        if isinstance(angle, int | float) and -180 <= angle <= 180
+    ]
+    if len(known) == 1:
+        return f"{known[0][0]} {known[0][1]} deg"
+    return "/".join(angle for _, angle in known) + " deg" if known else ""

@@ -18,7 +18,7 @@ from casgan_dicom.lab.evaluate import choose_extractor, measure
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.train import Trained, check_overrides, run_training, with_segmentor
 from casgan_dicom.lab.training_data import Data, DataSpec, load_domains, parse_data
-from casgan_dicom.model.bundle.shelf import SEGMENTOR_NAME
+from casgan_dicom.model.bundle.shelf import SEGMENTOR_NAME, shipped_bundles
 from casgan_dicom.model.data.sampler import CropSampler
 from casgan_dicom.model.devices import choose_device, use_threads
 from casgan_dicom.model.evaluation.benchmark import Plan, PlannedRun, read_plan
@@ -270,8 +270,10 @@ def _train_one(run: PlannedRun, bench: Bench) -> None:
     use_threads(bench.threads)
     folder, world = bench.folder(run), World(device=bench.device)
     try:
+        name = run.settings.name or f"{run.settings.method}-{run.settings.preset}"
+        settings = replace(run.settings, name=f"{name}-own" if name in shipped_bundles() else name)
         trained = run_training(
-            run.settings, bench.data, folder, world=world, resume=bench.begun(run), log=bench.reporter.log
+            settings, bench.data, folder, world=world, resume=bench.begun(run), log=bench.reporter.log
         )
     except CasganError as error:
         bench.reporter.failed(error)

@@ -17,6 +17,7 @@ from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.training.distributed import World, join_world
+from casgan_dicom.model.training.naming import bundle_name
 from casgan_dicom.model.training.run_folder import check_run_folder
 from casgan_dicom.model.training.trainer import Trainer, check_weights
 from casgan_dicom.source.paths import OnePath, as_path
@@ -38,6 +39,8 @@ class TrainOptions:
     """Where it trains: "auto", "cpu", "cuda" or "cuda:N"."""
     resume: bool = False
     """Continue the run that the folder holds."""
+    name: str = ""
+    """Name of the bundle, none of a shipped one; empty for that of the run folder."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for one text, whose letters would be taken for settings."""
@@ -105,7 +108,8 @@ def train(
     ------
     ConfigError
         No such method, preset, device or data; a setting that is unknown or out of range; the folder holds
-        another run; a loss is not finite; a script called it outside ``if __name__ == "__main__":``.
+        another run; the name is that of a shipped bundle; a loss is not finite; a script called it outside
+        ``if __name__ == "__main__":``.
     WeightsError
         Nothing to resume, or a run of other settings or data.
     OutputError
@@ -114,6 +118,8 @@ def train(
     options = TrainOptions() if options is None else options
     folder = as_path(out)
     settings = load_settings(method, preset, options.overrides)
+    settings = replace(settings, name=options.name or settings.name)
+    bundle_name(settings, folder)  # before hours of training, not behind them
     with join_world(options.device) as world:
         spec, resume = parse_data(data), options.resume
         return run_training(settings, spec, folder, world=world, resume=resume, log=log)

@@ -157,7 +157,10 @@ class TrainSettings:
     preset: str = "paper"
     """Name of the preset these settings started from."""
     description: str = ""
-    """One sentence about the recipe, carried into bundle, card and derived objects."""
+    """One sentence about the recipe. That of a preset tells of the bundle that was shipped; bundles of a run
+    say what was done, or what the user has put here instead."""
+    name: str = ""
+    """Name of the bundle; empty: that of the run folder."""
     seed: int = 1
     """Seed of weights, crops and noise."""
     checkpoint_minutes: float = 10.0

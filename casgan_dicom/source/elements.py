@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -68,3 +68,15 @@ def plain_values(value: object) -> tuple[Hashable, ...]:
     """The values of an element, compared like `plain`, whether it holds none, one or many."""
     found = plain(value)
     return found if isinstance(found, tuple) else () if found is None else (found,)
+
+
+def one_text(ds: Dataset, keyword: str) -> str:
+    """The value of an element as text without spaces around; empty where it has none or several."""
+    values = several(ds.get(keyword))
+    return str(values[0]).strip() if len(values) == 1 else ""
+
+
+def items_of(ds: Dataset, keyword: str) -> Sequence[Dataset]:
+    """The items of a sequence; none where it is absent or no sequence."""
+    value = ds.get(keyword)
+    return value if isinstance(value, Items) else ()

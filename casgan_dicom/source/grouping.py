@@ -50,7 +50,7 @@ _KIND_AND_PLANE = (
 _PIXEL_FORMAT = (
     "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
     "HighBit", "PixelRepresentation", "ImagerPixelSpacing", "PixelSpacing", "PixelSpacingCalibrationType",
-    "BurnedInAnnotation",
+    "PixelAspectRatio", "BurnedInAnnotation",
 )  # fmt: skip
 _DISPLAY = (
     "PixelIntensityRelationship", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",

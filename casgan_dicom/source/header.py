@@ -26,9 +26,16 @@ from casgan_dicom.source.shutters import shutter_group
 
 NOT_DICOM = "no DICOM file"
 DICOMDIR = "DICOMDIR"
+ARCHIVE = "archive"
+"""Begins the reason of a file that may hold DICOM files, but is none."""
 DAMAGED = "damaged or incomplete DICOM file"
 UNREADABLE = "cannot be read"
 
+_ARCHIVES = (
+    ("zip", 0, b"PK\x03\x04"), ("gzip", 0, b"\x1f\x8b"), ("7z", 0, b"7z\xbc\xaf\x27\x1c"),
+    ("rar", 0, b"Rar!\x1a\x07"), ("bzip2", 0, b"BZh"), ("xz", 0, b"\xfd7zXZ\x00"), ("tar", 257, b"ustar"),
+)  # fmt: skip
+"""Kind, and the bytes at a place by which it is known."""
 _HEADER_LIMIT = 2**28
 """Most bytes of a deflated data set that are looked through for its header."""
 _BIT_POSITION = 0x0102
@@ -66,8 +73,9 @@ def read_head(path: Path) -> Head | SkippedFile:
     """Read the header of one file; never raises for what the file holds or for a file out of reach."""
     try:
         with path.open("rb") as file:
-            if file.read(132)[128:] != b"DICM":
-                return SkippedFile(path, NOT_DICOM)
+            start = file.read(262)
+            if start[128:132] != b"DICM":
+                return SkippedFile(path, _what_else(start))
             file.seek(0)
             ds, has_pixels, inside, notes = _read_dataset(file)
     except OSError as error:
@@ -82,6 +90,14 @@ def read_head(path: Path) -> Head | SkippedFile:
     syntax = str(ds.file_meta.get("TransferSyntaxUID", ""))
     instance = Instance(path, str(ds.SOPInstanceUID), _frame_count(ds), syntax, has_pixels, inside)
     return Head(instance, ds, notes)
+
+
+def _what_else(start: bytes) -> str:
+    """Why a file is passed over that begins like this: archives are named, what is in them may be DICOM."""
+    for kind, at, magic in _ARCHIVES:
+        if start[at:].startswith(magic):
+            return f"{ARCHIVE} ({kind}), not unpacked"
+    return NOT_DICOM
 
 
 def unreadable(path: Path, error: Exception) -> SkippedFile:

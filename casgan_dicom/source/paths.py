@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from casgan_dicom.errors import ConfigError, SeriesError
@@ -38,6 +38,26 @@ def as_paths(paths: Paths) -> tuple[Path, ...]:
     if not given:
         raise ConfigError("no file or folder was given", hint=_WANTED)
     return tuple(as_path(path) for path in given)
+
+
+def files_below(top: Path, on_error: Callable[[OSError], None] | None = None) -> list[Path]:
+    """Every name below a folder that is no folder, sorted.
+
+    Links to folders are followed, but no folder is searched twice: a link may lead in a circle. `on_error` is
+    told of folders that cannot be searched; without it they are left out.
+    """
+    found: list[Path] = []
+    searched = {os.path.realpath(top)}
+    for folder, folders, names in os.walk(top, onerror=on_error, followlinks=True):
+        found += [Path(folder) / name for name in names]
+        left = []
+        for name in sorted(folders):
+            real = os.path.realpath(Path(folder) / name)
+            if real not in searched:
+                searched.add(real)
+                left.append(name)
+        folders[:] = left
+    return sorted(found)
 
 
 def refuse_unreachable(paths: Sequence[Path]) -> None:

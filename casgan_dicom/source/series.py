@@ -7,7 +7,6 @@ File names mean nothing: everything is keyed by SOP Instance UID (0008,0018). On
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,8 +17,8 @@ from casgan_dicom.errors import SeriesError
 from casgan_dicom.source.cine import Cine, Series
 from casgan_dicom.source.copies import differences
 from casgan_dicom.source.grouping import cines_of
-from casgan_dicom.source.header import Head, SkippedFile, read_head, unreadable
-from casgan_dicom.source.paths import refuse_unreachable
+from casgan_dicom.source.header import ARCHIVE, DICOMDIR, Head, SkippedFile, read_head, unreadable
+from casgan_dicom.source.paths import files_below, refuse_unreachable
 
 DUPLICATE = "another copy of a SOP Instance UID (0008,0018)"
 """Reason to pass over a file: its content is that of another one."""
@@ -59,7 +58,8 @@ def find_series(paths: Sequence[Path]) -> Found:
     Parameters
     ----------
     paths
-        Files, or folders that are searched with all their sub-folders; links to folders are not followed.
+        Files, or folders that are searched with all their sub-folders, links to folders among them; none is
+        searched twice.
         File names and endings do not matter.
 
     Returns
@@ -166,8 +166,7 @@ def _inside(top: Path, skipped: list[SkippedFile]) -> list[Path]:
             raise SeriesError(f"{top}: {folder.reason}", hint="check the right to read the folder") from error
         skipped.append(folder)
 
-    walk = os.walk(top, onerror=out_of_reach)
-    return sorted(Path(folder) / name for folder, _, names in walk for name in names)
+    return files_below(top, out_of_reach)
 
 
 def _nothing_found(paths: Sequence[Path], skipped: Sequence[SkippedFile]) -> SeriesError:
@@ -181,8 +180,17 @@ def _nothing_found(paths: Sequence[Path], skipped: Sequence[SkippedFile]) -> Ser
         )
     return SeriesError(
         f"{names}: no DICOM files" + (f" ({counts})" if counts else ""),
-        hint="pass the folder that holds the DICOM files of an XA or RF series",
+        hint=_hint_for({file.reason for file in skipped}),
     )
+
+
+def _hint_for(reasons: set[str]) -> str:
+    """What to do where files were found, but none of an image."""
+    if any(reason.startswith(ARCHIVE) for reason in reasons):
+        return "unpack the archive and pass the folder that it was unpacked to"
+    if DICOMDIR in reasons:
+        return "a DICOMDIR only lists files: pass the folder that holds them, the whole medium for instance"
+    return "pass the folder that holds the DICOM files of an XA or RF series"
 
 
 def _counts(skipped: Sequence[SkippedFile]) -> dict[str, int]:

@@ -9,6 +9,9 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from casgan_dicom.derived.geometry import aspect_ratio
+from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all
+from casgan_dicom.derived.legal_header import legal_header
 from casgan_dicom.pixels.lossy import loses
 from casgan_dicom.pixels.syntaxes import always_loses
 from casgan_dicom.source.cine import Instance
@@ -79,6 +82,7 @@ def compare(ds: Dataset, sources: Mapping[str, Dataset]) -> list[Finding]:
     used = [sources[uid] for uid, _, _ in _referenced(ds) if uid in sources]
     found += [Finding("source-identity", message) for message in _identity(ds, used)]
     found += [Finding("source-history", message) for message in _history(ds, used)]
+    found += [Finding("source-geometry", message) for message in _geometry(ds, used)]
     return found
 
 
@@ -126,10 +130,14 @@ def _has_frames(source: Dataset, item: Dataset) -> bool:
 
 
 def _identity(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
-    """Elements of patient and study that are not those of every source; absent and empty are the same."""
+    """Elements of patient and study that are not those of every source, once these are made legal.
+
+    Absent and empty are the same.
+    """
+    legal = [legal_header(source).ds for source in used]
     for keyword in PATIENT_AND_STUDY:
         ours = _text(ds, keyword)
-        if any(_text(source, keyword) != ours for source in used):
+        if any(_text(source, keyword) != ours for source in legal):
             yield f"{keyword} {Tag(keyword)} is not that of the source"
 
 
@@ -139,9 +147,28 @@ def _history(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
         return
     if any(_is_lossy(source) for source in used) and ds.get("LossyImageCompression") != "01":
         yield "LossyImageCompression (0028,2110) is not 01, but the source has lost information"
-    burned = any(source.get("BurnedInAnnotation") == "YES" for source in used)
-    if burned and kind_of(ds) is not ObjectKind.SEGMENTATION and ds.get("BurnedInAnnotation") != "YES":
-        yield "BurnedInAnnotation (0028,0301) is not YES, but that of the source is"
+    if kind_of(ds) is ObjectKind.SEGMENTATION or not used:
+        return
+    if ds.get("LossyImageCompression") == "00" and not declared_lossless(used):
+        yield "LossyImageCompression (0028,2110) is 00, but the source does not say so"
+    burned = burned_in(used)
+    if burned != "NO" and ds.get("BurnedInAnnotation") != "YES":
+        found = "that of the source is" if burned else "the source does not say that nothing is burned in"
+        yield f"BurnedInAnnotation (0028,0301) is not YES, but {found}"
+    if said_by_all(used, "RecognizableVisualFeatures") != said_by_all([ds], "RecognizableVisualFeatures"):
+        yield "RecognizableVisualFeatures (0028,0302) is not that of the source"
+
+
+def _geometry(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
+    """Whether a circle stays a circle."""
+    ours = aspect_ratio(ds)
+    if kind_of(ds) is not ObjectKind.REPORT and any(not _alike(aspect_ratio(each), ours) for each in used):
+        yield "PixelAspectRatio (0028,0034): pixels have another shape than those of the source"
+
+
+def _alike(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool:
+    (a, b), (c, d) = one or (1, 1), other or (1, 1)
+    return a * d == b * c
 
 
 def _is_lossy(source: Dataset) -> bool:

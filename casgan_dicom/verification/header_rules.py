@@ -20,7 +20,9 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
+from casgan_dicom.derived.legal_header import illegal_values
 from casgan_dicom.derived.provenance import BANNER_ABSENT, BANNER_BURNED
+from casgan_dicom.source.elements import numbers
 from casgan_dicom.verification.kinds import (
     CAPTURES,
     EVERY,
@@ -219,8 +221,18 @@ def _burned_in(ds: Dataset) -> Iterator[str]:
 def _pixel_spacing(ds: Dataset) -> Iterator[str]:
     if "PixelSpacing" in ds and ds.get("PixelSpacingCalibrationType") not in ("FIDUCIAL", "GEOMETRY"):
         yield "PixelSpacing (0028,0030) without PixelSpacingCalibrationType (0028,0A02): false millimetres"
+    if "PixelAspectRatio" in ds:
+        if "PixelSpacing" in ds:
+            yield "PixelAspectRatio (0028,0034) is present beside PixelSpacing (0028,0030), need one of them"
+        if not (ratio := numbers(ds, "PixelAspectRatio")) or len(ratio) != 2 or min(ratio) <= 0:
+            yield "PixelAspectRatio (0028,0034) is no pair of numbers above 0"
     if "FrameOfReferenceUID" in ds:
         yield "FrameOfReferenceUID (0020,0052) is present, need it absent"
+
+
+def _legal_values(ds: Dataset) -> Iterator[str]:
+    for change in illegal_values(ds):
+        yield f"{change.where} is no legal {change.vr} ('{change.form}')"
 
 
 def _private(ds: Dataset) -> Iterator[str]:
@@ -328,6 +340,7 @@ HEADER_RULES: Mapping[str, Rule] = MappingProxyType(
         "series-number": Rule(_series_number, EVERY),
         "burned-in-annotation": Rule(_burned_in, CAPTURES),
         "pixel-spacing": Rule(_pixel_spacing, CAPTURES),
+        "legal-values": Rule(_legal_values, EVERY),
         "private": Rule(_private, EVERY),
         "not-copied": Rule(_not_copied, EVERY),
         "cine-timing": Rule(_cine_timing, frozenset({ObjectKind.CINE})),

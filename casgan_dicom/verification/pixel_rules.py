@@ -83,7 +83,8 @@ def _transfer_syntax(ds: Dataset) -> Iterator[str]:
 
 
 def _lossy_chain(ds: Dataset) -> Iterator[str]:
-    yield from coded(ds, "LossyImageCompression", ("00", "01"))
+    if ds.get("LossyImageCompression") or kind_of(ds) is ObjectKind.SEGMENTATION:  # absent means unknown
+        yield from coded(ds, "LossyImageCompression", ("00", "01"))
     lossy = ds.get("LossyImageCompression") == "01"
     ratios, methods = several(ds, "LossyImageCompressionRatio"), several(ds, "LossyImageCompressionMethod")
     last, who = lossy_method(_syntax(ds)), "transfer syntax"  # its lossless streams have a UID of their own

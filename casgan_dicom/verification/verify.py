@@ -18,7 +18,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from casgan_dicom.errors import OutputError
-from casgan_dicom.source.paths import Paths, as_paths, refuse_unreachable
+from casgan_dicom.source.paths import Paths, as_paths, files_below, refuse_unreachable
 from casgan_dicom.verification.comparison import Finding, compare, source_headers
 from casgan_dicom.verification.header_rules import HEADER_RULES
 from casgan_dicom.verification.kinds import Rule, kind_of
@@ -63,10 +63,10 @@ def verify(paths: Paths, *, sources: Paths | None = None) -> dict[Path, list[Fin
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Files as they are, folders as the .dcm files in them."""
+    """Files as they are, folders as the .dcm files in them; a folder may be called like a file."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(path.rglob("*.dcm"))
+            yield from (one for one in files_below(path) if one.name.endswith(".dcm"))
         else:
             yield path
 

@@ -44,7 +44,9 @@ def test_every_fact_about_a_run_has_a_line(folder: Path) -> None:
         "  intensity  LIN",
         "  display    12 bit unsigned MONOCHROME2; intensity LIN; full range 0..4095",
         "  shutters   none",
-        "  loss       none",
+        "  loss       none known",
+        "  unknown    The source does not say whether identity is burned in or whether compression ever lost "
+        "information",
         "  timing     66.667 ms per frame, from FrameTime (0018,1063)",
         "  output     Multi-frame Grayscale Byte Secondary Capture Image Storage, 8 bits, 0.0 MB; "
         "also --bits 12, --bits 16",

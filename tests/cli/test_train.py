@@ -178,11 +178,20 @@ def test_a_smoke_run_on_the_simulator_needs_nothing_else(
     assert result.exit_code == 0
     info = Generator.load(out / "bundle", device="cpu", engine="torch").info
     assert (info.name, info.data) == (
-        "casgan-smoke",
+        "run",
         "Simulated coronary X-ray cine, seed 1, procedural backgrounds.",
     )
     with (out / "metrics.csv").open(newline="") as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_the_name_of_a_shipped_bundle_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    for arguments in (("--out", tmp_path / "run", "--name", "casgan-desk"), ("--out", tmp_path / "casgan")):
+        result = run("--preset", "smoke", "--data", "sim:1", *arguments)
+
+        assert result.exit_code == 5
+        assert "is the name of a shipped bundle" in result.output
+    assert list(tmp_path.iterdir()) == []
 
 
 _TERMINATED = """
@@ -210,7 +219,7 @@ def test_sigterm_saves_and_resume_ends_where_the_uninterrupted_run_does(
 ) -> None:
     steps = 8
     overrides = (segmentor, f"optim.steps={steps}", "sample_steps=1000", "optim.ema=0.9")
-    fixed = ["train", "--preset", "smoke", "--data", folders, "--device", "cpu"]
+    fixed = ["train", "--preset", "smoke", "--data", folders, "--device", "cpu", "--name", "same"]
     fixed += [f"--set={override}" for override in overrides]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"

@@ -151,7 +151,9 @@ def test_mean_attention_is_that_of_the_maps(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGBaseline8Bit])
 def test_compressed_sources_convert_and_lossy_ones_say_so(tmp_path: Path, syntax: str) -> None:
-    source = write_xa(tmp_path / "in" / "a", moving_frames(4, 64, 80), syntax=syntax)
+    declared = None if syntax == JPEGBaseline8Bit else "00"
+    frames = moving_frames(4, 64, 80)
+    source = write_xa(tmp_path / "in" / "a", frames, syntax=syntax, LossyImageCompression=declared)
 
     report = convert(source, tmp_path / "out")
 

@@ -48,10 +48,10 @@ TRIAL = {
 TRUE_OF_THE_FRAMES = {
     "SpecificCharacterSet", "TimezoneOffsetFromUTC", "AcquisitionDate", "AcquisitionTime",
     "AcquisitionDateTime", "AnatomicRegionSequence", "BodyPartExamined", "Laterality", "PatientOrientation",
-    "PixelSpacing", "PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription",
+    "PixelAspectRatio", "PixelSpacing", "PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription",
     "FrameTime", "FrameTimeVector", "FrameIncrementPointer", "CineRate", "RecommendedDisplayFrameRate",
     "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
-    "BurnedInAnnotation",
+    "BurnedInAnnotation", "RecognizableVisualFeatures",
 }  # fmt: skip
 """Taken from the source, or computed from it: still true of frames that show the same moment and body."""
 OURS = {

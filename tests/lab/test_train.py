@@ -41,7 +41,14 @@ def test_a_run_ends_with_its_bundle_and_prints_nothing(
 
     assert trained == Trained(step=2, steps=2, bundle=tmp_path / "run" / "bundle")
     assert trained.finished
-    assert load_bundle(tmp_path / "run" / "bundle").info.name == "casgan-smoke"
+    info = load_bundle(tmp_path / "run" / "bundle").info
+    assert info.name == "run"
+    assert info.version == f"1+{info.weights_sha256[:8]}"
+    assert info.data.startswith(
+        "Frames from two folders of the user's: 3 frames of 1 series without contrast, "
+        "3 frames of 1 series with."
+    )
+    assert "begun from preset 'smoke' with other segmentor.base, optim.steps: 2 steps of 2" in info.recipe
     assert "3 frames without contrast, 3 with" in said
     assert capsys.readouterr() == ("", "")
 

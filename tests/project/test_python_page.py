@@ -68,7 +68,7 @@ def test_the_examples_do_what_the_pages_say(tmp_path: Path) -> None:
     written = sorted(report.parent.rglob("*.dcm"))
     assert len(written) == 2
     assert all(f"{path.name} ok" in printed for path in written)
-    assert casgan_dicom.Generator.load(tmp_path / "run" / "bundle").info.name == "casgan-smoke"
+    assert casgan_dicom.Generator.load(tmp_path / "run" / "bundle").info.name == "run"
     assert "toy-run/bundle toy" in printed
     assert "no-such-study: no such file or folder\ntry: check the spelling" in printed
     assert "WeightsError 5 bundle 'casgan-moon'" in printed

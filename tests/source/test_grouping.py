@@ -146,6 +146,7 @@ def test_uncompressed_syntaxes_are_of_one_kind(tmp_path: Path) -> None:
         ({"BitsStored": 7, "HighBit": 6}, "BitsStored (0028,0101), HighBit (0028,0102)"),
         ({"PixelSpacing": [0.3, 0.3]}, "PixelSpacing (0028,0030)"),
         ({"BurnedInAnnotation": "YES"}, "BurnedInAnnotation (0028,0301)"),
+        ({"PixelAspectRatio": [6, 5]}, "PixelAspectRatio (0028,0034)"),
         ({"RescaleSlope": 2, "RescaleIntercept": 0}, "RescaleSlope (0028,1053)"),
         ({"RescaleSlope": 1, "RescaleIntercept": -9}, "RescaleIntercept (0028,1052)"),
         ({"PixelIntensityRelationship": "LOG"}, "PixelIntensityRelationship (0028,1040)"),

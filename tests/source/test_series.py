@@ -193,15 +193,67 @@ def test_links_in_a_circle_and_to_nowhere_are_no_files(tmp_path: Path) -> None:
     assert found.skipped == ()
 
 
-def test_a_dicomdir_is_passed_over(tmp_path: Path) -> None:
-    write_xa(tmp_path / "IMAGES" / "IM1")
+def test_links_to_folders_are_followed_and_none_is_searched_twice(tmp_path: Path) -> None:
+    write_xa(tmp_path / "elsewhere" / "run")
+    top = tmp_path / "top"
+    (top / "sub").mkdir(parents=True)
+    (top / "a").symlink_to(tmp_path / "elsewhere")
+    (top / "b").symlink_to(tmp_path / "elsewhere")
+    (top / "sub" / "up").symlink_to(top)
+
+    found = find_series([top])
+
+    assert len(found.cines) == 1
+    assert found.skipped == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "hint"),
+    [
+        ("study.zip", b"PK\x03\x04", "unpack the archive"),
+        ("study", b"PK\x03\x04", "unpack the archive"),
+        ("study.tar.gz", b"\x1f\x8b\x08", "unpack the archive"),
+        ("study.tar", bytes(257) + b"ustar", "unpack the archive"),
+        ("study.7z", b"7z\xbc\xaf\x27\x1c", "unpack the archive"),
+        ("notes.txt", b"notes", "pass the folder that holds the DICOM files"),
+    ],
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_the_hint_fits_what_was_found(
+    tmp_path: Path, name: str, start: bytes, hint: str, *, alone: bool
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(start + bytes(300))
+
+    with pytest.raises(SeriesError) as caught:
+        find_series([path if alone else tmp_path])
+
+    assert hint in caught.value.hint
+
+
+def test_a_dicomdir_alone_is_said_to_list_files_only(tmp_path: Path) -> None:
+    write_dicomdir(tmp_path / "DICOMDIR")
+
+    with pytest.raises(SeriesError, match="1 × DICOMDIR") as caught:
+        find_series([tmp_path / "DICOMDIR"])
+
+    assert "a DICOMDIR only lists files: pass the folder that holds them" in caught.value.hint
+
+
+def write_dicomdir(path: Path) -> None:
+    """The directory of a disc, without entries."""
     directory = Dataset()
     directory.file_meta = FileMetaDataset()
     directory.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     directory.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
     directory.file_meta.MediaStorageSOPInstanceUID = UID(uid("directory"))
     directory.FileSetID = "DISC"
-    directory.save_as(tmp_path / "DICOMDIR", enforce_file_format=True)
+    directory.save_as(path, enforce_file_format=True)
+
+
+def test_a_dicomdir_is_passed_over(tmp_path: Path) -> None:
+    write_xa(tmp_path / "IMAGES" / "IM1")
+    write_dicomdir(tmp_path / "DICOMDIR")
 
     found = find_series([tmp_path])
 

@@ -77,7 +77,7 @@ def segmentation_like(cine: Dataset) -> Dataset:
     drop(
         ds, "FrameIncrementPointer", "CineRate", "RecommendedDisplayFrameRate", "WindowCenter", "WindowWidth"
     )
-    put(BitsAllocated=1, BitsStored=1, HighBit=0)(ds)
+    put(BitsAllocated=1, BitsStored=1, HighBit=0, LossyImageCompression="00")(ds)
     ds.PixelData = bytes(ds.NumberOfFrames * ds.Rows * ds.Columns // 8)
     segment = Dataset()
     put(SegmentNumber=1, SegmentLabel="Vessel", SegmentAlgorithmType="AUTOMATIC")(segment)

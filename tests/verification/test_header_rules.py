@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
@@ -79,6 +81,10 @@ def both_words_of_the_banner(ds: Dataset) -> None:
     ds.DerivationDescription += " no banner burned in"
 
 
+def acr_nema_date(ds: Dataset) -> None:
+    ds["StudyDate"] = DataElement(Tag("StudyDate"), "DA", "2024.01.02", validation_mode=IGNORE)
+
+
 FAULTS: list[tuple[str, Fault]] = [
     ("sop-class", put(SOPClassUID="1.2.840.10008.5.1.4.1.1.12.1")),
     ("synthetic-data", put(SyntheticData=None)),
@@ -118,6 +124,7 @@ FAULTS: list[tuple[str, Fault]] = [
     ("burned-in-annotation", put(BurnedInAnnotation=None)),
     ("pixel-spacing", put(PixelSpacing=[0.3, 0.3])),
     ("pixel-spacing", put(FrameOfReferenceUID="1.2.3")),
+    ("legal-values", acr_nema_date),
     ("private", private_at_root),
     ("private", private_in_item),
     ("not-copied", put(KVP=80)),

@@ -102,7 +102,7 @@ def no_more_fragments(ds: Dataset) -> None:
 FAULTS: list[tuple[str, Fault]] = [
     ("transfer-syntax", syntax(DeflatedExplicitVRLittleEndian)),
     ("transfer-syntax", syntax(ExplicitVRBigEndian)),
-    ("lossy-chain", put(LossyImageCompression=None)),
+    ("lossy-chain", put(LossyImageCompression="0")),
     ("lossy-chain", put(LossyImageCompression="01", LossyImageCompressionRatio=[4.0, 2.0])),
     ("lossy-chain", put(LossyImageCompressionRatio=[4.0], LossyImageCompressionMethod="ISO_10918_1")),
     ("lossy-chain", jpeg_called_lossless),

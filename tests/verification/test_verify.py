@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import tracemalloc
 from pathlib import Path
@@ -17,7 +18,7 @@ from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.compress import Compression
 from casgan_dicom.source.series import find_series
 from casgan_dicom.verification.comparison import compare, source_headers
-from casgan_dicom.verification.verify import verify_dataset, verify_file
+from casgan_dicom.verification.verify import verify, verify_dataset, verify_file
 from tests.support.derived import cine_of
 from tests.support.factories import moving_frames, uid, write_xa, write_xa_single_frames
 from tests.support.honest import (
@@ -151,7 +152,7 @@ def test_a_malformed_value_hides_no_other_finding(
 
     findings = verify_file(honest)
 
-    assert {finding.rule for finding in findings} == {"synthetic-data", *rules}
+    assert {finding.rule for finding in findings} == {"synthetic-data", "legal-values", *rules}
     assert "secret" not in " ".join(map(str, findings))
 
 
@@ -294,3 +295,16 @@ def test_comparison_of_rubbish_is_a_finding(source: Path, tmp_path: Path) -> Non
     ds = Dataset()
 
     assert [finding.rule for finding in compare(ds, source_headers([source]))] == ["source-reference"]
+
+
+def test_folders_may_be_called_like_files_and_links_to_them_are_followed(
+    honest: Path, tmp_path: Path
+) -> None:
+    top = tmp_path / "study.dcm"
+    (top / "series.dcm").mkdir(parents=True)
+    shutil.copy(honest, top / "series.dcm" / "one.dcm")
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(honest, tmp_path / "elsewhere" / "two.dcm")
+    (top / "link").symlink_to(tmp_path / "elsewhere")
+
+    assert verify(top) == {top / "link" / "two.dcm": [], top / "series.dcm" / "one.dcm": []}

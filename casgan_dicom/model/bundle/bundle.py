@@ -50,7 +50,7 @@ from casgan_dicom.model.tables import settings_from_dict, settings_to_dict
 
 WEIGHT_FILES = ("model.safetensors", SEGMENTOR_NAME)
 VERSION = "1"
-"""Version of the bundles that are written here."""
+"""Version of the bundles that are written here; behind it stands which weights it is, as 1+0123abcd."""
 SIMULATED_LICENCE = "Apache-2.0"
 """Licence of weights that are trained on the simulator: its own."""
 UNKNOWN_LICENCE = "NOASSERTION"
@@ -141,7 +141,8 @@ def save_bundle(
     folder
         Made if it is not there; its files are replaced.
     settings
-        Of the run; `data.frame_size` is what the networks will see.
+        Of the run; `data.frame_size` is what the networks will see, `name` and `description` are those of the
+        bundle.
     weights
         State of all generator networks; only the deployed ones are kept.
     segmentor
@@ -168,17 +169,18 @@ def save_bundle(
         write_whole(folder / name, save(tensors))
     for name, arrays in extra.items():
         write_whole(folder / name, save_arrays({key: np.ascontiguousarray(a) for key, a in arrays.items()}))
+    sha256 = {name: file_sha256(folder / name) for name in (*WEIGHT_FILES, *extra)}
     config = {
         "schema": SCHEMA,
-        "name": f"{settings.method}-{settings.preset}",
+        "name": settings.name or f"{settings.method}-{settings.preset}",
         "method": settings.method,
-        "version": VERSION,
+        "version": f"{VERSION}+{sha256[WEIGHT_FILES[0]][:8]}",
         "size": settings.data.frame_size // SIZE_STEP * SIZE_STEP,
         "data": data,
         "licence": SIMULATED_LICENCE if is_simulated(data) else UNKNOWN_LICENCE,
         "settings": settings_to_dict(_without_paths(settings)),
         **({"simulator": SIMULATOR} if is_simulated(data) else {}),
-        "sha256": {name: file_sha256(folder / name) for name in (*WEIGHT_FILES, *extra)},
+        "sha256": sha256,
     }
     write_json(folder / "config.json", config)  # last: who finds it finds a complete bundle
 

@@ -135,7 +135,7 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
 def _figures(report: Path, name: str, sha256: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]], str]:
     """Read a report that measured these weights: itself, its rows by name, and the name of theirs.
 
-    That is the bundle's, followed by its seed where several seeds were measured.
+    That is the bundle's, followed by its seed or its digest where several of that name were measured.
     """
     try:
         figures = json.loads(_read(report / "report.json"))
@@ -147,8 +147,8 @@ def _figures(report: Path, name: str, sha256: str) -> tuple[dict[str, Any], dict
         ) from error
     if figures["protocol"] is None:
         raise ConfigError("the report holds no vessel scores", hint="run `casgan-dicom evaluate` on sim:SEED")
-    seeds = [row for row in rows if row.startswith(f"{name}-s") and measured[row] == sha256]
-    name = name if name in rows or not seeds else seeds[0]
+    seeds = [row for row in rows if row.startswith(f"{name}-") and measured[row] == sha256]
+    name = seeds[0] if seeds and measured.get(name) != sha256 else name
     if name not in rows:
         raise ConfigError(f"the report has no row '{name}', only {', '.join(rows)}")
     if measured[name] != sha256:

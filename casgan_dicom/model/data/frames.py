@@ -57,6 +57,8 @@ class FrameSet:
     """The same frames with contrast, simulated data only."""
     masks: npt.NDArray[np.bool_] | None = None
     """Vessels with contrast in `twins` (or in `frames`, for angiograms)."""
+    series: int = 0
+    """How many series they are of, where they were read from files; 0 where that is not counted."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -85,7 +87,9 @@ def frame_set(
     frames: list[npt.NDArray[np.uint16]] = []
     levels: list[npt.NDArray[np.float32]] = []
     masks: list[Masks] = []
+    count = 0
     for one in series:
+        count += 1
         if max(one.frames.shape[1:]) < crop:
             raise ConfigError(f"data.crop is {crop}, but there are frames of {one.frames.shape[1:]} px")
         fitted = one.frames if size == 0 else to_square(one.frames, size)
@@ -102,4 +106,4 @@ def frame_set(
     if not frames:
         raise ConfigError("no frames to train on", hint="a domain needs at least one file of frames")
     known = np.concatenate(masks) if len(masks) == len(frames) else None
-    return FrameSet(np.concatenate(frames), np.concatenate(levels), None, known)
+    return FrameSet(np.concatenate(frames), np.concatenate(levels), None, known, count)

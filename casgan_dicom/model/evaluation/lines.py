@@ -62,7 +62,8 @@ def subject_lines(report: Report, subjects: Sequence[Subject]) -> list[Line]:
         lines.append(line_of(rows[subject.label], subject))
         same = [line for line in lines if line.subject is not None and line.subject.recipe == subject.recipe]
         last = all(later.recipe != subject.recipe for later in subjects[k + 1 :])
-        if last and len(same) > 1:
+        seeds = {line.subject.seed for line in same if line.subject is not None}
+        if last and len(same) == len(seeds) > 1:  # one seed on two machines is no spread over seeds
             lines.append(mean_of_seeds(same))
     return lines
 

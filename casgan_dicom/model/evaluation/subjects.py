@@ -71,10 +71,13 @@ class Subject:
 def find_subjects(places: Sequence[str | Path]) -> list[Subject]:
     """Find bundles, by name or folder, and those of run folders; in the given order.
 
+    Each has a label of its own: its name, its seed behind it where several share the name, and the beginning
+    of the SHA-256 of its weights where that is not enough.
+
     Raises
     ------
     ConfigError
-        A run has no bundle yet, or two bundles have one name and one seed.
+        A run has no bundle yet, or one bundle is given twice.
     WeightsError
         A bundle is unknown or damaged.
     """
@@ -85,14 +88,15 @@ def find_subjects(places: Sequence[str | Path]) -> list[Subject]:
         for subject in found
     ]
     labels = Counter(subject.label for subject in labelled)
-    taken = next((s for s in labelled if labels[s.label] > 1 or s.label in RESERVED), None)
-    if taken is not None:
-        owner = "a row of every table" if labels[taken.label] == 1 else f"another bundle, seed {taken.seed}"
-        raise ConfigError(
-            f"bundle '{taken.name}' has the name of {owner}, and a row has one name",
-            hint="change `name` in one bundle's config.json",
-        )
-    return labelled
+    told_apart = [
+        replace(subject, label=f"{subject.label}-{subject.weights_sha256[:8]}")
+        if labels[subject.label] > 1 or subject.label in RESERVED
+        else subject
+        for subject in labelled
+    ]
+    if twice := [label for label, count in Counter(s.label for s in told_apart).items() if count > 1]:
+        raise ConfigError(f"bundle '{twice[0]}' is given twice", hint="name each bundle once")
+    return told_apart
 
 
 RESERVED = ("identity", "chance", "another tree", "another on the own heart", "oracle", "truth")
@@ -166,7 +170,7 @@ def _subject(folder: Path) -> Subject:
 
 
 def _recipe(settings: TrainSettings, data: str) -> str:
-    unseeded = replace(settings, seed=0, segmentor=replace(settings.segmentor, path=""))
+    unseeded = replace(settings, seed=0, name="", segmentor=replace(settings.segmentor, path=""))
     return hashlib.sha256(f"{json.dumps(settings_to_dict(unseeded))}{data}".encode()).hexdigest()[:16]
 
 

@@ -40,6 +40,7 @@ def check_run_folder(out: Path, settings: TrainSettings, data: str, *, resume: b
         raise WeightsError(f"'{out.name}' holds no run to resume", hint="leave --resume out")
     found, found_data = _read_config(config)
     wanted = settings_to_dict(settings)
+    wanted.pop("name")  # of the bundle: a run may be moved, and called otherwise
     differing = [key for key in wanted if key not in found or found[key] != wanted[key]]
     if found_data is not None and found_data != data:
         differing.append("--data")

@@ -38,6 +38,7 @@ from casgan_dicom.model.training.checkpoint import (
 from casgan_dicom.model.training.distributed import ALONE, World
 from casgan_dicom.model.training.environment import write_environment
 from casgan_dicom.model.training.history import History
+from casgan_dicom.model.training.naming import bundle_name, data_told, recipe_told
 from casgan_dicom.model.training.pictures import save_grid
 from casgan_dicom.model.training.run_folder import CONFIG_NAME, check_run_folder, write_config
 from casgan_dicom.model.training.schedule import learning_rate_factor
@@ -189,9 +190,10 @@ class Trainer:
         """Write ``bundle/`` from the trained (or, with `ema`, the averaged) weights; returns its folder."""
         weights = self.method.generators.state_dict() if self.average is None else self.average.state
         segmentor = load_file(self.out / SEGMENTOR_NAME)
+        settings = self._with_frame_size()
         save_bundle(
             self.out / "bundle",
-            self._with_frame_size(),
+            replace(settings, name=bundle_name(settings, self.out), description=recipe_told(settings)),
             weights,
             segmentor,
             data=self._trained_on(),
@@ -203,15 +205,16 @@ class Trainer:
         """What generator and segmentor were trained on; "Simulated …" only if all of it was."""
         start, path = self.settings.net.start, self.settings.segmentor.path
         told, simulated = [], [True]
+        data = data_told(self.data, self.sampler.x, self.sampler.y)
         if start:
-            begun, only = start_told(start, self.data)
+            begun, only = start_told(start, data)
             told, simulated = [begun], [only]
         source = (segmentor_source(path) or "of unknown data.") if path else self.data
-        if source != self.data:
+        if source not in (self.data, data):
             told.append(f"Segmentor: {source}")
             simulated.append(is_simulated(source))
         mixed = is_simulated(self.data) and not all(simulated)
-        return " ".join([f"{'Generator: ' if mixed else ''}{self.data}", *told])
+        return " ".join([f"{'Generator: ' if mixed else ''}{data}", *told])
 
     def _with_frame_size(self) -> TrainSettings:
         """The settings, with the size of a folder's frames where training kept it: use is at that scale."""

@@ -57,18 +57,29 @@ def test_runs_of_one_name_are_told_apart_by_their_seeds(bundle: Path, tmp_path: 
 
 
 def test_one_run_given_twice_is_no_two_seeds(bundle: Path) -> None:
-    with pytest.raises(ConfigError, match="'casgan-smoke' has the name of another bundle, seed 3"):
+    with pytest.raises(ConfigError, match=r"bundle 'casgan-smoke-s3-[0-9a-f]{8}' is given twice"):
         find_subjects([bundle, bundle])
 
 
-def test_a_bundle_may_not_be_called_as_a_row_of_every_table(bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_that_is_called_like_a_row_of_every_table_is_told_apart_from_it(
+    bundle: Path, tmp_path: Path
+) -> None:
     """The card and the report's readers find rows by their names."""
     copy = tmp_path / "copy"
     shutil.copytree(bundle, copy)
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | {"name": "truth"}))
-    with pytest.raises(ConfigError, match="a row of every table"):
-        find_subjects([copy])
+    (found,) = find_subjects([copy])
+    assert (found.name, found.label) == ("truth", f"truth-{found.weights_sha256[:8]}")
+
+
+def test_bundles_of_one_name_and_seed_but_other_weights_are_compared(bundle: Path, tmp_path: Path) -> None:
+    other = write_bundle(tmp_path / "other", ["seed=3"], attention_bias=-3)
+
+    found = find_subjects([bundle, other])
+
+    assert [one.label for one in found] == [f"casgan-smoke-s3-{one.weights_sha256[:8]}" for one in found]
+    assert len({one.label for one in found}) == 2
 
 
 def test_a_run_that_has_not_ended_is_said_to_be_one(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_new_bundle_says_what_it_began_from_and_not_where_that_lay(first: Pa
 
     weights = load_bundle(first).info.weights_sha256[:12]
     assert again.info.data == (
-        f"Simulated cine. Begun from 'casgan-paper' after 2 steps (weights {weights})."
+        f"Simulated cine. Begun from '{first.parent.name}' after 2 steps (weights {weights})."
     )
     assert again.settings.net.start == ""
 
@@ -54,7 +54,7 @@ def test_a_start_on_frames_of_others_makes_the_whole_not_simulated(tmp_path: Pat
     theirs = bundle_of(tiny_settings(), tmp_path / "theirs", data="Two folders.")
     again = load_bundle(bundle_of(started(theirs), tmp_path / "again"))
 
-    assert again.info.data.startswith("Generator: Simulated cine. Begun from 'casgan-paper' after")
+    assert again.info.data.startswith("Generator: Simulated cine. Begun from 'theirs' after")
     assert again.info.data.endswith(", trained on: Two folders.")
     assert again.info.licence == "NOASSERTION"
 
@@ -62,6 +62,6 @@ def test_a_start_on_frames_of_others_makes_the_whole_not_simulated(tmp_path: Pat
 def test_another_size_is_refused_and_the_folder_stays_free(first: Path, tmp_path: Path) -> None:
     wider = started(first, net={"ngf": 8})
 
-    with pytest.raises(WeightsError, match=r"net\.start: bundle 'casgan-paper' .* has a network 'enc_bg'"):
+    with pytest.raises(WeightsError, match=r"net\.start: bundle 'first0' .* has a network 'enc_bg'"):
         bundle_of(wider, tmp_path / "run")
     assert not (tmp_path / "run" / "config.json").exists()
