@@ -12,7 +12,7 @@ shutter covers the picture, the output is the displayed input; the banner is the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from casgan_dicom.conversion.opacification import ContrastCheck, Opacification, look_every
 from casgan_dicom.conversion.options import Artery, FrameChoice, InjectionChoice, ViewChoice
+from casgan_dicom.conversion.picture_area import ALL_BLACK, PictureArea
 from casgan_dicom.conversion.preview import ContactSheet
 from casgan_dicom.conversion.run_context import run_context
 from casgan_dicom.conversion.run_sample import RunSample
@@ -91,6 +92,8 @@ class Task:
     """Bits Stored (0028,0101) of the output."""
     sheet: bool = False
     """Whether a contact sheet is wanted."""
+    picture: Mask | None = None
+    """Where the run has a picture, bool (H, W); None before all frames were seen."""
     cines: int = 1
     """Cines that are converted in the same call, for who looks on."""
 
@@ -244,9 +247,10 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
         No frame is left of the choice, or the cine has fewer frames.
     """
     started = perf_counter()
-    sample = RunSample(generator.sampled(task.cine.frames))
+    sample, area = RunSample(generator.sampled(task.cine.frames)), PictureArea()
     clamped = Clamped()
-    levels = generator.measure(sample.passing(_displayed(task, progress, clamped)))
+    levels = generator.measure(sample.passing(area.passing(_displayed(task, progress, clamped))))
+    task = replace(task, picture=area.mask())
     measured = perf_counter()
     found = _look_for_contrast(task, generator, levels, progress)
     checked = perf_counter()
@@ -266,7 +270,7 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
         seconds=PassSeconds(measured - started, checked - measured, planned - checked, generating),
         sheet=making.sheet,
         plan=plan,
-        notes=clamped.notes(int(task.cine.header.BitsStored)),
+        notes=(*clamped.notes(int(task.cine.header.BitsStored)), *_blank(task, chosen)),
     )
 
 
@@ -358,8 +362,14 @@ def _displayed(task: Task, progress: Progress | None, clamped: Clamped | None = 
 
 
 def _visible(task: Task, numbers: Sequence[int]) -> Mask:
-    """Where frames are visible between their shutters, bool (T, H, W)."""
-    return np.stack([task.display.visible(k) for k in numbers])
+    """Where frames show a picture and no shutter covers it, bool (T, H, W)."""
+    visible = np.stack([task.display.visible(k) for k in numbers])
+    return visible if task.picture is None else visible & task.picture
+
+
+def _blank(task: Task, numbers: Sequence[int]) -> tuple[str, ...]:
+    """A sentence where the frames show no picture anywhere."""
+    return () if any(_visible(task, (k,)).any() for k in numbers) else (ALL_BLACK,)
 
 
 @dataclass(frozen=True)
