@@ -2,7 +2,8 @@
 
 python -m docs.shelf    move equal files of the bundles in casgan_dicom/model/weights to weights/shared
 
-To be run after a bundle was put there, or its card was written anew. A bundle's config.json names a shared
+To be run after a bundle was put there or taken away, or its card was written anew: what only one bundle holds
+any more goes back to it. A bundle's config.json names a shared
 file by its SHA-256, and its card links to it; `model/bundle/shelf.py` finds it.
 """
 
@@ -16,17 +17,23 @@ from pathlib import Path
 from casgan_dicom.model.bundle.shelf import PICTURES_NAME, SEGMENTOR_NAME, SHARED
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "casgan_dicom" / "model" / "weights"
-_MAY_BE_SHARED = (SEGMENTOR_NAME, PICTURES_NAME)
+_MAY_BE_SHARED = (SEGMENTOR_NAME, PICTURES_NAME, "library.safetensors")
 
 
 def share(weights: Path) -> None:
-    """Move what two or more bundles in `weights` hold to weights/shared; drop there what none holds now."""
+    """Move what two or more bundles in `weights` hold to weights/shared, and back what one holds alone.
+
+    What none holds now is dropped there.
+    """
     bundles = [config.parent for config in weights.glob("*/config.json")]
     held = {bundle / name: _digest(bundle, name) for bundle in bundles for name in _MAY_BE_SHARED}
     counts = Counter(held.values())
     for path, digest in held.items():
+        shared = weights / SHARED / f"{digest}{path.suffix}"
         if digest and counts[digest] > 1:
-            _move(path, weights / SHARED / f"{digest}{path.suffix}")
+            _move(path, shared)
+        elif digest and shared.is_file():
+            _give_back(shared, path)
     for path in (weights / SHARED).glob("*"):
         if path.stem not in held.values():
             path.unlink()
@@ -52,6 +59,16 @@ def _move(path: Path, shared: Path) -> None:
     if card.is_file():
         text = card.read_text(encoding="utf-8")
         card.write_text(text.replace(f"]({path.name})", f"](../{SHARED}/{shared.name})"), encoding="utf-8")
+
+
+def _give_back(shared: Path, path: Path) -> None:
+    """Move a shared file to the one bundle that holds it, and tell its card."""
+    if not path.is_file():
+        shared.replace(path)
+    card = path.parent / "README.md"
+    if card.is_file():
+        text = card.read_text(encoding="utf-8")
+        card.write_text(text.replace(f"](../{SHARED}/{shared.name})", f"]({path.name})"), encoding="utf-8")
 
 
 if __name__ == "__main__":

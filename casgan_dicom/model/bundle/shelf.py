@@ -26,7 +26,7 @@ SHARED = "shared"
 """Folder among the shipped bundles: what several of them hold, once, each file named by its SHA-256."""
 SMALLEST_SIZE, SIZE_STEP = 32, 4
 """The networks halve rows and columns twice."""
-ALIASES = {"atlas": "atlas-desk", "casgan": "casgan-desk-paired"}
+ALIASES = {"atlas": "atlas-desk", "casgan": "casgan-desk", "casgan-atlas": "casgan-atlas-desk"}
 """Short names; "atlas" is what `convert` uses when nothing else is asked for."""
 DEFAULT_BUNDLE = "atlas"
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -96,6 +96,20 @@ def test_a_page_that_no_bundle_shows_any_more_goes(weights: Path) -> None:
     assert pages == [b"a new page"]
 
 
+def test_what_one_bundle_holds_alone_goes_back_to_it(weights: Path) -> None:
+    before = files(weights / "first")
+    share(weights)
+    shutil.rmtree(weights / "second")
+
+    share(weights)
+
+    assert list((weights / SHARED).iterdir()) == []
+    after = files(weights / "first")
+    assert after.keys() == before.keys()
+    assert [name for name in after if name != "config.json" and after[name] != before[name]] == []
+    load_bundle("first")
+
+
 def test_a_copy_of_a_bundle_that_shares_is_complete_while_the_package_is_there(
     weights: Path, tmp_path: Path
 ) -> None:
