@@ -192,7 +192,7 @@ def _decoded_frames(
             else:
                 frames = _by_pydicom(some, syntax, who.plugin, cine.header)
             for header, words in zip(run_headers, frames, strict=True):
-                yield _values(words, header, instance, cine, clamped)
+                yield values_of(words, header, instance, cine, clamped)
 
 
 def _read(file: BinaryIO, start: int, length: int) -> bytes:
@@ -228,7 +228,7 @@ def _by_pydicom(streams: Iterator[bytes], syntax: UID, plugin: str, ds: Dataset)
         yield words
 
 
-def _values(
+def values_of(
     words: StoredFrame, header: StreamHeader | None, instance: Instance, cine: Cine, clamped: Clamped
 ) -> StoredFrame:
     """Decoded words as values of Bits Stored.
