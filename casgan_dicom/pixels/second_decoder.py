@@ -20,13 +20,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pydicom.uid import JPEGLSLossless, RLELossless
+from pydicom.config import IGNORE
+from pydicom.uid import UID, JPEGLSLossless, RLELossless
 
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.codestream import StreamHeader, without_box
 from casgan_dicom.pixels.jpeg import JpegDecoder
+from casgan_dicom.pixels.plain_streams import frame_of_bytes
 from casgan_dicom.pixels.rle import decode_rle
 from casgan_dicom.pixels.syntaxes import decoding
+from casgan_dicom.source.transfer_syntaxes import DEFLATED_FRAMES
 
 Words = npt.NDArray[np.integer[Any]]
 
@@ -46,7 +49,7 @@ class Encoded:
     stream: bytes
     """All its fragments."""
     header: StreamHeader | None
-    """What the stream says of itself; None for RLE, which says nothing."""
+    """What the stream says of itself; None for RLE and deflated ones, which say nothing."""
     syntax: str
     """Transfer Syntax UID (0002,0010) of the file."""
     shape: tuple[int, int]
@@ -85,7 +88,7 @@ def second_decoder(syntax: str, header: StreamHeader | None) -> SecondDecoder | 
         What the stream says of itself.
     """
     if header is None:
-        return OWN_RLE if syntax == RLELossless else None
+        return {RLELossless: OWN_RLE, DEFLATED_FRAMES: LIBDEFLATE}.get(UID(syntax, IGNORE))
     if header.kind == "JPEG":
         if not header.transformed:
             return LOSSLESS_JPEG
@@ -128,6 +131,14 @@ def _by_imagecodecs(function: str) -> Callable[[Encoded, JpegDecoder], Words]:
     return decode
 
 
+def _by_libdeflate(frame: Encoded, _: JpegDecoder) -> Words:
+    width = frame.bits_allocated // 8
+    size = frame.shape[0] * frame.shape[1] * width
+    content = import_module(CODECS).deflate_decode(frame.stream, raw=True, out=size + size % 2)
+    return frame_of_bytes(bytes(content), frame.shape, width)
+
+
+LIBDEFLATE = SecondDecoder("libdeflate (imagecodecs)", _by_libdeflate, package=CODECS)
 OWN_RLE = SecondDecoder("casgan-dicom (numpy)", _by_own_rle)
 LIBJPEG_TURBO = SecondDecoder("libjpeg-turbo (Pillow)", _by_pillow, COSINE_LEVELS)
 LIBJPEG_TURBO_12 = SecondDecoder(

@@ -134,14 +134,17 @@ class SelfCheck:
             self._seconds.append(_NOT_COMPRESSED)
             return None
         encoded = _encoded(cine, instance, within)
-        first = decoding(encoded.syntax, encoded.header)[0].name
-        self._decoders.append(first)
+        who = decoding(encoded.syntax, encoded.header)[0]
+        self._decoders.append(who.name)
+        if who.way == "fragments":
+            self._seconds.append(_NOT_COMPRESSED)
+            return None
         second = second_decoder(encoded.syntax, encoded.header)
         if second is None or not second.installed:
             none = _NONE_KNOWN if second is None else f"none installed ({second.package} would be one)"
             self._seconds.append(none)
             return None
-        return _Job(cine, instance, k, frame, encoded, first, second)
+        return _Job(cine, instance, k, frame, encoded, who.name, second)
 
 
 @dataclass(frozen=True, eq=False)

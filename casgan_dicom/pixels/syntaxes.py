@@ -36,6 +36,7 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.pixels.codestream import StreamHeader
+from casgan_dicom.source.transfer_syntaxes import DEFLATED_FRAMES, UNCOMPRESSED_FRAMES
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ class Decoder:
 
     name: str
     """What `inspect` calls it."""
-    way: Literal["native", "inflated", "pydicom", "process"]
-    """As they lie; inflated into a temporary file; through pydicom; in a process of its own."""
+    way: Literal["native", "inflated", "pydicom", "process", "fragments", "deflated"]
+    """As they lie; inflated into a temporary file; through pydicom; in a process of its own; as they lie in
+    fragments; each inflated by itself."""
     plugin: str = ""
     """Which of pydicom's plug-ins, named because others that are installed behave otherwise; empty for
     another way. Never GDCM, which some broken streams make end the process."""
@@ -67,6 +69,8 @@ class Syntax:
 
 NUMPY = Decoder("numpy, frame by frame", "native")
 ZLIB = Decoder("zlib, into a temporary file, then numpy", "inflated")
+FRAGMENTS = Decoder("numpy, frame by frame", "fragments")
+INFLATE = Decoder("zlib, frame by frame", "deflated")
 PYDICOM = Decoder("pydicom, frame by frame", "pydicom", "pydicom")
 GDCM = Decoder("GDCM, in a process of its own", "process")
 CHARLS = Decoder("CharLS (pyjpegls)", "pydicom", "pyjpegls")
@@ -86,6 +90,8 @@ SYNTAXES: Mapping[UID, Syntax] = MappingProxyType(
             Syntax(JPEGLSLossless, CHARLS),
             Syntax(JPEG2000Lossless, OPENJPEG),
             Syntax(RLELossless, PYDICOM),
+            Syntax(DEFLATED_FRAMES, INFLATE),
+            Syntax(UNCOMPRESSED_FRAMES, FRAGMENTS),
             Syntax(HTJ2KLossless, OPENJPEG),
             Syntax(HTJ2KLosslessRPCL, OPENJPEG),
             Syntax(JPEGExtended12Bit, GDCM, "always", "ISO_10918_1"),

@@ -45,7 +45,7 @@ from casgan_dicom.conversion.report import ConvertReport
 from casgan_dicom.model.generator import Synthesis
 from casgan_dicom.pixels.syntaxes import SYNTAXES
 from casgan_dicom.verification.verify import verify_file
-from tests.support.encoders import BY_DCMTK, dcmtk, with_streams
+from tests.support.encoders import BY_DCMTK, BY_FRAME, by_frame, dcmtk, with_streams
 from tests.support.enhanced_factory import write_enhanced
 from tests.support.factories import Frames, moving_frames, write_xa, write_xa_single_frames
 from tests.support.htj2k_streams import LOSSLESS_8, LOSSLESS_12, LOSSLESS_16
@@ -277,6 +277,8 @@ def encode(raw: Path, target: Path, case: Case, run: Frames) -> Path:
     syntax = cast(UID, case["syntax"])
     if syntax in _DCMTK:
         dcmtk(*_DCMTK[syntax], raw, target)
+    elif syntax in BY_FRAME:
+        by_frame(raw, target, syntax)
     elif syntax in _HTJ2K:
         ds = dcmread(raw)
         pixels = dcmread(

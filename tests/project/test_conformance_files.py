@@ -51,6 +51,7 @@ from casgan_dicom.verification.verify import verify_file
 from docs.conformance import page
 from tests.node.listening import listening
 from tests.support.derived import cine_of, written
+from tests.support.encoders import BY_FRAME, by_frame
 from tests.support.enhanced_factory import window, write_enhanced
 from tests.support.factories import Frames, moving_frames, uid, write_xa
 from tests.support.htj2k_streams import LOSSLESS_8, LOSSLESS_12
@@ -131,6 +132,9 @@ def encode(raw: Path, path: Path, syntax: UID, streams: list[bytes]) -> None:
         program, *options = DCMTK[syntax]
         command = [find_program(program, "dcmtk"), *options, str(raw), str(path)]
         subprocess.run(command, check=True, capture_output=True)
+        return
+    if syntax in BY_FRAME:
+        by_frame(raw, path, syntax)
         return
     ds = dcmread(raw)
     if syntax in (HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K):
