@@ -26,6 +26,7 @@ from pydicom.uid import UID
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.codestream import StreamHeader
 from casgan_dicom.pixels.jpeg import JpegDecoder, JpegError
+from casgan_dicom.pixels.jpeg_xl import decode_xl
 from casgan_dicom.pixels.layout import (
     NativeLayout,
     StreamLayout,
@@ -193,6 +194,8 @@ def _decoded_frames(
                 frames = _by_gdcm(some, syntax, decoder)
             elif who.way in ("fragments", "deflated"):
                 frames = _plain(some, cine, deflated=who.way == "deflated")
+            elif who.way == "jpeg-xl":
+                frames = map(decode_xl, some)
             else:
                 frames = _by_pydicom(some, syntax, who.plugin, cine.header)
             for header, words in zip(run_headers, frames, strict=True):

@@ -208,6 +208,13 @@ def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
             "which nothing here decodes",
             hint="docs/input.md names the transfer syntaxes that are read",
         )
+    if package := decoder_of(instance.transfer_syntax).missing:
+        name = UID(instance.transfer_syntax, IGNORE).name
+        raise PixelError(
+            f"instance {instance.sop_instance_uid}: TransferSyntaxUID (0002,0010) is '{name}', "
+            f"which {package} decodes, and that is not installed",
+            hint="pip install 'casgan-dicom[codecs]'",
+        )
     with instance.path.open("rb") as file:
         if pixel_element(file, instance).length != UNDEFINED_LENGTH and file.read(3) != b"\xfe\xff\x00":
             raise _wrong_syntax(instance, "uncompressed frames", "encapsulated ones")

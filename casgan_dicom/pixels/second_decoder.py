@@ -95,10 +95,12 @@ def second_decoder(syntax: str, header: StreamHeader | None) -> SecondDecoder | 
         return LIBJPEG_TURBO if header.precision == 8 else LIBJPEG_TURBO_12
     if header.kind == "JPEG-LS":
         return GDCM_CHARLS
-    lossy = header.loses is True
-    if header.kind == "JPEG 2000":
-        return GDCM_OPENJPEG_LOSSY if lossy else GDCM_OPENJPEG
-    return OPENJPH_LOSSY if lossy else OPENJPH
+    wavelets = {
+        "JPEG 2000": (GDCM_OPENJPEG, GDCM_OPENJPEG_LOSSY),
+        "HTJ2K": (OPENJPH, OPENJPH_LOSSY),
+    }
+    known = wavelets.get(header.kind)  # of JPEG XL there is no other
+    return known[header.loses is True] if known else None
 
 
 def _by_pillow(frame: Encoded, _: JpegDecoder) -> Words:

@@ -65,7 +65,7 @@ _CAPTURES = (
 )
 AXES: dict[str, tuple[Any, ...]] = {
     "sop_class": (XRayAngiographicImageStorage, XRayRadiofluoroscopicImageStorage, *_ENHANCED, *_CAPTURES),
-    "syntax": tuple(SYNTAXES),
+    "syntax": tuple(uid for uid, row in SYNTAXES.items() if not row.decoder.package),
     "bits": (8, 10, 12, 14, 16),
     "signed": (False, True),
     "photometric": ("MONOCHROME1", "MONOCHROME2"),

@@ -87,7 +87,8 @@ def is_legal(sop_class: UID, syntax: UID) -> bool:
     return not (words and syntax == JPEGBaseline8Bit)
 
 
-ROWS = [(a, b) for a in STORAGE_CLASSES for b in SYNTAXES if is_legal(a, b)]
+ALWAYS_READ = [uid for uid, row in SYNTAXES.items() if not row.decoder.package]
+ROWS = [(a, b) for a in STORAGE_CLASSES for b in ALWAYS_READ if is_legal(a, b)]
 
 
 def bits_of(sop_class: UID, syntax: UID) -> int:
