@@ -95,6 +95,8 @@ def goes_together(case: Case) -> bool:  # noqa: PLR0911  # one line for each thi
         return False
     if syntax in _HTJ2K and bits not in (None, 8, 12, 16):
         return False
+    if syntax in _HTJ2K and case.get("timing") == "vector":
+        return False  # it has a time for each of FRAMES, and there are fewer streams
     if signed and (syntax in (*_HTJ2K, *LOSSY) or bits == 8):
         return False
     sop, timing, look = case.get("sop_class"), case.get("timing"), case.get("look")
