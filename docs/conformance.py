@@ -47,13 +47,18 @@ _ACTIONS: Mapping[Outcome, str] = {
 }
 
 
+def _always_read() -> list[UID]:
+    """Transfer syntaxes that need no extra."""
+    return [uid for uid, row in SYNTAXES.items() if not row.decoder.package]
+
+
 def page(present: str) -> str:
     """The page with all its tables as they are now; ValueError if it has no place for one of them."""
     kinds = described()
     made = {
         "services": _services(kinds),
         "accepted-classes": _table("SOP class | UID", map(_named, (_VERIFICATION, *STORAGE_CLASSES))),
-        "accepted-syntaxes": _table("transfer syntax | UID", map(_named, SYNTAXES)),
+        "accepted-syntaxes": _table("transfer syntax | UID", map(_named, _always_read())),
         "store-responses": _store_responses(),
         "created-classes": _created_classes(kinds),
         "created-syntaxes": _created_syntaxes(),

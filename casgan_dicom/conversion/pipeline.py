@@ -265,6 +265,7 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
         untouched_share=made.untouched_share,
         quality=made.quality,
         seconds=Seconds(**asdict(made.seconds), total=seconds),
+        decoding=made.decoding,
         warnings=(*notes_on(cine), *task.display.notes, *_notes_on_output(run.options, made)),
         plan=derivation.provenance.plan,
         preview=result.preview,
@@ -281,6 +282,11 @@ def _lost(run: _Run, derivation: Derivation) -> bool | None:
 def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str]:
     """What differs from what was asked for, and what only the pixels tell."""
     yield from made.notes
+    yield from made.decoding.refused
+    if constant := made.decoding.constant:
+        yield f"frames of one value in the middle of the run: {numbers_text(constant)}"
+    if repeated := made.decoding.repeated:
+        yield f"frames that equal the one before although the run moves: {numbers_text(repeated)}"
     if made.frames.bits != options.bits:
         yield f"the source has 8 bits, so the output has 8 and not {options.bits}"
     if options.maps and made.attention is None:
@@ -315,6 +321,7 @@ def _provenance(generator: Generator, task: Task, made: Synthesized, options: Co
         frames="" if len(made.chosen) == task.cine.frames else numbers_text(made.chosen),
         revision=options.revision,
         supersedes=options.supersedes,
+        decoding=made.decoding.clause(),
         plan=None if made.plan is None else record_of(made.plan),
         **asked,
     )

@@ -13,6 +13,7 @@ from casgan_dicom.conversion.output_folder import Placed
 from casgan_dicom.derived.plan_record import PlanRecord
 from casgan_dicom.derived.provenance import ModelIdentity
 from casgan_dicom.derived.quality import FrameQuality
+from casgan_dicom.pixels.self_check import Decoding
 
 SCHEMA = 3
 """Version of the JSON form."""
@@ -72,6 +73,8 @@ class Output:
     """What was measured on each frame."""
     seconds: Seconds
     """Where the time went."""
+    decoding: Decoding
+    """Who decoded the source, whether a second decoder agrees, and the digest of its values."""
     warnings: tuple[str, ...] = ()
     """What was unusual about the source."""
     plan: PlanRecord | None = None

@@ -29,9 +29,10 @@ from casgan_dicom.conversion.run_sample import RunSample
 from casgan_dicom.derived.quality import FrameQuality
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.banner import Banner
-from casgan_dicom.pixels.decode import iter_frames
+from casgan_dicom.pixels.decode import StoredFrame, iter_frames
 from casgan_dicom.pixels.display import Display, to_stored
 from casgan_dicom.pixels.framefile import FrameFile, FrameWriter
+from casgan_dicom.pixels.self_check import Decoding, SelfCheck
 from casgan_dicom.pixels.stored_values import Clamped
 from casgan_dicom.source.cine import Cine
 
@@ -144,6 +145,8 @@ class Synthesized:
     """Share of pixels outside the banner that equal the displayed input."""
     seconds: PassSeconds
     """Where the time went."""
+    decoding: Decoding
+    """Who decoded the source, and whether a second decoder agrees."""
     sheet: ContactSheet | None = None
     """Tiles, if they were wanted."""
     plan: RunPlan | None = None
@@ -241,18 +244,20 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
     Raises
     ------
     PixelError
-        A frame cannot be decoded, the passes differ in their number, or the generator returned NaN or another
-        size. The spools then hold rubbish.
+        A frame cannot be decoded, two decoders differ about one, the passes differ in their number, or the
+        generator returned NaN or another size. The spools then hold rubbish.
     SeriesError
         No frame is left of the choice, or the cine has fewer frames.
     """
     started = perf_counter()
     sample, area = RunSample(generator.sampled(task.cine.frames)), PictureArea()
-    clamped = Clamped()
-    levels = generator.measure(sample.passing(area.passing(_displayed(task, progress, clamped))))
+    clamped, check = Clamped(), SelfCheck(task.cine)
+    decoded = check.passing(iter_frames(task.cine, clamped))
+    levels = generator.measure(sample.passing(area.passing(_displayed(task, progress, decoded))))
     task = replace(task, picture=area.mask())
     measured = perf_counter()
     found = _look_for_contrast(task, generator, levels, progress)
+    decoding = check.result()
     checked = perf_counter()
     chosen = task.choice.pick(found.opacified)
     plan = _plan(task, generator, sample, found.opacified)
@@ -268,6 +273,7 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
         opacification=found,
         untouched_share=making.untouched / len(chosen),
         seconds=PassSeconds(measured - started, checked - measured, planned - checked, generating),
+        decoding=decoding,
         sheet=making.sheet,
         plan=plan,
         notes=(*clamped.notes(int(task.cine.header.BitsStored)), *_blank(task, chosen)),
@@ -353,9 +359,11 @@ def _step(task: Task, stage: Stage, done: int, frames: int) -> Step:
     return Step(task.cine.instances[0].sop_instance_uid, stage, done, frames, task.cines)
 
 
-def _displayed(task: Task, progress: Progress | None, clamped: Clamped | None = None) -> Iterator[Float]:
-    """Display values of every frame, float32 (H, W)."""
-    for k, stored in enumerate(iter_frames(task.cine, clamped)):
+def _displayed(
+    task: Task, progress: Progress | None, decoded: Iterable[StoredFrame] | None = None
+) -> Iterator[Float]:
+    """Display values of every frame, float32 (H, W), of a pass that decodes them where none is given."""
+    for k, stored in enumerate(iter_frames(task.cine) if decoded is None else decoded):
         yield task.display.apply(k, stored)
         if progress is not None:
             progress(_step(task, "measure", k + 1, task.cine.frames))

@@ -92,6 +92,8 @@ class Provenance:
     """Counts the conversions of one source series whose frames changed; each is a series of its own."""
     supersedes: str = ""
     """Series Instance UID (0020,000E) of the revision before; empty for none."""
+    decoding: str = ""
+    """Who decoded the source, whether a second decoder agrees, and the digest of its values; one clause."""
     plan: PlanRecord | None = None
     """What was drawn by plan; None for a method that draws frame by frame."""
     artery: str = "auto"

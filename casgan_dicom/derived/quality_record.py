@@ -94,7 +94,8 @@ class QualityRecord(SOPClass):
         if not len(qualities) == len(derivation.chosen) == len(made) > 0:
             counts = f"{len(qualities)} measured, {len(derivation.chosen)} converted, {len(made)} synthetic"
             raise ValueError(f"need as many frames of each kind, found {counts}")
-        text = json.dumps([[astuple(one) for one in qualities], [one.sop_instance_uid for one in cine]])
+        shown = [astuple(one) for one in qualities], [one.sop_instance_uid for one in cine]
+        text = json.dumps([*shown, derivation.provenance.decoding])
         digest = hashlib.sha256(text.encode()).hexdigest()
         super().__init__(
             sop_class_uid=ComprehensiveSRStorage,
@@ -231,6 +232,7 @@ def _algorithm(provenance: Provenance) -> AlgorithmIdentification:
         f"weights sha256 {model.weights_sha256}",
         f"display values: {provenance.display}",
         f"engine {model.engine}",
+        *([provenance.decoding] if provenance.decoding else []),
         f"recipe: {model.recipe}",
     )
     return AlgorithmIdentification(

@@ -2,7 +2,7 @@
 
 A header names a transfer syntax, and a file may hold something else: it is the stream that was made by an
 encoder. Read are the markers before the first data of JPEG (ITU-T T.81), JPEG-LS (T.87), JPEG 2000 (T.800)
-and HTJ2K (T.814); nothing is decoded.
+and HTJ2K (T.814), and of JPEG XL what jpeg_xl.py reads; nothing is decoded.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-Kind = Literal["JPEG", "JPEG-LS", "JPEG 2000", "HTJ2K"]
+from casgan_dicom.pixels.jpeg_xl import begins_xl, xl_header
+
+Kind = Literal["JPEG", "JPEG-LS", "JPEG 2000", "HTJ2K", "JPEG XL"]
 
 _METHODS: Mapping[Kind, str] = MappingProxyType(
     {
@@ -21,6 +23,7 @@ _METHODS: Mapping[Kind, str] = MappingProxyType(
         "JPEG-LS": "ISO_14495_1",
         "JPEG 2000": "ISO_15444_1",
         "HTJ2K": "ISO_15444_15",
+        "JPEG XL": "ISO_18181_1",
     }
 )
 """Lossy Image Compression Method (0028,2114), PS3.3 C.7.6.1.1.5."""
@@ -57,6 +60,8 @@ class StreamHeader:
     """JPEG: the marker of its frame header."""
     signed: bool = False
     """JPEG 2000: whether samples are signed; other streams do not tell."""
+    holds_jpeg: bool = False
+    """JPEG XL: whether it packs a JPEG stream, which lost before."""
 
     @property
     def transformed(self) -> bool:
@@ -66,12 +71,12 @@ class StreamHeader:
     @property
     def method(self) -> str:
         """Defined term of Lossy Image Compression Method (0028,2114)."""
-        return _METHODS[self.kind]
+        return _METHODS["JPEG" if self.holds_jpeg else self.kind]
 
 
-def begins_stream(head: bytes) -> bool:
-    """Whether a JPEG, JPEG-LS, JPEG 2000 or HTJ2K stream begins here."""
-    return head.startswith((_SOI, _SOC_SIZ, _JP2))
+def begins_stream(head: bytes, *, xl: bool = False) -> bool:
+    """Whether a stream of a known kind begins here; a bare one of JPEG XL only where `xl` says so."""
+    return head.startswith((_SOI, _SOC_SIZ, _JP2)) or begins_xl(head, bare=xl)
 
 
 def without_box(stream: bytes) -> bytes:
@@ -80,19 +85,23 @@ def without_box(stream: bytes) -> bytes:
     return stream if at < 0 else stream[at + len(_JP2C) :]
 
 
-def stream_header(head: bytes) -> StreamHeader | None:
+def stream_header(head: bytes, *, xl: bool = False) -> StreamHeader | None:
     """Read the header of the stream that begins here.
 
     Parameters
     ----------
     head
         The first bytes of a frame; some thousand are enough.
+    xl
+        Whether a bare codestream of JPEG XL is expected.
 
     Returns
     -------
     StreamHeader or None
         None where no known stream begins, or too little of it is there.
     """
+    if begins_xl(head, bare=xl):
+        return _jpeg_xl(head)
     head = without_box(head)
     try:
         if head.startswith(_SOC_SIZ):
@@ -130,6 +139,17 @@ def _with_scan(found: StreamHeader, body: bytes) -> StreamHeader:
         loses=bool(near or dropped),
         near=near,
         process=found.process,
+    )
+
+
+def _jpeg_xl(head: bytes) -> StreamHeader | None:
+    """JPEG XL: XYB loses, and what packs a JPEG stream lost before; others do not tell."""
+    found = xl_header(head)
+    if found is None:
+        return None
+    loses = True if found.in_xyb or found.holds_jpeg else None
+    return StreamHeader(
+        "JPEG XL", found.precision, found.rows, found.columns, loses, holds_jpeg=found.holds_jpeg
     )
 
 

@@ -26,6 +26,7 @@ from pydicom.uid import UID
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.codestream import StreamHeader
 from casgan_dicom.pixels.jpeg import JpegDecoder, JpegError
+from casgan_dicom.pixels.jpeg_xl import decode_xl
 from casgan_dicom.pixels.layout import (
     NativeLayout,
     StreamLayout,
@@ -35,6 +36,7 @@ from casgan_dicom.pixels.layout import (
     stream_layout,
 )
 from casgan_dicom.pixels.pixel_data import frame_bytes, instance_error
+from casgan_dicom.pixels.plain_streams import frame_of_bytes, inflated_frame
 from casgan_dicom.pixels.stored_values import Clamped, in_range, unmasked
 from casgan_dicom.pixels.syntaxes import decoding
 from casgan_dicom.source.cine import Cine, Instance
@@ -104,8 +106,9 @@ def _frames_of(
             if frame is None:
                 return
             yield frame
-    except PixelError:
-        raise
+    except PixelError as error:
+        named = error.message.startswith("instance ")
+        raise error if named else instance_error(instance, error.message) from error
     except JpegError as error:
         raise instance_error(instance, f"cannot be decoded ({error})") from error
     except Exception as error:  # decoders raise anything on a broken stream
@@ -189,10 +192,14 @@ def _decoded_frames(
             some = islice(streams, len(run_headers))
             if who.way == "process":
                 frames = _by_gdcm(some, syntax, decoder)
+            elif who.way in ("fragments", "deflated"):
+                frames = _plain(some, cine, deflated=who.way == "deflated")
+            elif who.way == "jpeg-xl":
+                frames = map(decode_xl, some)
             else:
                 frames = _by_pydicom(some, syntax, who.plugin, cine.header)
             for header, words in zip(run_headers, frames, strict=True):
-                yield _values(words, header, instance, cine, clamped)
+                yield values_of(words, header, instance, cine, clamped)
 
 
 def _read(file: BinaryIO, start: int, length: int) -> bytes:
@@ -205,6 +212,13 @@ def _by_gdcm(streams: Iterator[bytes], syntax: str, decoder: JpegDecoder) -> Ite
     for head, values in decoder.decode(streams, syntax, signed=False):
         dtype = np.dtype(f"u{head.nbytes // (head.rows * head.columns)}")
         yield np.frombuffer(values, dtype).reshape(head.rows, head.columns)
+
+
+def _plain(streams: Iterator[bytes], cine: Cine, *, deflated: bool) -> Iterator[StoredFrame]:
+    """Uncompressed frames, each in fragments of its own, or deflated by itself."""
+    for stream in streams:
+        content = inflated_frame(stream, frame_bytes(cine)) if deflated else stream
+        yield frame_of_bytes(content, (cine.rows, cine.columns), int(cine.header.BitsAllocated) // 8)
 
 
 def _by_pydicom(streams: Iterator[bytes], syntax: UID, plugin: str, ds: Dataset) -> Iterator[StoredFrame]:
@@ -228,12 +242,13 @@ def _by_pydicom(streams: Iterator[bytes], syntax: UID, plugin: str, ds: Dataset)
         yield words
 
 
-def _values(
+def values_of(
     words: StoredFrame, header: StreamHeader | None, instance: Instance, cine: Cine, clamped: Clamped
 ) -> StoredFrame:
     """Decoded words as values of Bits Stored.
 
-    RLE gives back words as they were; so does a lossless stream in whose words an overlay is said to lie.
+    RLE and deflated frames give back words as they were; so does a lossless stream in whose words an overlay
+    is said to lie.
     """
     ds = cine.header
     inside = instance.overlay_in_pixels and header is not None and not header.loses

@@ -8,6 +8,7 @@ imported here, and the child loads neither numpy nor pydicom: it is there in a t
     from the child  _REPLY    whether it could be decoded, length; then the values, or a word on what failed
 
 Streams are ITU-T T.81 with one component: baseline, extended, progressive and lossless (DICOM PS3.5 8.2.1).
+As a second decoder it also takes JPEG-LS (T.87) and JPEG 2000 (T.800).
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _WORDS = 200
 """Most bytes of a word on what failed."""
 
 _EOI = b"\xff\xd9"
+"""Ends a stream of JPEG and JPEG-LS, and as EOC one of JPEG 2000."""
+_SOC_SIZ = b"\xff\x4f\xff\x51"
 _INVENTED = re.compile(
     rb"^(Premature end of JPEG|Corrupt JPEG data: (?!\d+ extraneous bytes before marker 0xd9)).*",
     re.MULTILINE,
@@ -74,6 +77,7 @@ class JpegDecoder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End the child, if there is one."""
         if self._child is None:
             return
         self._child.kill()
@@ -146,7 +150,11 @@ class JpegDecoder:
 
 
 def frame_header(stream: bytes) -> FrameHeader | None:
-    """Frame header of the JPEG or JPEG-LS stream that begins here; None where none shows."""
+    """Frame header of the JPEG, JPEG-LS or JPEG 2000 stream that begins here; None where none shows."""
+    if stream[:4] == _SOC_SIZ and len(stream) > 42:  # T.800 A.5.1
+        right, bottom, left, top = struct.unpack(">4I", stream[8:24])
+        components = int.from_bytes(stream[40:42])
+        return FrameHeader((stream[42] & 0x7F) + 1, bottom - top, right - left, components)
     if stream[:2] != b"\xff\xd8":
         return None
     at = 2

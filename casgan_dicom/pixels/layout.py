@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,9 +32,11 @@ from casgan_dicom.pixels.pixel_data import (
     instance_error,
     pixel_element,
 )
+from casgan_dicom.pixels.plain_streams import last_parts
 from casgan_dicom.pixels.syntaxes import decoder_name, decoder_of, decoding, loss_of
 from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.inflate import inflated
+from casgan_dicom.source.transfer_syntaxes import DEFLATED_FRAMES, UNCOMPRESSED_FRAMES
 
 Frames = tuple[tuple[Fragment, ...], ...]
 
@@ -205,12 +208,23 @@ def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
             "which nothing here decodes",
             hint="docs/input.md names the transfer syntaxes that are read",
         )
+    if package := decoder_of(instance.transfer_syntax).missing:
+        name = UID(instance.transfer_syntax, IGNORE).name
+        raise PixelError(
+            f"instance {instance.sop_instance_uid}: TransferSyntaxUID (0002,0010) is '{name}', "
+            f"which {package} decodes, and that is not installed",
+            hint="pip install 'casgan-dicom[codecs]'",
+        )
     with instance.path.open("rb") as file:
         if pixel_element(file, instance).length != UNDEFINED_LENGTH and file.read(3) != b"\xfe\xff\x00":
             raise _wrong_syntax(instance, "uncompressed frames", "encapsulated ones")
     found = encapsulated(instance)
     tables = _offset_tables(found, ds)
-    frames = _frames(found, instance.frames, list(tables.values())) or _listed(found, instance.frames, ds)
+    frames = (
+        _ending_by_themselves(found, instance, ds)
+        or _frames(found, instance.frames, list(tables.values()))
+        or _listed(found, instance.frames, ds)
+    )
     if not frames:
         raise _other_number(found, instance)
     if not (_names_fragments(instance) or all(frame[0].header for frame in frames)):
@@ -276,6 +290,26 @@ def _listed(found: Encapsulated, wanted: int, ds: Dataset) -> Frames:
         return ()
     frames = tuple((found.fragments[place],) for place in places)
     return frames if all(f[0].length == n for f, n in zip(frames, lengths, strict=True)) else ()
+
+
+def _ending_by_themselves(found: Encapsulated, instance: Instance, ds: Dataset) -> Frames:
+    """The fragments of frames whose contents tell where they end; nothing where these are not as promised."""
+    without_header = instance.transfer_syntax in (UNCOMPRESSED_FRAMES, DEFLATED_FRAMES)
+    if not without_header or len(found.fragments) == instance.frames:
+        return ()
+    nbytes = int(ds.Rows) * int(ds.Columns) * int(ds.BitsAllocated) // 8
+    with instance.path.open("rb") as file:
+
+        def content(fragment: Fragment) -> bytes:
+            file.seek(fragment.start)
+            return file.read(fragment.length)
+
+        try:
+            ends = list(last_parts(instance.transfer_syntax, map(content, found.fragments), nbytes))
+        except zlib.error:
+            return ()
+    starts = [k for k in range(len(ends)) if k == 0 or ends[k - 1]]
+    return _cut(found.fragments, starts) if len(starts) == instance.frames and ends[-1] else ()
 
 
 def _other_number(found: Encapsulated, instance: Instance) -> PixelError:

@@ -15,6 +15,7 @@ from casgan_dicom.pixels.pixel_data import Fragment, frame_bytes
 from casgan_dicom.pixels.syntaxes import always_loses, lossy_method
 from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.elements import numbers, several
+from casgan_dicom.source.transfer_syntaxes import JPEG_XL_OF_JPEG
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ def _method(header: StreamHeader | None, syntax: str, declared: str) -> str | No
     named = lossy_method(syntax)
     if header is None:
         return named if always_loses(syntax) or declared != "00" else None
+    if header.loses is None and header.kind == "JPEG XL" and syntax == JPEG_XL_OF_JPEG:
+        return named
     if header.loses is None:
         return header.method if named is not None and declared != "00" else None
     return header.method if header.loses else None

@@ -16,6 +16,7 @@ from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.codestream import StreamHeader, begins_stream, stream_header
 from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.encoding import before_pixels
+from casgan_dicom.source.transfer_syntaxes import JPEG_XL, JPEG_XL_LOSSLESS, JPEG_XL_OF_JPEG
 
 UNDEFINED_LENGTH = 2**32 - 1
 
@@ -99,6 +100,7 @@ def encapsulated(instance: Instance) -> Encapsulated:
     PixelError
         A fragment is cut short, or what lies between fragments is no item.
     """
+    xl = instance.transfer_syntax in (JPEG_XL_LOSSLESS, JPEG_XL_OF_JPEG, JPEG_XL)
     with instance.path.open("rb") as file:
         pixel_element(file, instance)
         size = os.fstat(file.fileno()).st_size
@@ -113,7 +115,7 @@ def encapsulated(instance: Instance) -> Encapsulated:
             if table is None:
                 table = struct.unpack(f"<{length // 4}I", file.read(length)[: length // 4 * 4])
             elif length:
-                found.append(_fragment(file, start, length))
+                found.append(_fragment(file, start, length, xl=xl))
             file.seek(start + length)
         delimited = tag == _SEQUENCE_END
         if table is None or not (delimited or _ends(tag, file)):
@@ -122,13 +124,13 @@ def encapsulated(instance: Instance) -> Encapsulated:
     return Encapsulated(table, tuple(found), delimited)
 
 
-def _fragment(file: BinaryIO, start: int, length: int) -> Fragment:
+def _fragment(file: BinaryIO, start: int, length: int, *, xl: bool) -> Fragment:
     """The fragment that begins here."""
     head = file.read(min(length, _HEAD_BYTES))
-    begins = begins_stream(head)
-    header = stream_header(head)
+    begins = begins_stream(head, xl=xl)
+    header = stream_header(head, xl=xl)
     if begins and (header is None or header.loses is None) and length > len(head):
-        header = stream_header(head + file.read(min(length, _LONG_HEAD_BYTES) - len(head)))
+        header = stream_header(head + file.read(min(length, _LONG_HEAD_BYTES) - len(head)), xl=xl)
     return Fragment(start, length, begins, header)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Literal
 
@@ -36,6 +37,14 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.pixels.codestream import StreamHeader
+from casgan_dicom.pixels.jpeg_xl import PACKAGE
+from casgan_dicom.source.transfer_syntaxes import (
+    DEFLATED_FRAMES,
+    JPEG_XL,
+    JPEG_XL_LOSSLESS,
+    JPEG_XL_OF_JPEG,
+    UNCOMPRESSED_FRAMES,
+)
 
 
 @dataclass(frozen=True)
@@ -44,11 +53,19 @@ class Decoder:
 
     name: str
     """What `inspect` calls it."""
-    way: Literal["native", "inflated", "pydicom", "process"]
-    """As they lie; inflated into a temporary file; through pydicom; in a process of its own."""
+    way: Literal["native", "inflated", "pydicom", "process", "fragments", "deflated", "jpeg-xl"]
+    """As they lie; inflated into a temporary file; through pydicom; in a process of its own; as they lie in
+    fragments; each inflated by itself; JPEG XL."""
     plugin: str = ""
     """Which of pydicom's plug-ins, named because others that are installed behave otherwise; empty for
     another way. Never GDCM, which some broken streams make end the process."""
+    package: str = ""
+    """The package that it needs beside those that are always there."""
+
+    @property
+    def missing(self) -> str:
+        """The package that it needs and that is not installed; empty where nothing is missing."""
+        return self.package if self.package and find_spec(self.package) is None else ""
 
 
 @dataclass(frozen=True)
@@ -67,10 +84,14 @@ class Syntax:
 
 NUMPY = Decoder("numpy, frame by frame", "native")
 ZLIB = Decoder("zlib, into a temporary file, then numpy", "inflated")
+FRAGMENTS = Decoder("numpy, frame by frame", "fragments")
+INFLATE = Decoder("zlib, frame by frame", "deflated")
 PYDICOM = Decoder("pydicom, frame by frame", "pydicom", "pydicom")
 GDCM = Decoder("GDCM, in a process of its own", "process")
 CHARLS = Decoder("CharLS (pyjpegls)", "pydicom", "pyjpegls")
 OPENJPEG = Decoder("OpenJPEG (pylibjpeg)", "pydicom", "pylibjpeg")
+
+LIBJXL = Decoder("libjxl (imagecodecs)", "jpeg-xl", package=PACKAGE)
 
 JPEG_WITHOUT_TRANSFORM = (JPEGLossless, JPEGLosslessSV1)
 """JPEG that loses nothing."""
@@ -86,13 +107,18 @@ SYNTAXES: Mapping[UID, Syntax] = MappingProxyType(
             Syntax(JPEGLSLossless, CHARLS),
             Syntax(JPEG2000Lossless, OPENJPEG),
             Syntax(RLELossless, PYDICOM),
+            Syntax(DEFLATED_FRAMES, INFLATE),
+            Syntax(UNCOMPRESSED_FRAMES, FRAGMENTS),
             Syntax(HTJ2KLossless, OPENJPEG),
             Syntax(HTJ2KLosslessRPCL, OPENJPEG),
+            Syntax(JPEG_XL_LOSSLESS, LIBJXL),
             Syntax(JPEGExtended12Bit, GDCM, "always", "ISO_10918_1"),
             Syntax(JPEGBaseline8Bit, GDCM, "always", "ISO_10918_1"),
             Syntax(JPEGLSNearLossless, CHARLS, "may", "ISO_14495_1"),
             Syntax(JPEG2000, OPENJPEG, "may", "ISO_15444_1"),
             Syntax(HTJ2K, OPENJPEG, "may", "ISO_15444_15"),
+            Syntax(JPEG_XL_OF_JPEG, LIBJXL, "always", "ISO_10918_1"),
+            Syntax(JPEG_XL, LIBJXL, "may", "ISO_18181_1"),
             Syntax(DeflatedExplicitVRLittleEndian, ZLIB),
             Syntax(ExplicitVRBigEndian, NUMPY),
         )
@@ -120,7 +146,7 @@ def decoding(uid: str, stream: StreamHeader | None) -> tuple[Decoder, UID]:
     named = UID(uid, IGNORE)
     if stream is None:
         return decoder_of(uid), named
-    kinds = {"JPEG-LS": JPEGLSNearLossless, "JPEG 2000": JPEG2000, "HTJ2K": HTJ2K}
+    kinds = {"JPEG-LS": JPEGLSNearLossless, "JPEG 2000": JPEG2000, "HTJ2K": HTJ2K, "JPEG XL": JPEG_XL}
     if stream.kind != "JPEG":
         own = kinds[stream.kind]
         return SYNTAXES[own].decoder, named if decoder_of(uid) == SYNTAXES[own].decoder else own

@@ -30,6 +30,7 @@ from pydicom.uid import (
 from casgan_dicom.source.cine import Cine, Series
 from casgan_dicom.source.elements import plain_values
 from casgan_dicom.source.timing import MIN_FRAME_TIME_MS
+from casgan_dicom.source.transfer_syntaxes import DEFLATED_FRAMES, UNCOMPRESSED_FRAMES
 
 MIN_SIDE = 64
 """Rows and columns below which a picture shows no coronary artery."""
@@ -64,6 +65,10 @@ CARDIAC_REGIONS = tuple(
 )
 """Codes of heart, coronary artery, chest and mediastinum."""
 CARDIAC_BODY_PARTS = ("HEART", "CHEST", "CORONARY", "CORONARYARTERY", "THORAX", "MEDIASTINUM")
+
+
+AS_WORDS = (RLELossless, UNCOMPRESSED_FRAMES, DEFLATED_FRAMES)
+"""Encapsulated transfer syntaxes that give back words as they were, with what stands in unused bits."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +278,8 @@ def _aligned(cine: Cine) -> Iterator[Reason]:
         ((h, s) for h, s in words if isinstance(h, int) and isinstance(s, int) and h >= s), (0, 0)
     )
     syntaxes = {UID(instance.transfer_syntax, IGNORE) for instance in cine.instances}
-    if high and any(uid.is_encapsulated and uid != RLELossless for uid in syntaxes if uid.is_transfer_syntax):
+    encoded = (uid for uid in syntaxes if uid.is_transfer_syntax and uid.is_encapsulated)
+    if high and any(uid not in AS_WORDS for uid in encoded):
         found = f"HighBit (0028,0102) is {high} in a compressed object"
         yield Reason(f"{found}, need {stored - 1} for BitsStored (0028,0101)", forceable=False)
 

@@ -53,7 +53,7 @@ def test_every_storage_class_of_the_page_is_accepted_in_every_transfer_syntax_of
     listener: Listening,
 ) -> None:
     pairs = [(sop_class, syntax) for sop_class in STORAGE for syntax in SYNTAXES]
-    assert len(pairs) == 7 * 16  # at most 128 go into one association
+    assert len(pairs) == 7 * 18  # at most 128 go into one association
 
     answers = negotiated(listener.port, [(sop_class, [syntax]) for sop_class, syntax in pairs])
 

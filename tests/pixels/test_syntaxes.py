@@ -10,6 +10,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import MPEG2MPML, UID
 
 from casgan_dicom.node.receive.listener import contexts
+from casgan_dicom.pixels import syntaxes
 from casgan_dicom.pixels.syntaxes import SYNTAXES, always_loses, decoder_name, decoder_of, lossy_method
 from casgan_dicom.verification.pixel_rules import WRITTEN
 
@@ -21,13 +22,18 @@ TAKEN = [
     "1.2.840.10008.1.2.4.80",
     "1.2.840.10008.1.2.4.90",
     "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.8.1",
+    "1.2.840.10008.1.2.1.98",
     "1.2.840.10008.1.2.4.201",
     "1.2.840.10008.1.2.4.202",
+    "1.2.840.10008.1.2.4.110",
     "1.2.840.10008.1.2.4.51",
     "1.2.840.10008.1.2.4.50",
     "1.2.840.10008.1.2.4.81",
     "1.2.840.10008.1.2.4.91",
     "1.2.840.10008.1.2.4.203",
+    "1.2.840.10008.1.2.4.111",
+    "1.2.840.10008.1.2.4.112",
     "1.2.840.10008.1.2.1.99",
     "1.2.840.10008.1.2.2",
 ]
@@ -35,6 +41,8 @@ DECODERS = {
     "1.2.840.10008.1.2": "numpy, frame by frame",
     "1.2.840.10008.1.2.1": "numpy, frame by frame",
     "1.2.840.10008.1.2.2": "numpy, frame by frame",
+    "1.2.840.10008.1.2.8.1": "zlib, frame by frame",
+    "1.2.840.10008.1.2.1.98": "numpy, frame by frame",
     "1.2.840.10008.1.2.1.99": "zlib, into a temporary file, then numpy",
     "1.2.840.10008.1.2.5": "pydicom, frame by frame",
     "1.2.840.10008.1.2.4.50": "GDCM, in a process of its own",
@@ -48,6 +56,9 @@ DECODERS = {
     "1.2.840.10008.1.2.4.201": "OpenJPEG (pylibjpeg)",
     "1.2.840.10008.1.2.4.202": "OpenJPEG (pylibjpeg)",
     "1.2.840.10008.1.2.4.203": "OpenJPEG (pylibjpeg)",
+    "1.2.840.10008.1.2.4.110": "libjxl (imagecodecs)",
+    "1.2.840.10008.1.2.4.111": "libjxl (imagecodecs)",
+    "1.2.840.10008.1.2.4.112": "libjxl (imagecodecs)",
 }
 PLUGINS = {
     "1.2.840.10008.1.2.4.80": "pyjpegls",
@@ -61,8 +72,12 @@ LOSSY_METHODS = {
     "1.2.840.10008.1.2.4.81": "ISO_14495_1",
     "1.2.840.10008.1.2.4.91": "ISO_15444_1",
     "1.2.840.10008.1.2.4.203": "ISO_15444_15",
+    "1.2.840.10008.1.2.4.111": "ISO_10918_1",
+    "1.2.840.10008.1.2.4.112": "ISO_18181_1",
 }
-ALWAYS_LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
+ALWAYS_LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.111"}
+JPEG_XL = {"1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112"}
+WITHOUT_PYDICOM = {"1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.1.98", *JPEG_XL}
 BY_PROCESS = {
     "1.2.840.10008.1.2.4.50",
     "1.2.840.10008.1.2.4.51",
@@ -71,12 +86,17 @@ BY_PROCESS = {
 }
 
 
-def test_the_listener_takes_them_in_this_order_in_every_storage_class() -> None:
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_listener_takes_them_in_this_order_in_every_storage_class(
+    monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    monkeypatch.setattr(syntaxes, "find_spec", lambda _: object() if installed else None)
     verification, *storage = contexts()
 
     assert verification.abstract_syntax == "1.2.840.10008.1.1"
     assert storage
-    assert all(context.transfer_syntax == TAKEN for context in storage)
+    wanted = [uid for uid in TAKEN if installed or uid not in JPEG_XL]
+    assert all(context.transfer_syntax == wanted for context in storage)
     assert list(SYNTAXES) == TAKEN
 
 
@@ -96,7 +116,7 @@ def test_of_several_plugins_the_one_that_survives_broken_streams_decodes(uid: st
     assert decoder_of(uid).plugin == PLUGINS[uid]
 
 
-@pytest.mark.parametrize("uid", sorted(set(TAKEN) - set(PLUGINS) - BY_PROCESS))
+@pytest.mark.parametrize("uid", sorted(set(TAKEN) - set(PLUGINS) - BY_PROCESS - WITHOUT_PYDICOM))
 def test_where_no_plugin_was_ever_named_there_is_no_other_than_the_named_one(uid: str) -> None:
     """pydicom decodes RLE and what is not compressed itself, and has one plug-in for HTJ2K."""
     decoder = get_decoder(UID(uid))

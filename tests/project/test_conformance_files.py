@@ -51,6 +51,7 @@ from casgan_dicom.verification.verify import verify_file
 from docs.conformance import page
 from tests.node.listening import listening
 from tests.support.derived import cine_of, written
+from tests.support.encoders import BY_FRAME, by_frame
 from tests.support.enhanced_factory import window, write_enhanced
 from tests.support.factories import Frames, moving_frames, uid, write_xa
 from tests.support.htj2k_streams import LOSSLESS_8, LOSSLESS_12
@@ -86,7 +87,8 @@ def is_legal(sop_class: UID, syntax: UID) -> bool:
     return not (words and syntax == JPEGBaseline8Bit)
 
 
-ROWS = [(a, b) for a in STORAGE_CLASSES for b in SYNTAXES if is_legal(a, b)]
+ALWAYS_READ = [uid for uid, row in SYNTAXES.items() if not row.decoder.package]
+ROWS = [(a, b) for a in STORAGE_CLASSES for b in ALWAYS_READ if is_legal(a, b)]
 
 
 def bits_of(sop_class: UID, syntax: UID) -> int:
@@ -131,6 +133,9 @@ def encode(raw: Path, path: Path, syntax: UID, streams: list[bytes]) -> None:
         program, *options = DCMTK[syntax]
         command = [find_program(program, "dcmtk"), *options, str(raw), str(path)]
         subprocess.run(command, check=True, capture_output=True)
+        return
+    if syntax in BY_FRAME:
+        by_frame(raw, path, syntax)
         return
     ds = dcmread(raw)
     if syntax in (HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K):

@@ -47,8 +47,8 @@ log = get_logger("listener")
 
 
 def contexts() -> list[PresentationContext]:
-    """What can be sent here: C-ECHO, and everything that may be converted."""
-    syntaxes: list[str | UID] = list(SYNTAXES)
+    """What can be sent here: C-ECHO, and everything that may be converted with what is installed."""
+    syntaxes: list[str | UID] = [uid for uid, row in SYNTAXES.items() if not row.decoder.missing]
     return [build_context(Verification), *(build_context(uid, syntaxes) for uid in STORAGE_CLASSES)]
 
 
