@@ -108,6 +108,8 @@ def _times(context: RunContext, frames: int) -> tuple[Array, tuple[str, ...]]:
     """Times (N,) of all frames in s, and what was assumed."""
     if len(context.times_s) == frames:
         return np.asarray(context.times_s, dtype=np.float64), ()
+    if frames == 1:  # a still needs no clock
+        return np.zeros(1), ()
     assumed = f"the header does not time the frames: {1 / USUAL_FRAME_TIME_S:.0f} a second were assumed"
     return np.arange(frames, dtype=np.float64) * USUAL_FRAME_TIME_S, (assumed,)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -31,6 +31,11 @@ def blind(cues: Cues) -> Cues:
     """No catheter, and landmarks in the corner, as unsure as they are wrong."""
     anywhere = replace(cues, landmarks=np.zeros_like(cues.landmarks))
     return replace(without_tip(anywhere), spread=np.full_like(cues.spread, 20.0))
+
+
+def one_frame(cues: Cues) -> Cues:
+    """What a still shows: the first frame of the run."""
+    return Cues(**{one.name: getattr(cues, one.name)[:1] for one in fields(cues)})
 
 
 def without_tip(cues: Cues) -> Cues:
@@ -101,6 +106,10 @@ def test_frames_without_times_are_said_to_have_been_assumed() -> None:
     context = replace(told(of), times_s=(), r_waves_s=())
     (note,) = make_plan(oracle_cues(of), SAMPLED, FRAMES, context, small_library()).facts.notes
     assert note == "the header does not time the frames: 15 a second were assumed"
+
+    first = one_frame(oracle_cues(of))
+    still = make_plan(first, [0], 1, replace(context, injection_s=None), small_library())
+    assert still.facts.notes == ()
 
 
 def test_an_injection_that_is_asked_for_fills_the_tree_and_is_told() -> None:
