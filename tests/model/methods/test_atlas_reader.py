@@ -42,6 +42,45 @@ def test_no_tip_is_said_with_its_probability() -> None:
     assert _tip(logits)[2][0] == pytest.approx(1, abs=1e-4)
 
 
+def chances(*frames: dict[tuple[int, int] | None, float]) -> torch.Tensor:
+    """Logits of frames from the chance of each (row, column), and of none."""
+    likely = torch.full((len(frames), CELLS * CELLS + 1), 1e-9)
+    for t, frame in enumerate(frames):
+        for at, chance in frame.items():
+            likely[t, -1 if at is None else at[0] * CELLS + at[1]] = chance
+    return likely.log()
+
+
+SEEN = {(30, 31): 0.9, None: 0.1}
+"""A frame that shows the tip."""
+BEND = {(12, 44): 0.3, (28, 29): 0.1, None: 0.6}
+"""A frame that half takes a bend for it, and thinks of its true place, too."""
+
+
+def test_a_frame_that_is_not_sure_looks_where_the_others_have_the_tip() -> None:
+    place, mass, none = _tip(chances(SEEN, BEND, SEEN, SEEN, BEND))
+
+    np.testing.assert_allclose(place[[1, 4]], [[29.5 * 2 - 0.5, 28.5 * 2 - 0.5]] * 2, atol=1e-3)
+    np.testing.assert_allclose(place[[0, 2, 3]], [[31.5 * 2 - 0.5, 30.5 * 2 - 0.5]] * 3, atol=1e-3)
+    np.testing.assert_allclose(mass, 0.9, atol=1e-3)
+    np.testing.assert_allclose(none[[1, 4]], 0.6, atol=1e-3)  # that one is there it does not say
+
+
+def test_a_frame_that_is_sure_of_another_place_keeps_it() -> None:
+    """Where the table moves, the tip goes with it."""
+    place, mass, _ = _tip(chances(SEEN, SEEN, SEEN, {(30, 50): 0.8, None: 0.2}))
+
+    np.testing.assert_allclose(place[3], [50.5 * 2 - 0.5, 30.5 * 2 - 0.5], atol=1e-3)
+    assert mass[3] == pytest.approx(0.8, abs=1e-3)
+
+
+def test_frames_without_any_catheter_agree_on_none() -> None:
+    _, mass, none = _tip(chances(*[{(5 + 9 * k, 50 - 8 * k): 0.02, None: 0.98} for k in range(5)]))
+
+    assert (mass < 0.05).all()
+    assert (none > 0.95).all()
+
+
 @pytest.mark.parametrize("shape", [(256, 256), (512, 300), (90, 200)])
 def test_frames_of_any_shape_are_read(shape: tuple[int, int]) -> None:
     nets = Atlas.build_generators(load_settings("atlas", "smoke")).eval()
