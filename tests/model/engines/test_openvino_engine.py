@@ -17,17 +17,19 @@ from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle.bundle import load_bundle
-from casgan_dicom.model.bundle.shelf import shipped_bundles
+from casgan_dicom.model.bundle.shelf import bundle_folder, read_config, shipped_bundles
 from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine, Precision, import_openvino
 from casgan_dicom.model.generator import Generator, Synthesis, TranslationNet
+from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.simulator.cine import CineSettings, simulate_cine
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
 from tests.model.bundles import write_bundle
 
 pytest.importorskip("openvino", reason="the extra [openvino] is not installed")
 
-FRAME_BY_FRAME = [name for name in shipped_bundles() if not name.startswith("atlas")]
-"""Shipped bundles whose networks draw; those of an atlas run on torch only."""
+METHODS = {name: method_class(read_config(bundle_folder(name))["method"]) for name in shipped_bundles()}
+FRAME_BY_FRAME = [name for name, method in METHODS.items() if not (method.posed or method.guided)]
+"""Shipped bundles whose networks draw; those that draw by an atlas run on torch only."""
 Frames = npt.NDArray[np.float32]
 LIMITS: dict[Precision, float] = {"f32": 1e-5, "bf16": 0.004}
 """Largest mean absolute difference of display values in [0, 1] from torch in float32."""
