@@ -43,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
 	$(BIN)/python -m pip install -q -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[codecs,dev,export,metrics,mlflow,openvino,tensorboard,wandb]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,codecs,export,metrics,mlflow,openvino,tensorboard,wandb]'
 	touch $@
 
 # What the tests run besides Python, as program:package or file:package. Where these cannot be installed, the tests

@@ -122,7 +122,7 @@ def test_the_decoder_is_named_and_the_frames_decode(tmp_path: Path, syntax: UID,
 
 def test_every_decoder_of_pydicom_is_accounted_for_and_no_plugin_is_misnamed() -> None:
     for syntax in SYNTAXES.values():
-        if syntax.uid != DeflatedExplicitVRLittleEndian:
+        if syntax.decoder.way in ("native", "pydicom", "process"):  # pydicom has no decoder for the others
             assert syntax.uid == get_decoder(syntax.uid).UID
         assert syntax.decoder.plugin in syntax.decoder.name
         assert (syntax.decoder.way == "process") == syntax.decoder.name.startswith("GDCM")

@@ -37,7 +37,8 @@ def test_the_page_names_the_decoder_of_each_transfer_syntax() -> None:
 
     assert set(told) == set(SYNTAXES)
     for uid, decoder in told.items():
-        assert decoder.split()[0] == SYNTAXES[uid].decoder.name.split()[0].rstrip(",")
+        first, named = (text.split()[0].rstrip(",") for text in (decoder, SYNTAXES[uid].decoder.name))
+        assert first == named, uid
 
 
 @pytest.mark.parametrize("bound", [MIN_SIDE, MAX_SIDE, MAX_BYTES])
