@@ -335,7 +335,7 @@ def test_every_kind_of_source_is_shown_as_pydicom_shows_it(tmp_path: Path, case:
     known = np.broadcast_to(~np.isnan(visible), shown.shape)
     tolerance = 4 if case["syntax"] in LOSSY else 0.5001
     blades, surely = (
-        border_of(np.nan_to_num(shown + off).astype(np.float32) / 255) for off in (0, tolerance)
+        border_of((np.nan_to_num(shown + off) / 255).astype(np.float32)) for off in (0, tolerance)
     )
     known = known & (blades == surely)  # black enough for nothing to be drawn, or not: decoders may differ
     wanted = np.where((visible == 1) & ~blades, 255 - shown, shown)
