@@ -36,6 +36,11 @@ class CasganError(Exception):
         self.hint = hint
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's says, cut short; empty where it says nothing."""
+    return (str(error).splitlines() or [""])[0][:200]
+
+
 class ConfigError(CasganError):
     """A setting is missing, unknown or out of range."""
 

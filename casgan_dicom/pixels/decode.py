@@ -23,9 +23,9 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from casgan_dicom.errors import PixelError
+from casgan_dicom.errors import PixelError, first_line
 from casgan_dicom.pixels.codestream import StreamHeader
-from casgan_dicom.pixels.jpeg import JpegDecoder, JpegError
+from casgan_dicom.pixels.jpeg import FrameHeader, JpegDecoder, JpegError
 from casgan_dicom.pixels.jpeg_xl import decode_xl
 from casgan_dicom.pixels.layout import (
     NativeLayout,
@@ -35,7 +35,7 @@ from casgan_dicom.pixels.layout import (
     native_layout,
     stream_layout,
 )
-from casgan_dicom.pixels.pixel_data import frame_bytes, instance_error
+from casgan_dicom.pixels.pixel_data import content_of, frame_bytes, instance_error
 from casgan_dicom.pixels.plain_streams import frame_of_bytes, inflated_frame
 from casgan_dicom.pixels.stored_values import Clamped, in_range, unmasked
 from casgan_dicom.pixels.syntaxes import decoding
@@ -68,16 +68,16 @@ def iter_frames(cine: Cine, clamped: Clamped | None = None) -> Iterator[StoredFr
     """
     count = Clamped() if clamped is None else clamped
     with JpegDecoder() as decoder:
-        for instance in cine.instances:
-            yield from _checked_frames(instance, cine, decoder, count)
+        for instance, ds in zip(cine.instances, cine.headers, strict=True):
+            yield from _checked_frames(instance, ds, cine, decoder, count)
 
 
 def _checked_frames(
-    instance: Instance, cine: Cine, decoder: JpegDecoder, clamped: Clamped
+    instance: Instance, ds: Dataset, cine: Cine, decoder: JpegDecoder, clamped: Clamped
 ) -> Iterator[StoredFrame]:
     """Frames of one file; PixelError if they are not as many and as large as its header says."""
     seen = 0
-    for frame in _frames_of(instance, cine, decoder, clamped):
+    for frame in _frames_of(instance, ds, cine, decoder, clamped):
         seen += 1
         if seen > instance.frames:
             break
@@ -94,11 +94,11 @@ def _checked_frames(
 
 
 def _frames_of(
-    instance: Instance, cine: Cine, decoder: JpegDecoder, clamped: Clamped
+    instance: Instance, ds: Dataset, cine: Cine, decoder: JpegDecoder, clamped: Clamped
 ) -> Iterator[StoredFrame]:
     """Frames of one file; whatever a decoder raises becomes a PixelError."""
     try:
-        frames = _open_frames(instance, cine, decoder, clamped)
+        frames = _open_frames(instance, ds, cine, decoder, clamped)
         while True:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # too many or too few bytes: checked by the callers
@@ -112,19 +112,18 @@ def _frames_of(
     except JpegError as error:
         raise instance_error(instance, f"cannot be decoded ({error})") from error
     except Exception as error:  # decoders raise anything on a broken stream
-        text = (str(error).splitlines() or [""])[0][:200]
-        raise instance_error(instance, f"cannot be decoded ({type(error).__name__}: {text})") from error
+        text = f"{type(error).__name__}: {first_line(error)}"
+        raise instance_error(instance, f"cannot be decoded ({text})") from error
 
 
 def _open_frames(
-    instance: Instance, cine: Cine, decoder: JpegDecoder, clamped: Clamped
+    instance: Instance, ds: Dataset, cine: Cine, decoder: JpegDecoder, clamped: Clamped
 ) -> Iterator[StoredFrame]:
     """The way that this file needs, after a look at where its frames lie."""
     if not instance.has_pixels:
         raise instance_error(instance, "PixelData (7FE0,0010) is absent")
     if not holds_fragments(instance):
         return _native_frames(instance, cine)
-    ds = cine.headers[cine.instances.index(instance)]
     layout = stream_layout(instance, ds)
     _check_size(instance, cine, layout)
     return _decoded_frames(instance, cine, layout, (decoder, clamped))
@@ -185,7 +184,7 @@ def _decoded_frames(
     decoder, clamped = tools
     headers = [fragments[0].header for fragments in layout.frames]
     with instance.path.open("rb") as file:
-        streams = (b"".join(_read(file, part.start, part.length) for part in f) for f in layout.frames)
+        streams = (content_of(file, fragments) for fragments in layout.frames)
         runs = groupby(headers, lambda header: decoding(instance.transfer_syntax, header))
         for (who, syntax), run in runs:
             run_headers = list(run)
@@ -202,16 +201,16 @@ def _decoded_frames(
                 yield values_of(words, header, instance, cine, clamped)
 
 
-def _read(file: BinaryIO, start: int, length: int) -> bytes:
-    file.seek(start)
-    return file.read(length)
-
-
 def _by_gdcm(streams: Iterator[bytes], syntax: str, decoder: JpegDecoder) -> Iterator[StoredFrame]:
     """JPEG; samples of up to 8 bits come in one byte, others in two, as the stream itself says."""
     for head, values in decoder.decode(streams, syntax, signed=False):
-        dtype = np.dtype(f"u{head.nbytes // (head.rows * head.columns)}")
-        yield np.frombuffer(values, dtype).reshape(head.rows, head.columns)
+        yield words_of(head, values)
+
+
+def words_of(head: FrameHeader, values: bytes) -> StoredFrame:
+    """What GDCM gave back of one frame, (rows, columns)."""
+    dtype = np.dtype(f"u{head.nbytes // (head.rows * head.columns)}")
+    return np.frombuffer(values, dtype).reshape(head.rows, head.columns)
 
 
 def _plain(streams: Iterator[bytes], cine: Cine, *, deflated: bool) -> Iterator[StoredFrame]:

@@ -27,6 +27,7 @@ from casgan_dicom.pixels.pixel_data import (
     Encapsulated,
     Fragment,
     PixelElement,
+    content_of,
     encapsulated,
     frame_bytes,
     instance_error,
@@ -201,20 +202,7 @@ def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
     PixelError
         The stream is cut short or damaged, or its fragments are not the frames promised.
     """
-    if not decoder_name(instance.transfer_syntax):
-        name = UID(instance.transfer_syntax, IGNORE).name
-        raise PixelError(
-            f"instance {instance.sop_instance_uid}: TransferSyntaxUID (0002,0010) is '{name}', "
-            "which nothing here decodes",
-            hint="docs/input.md names the transfer syntaxes that are read",
-        )
-    if package := decoder_of(instance.transfer_syntax).missing:
-        name = UID(instance.transfer_syntax, IGNORE).name
-        raise PixelError(
-            f"instance {instance.sop_instance_uid}: TransferSyntaxUID (0002,0010) is '{name}', "
-            f"which {package} decodes, and that is not installed",
-            hint="pip install 'casgan-dicom[codecs]'",
-        )
+    _refuse_undecodable(instance)
     with instance.path.open("rb") as file:
         if pixel_element(file, instance).length != UNDEFINED_LENGTH and file.read(3) != b"\xfe\xff\x00":
             raise _wrong_syntax(instance, "uncompressed frames", "encapsulated ones")
@@ -240,6 +228,21 @@ def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
             f"PixelData (7FE0,0010) ends without its sequence delimiter: all {len(frames)} frames are whole"
         )
     return StreamLayout(frames, tuple(notes))
+
+
+def _refuse_undecodable(instance: Instance) -> None:
+    """Raise PixelError where nothing decodes the transfer syntax of a file, or what does is not installed."""
+    if not decoder_name(instance.transfer_syntax):
+        why, hint = "which nothing here decodes", "docs/input.md names the transfer syntaxes that are read"
+    elif package := decoder_of(instance.transfer_syntax).missing:
+        why, hint = (
+            f"which {package} decodes, and that is not installed",
+            "pip install 'casgan-dicom[codecs]'",
+        )
+    else:
+        return
+    found = f"TransferSyntaxUID (0002,0010) is '{UID(instance.transfer_syntax, IGNORE).name}'"
+    raise PixelError(f"instance {instance.sop_instance_uid}: {found}, {why}", hint=hint)
 
 
 def _offset_tables(found: Encapsulated, ds: Dataset) -> dict[str, tuple[int, ...]]:
@@ -299,13 +302,9 @@ def _ending_by_themselves(found: Encapsulated, instance: Instance, ds: Dataset) 
         return ()
     nbytes = int(ds.Rows) * int(ds.Columns) * int(ds.BitsAllocated) // 8
     with instance.path.open("rb") as file:
-
-        def content(fragment: Fragment) -> bytes:
-            file.seek(fragment.start)
-            return file.read(fragment.length)
-
+        parts = (content_of(file, [fragment]) for fragment in found.fragments)
         try:
-            ends = list(last_parts(instance.transfer_syntax, map(content, found.fragments), nbytes))
+            ends = list(last_parts(instance.transfer_syntax, parts, nbytes))
         except zlib.error:
             return ()
     starts = [k for k in range(len(ends)) if k == 0 or ends[k - 1]]

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from casgan_dicom.pixels.codestream import StreamHeader, without_box
 from casgan_dicom.pixels.j2k_passes import is_cut_off
 from casgan_dicom.pixels.layout import holds_fragments, stream_layout
-from casgan_dicom.pixels.pixel_data import Fragment, frame_bytes
+from casgan_dicom.pixels.pixel_data import content_of, frame_bytes
 from casgan_dicom.pixels.syntaxes import always_loses, lossy_method
 from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.elements import numbers, several
@@ -100,21 +100,13 @@ def _losses(instance: Instance, ds: Dataset) -> list[_Loss]:
     for fragments in stream_layout(instance, ds).frames:
         header = fragments[0].header
         if header is not None and header.kind == "JPEG 2000" and header.loses is None:
-            header = replace(header, loses=is_cut_off(_stream(instance, fragments)))
+            with instance.path.open("rb") as file:
+                stream = without_box(content_of(file, fragments))
+            header = replace(header, loses=is_cut_off(stream))
         method = _method(header, instance.transfer_syntax, declared)
         if method is not None:
             found.append(_Loss(method, sum(fragment.length for fragment in fragments)))
     return found
-
-
-def _stream(instance: Instance, fragments: Sequence[Fragment]) -> bytes:
-    """The codestream of one frame."""
-    with instance.path.open("rb") as file:
-        parts = []
-        for fragment in fragments:
-            file.seek(fragment.start)
-            parts.append(file.read(fragment.length))
-    return without_box(b"".join(parts))
 
 
 def _method(header: StreamHeader | None, syntax: str, declared: str) -> str | None:

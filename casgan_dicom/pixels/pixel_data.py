@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
@@ -66,6 +67,15 @@ class Encapsulated:
     """In the order of the file."""
     delimited: bool
     """Whether a Sequence Delimitation Item ends it."""
+
+
+def content_of(file: BinaryIO, fragments: Iterable[Fragment]) -> bytes:
+    """What stands in some fragments of an open file, one behind the other."""
+    parts = []
+    for fragment in fragments:
+        file.seek(fragment.start)
+        parts.append(file.read(fragment.length))
+    return b"".join(parts)
 
 
 def frame_bytes(cine: Cine) -> int:

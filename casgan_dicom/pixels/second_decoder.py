@@ -25,7 +25,9 @@ from pydicom.uid import UID, JPEGLSLossless, RLELossless
 
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.codestream import StreamHeader, without_box
+from casgan_dicom.pixels.decode import words_of
 from casgan_dicom.pixels.jpeg import JpegDecoder
+from casgan_dicom.pixels.jpeg_xl import PACKAGE as CODECS
 from casgan_dicom.pixels.plain_streams import frame_of_bytes
 from casgan_dicom.pixels.rle import decode_rle
 from casgan_dicom.pixels.syntaxes import decoding
@@ -39,7 +41,6 @@ level from the exact one (IEEE 1180, peak error), in either direction."""
 WAVELET_LEVELS = 1
 """Likewise for the irreversible wavelet of JPEG 2000 and HTJ2K: computed in floating point, rounded once, so
 that a value near a half may go either way."""
-CODECS = "imagecodecs"
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,7 @@ def _by_gdcm(frame: Encoded, gdcm: JpegDecoder) -> Words:
     syntax = JPEGLSLossless if header.kind == "JPEG-LS" else decoding(frame.syntax, header)[1]
     streams = iter([without_box(frame.stream)])
     ((head, values),) = gdcm.decode(streams, syntax, signed=header.signed)
-    dtype = np.dtype(f"u{head.nbytes // (head.rows * head.columns)}")
-    return np.frombuffer(values, dtype).reshape(head.rows, head.columns)
+    return words_of(head, values)
 
 
 def _by_own_rle(frame: Encoded, _: JpegDecoder) -> Words:

@@ -14,11 +14,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from pydicom.dataset import Dataset
 
-from casgan_dicom.errors import PixelError
+from casgan_dicom.errors import PixelError, first_line
 from casgan_dicom.pixels.decode import StoredFrame, values_of
 from casgan_dicom.pixels.jpeg import JpegDecoder
 from casgan_dicom.pixels.layout import holds_fragments, stream_layout
+from casgan_dicom.pixels.pixel_data import content_of
 from casgan_dicom.pixels.second_decoder import Encoded, SecondDecoder, second_decoder
 from casgan_dicom.pixels.stored_values import Clamped
 from casgan_dicom.pixels.syntaxes import decoder_name, decoding
@@ -128,12 +130,12 @@ class SelfCheck:
     def _job(self, k: int, frame: StoredFrame) -> _Job | None:
         """What a second decoder has to do for frame `k`; None where there is nothing to do, or nobody."""
         cine = self._cine
-        instance, within = _place(cine, k)
+        instance, ds, within = _place(cine, k)
         if not holds_fragments(instance):
             self._decoders.append(decoder_name(instance.transfer_syntax))
             self._seconds.append(_NOT_COMPRESSED)
             return None
-        encoded = _encoded(cine, instance, within)
+        encoded = _encoded(cine, instance, ds, within)
         who = decoding(encoded.syntax, encoded.header)[0]
         self._decoders.append(who.name)
         if who.way == "fragments":
@@ -183,8 +185,7 @@ def _compare(job: _Job, gdcm: JpegDecoder) -> _Comparison:
         words = second.decode(job.encoded, gdcm)
         values = values_of(words, job.encoded.header, job.instance, job.cine, Clamped())
     except Exception as error:  # another decoder takes other streams: that says nothing of the values
-        text = (str(error).splitlines() or [""])[0][:200]
-        refusal = f"frame {number} could not be compared: {second.name} says '{text}'"
+        refusal = f"frame {number} could not be compared: {second.name} says '{first_line(error)}'"
         return _Comparison(number, f"{second.name}, which refused", refusal=refusal)
     difference = _difference(job.frame, values)
     if difference > second.tolerance:
@@ -204,26 +205,23 @@ def frames_to_compare(series_uid: str, frames: int) -> frozenset[int]:
     return frozenset({0, 1 + drawn % (frames - 1)})
 
 
-def _place(cine: Cine, k: int) -> tuple[Instance, int]:
-    """The instance that holds frame `k` of a cine, and its place in there."""
-    for instance in cine.instances:
+def _place(cine: Cine, k: int) -> tuple[Instance, Dataset, int]:
+    """The instance that holds frame `k` of a cine, its header, and the frame's place in there."""
+    for instance, ds in zip(cine.instances, cine.headers, strict=True):
         if k < instance.frames:
-            return instance, k
+            return instance, ds, k
         k -= instance.frames
     raise IndexError(f"no frame {k}")
 
 
-def _encoded(cine: Cine, instance: Instance, k: int) -> Encoded:
-    """Frame `k` of an instance as it lies in the file."""
-    layout = stream_layout(instance, cine.headers[cine.instances.index(instance)])
+def _encoded(cine: Cine, instance: Instance, ds: Dataset, k: int) -> Encoded:
+    """Frame `k` of an instance, whose header is `ds`, as it lies in the file."""
+    fragments = stream_layout(instance, ds).frames[k]
     with instance.path.open("rb") as file:
-        parts = []
-        for fragment in layout.frames[k]:
-            file.seek(fragment.start)
-            parts.append(file.read(fragment.length))
+        stream = content_of(file, fragments)
     return Encoded(
-        stream=b"".join(parts),
-        header=layout.frames[k][0].header,
+        stream=stream,
+        header=fragments[0].header,
         syntax=instance.transfer_syntax,
         shape=(cine.rows, cine.columns),
         bits_allocated=int(cine.header.BitsAllocated),
