@@ -18,7 +18,7 @@ from casgan_dicom.cli.output import EXIT_CODES, json_option, say, show_json
 from casgan_dicom.conversion.convert import loader_of
 from casgan_dicom.conversion.options import Artery, ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
 from casgan_dicom.conversion.pipeline import convert_series, silent
-from casgan_dicom.conversion.plan import Plan, notes_on, plan_conversion
+from casgan_dicom.conversion.plan import Plan, plan_conversion
 from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
 from casgan_dicom.conversion.synthesize import Progress as OnStep
 from casgan_dicom.conversion.synthesize import Step
@@ -252,9 +252,9 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
                 "rows": cine.rows,
                 "columns": cine.columns,
                 "frame_time_ms": cine.timing.frame_time_ms,
-                "warnings": list(notes_on(cine)),
+                "warnings": list(notes),
             }
-            for cine in plan.cines
+            for cine, notes in zip(plan.cines, plan.notes, strict=True)
         ]
         skipped = ConvertReport(outputs=(), skipped=plan.skipped, warnings=plan.warnings).as_json()
         show_json({"would_convert": would, "skipped": skipped["skipped"], "warnings": skipped["warnings"]})
@@ -263,7 +263,8 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
         size = f"{cine.frames} frames, {cine.columns}×{cine.rows}, {cine.timing.frame_time_ms:g} ms/frame"
         click.echo(f"would convert  {cine.series_uid}  {size}")
     _show_skipped(plan.skipped)
-    about = [f"{cine.series_uid}: {said}" for cine in plan.cines for said in notes_on(cine)]
+    noted = zip(plan.cines, plan.notes, strict=True)
+    about = [f"{cine.series_uid}: {said}" for cine, notes in noted for said in notes]
     _show_warnings(about, plan.warnings)
 
 

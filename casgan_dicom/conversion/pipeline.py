@@ -29,7 +29,7 @@ from casgan_dicom.conversion.output_folder import (
     deliver,
     spool_in,
 )
-from casgan_dicom.conversion.plan import Plan, bits_of, instances_of, notes_on, plan_conversion, skip
+from casgan_dicom.conversion.plan import Plan, bits_of, instances_of, plan_conversion, skip
 from casgan_dicom.conversion.plan_record import record_of
 from casgan_dicom.conversion.preview import ContactSheet
 from casgan_dicom.conversion.report import ConvertReport, Output, Seconds, Skipped
@@ -124,9 +124,10 @@ def _convert_plan(
     skipped = list(plan.skipped)
     crowded = _crowded_series(plan.cines)
     try:
-        for cine in plan.cines:
+        for cine, notes in zip(plan.cines, plan.notes, strict=True):
             run = _Run(
                 cine=cine,
+                notes=notes,
                 cines=len(plan.cines),
                 generator=generator,
                 options=options,
@@ -175,6 +176,8 @@ class _Run:
     """One cine on its way."""
 
     cine: Cine
+    notes: tuple[str, ...]
+    """What the plan found odd about it."""
     cines: int
     """How many are converted in this call."""
     generator: Generator
@@ -266,7 +269,7 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
         quality=made.quality,
         seconds=Seconds(**asdict(made.seconds), total=seconds),
         decoding=made.decoding,
-        warnings=(*notes_on(cine), *task.display.notes, *_notes_on_output(run.options, made)),
+        warnings=(*run.notes, *task.display.notes, *_notes_on_output(run.options, made)),
         plan=derivation.provenance.plan,
         preview=result.preview,
     )

@@ -11,7 +11,7 @@ from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.output_folder import refuse_input_folder
 from casgan_dicom.conversion.report import Skipped
 from casgan_dicom.disk import is_part
-from casgan_dicom.errors import PixelError
+from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.display import Display
 from casgan_dicom.pixels.framefile import stored_dtype
 from casgan_dicom.pixels.layout import layout_notes
@@ -26,6 +26,8 @@ class Plan:
 
     cines: tuple[Cine, ...]
     """Those that will be converted."""
+    notes: tuple[tuple[str, ...], ...]
+    """What is odd about each of them: reasons against it that were overruled, then the rest."""
     skipped: tuple[Skipped, ...]
     """Those that will not, with every reason."""
     warnings: tuple[str, ...]
@@ -47,20 +49,26 @@ def plan_conversion(paths: Sequence[Path], options: ConvertOptions, out_dir: Pat
         said.append(f"{earlier} objects of an earlier run in the output folder passed over")
     files = [instance.path for cine in cines for instance in cine.instances]
     refuse_input_folder(out_dir, paths, files)
-    accepted, skipped = [], [Skipped("", (), (file.reason,), path=file.path) for file in damaged]
+    accepted: list[Cine] = []
+    notes: list[tuple[str, ...]] = []
+    skipped = [Skipped("", (), (file.reason,), path=file.path) for file in damaged]
     against = {series.uid: reasons_against_series(series) for series in found.series}
     for cine in cines:
-        reasons = (*against[cine.series_uid], *reasons_against(cine))
+        own = reasons_against(cine)
+        reasons = (*against[cine.series_uid], *own)
         forceable = all(reason.forceable for reason in reasons)
         if reasons and not (forceable and options.force):
             skipped.append(skip(cine, [reason.text for reason in reasons], forceable=forceable))
-        elif refused := _refused(cine, options):
-            skipped.append(skip(cine, refused, forceable=False))
-        elif unsound := _unsound(cine):
-            skipped.append(skip(cine, unsound, forceable=False))
-        else:
-            accepted.append(cine)
-    return Plan(tuple(accepted), tuple(skipped), tuple(said))
+            continue
+        try:
+            laid_out = _notes_on_data(cine, options)
+        except SeriesError as error:
+            told = [text for text in (error.message, error.hint) if text]
+            skipped.append(skip(cine, told, forceable=False))
+            continue
+        accepted.append(cine)
+        notes.append((*(reason.text for reason in own), *notes_about(cine), *laid_out))
+    return Plan(tuple(accepted), tuple(notes), tuple(skipped), tuple(said))
 
 
 def bits_of(cine: Cine, options: ConvertOptions) -> int:
@@ -68,37 +76,26 @@ def bits_of(cine: Cine, options: ConvertOptions) -> int:
     return 8 if cine.header.BitsStored <= 8 else options.bits
 
 
-def _refused(cine: Cine, options: ConvertOptions) -> list[str]:
-    """Why a cine whose headers are sound cannot be converted so: no display values, or too long an object."""
-    try:
-        Display.of(cine)
-    except PixelError as error:
-        return [text for text in (error.message, error.hint) if text]
+def _notes_on_data(cine: Cine, options: ConvertOptions) -> tuple[str, ...]:
+    """What the data of a cine hold otherwise than its sound headers say, without decoding a frame.
+
+    Raises
+    ------
+    PixelError
+        There are no display values, or the Pixel Data are cut short or not the frames promised.
+    SeriesError
+        What is asked for is longer than one object may be.
+    """
+    Display.of(cine)
     bits, frames = bits_of(cine, options), options.frames.at_most(cine.frames)
     nbytes = frames * cine.rows * cine.columns * stored_dtype(bits).itemsize
-    if nbytes <= MAX_BYTES or options.compression.name != "none" or options.single_frames:
-        return []
-    size = f"{frames} frames of {cine.rows} × {cine.columns} in {bits} bits are {nbytes} bytes"
-    held = f"one object holds {MAX_BYTES} uncompressed"
-    return [f"{size}, {held}", "--compress jpegls or --single-frame writes them"]
-
-
-def _unsound(cine: Cine) -> list[str]:
-    """Why the Pixel Data cannot be the frames promised, as far as that shows without decoding."""
-    try:
-        layout_notes(cine)
-    except PixelError as error:
-        return [text for text in (error.message, error.hint) if text]
-    return []
-
-
-def notes_on(cine: Cine) -> tuple[str, ...]:
-    """What is odd about a cine that is converted: reasons against it that were overruled, then the rest.
-
-    Raises PixelError where the Pixel Data are cut short, or are not the frames promised.
-    """
-    overruled = (reason.text for reason in reasons_against(cine))
-    return (*overruled, *notes_about(cine), *layout_notes(cine))
+    if nbytes > MAX_BYTES and options.compression.name == "none" and not options.single_frames:
+        raise SeriesError(
+            f"{frames} frames of {cine.rows} × {cine.columns} in {bits} bits are {nbytes} bytes, "
+            f"one object holds {MAX_BYTES} uncompressed",
+            hint="--compress jpegls or --single-frame writes them",
+        )
+    return layout_notes(cine)
 
 
 def instances_of(cine: Cine) -> tuple[str, ...]:
