@@ -7,7 +7,7 @@ position for each frame. Degrees and millimetres.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -42,18 +42,10 @@ class Motion:
 
 def motion_by_steps(ds: Dataset, frames: int) -> Motion:
     """What moves in a classic multi-frame object of so many frames, by its increments."""
-    kinds, notes = [], []
-    turns = {f"{word} {Tag(word)}": _way(numbers(ds, f"{word}Increment"), frames) for word in _ANGLES}
-    notes += [_turned(name, degrees) for name, degrees in turns.items() if degrees > _SAID_DEGREES]
+    turns = {word: _way(numbers(ds, f"{word}Increment"), frames) for word in _ANGLES}
     untold = _untold(ds, "PositionerMotion", [f"{word}Increment" for word in _ANGLES])
-    notes += [f"{note}: {_NONE}" for note in untold]
-    if untold or max(turns.values()) > STILL_DEGREES:
-        kinds.append(ROTATION)
     steps = {word: _way(numbers(ds, word), frames) for word in _TABLE_STEPS}
-    moved = [f"the table moves by {mm:.0f} mm during the run ({word} {Tag(word)})"
-             for word, mm in steps.items() if mm > _STILL_MM]  # fmt: skip
-    moved += _untold(ds, "TableMotion", _TABLE_STEPS)
-    return Motion((*kinds, STEPPING) if moved else tuple(kinds), (*notes, *moved))
+    return _motion(turns, steps, untold, _untold(ds, "TableMotion", _TABLE_STEPS))
 
 
 def motion_by_positions(views: Sequence[Dataset], tables: Sequence[Dataset]) -> Motion:
@@ -66,20 +58,34 @@ def motion_by_positions(views: Sequence[Dataset], tables: Sequence[Dataset]) -> 
     tables
         What holds the positions of the table top, likewise.
     """
-    kinds, notes = [], []
-    turns = {f"{word} {Tag(word)}": _spread(views, word) for word in _ANGLES}
-    notes += [_turned(name, degrees) for name, degrees in turns.items() if degrees > _SAID_DEGREES]
-    if max(turns.values()) > STILL_DEGREES:
-        kinds.append(ROTATION)
+    turns = {word: _spread(views, word) for word in _ANGLES}
     steps = {word: _spread(tables, word) for word in _TABLE_TOP}
-    moved = [f"the table moves by {mm:.0f} mm during the run ({word} {Tag(word)})"
-             for word, mm in steps.items() if mm > _STILL_MM]  # fmt: skip
-    return Motion((*kinds, STEPPING) if moved else tuple(kinds), (*notes, *moved))
+    return _motion(turns, steps)
 
 
-def _turned(name: str, degrees: float) -> str:
+def _motion(
+    turns: Mapping[str, float],
+    steps: Mapping[str, float],
+    untold_turn: Sequence[str] = (),
+    untold_step: Sequence[str] = (),
+) -> Motion:
+    """What ways in degrees and in mm mean, by their elements, and motions that nothing measures."""
+    notes = [_turned(word, degrees) for word, degrees in turns.items() if degrees > _SAID_DEGREES]
+    notes += [f"{note}: {_NONE}" for note in untold_turn]
+    moved = [
+        f"the table moves by {mm:.0f} mm during the run ({word} {Tag(word)})"
+        for word, mm in steps.items()
+        if mm > _STILL_MM
+    ]
+    moved += untold_step
+    rotates = bool(untold_turn) or max(turns.values()) > STILL_DEGREES
+    kinds = (*((ROTATION,) if rotates else ()), *((STEPPING,) if moved else ()))
+    return Motion(kinds, (*notes, *moved))
+
+
+def _turned(word: str, degrees: float) -> str:
     given = _NONE if degrees > STILL_DEGREES else "the angles of the first frame are given"
-    return f"{name} moves by {degrees:.0f} degrees during the run: {given}"
+    return f"{word} {Tag(word)} moves by {degrees:.0f} degrees during the run: {given}"
 
 
 def _untold(ds: Dataset, keyword: str, increments: Sequence[str]) -> list[str]:
