@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from casgan_dicom.model.simulator.contrast import Injection
 from casgan_dicom.model.simulator.geometry import View
 from casgan_dicom.model.simulator.heart import Heart
 from casgan_dicom.model.simulator.tree import System
@@ -89,10 +88,8 @@ class RunPlan:
     """(N, 2) breath and table of every frame, pixels of GRID."""
     exposure: float = 0.0
     """Share of the time between two frames during which X-rays are on: vessels smear along their way."""
-    injection: Injection | None = None
-    """How the tree fills; None where it is filled throughout."""
     times_s: Array = field(default_factory=lambda: np.zeros(0))
-    """(N,) of every frame, for the injection."""
+    """(N,) of every frame; what an injection goes by."""
     border: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros((1, 1), dtype=np.bool_))
     """Where no picture is, (h, w) of any size; nothing is drawn there."""
     ostium: Array = field(default_factory=lambda: np.zeros((0, 2)))

@@ -20,7 +20,6 @@ from casgan_dicom.model.atlas.library import Library
 from casgan_dicom.model.atlas.phase import SURE_TIP, USUAL_FRAME_TIME_S, Beat, read_beat, sure_of_tip
 from casgan_dicom.model.atlas.plan import PlanFacts, RunPlan
 from casgan_dicom.model.atlas.posing import Pose, heart_of, warped
-from casgan_dicom.model.simulator.contrast import Injection
 from casgan_dicom.model.simulator.geometry import Array
 
 SURE_ARTERY = 0.6
@@ -84,7 +83,6 @@ def make_plan(
         beat.contraction,
         beat.shift,
         exposure=_exposure(context, times),
-        injection=None if context.injection_s is None else Injection(*context.injection_s),
         times_s=times,
         ostium=_ostium(pose, library.trees[number].points[0], fitted, beat),
     )

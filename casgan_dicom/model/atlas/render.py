@@ -26,7 +26,7 @@ from casgan_dicom.model.atlas.cues import GRID
 from casgan_dicom.model.atlas.library import THINNEST_MM, Library, UnitTree
 from casgan_dicom.model.atlas.plan import RunPlan
 from casgan_dicom.model.atlas.posing import Pose, warped
-from casgan_dicom.model.simulator.contrast import iodine_attenuation
+from casgan_dicom.model.simulator.contrast import Injection, iodine_attenuation
 from casgan_dicom.model.simulator.geometry import Array
 
 FloatImages = npt.NDArray[np.float32]
@@ -144,10 +144,9 @@ def _full(arc_mm: Array) -> Array:
 
 def _filling(plan: RunPlan, number: int) -> Filling:
     """How full vessels are in a frame: a front runs down from the ostium, later agent washes out."""
-    injection = plan.injection
-    if injection is None:
+    if plan.facts.injection_s is None:
         return _full
-    time_s = float(plan.times_s[number])
+    injection, time_s = Injection(*plan.facts.injection_s), float(plan.times_s[number])
     return lambda arc_mm: injection.concentration(time_s, arc_mm) / injection.peak
 
 

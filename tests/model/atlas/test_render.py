@@ -15,7 +15,6 @@ from casgan_dicom.model.atlas.plan import PlanFacts, RunPlan
 from casgan_dicom.model.atlas.posing import Pose
 from casgan_dicom.model.atlas.render import DARKEST, optical_depth, optical_depths, path_lengths
 from casgan_dicom.model.data.square import to_square
-from casgan_dicom.model.simulator.contrast import Injection
 from casgan_dicom.model.simulator.geometry import View
 from casgan_dicom.model.simulator.heart import Heart
 from casgan_dicom.model.simulator.render import FloatImage, make_tubes, path_length
@@ -231,10 +230,11 @@ def test_a_heart_at_rest_is_as_sharp_whatever_the_exposure() -> None:
 
 def injected(time_s: float, *, number: int = 0) -> FloatImage:
     """Path lengths of a still frame, so long after the first one; agent starts at 1 s and flows for 2."""
+    still = plan(number)
     filling = replace(
-        plan(number),
+        still,
+        facts=replace(still.facts, injection_s=(1.0, 2.0)),
         contraction=np.zeros(2),
-        injection=Injection(1.0, 2.0),
         times_s=np.array([0.0, time_s]),
     )
     return np.asarray(path_lengths(filling, small_library(), [1], (256, 256))[0])
