@@ -15,9 +15,10 @@ from collections import Counter
 from pathlib import Path
 
 from casgan_dicom.model.bundle.shelf import PICTURES_NAME, SEGMENTOR_NAME, SHARED
+from casgan_dicom.model.methods.atlas import LIBRARY_NAME
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "casgan_dicom" / "model" / "weights"
-_MAY_BE_SHARED = (SEGMENTOR_NAME, PICTURES_NAME, "library.safetensors")
+_MAY_BE_SHARED = (SEGMENTOR_NAME, PICTURES_NAME, LIBRARY_NAME)
 
 
 def share(weights: Path) -> None:
@@ -52,23 +53,26 @@ def _move(path: Path, shared: Path) -> None:
         return
     shared.parent.mkdir(exist_ok=True)
     path.replace(shared)
-    config, card = path.parent / "config.json", path.parent / "README.md"
+    config = path.parent / "config.json"
     told = json.loads(config.read_text(encoding="utf-8"))
     told["sha256"][path.name] = shared.stem
     config.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    if card.is_file():
-        text = card.read_text(encoding="utf-8")
-        card.write_text(text.replace(f"]({path.name})", f"](../{SHARED}/{shared.name})"), encoding="utf-8")
+    _relink(path.parent, path.name, f"../{SHARED}/{shared.name}")
 
 
 def _give_back(shared: Path, path: Path) -> None:
     """Move a shared file to the one bundle that holds it, and tell its card."""
     if not path.is_file():
         shared.replace(path)
-    card = path.parent / "README.md"
+    _relink(path.parent, f"../{SHARED}/{shared.name}", path.name)
+
+
+def _relink(bundle: Path, old: str, new: str) -> None:
+    """Let the links of a bundle's card that lead to `old` lead to `new`."""
+    card = bundle / "README.md"
     if card.is_file():
         text = card.read_text(encoding="utf-8")
-        card.write_text(text.replace(f"](../{SHARED}/{shared.name})", f"]({path.name})"), encoding="utf-8")
+        card.write_text(text.replace(f"]({old})", f"]({new})"), encoding="utf-8")
 
 
 if __name__ == "__main__":
