@@ -77,6 +77,15 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cases(real_data: Path) -> Path:
+    """Folder of small files that stand for situations people reported; skips where absent."""
+    folder = real_data / "cases"
+    if not folder.is_dir():
+        pytest.skip("no cases in the test data")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def real_xa(real_data: Path) -> Path:
     """Folder of the real XA files; skips where absent."""
     folder = real_data / "xa"

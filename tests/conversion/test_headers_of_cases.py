@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
@@ -21,15 +20,6 @@ FORMS = (
     ConvertOptions(banner=False),
 )
 PICTURES = ("angiogram", "frame", "attention", "vessels")
-
-
-@pytest.fixture
-def cases(real_data: Path) -> Path:
-    """Folder of the cases; skips where absent."""
-    folder = real_data / "cases"
-    if not folder.is_dir():
-        pytest.skip("no cases in the test data")
-    return folder
 
 
 def made_of(case: Path, out: Path) -> list[tuple[str, Dataset]]:

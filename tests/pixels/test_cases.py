@@ -16,15 +16,6 @@ from casgan_dicom.source.series import find_series
 from tests.support.factories import Frames
 
 
-@pytest.fixture
-def cases(real_data: Path) -> Path:
-    """Folder of the cases."""
-    folder = real_data / "cases"
-    if not folder.is_dir():
-        pytest.skip("no cases in the test data")
-    return folder
-
-
 def cine_of(path: Path) -> Cine:
     (cine,) = find_series([path]).cines
     return cine

@@ -9,15 +9,6 @@ import pytest
 from casgan_dicom.conversion.inspection import InspectedCine, inspect
 
 
-@pytest.fixture(scope="module")
-def cases(real_data: Path) -> Path:
-    """Folder of the files; skips where it is absent."""
-    folder = real_data / "cases"
-    if not folder.is_dir():
-        pytest.skip("no files of cases")
-    return folder
-
-
 def only(folder: Path) -> InspectedCine:
     (cine,) = inspect([folder]).cines
     return cine
