@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import BinaryIO
 
-import numpy as np
 from pydicom import dcmread
 from pydicom.config import IGNORE
 from pydicom.datadict import keyword_for_tag
@@ -22,7 +21,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
-from casgan_dicom.source.elements import integer, plain
+from casgan_dicom.source.elements import integer, plain, swap_bytes
 from casgan_dicom.source.header import Head
 from casgan_dicom.source.inflate import inflated
 
@@ -112,5 +111,5 @@ def _parts(file: BinaryIO, *, swapped: bool) -> Iterator[bytes]:
     while part := file.read(_CHUNK if left == _UNDEFINED else min(_CHUNK, left)):
         left -= 0 if left == _UNDEFINED else len(part)
         if swapped:
-            part = np.frombuffer(part[: len(part) // 2 * 2], ">u2").astype("<u2").tobytes()
+            part = swap_bytes(part)
         yield part

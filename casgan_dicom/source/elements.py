@@ -80,3 +80,10 @@ def items_of(ds: Dataset, keyword: str) -> Sequence[Dataset]:
     """The items of a sequence; none where it is absent or no sequence."""
     value = ds.get(keyword)
     return value if isinstance(value, Items) else ()
+
+
+def swap_bytes(data: bytes) -> bytes:
+    """Words of two bytes in the other byte order; an odd byte at the end goes."""
+    words = bytearray(data[: len(data) // 2 * 2])
+    words[::2], words[1::2] = words[1::2], words[::2]
+    return bytes(words)

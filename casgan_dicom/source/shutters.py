@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from casgan_dicom.source.elements import numbers, several
+from casgan_dicom.source.elements import numbers, several, swap_bytes
 
 SHUTTER_KEYWORDS = (
     "ShutterShape", "ShutterLeftVerticalEdge", "ShutterRightVerticalEdge", "ShutterUpperHorizontalEdge",
@@ -163,7 +163,7 @@ def _overlay_bits(ds: Dataset, group: int, start: int, count: int) -> Mask | Non
     if not isinstance(data, bytes) or 8 * len(data) < start + count:
         return None
     if element is not None and element.VR == "OW" and ds.original_encoding[1] is False:
-        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
+        data = swap_bytes(data)
     part = np.frombuffer(data, np.uint8)[start // 8 : (start + count + 7) // 8]
     bits = np.unpackbits(part, bitorder="little")[start % 8 : start % 8 + count]
     return np.asarray(bits, dtype=np.bool_)
