@@ -9,22 +9,8 @@ import pytest
 
 from casgan_dicom.conversion.inspection import inspect
 from casgan_dicom.pixels.decode import iter_frames
-from casgan_dicom.pixels.display import Display
 from casgan_dicom.pixels.lossy import lossy_history
-from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.series import find_series
-from tests.support.factories import Frames
-
-
-def cine_of(path: Path) -> Cine:
-    (cine,) = find_series([path]).cines
-    return cine
-
-
-def shown(path: Path) -> Frames:
-    cine = cine_of(path)
-    display = Display.of(cine)
-    return np.stack([display.apply(k, frame) for k, frame in enumerate(iter_frames(cine))])
+from tests.support.cines import cine_of, shown
 
 
 @pytest.mark.parametrize(

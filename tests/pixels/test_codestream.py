@@ -31,10 +31,10 @@ from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.layout import layout_notes
 from casgan_dicom.pixels.lossy import LossyHistory, lossy_history
 from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.series import find_series
 from casgan_dicom.verification.comparison import source_headers
 from casgan_dicom.verification.verify import verify_dataset, verify_file
 from tests.pixels.test_jpeg import lossless_jpeg, segment
+from tests.support.cines import cine_of
 from tests.support.encoders import with_streams
 from tests.support.factories import Frames, moving_frames, write_xa_single_frames
 from tests.support.honest import write_cine
@@ -82,11 +82,6 @@ LOSSLESS_NAMES = [
     HTJ2KLosslessRPCL,
 ]
 LOSSY_NAMES = [JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, HTJ2K]
-
-
-def cine_of(path: Path) -> Cine:
-    (cine,) = find_series([path]).cines
-    return cine
 
 
 def stored(path: Path, streams: list[bytes], syntax: UID, bits: int, **elements: object) -> Cine:

@@ -30,7 +30,7 @@ from casgan_dicom.errors import CasganError, PixelError
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.lossy import lossy_history
 from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.series import find_series
+from tests.support.cines import cine_of
 from tests.support.factories import Frames, moving_frames, write_xa, write_xa_single_frames
 from tests.support.programs import find_program
 
@@ -43,11 +43,6 @@ LOSSLESS = [
     JPEGLSLossless,
     JPEG2000Lossless,
 ]
-
-
-def cine_of(path: Path) -> Cine:
-    (cine,) = find_series([path]).cines
-    return cine
 
 
 def joined(paths: list[Path]) -> Cine:

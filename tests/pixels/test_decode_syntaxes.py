@@ -26,16 +26,10 @@ from pydicom.uid import (
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.display import Display
 from casgan_dicom.pixels.lossy import lossy_history
-from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.series import find_series
+from tests.support.cines import cine_of
 from tests.support.encoders import BY_DCMTK, by_gdcm, dcmtk, with_streams
 from tests.support.factories import Frames, moving_frames, write_xa
 from tests.support.htj2k_streams import LOSSLESS_8, LOSSLESS_12, LOSSLESS_16, LOSSY_12
-
-
-def cine_of(path: Path) -> Cine:
-    (cine,) = find_series([path]).cines
-    return cine
 
 
 def decoded(path: Path) -> Frames:

@@ -18,8 +18,7 @@ from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.layout import layout_notes
 from casgan_dicom.pixels.lossy import lossy_history
 from casgan_dicom.pixels.self_check import SelfCheck
-from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.series import find_series
+from tests.support.cines import cine_of
 from tests.support.encoded import noisy_frames
 from tests.support.encoders import with_streams
 from tests.support.factories import Frames, moving_frames
@@ -39,11 +38,6 @@ def streams_of(run: Frames, bits: int, **options: Any) -> list[bytes]:  # noqa: 
     depth = {} if bits == 8 else {"bitspersample": bits}
     encoded = [bytes(codecs().jpegxl_encode(frame, **depth, **options)) for frame in run]
     return [stream + bytes(len(stream) % 2) for stream in encoded]
-
-
-def cine_of(path: Path) -> Cine:
-    (cine,) = find_series([path]).cines
-    return cine
 
 
 @needs_imagecodecs

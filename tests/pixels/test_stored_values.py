@@ -24,11 +24,9 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.pixels.decode import iter_frames
-from casgan_dicom.pixels.display import Display
 from casgan_dicom.pixels.stored_values import Clamped, in_range, unmasked
-from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.series import find_series
 from tests.pixels.test_jpeg import lossless_jpeg
+from tests.support.cines import cine_of, shown
 from tests.support.encoders import dcmtk, with_streams
 from tests.support.factories import Frames, write_xa
 
@@ -41,20 +39,9 @@ NATIVE = [
 ]
 
 
-def cine_of(path: Path) -> Cine:
-    (cine,) = find_series([path]).cines
-    return cine
-
-
 def decoded(path: Path) -> tuple[Frames, Clamped]:
     clamped = Clamped()
     return np.stack(list(iter_frames(cine_of(path), clamped))), clamped
-
-
-def shown(path: Path) -> Frames:
-    cine = cine_of(path)
-    display = Display.of(cine)
-    return np.stack([display.apply(k, frame) for k, frame in enumerate(iter_frames(cine))])
 
 
 def changed(path: Path, **elements: object) -> Path:

@@ -24,14 +24,10 @@ from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.eligible import reasons_against, warnings
 from casgan_dicom.source.enhanced import classic_view, is_enhanced
 from casgan_dicom.source.series import find_series
+from tests.support.cines import cine_of
 from tests.support.enhanced_factory import Macros, moment, window, write_enhanced
 from tests.support.factories import moving_frames, uid, write_xa, xa_dataset
 from tests.support.validators import dciodvfy
-
-
-def cine_of(path: Path) -> Cine:
-    (cine,) = find_series([path]).cines
-    return cine
 
 
 def read(path: Path, **options: object) -> Cine:

@@ -9,13 +9,8 @@ from pydicom.dataset import Dataset
 
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.eligible import reasons_against, warnings
-from casgan_dicom.source.series import find_series
+from tests.support.cines import cine_of
 from tests.support.enhanced_factory import Macros, code, write_enhanced
-
-
-def cine_of(path: Path) -> Cine:
-    (cine,) = find_series([path]).cines
-    return cine
 
 
 def read(path: Path, **options: object) -> Cine:

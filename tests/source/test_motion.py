@@ -9,17 +9,11 @@ import pytest
 
 from casgan_dicom.derived.provenance import view_name
 from casgan_dicom.source.acquisition import acquisition_of
-from casgan_dicom.source.cine import Cine
-from casgan_dicom.source.series import find_series
+from tests.support.cines import cine_of
 from tests.support.enhanced_factory import write_enhanced
 from tests.support.factories import moving_frames, uid, write_xa
 
 DYNAMIC: dict[str, Any] = {"PositionerMotion": "DYNAMIC"}
-
-
-def cine_of(path: Path) -> Cine:
-    (cine,) = find_series([path]).cines
-    return cine
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from casgan_dicom.pixels.display import Display
 from casgan_dicom.source.acquisition import acquisition_of
-from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.numerals import mend_numerals
-from casgan_dicom.source.series import find_series
+from tests.support.cines import cine_of
 from tests.support.enhanced_factory import write_enhanced
 from tests.support.factories import moving_frames, write_xa, write_xa_single_frames
 
@@ -45,11 +44,6 @@ def with_values(path: Path, **values: str) -> Path:
         ds._dict[tag] = RawDataElement(tag, "DS", len(value), value, 0, False, bool(little))
     ds.save_as(path)
     return path
-
-
-def cine_of(path: Path) -> Cine:
-    (cine,) = find_series([path]).cines
-    return cine
 
 
 @pytest.mark.parametrize(
