@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import BinaryIO
 
-from pydicom import dcmread
 from pydicom.config import IGNORE
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
@@ -22,6 +21,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from casgan_dicom.source.elements import integer, plain, swap_bytes
+from casgan_dicom.source.encoding import before_pixels
 from casgan_dicom.source.header import Head
 from casgan_dicom.source.inflate import inflated
 
@@ -103,7 +103,7 @@ def _pixels(head: Head) -> Iterator[Iterator[bytes]]:
 
 def _parts(file: BinaryIO, *, swapped: bool) -> Iterator[bytes]:
     """The value of Pixel Data of an open file, as long as it says, or to the end of the file."""
-    ds = dcmread(file, stop_before_pixels=True, specific_tags=[])
+    ds = before_pixels(file, only_place=True)
     implicit, little = ds.original_encoding
     file.seek(4 if implicit else 8, os.SEEK_CUR)
     head = file.read(4)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -22,6 +24,7 @@ from casgan_dicom.conversion.plan import plan_conversion
 from casgan_dicom.source.eligible import reasons_against_series
 from casgan_dicom.source.series import DUPLICATE, find_series
 from tests.support.factories import moving_frames, uid, write_xa
+from tests.support.renamed import renamed
 
 NATIVE = [
     ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian
@@ -44,6 +47,21 @@ def test_a_copy_that_was_written_anew_is_passed_over(tmp_path: Path, syntax: str
     assert len(found.cines) == 1
     assert found.skipped_counts == {DUPLICATE: 1}
     assert found.series[0].faults == ()
+
+
+@pytest.mark.parametrize(("written", "named"), [*permutations(NATIVE, 2)], ids=lambda uid: uid.keyword)
+def test_a_copy_under_the_name_of_another_encoding_is_passed_over(
+    tmp_path: Path, written: UID, named: UID
+) -> None:
+    run = moving_frames(3, bits=12)
+    path = renamed(tmp_path / "a", run, written, named)
+    content = path.read_bytes()
+    (tmp_path / "b").write_bytes(b"\1" + content[1:])  # another preamble, so the files differ
+
+    found = find_series([tmp_path])
+
+    assert found.skipped_counts == {DUPLICATE: 1}
+    assert (found.damaged, found.series[0].faults) == ((), ())
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGBaseline8Bit])

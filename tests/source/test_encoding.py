@@ -28,6 +28,7 @@ from casgan_dicom.pixels.layout import layout_notes
 from casgan_dicom.source.encoding import encoding_of
 from casgan_dicom.source.series import find_series
 from tests.support.factories import Frames, moving_frames, write_xa
+from tests.support.renamed import parts, renamed
 
 NATIVE = [
     ImplicitVRLittleEndian,
@@ -36,21 +37,6 @@ NATIVE = [
     DeflatedExplicitVRLittleEndian,
 ]
 RUN_12 = moving_frames(3, bits=12)
-
-
-def parts(path: Path) -> tuple[bytes, bytes]:
-    """File Meta Information with what stands before it, and the data set."""
-    content = path.read_bytes()
-    start = 144 + int.from_bytes(content[140:144], "little")  # File Meta Information Group Length (0002,0000)
-    return content[:start], content[start:]
-
-
-def renamed(path: Path, run: Frames, written: UID, named: UID, **header: object) -> Path:
-    """A run in one syntax, with File Meta Information of another."""
-    _, data = parts(write_xa(path, run, syntax=written, **header))
-    meta, _ = parts(write_xa(path, run, syntax=named, **header))
-    path.write_bytes(meta + data)
-    return path
 
 
 def read(path: Path) -> tuple[Dataset, Frames, tuple[str, ...]]:
