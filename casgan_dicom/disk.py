@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ from typing import Any, BinaryIO
 
 from casgan_dicom.errors import OutputError
 
+_TOKEN_BYTES = 8
+_PART = re.compile(rf"\..+\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.part", re.DOTALL)
 _CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP)
 """What fsync(2) answers where the kind of file cannot be flushed, as opposed to a flush that failed."""
 
@@ -29,9 +32,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
     Raises OSError.
     """
-    part = part_of(path)
+    part, file = new_part(path)
     try:
-        with part.open("wb") as file:
+        with file:
             yield file
             sync_file(file)
         part.replace(path)
@@ -79,14 +82,20 @@ def output_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+def new_part(path: Path) -> tuple[Path, BinaryIO]:
+    """Make an empty file beside the place of `path`, under a temporary name; its path, and the file to write.
+
+    Nobody can know the name beforehand, and what should stand there, a link above all, is never written
+    through. Raises OSError.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(_TOKEN_BYTES)}.part")
+    handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    return part, os.fdopen(handle, "w+b")
+
+
 def is_part(path: Path) -> bool:
     """Whether a file has the temporary name of one that was being written."""
-    return re.fullmatch(r"\..+\.\d+\.part", path.name) is not None
-
-
-def part_of(path: Path) -> Path:
-    """Temporary name beside the place of a file, this process's own."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    return _PART.fullmatch(path.name) is not None
 
 
 def file_sha256(path: Path) -> str:

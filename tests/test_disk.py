@@ -17,7 +17,7 @@ from casgan_dicom import disk
 from casgan_dicom.disk import (
     file_sha256,
     is_part,
-    part_of,
+    new_part,
     sync_tree,
     whole_file,
     write_json,
@@ -66,7 +66,11 @@ def test_a_file_is_flushed_before_it_is_renamed_and_its_folder_after(
 ) -> None:
     write(tmp_path / "a")
 
-    assert calls == [("fsync", part_of(tmp_path / "a")), ("rename", tmp_path / "a"), ("fsync", tmp_path)]
+    assert calls[1:] == [("rename", tmp_path / "a"), ("fsync", tmp_path)]
+    [kind, flushed] = calls[0]
+    assert kind == "fsync"
+    assert flushed.parent == tmp_path
+    assert is_part(flushed)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
@@ -117,8 +121,39 @@ def test_json_reads_as_it_always_did(tmp_path: Path) -> None:
 
 
 def test_temporary_names_are_told_from_others(tmp_path: Path) -> None:
-    assert is_part(part_of(tmp_path / "1.2.dcm"))
+    part, file = new_part(tmp_path / "1.2.dcm")
+    file.close()
+
+    assert is_part(part)
     assert not any(is_part(Path(name)) for name in ("1.2.dcm", ".1.2.dcm", "1.2.dcm.77.part", ".a.x.part"))
+
+
+def test_temporary_names_cannot_be_foretold(tmp_path: Path) -> None:
+    made = [new_part(tmp_path / "a") for _ in range(3)]
+    for _, file in made:
+        file.close()
+
+    assert len({part for part, _ in made}) == 3
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_nothing_that_stands_under_the_temporary_name_is_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Whoever may write into the folder could lay a link to a file of ours there."""
+    monkeypatch.setattr("casgan_dicom.disk.secrets.token_hex", lambda count: "00" * count)
+    planted, precious = tmp_path / f".a.{'00' * 8}.part", tmp_path / "precious"
+    precious.write_bytes(b"precious")
+    if kind == "link":
+        planted.symlink_to(precious)
+    else:
+        planted.write_bytes(b"precious")
+
+    with pytest.raises(FileExistsError):
+        disk.write_whole(tmp_path / "a", b"new")
+
+    assert precious.read_bytes() == planted.read_bytes() == b"precious"
+    assert not (tmp_path / "a").exists()
 
 
 def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from highdicom.base import SOPClass
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
-from casgan_dicom.disk import file_sha256, output_errors, part_of, sync_file, sync_folder
+from casgan_dicom.disk import file_sha256, new_part, output_errors, sync_file, sync_folder
 from casgan_dicom.errors import OutputError, SeriesError
+from casgan_dicom.source.encoding import refuse_deflated
 from casgan_dicom.verification.verify import verify_file
 
 STAMPS = ("ContentDate", "ContentTime", "InstanceCreationDate", "InstanceCreationTime")
@@ -195,10 +196,10 @@ def _stage(named: Named, out_dir: Path) -> _Staged:
     """Write an object under its temporary name, flush it to the disk, and check it by our own rules."""
     ds = named.ds
     path = out_dir / str(ds.SeriesInstanceUID) / f"{ds.SOPInstanceUID}.dcm"
-    part = part_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    part, file = new_part(path)
     try:
-        with part.open("wb") as file, warnings.catch_warnings():
+        with file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom quotes malformed values, perhaps a patient's
             dcmwrite(file, ds, enforce_file_format=True)
             sync_file(file)
@@ -243,10 +244,16 @@ def _readable_in(folder: Path) -> Iterator[tuple[Path, Dataset]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom quotes malformed values
             try:
-                ds = dcmread(path, stop_before_pixels=True)
+                ds = _header(path)
             except Exception:  # a parser fed with garbage raises anything
                 continue
         yield path, ds
+
+
+def _header(path: Path) -> Dataset:
+    """The header of what may have been written here, which is never deflated."""
+    refuse_deflated(path)
+    return dcmread(path, stop_before_pixels=True)
 
 
 def _references(ds: Dataset) -> frozenset[_Reference]:
@@ -281,7 +288,7 @@ def same_object(one: Path, other: Path) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom quotes malformed values, which may be those of a patient
         try:
-            first, second = (_without_stamps(dcmread(path, stop_before_pixels=True)) for path in (one, other))
+            first, second = (_without_stamps(_header(path)) for path in (one, other))
         except Exception:  # a parser fed with garbage raises anything, and garbage is another object
             return False
         return first == second and _pixel_digest(one) == _pixel_digest(other)

@@ -161,7 +161,9 @@ class Intake:
     def _open(self, head: bytes) -> None:
         try:
             path = self._spool.layout.incoming / f"{secrets.token_hex(12)}.part"
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._handle = os.open(
+                path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+            )
             self._path = path
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
