@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import signal
 import warnings
 from types import FrameType
@@ -89,6 +90,7 @@ def main() -> None:
     SIGTERM ends it as an exception, so that nothing half-written stays behind.
     """
     signal.signal(signal.SIGTERM, _terminated)
+    os.environ["PYTHONSAFEPATH"] = "1"  # processes that we start take no code from the working directory
     # Libraries quote malformed header values in their warnings and logs: those may be a patient's.
     warnings.simplefilter("ignore")
     for library in ("pydicom", "highdicom"):

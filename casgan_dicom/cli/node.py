@@ -15,9 +15,10 @@ from typing import get_args
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from casgan_dicom.cli.option import option
-from casgan_dicom.cli.output import json_option, say, show_json
+from casgan_dicom.cli.output import json_option, say, show_json, tell
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import configure
 from casgan_dicom.node.checks import load_node_settings
@@ -29,6 +30,8 @@ from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.overview import JobRow, Status, list_jobs
 from casgan_dicom.node.state.overview import status as status_of
+from casgan_dicom.node.state.private import UMASK
+from casgan_dicom.quoting import printable
 
 _EPILOG = """\b
 Exit codes:
@@ -57,6 +60,7 @@ def node(ctx: click.Context, *, config: Path | None) -> None:
     settings = load_node_settings(config, os.environ)
     settings = replace(settings, data=settings.data.absolute())  # the ledger holds paths
     ctx.obj = settings
+    os.umask(UMASK)
     if ctx.invoked_subcommand is None:
         _run(settings)
 
@@ -136,9 +140,9 @@ def retry(settings: NodeSettings, *, job: tuple[str, ...], as_json: bool) -> Non
         show_json(again)
     else:
         for name in converting:
-            click.echo(f"{name}  convert")
+            tell(f"{name}  convert")
         for each in sending:
-            click.echo(f"{each.job}  send to {each.destination}")
+            tell(f"{each.job}  send to {each.destination}")
     if not converting and not sending:
         say("casgan-dicom: nothing to try again")
 
@@ -161,12 +165,12 @@ def _ledger(settings: NodeSettings) -> Iterator[Ledger]:
 
 def _show_status(found: Status) -> None:
     running = ", ".join(f"{role} ({pid})" for role, pid in sorted(found.processes.items()))
-    click.echo(f"data         {found.data}, {found.free_bytes / 2**30:.1f} GiB free")
-    click.echo(f"processes    {running or 'none: the node is stopped'}")
-    click.echo(f"instances    {found.instances} received, {found.quarantined_instances} in quarantine")
-    click.echo(f"jobs         {_counts(found.jobs)}")
+    tell(f"data         {found.data}, {found.free_bytes / 2**30:.1f} GiB free")
+    tell(f"processes    {running or 'none: the node is stopped'}")
+    tell(f"instances    {found.instances} received, {found.quarantined_instances} in quarantine")
+    tell(f"jobs         {_counts(found.jobs)}")
     for destination, states in found.deliveries.items():
-        click.echo(f"deliveries   {destination}: {_counts(states)}")
+        tell(f"deliveries   {destination}: {_counts(states)}")
 
 
 def _counts(states: dict[str, int]) -> str:
@@ -178,7 +182,7 @@ def _show_jobs(rows: list[JobRow]) -> None:
     for name in ("job", "state", "received", "from", "instances", "derived", "deliveries"):
         table.add_column(name, no_wrap=True, justify="right" if name == "instances" else "left")
     for row in rows:
-        table.add_row(
+        cells = (
             row.job,
             row.state,
             f"{datetime.fromtimestamp(row.first_at):%Y-%m-%d %H:%M:%S}",
@@ -187,6 +191,7 @@ def _show_jobs(rows: list[JobRow]) -> None:
             str(len(row.derived)),
             ", ".join(f"{each.destination}: {each.state}" for each in row.deliveries),
         )
+        table.add_row(*(Text(printable(cell)) for cell in cells))  # never read as markup
     console = Console()
     console.width = max(console.width, _TABLE_WIDTH)
     console.print(table)

@@ -24,6 +24,7 @@ from typing import Any, TextIO
 from casgan_dicom.errors import CasganError
 from casgan_dicom.log import configure, get_logger
 from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.state.private import UMASK
 
 log = get_logger("roles")
 
@@ -62,6 +63,7 @@ def run_role(role: str) -> int:
     """Be one process of the node, until told to stop; the exit code."""
     stop = stop_on(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # reaches all of a terminal: the supervisor decides then
+    os.umask(UMASK)
     configure()
     order = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_wait_for_end_of_input, args=[stop], daemon=True).start()

@@ -27,6 +27,7 @@ from casgan_dicom.node.roles import Order, Started, parse_started, roles
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
+from casgan_dicom.node.state.private import make_private, private_file
 from casgan_dicom.node.state.processes import Processes
 
 STOP_SECONDS = 10.0
@@ -72,7 +73,7 @@ class _Child:
         """Start the process and hand it its order; its answer is still to be read."""
         self._started_at = monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "casgan_dicom.node", self.role],
+            [sys.executable, "-P", "-m", "casgan_dicom.node", self.role],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -159,7 +160,7 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
     Raises
     ------
     ConfigError
-        The data folder cannot be used, or another node uses it.
+        The data folder cannot be used, is open to everybody, or another node uses it.
     WeightsError
         The bundle is not there.
     StartError
@@ -200,7 +201,9 @@ def _recipe(settings: NodeSettings) -> str:
 def _alone_in(layout: Layout) -> Iterator[None]:
     """Hold the data folder: two nodes in one would sweep each other's files."""
     try:
-        layout.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(layout.data)
+        for database in (layout.ledger, layout.dbos):
+            private_file(database)
         handle = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ConfigError(

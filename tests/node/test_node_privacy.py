@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sysconfig
 import warnings
 from collections.abc import Iterator
@@ -112,3 +113,76 @@ def test_a_node_connects_to_nobody_but_its_destinations(tmp_path: Path) -> None:
     addresses = re.findall(r'inet_(?:addr\(|pton\(AF_INET6, )"([^"]+)"', trace.read_text())
     assert set(addresses) - THIS_MACHINE == set()
     assert f"htons({to_pacs}), sin_addr=inet_addr" in trace.read_text()
+
+
+def test_nothing_that_a_node_writes_is_for_other_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that stood open, under the umask of most systems."""
+    data = tmp_path / "node"
+    data.mkdir()
+    data.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        with FakePacs() as pacs, program(config(tmp_path, pacs)) as (port, _):
+            send(port, [cine(tmp_path / "sent", "good")])
+            wait_for(lambda: states(tmp_path) == ["done"], "the delivery")
+            modes = {
+                path.relative_to(data).as_posix(): path.stat().st_mode for path in (data, *data.rglob("*"))
+            }
+    finally:
+        os.umask(before)
+
+    assert {"node.sqlite", "node.sqlite-wal", "dbos.sqlite", "dbos.sqlite-wal"} <= set(modes)
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+
+
+PLANTED = ("pynetdicom", "numpy", "pickle", "multiprocessing", "casgan_dicom", "sqlite3", "sitecustomize")
+
+
+def plant(folder: Path) -> Path:
+    """Modules that somebody laid into a folder; each leaves its name in the file that is given back."""
+    traces = folder / "traces.txt"
+    for name in PLANTED:
+        (folder / f"{name}.py").write_text(f"open({str(traces)!r}, 'a').write({name!r} + ' ')\n")
+    return traces
+
+
+def test_no_process_of_a_node_takes_code_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "cwd"
+    elsewhere.mkdir()
+    traces = plant(elsewhere)
+    monkeypatch.chdir(elsewhere)
+
+    with FakePacs() as pacs, program(config(tmp_path, pacs)) as (port, _):
+        send(port, [cine(tmp_path / "sent", "good")])
+        wait_for(lambda: states(tmp_path) == ["done"], "the delivery")
+
+    assert not traces.exists()
+
+
+def test_no_process_that_renders_takes_code_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training and evaluation render in processes that Python itself starts, with `-c`."""
+    elsewhere = tmp_path / "cwd"
+    elsewhere.mkdir()
+    traces = plant(elsewhere)
+    monkeypatch.chdir(elsewhere)
+    options = [
+        "--preset",
+        "smoke",
+        "--set",
+        "data.runs=2",
+        "--set",
+        "optim.steps=1",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    data = ["--data", "sim:1,cache=no"]
+
+    subprocess.run([PROGRAM, "train", "--method", "cut", *data, *options], check=True, capture_output=True)
+
+    assert not traces.exists()

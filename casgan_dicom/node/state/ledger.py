@@ -17,7 +17,6 @@ as a `LedgerError`.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.node.state.private import private_file
 
 SCHEMA = 1
 """Version of the tables, in SQLite's user_version."""
@@ -147,13 +147,15 @@ class Ledger:
         self._lock = threading.RLock()
         try:
             self._open()
-        except LedgerError as error:
+        except (LedgerError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(
-                f"{path}: cannot be used as the ledger ({error})",
+                f"{path}: cannot be used as the ledger ({reason})",
                 hint="point `data` at a folder of the node, on a local disk that can be written",
             ) from error
 
     def _open(self) -> None:
+        private_file(self.path)
         with _translated():
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=30, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
@@ -169,7 +171,6 @@ class Ledger:
                 for statement in _TABLES.split(";"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {SCHEMA}")
-                os.chmod(self.path, 0o600)  # noqa: PTH101  # UIDs of studies are nobody else's business
             elif version != SCHEMA:
                 raise ConfigError(
                     f"{self.path}: ledger of version {version}, this program knows {SCHEMA}",

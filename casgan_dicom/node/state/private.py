@@ -1,0 +1,59 @@
+"""What only the node's own user may read: its data folder, its databases, and all that it writes.
+
+The folder holds patients' images and the UIDs of studies. Whoever runs the node owns it, and a folder that
+was there before and let others in is closed to them at the start.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from stat import S_IMODE
+
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.log import get_logger
+
+UMASK = 0o077
+"""Files that a process of the node makes are its user's alone."""
+_OTHERS = 0o077
+_EVERYBODY = 0o007
+
+log = get_logger("private")
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner may enter, or close one that is there to others.
+
+    Raises
+    ------
+    ConfigError
+        It belongs to somebody else and everybody may enter it, so that it cannot be closed.
+    OSError
+        It cannot be made, or not be looked at.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = S_IMODE(folder.stat().st_mode)
+    if not mode & _OTHERS:
+        return
+    if folder.stat().st_uid == os.geteuid():
+        folder.chmod(mode & ~_OTHERS)
+        log.warning("data folder closed to others", folder=folder, mode=f"{mode:04o}")
+    elif mode & _EVERYBODY:
+        raise ConfigError(
+            f"data folder {folder}: belongs to another user and has mode {mode:04o}, everybody may enter it",
+            hint=f"give it to the user of the node, or close it: chmod o-rwx '{folder}'",
+        )
+
+
+def private_file(path: Path) -> None:
+    """Make an empty file that only its owner may read, or close one that is there. Raises OSError.
+
+    SQLite gives the files that it lays beside a database (-wal, -shm) the mode of the database: this comes
+    before it is opened.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(handle).st_uid == os.geteuid():
+            os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
