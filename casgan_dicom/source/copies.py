@@ -7,6 +7,7 @@ data do not count. Streams of different compression are not decoded here, so the
 from __future__ import annotations
 
 import filecmp
+import math
 import os
 import struct
 from collections.abc import Iterator
@@ -23,13 +24,11 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 from casgan_dicom.source.elements import integer, plain, swap_bytes
 from casgan_dicom.source.encoding import before_pixels
 from casgan_dicom.source.header import Head
-from casgan_dicom.source.inflate import inflated
+from casgan_dicom.source.inflate import HEADER_BYTES, inflated
 
 _PADDING = 0xFFFCFFFC
 _CHUNK = 2**20
 _UNDEFINED = 0xFFFFFFFF
-_BESIDE_PIXELS = 2**28
-"""Bytes of a deflated data set beside its frames that are looked through."""
 
 
 def differences(first: Head, second: Head) -> tuple[str, ...]:
@@ -95,10 +94,17 @@ def _pixels(head: Head) -> Iterator[Iterator[bytes]]:
     swapped = head.instance.transfer_syntax == ExplicitVRBigEndian and integer(ds.get("BitsAllocated")) > 8
     with head.instance.path.open("rb") as file:
         if head.instance.transfer_syntax == DeflatedExplicitVRLittleEndian:
-            with inflated(file, 2**32 + _BESIDE_PIXELS, whole=False) as plain_file:
+            with inflated(file, _longest(ds), whole=True) as plain_file:
                 yield _parts(plain_file, swapped=False)
         else:
             yield _parts(file, swapped=swapped)
+
+
+def _longest(ds: Dataset) -> int:
+    """Most bytes that a deflated data set inflates to: its frames, with a header before and behind."""
+    words = ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames")
+    samples = math.prod(max(1, integer(ds.get(keyword))) for keyword in words)
+    return samples * max(1, integer(ds.get("BitsAllocated")) // 8) + 2 * HEADER_BYTES
 
 
 def _parts(file: BinaryIO, *, swapped: bool) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from pydicom import dcmread
@@ -25,7 +26,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from casgan_dicom.source.inflate import file_meta
+from casgan_dicom.source.inflate import InflateError, file_meta
+from casgan_dicom.uids import uid_name
 
 _HEAD_BYTES = 4096
 _VRS = re.compile(
@@ -63,9 +65,8 @@ class Encoding:
         """What is said where the two differ; empty where they do not."""
         if self.written == self.named:
             return ""
-        declared = f"'{self.declared.name}'" if self.declared else "absent"
-        written = f"the data set is in '{self.written.name}'"
-        return f"TransferSyntaxUID (0002,0010) is {declared}, {written}: read as it is"
+        written = f"the data set is in {uid_name(self.written)}"
+        return f"TransferSyntaxUID (0002,0010) is {uid_name(self.declared)}, {written}: read as it is"
 
 
 def encoding_of(file: BinaryIO) -> Encoding:
@@ -109,6 +110,14 @@ def before_pixels(file: BinaryIO, *, only_place: bool = False) -> Dataset:
     ds = read_dataset(file, implicit, little, stop_when=_at_pixels)
     ds.file_meta = meta
     return ds
+
+
+def refuse_deflated(path: Path) -> None:
+    """Raise InflateError for a deflated file, before a parser inflates all of it in memory."""
+    with path.open("rb") as file:
+        encoding = encoding_of(file)
+    if DeflatedExplicitVRLittleEndian in (encoding.declared, encoding.written):
+        raise InflateError("the data set is deflated")
 
 
 def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:

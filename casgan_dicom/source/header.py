@@ -7,6 +7,7 @@ patient, and so may a file name, which is why no reason holds one.
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectorySto
 from casgan_dicom.source.cine import Instance
 from casgan_dicom.source.elements import integer
 from casgan_dicom.source.encoding import before_pixels, encoding_of
-from casgan_dicom.source.inflate import inflated
+from casgan_dicom.source.inflate import HEADER_BYTES, HeaderBudget, InflateError, inflated
 from casgan_dicom.source.numerals import mend_numerals
 from casgan_dicom.source.shutters import shutter_group
 
@@ -36,8 +37,6 @@ _ARCHIVES = (
     ("rar", 0, b"Rar!\x1a\x07"), ("bzip2", 0, b"BZh"), ("xz", 0, b"\xfd7zXZ\x00"), ("tar", 257, b"ustar"),
 )  # fmt: skip
 """Kind, and the bytes at a place by which it is known."""
-_HEADER_LIMIT = 2**28
-"""Most bytes of a deflated data set that are looked through for its header."""
 _BIT_POSITION = 0x0102
 """Overlay Bit Position (60xx,0102); above 0 where the overlay sits in the pixels, PS3.3 C.9.2 of 2004."""
 _NAMED_AT_MOST = 4
@@ -69,19 +68,23 @@ class SkippedFile:
     not be read at all."""
 
 
-def read_head(path: Path) -> Head | SkippedFile:
-    """Read the header of one file; never raises for what the file holds or for a file out of reach."""
+def read_head(path: Path, budget: HeaderBudget | None = None) -> Head | SkippedFile:
+    """Read the header of one file; never raises for what the file holds or for a file out of reach.
+
+    `budget` is that of all deflated files of a search.
+    """
     try:
         with path.open("rb") as file:
             start = file.read(262)
             if start[128:132] != b"DICM":
                 return SkippedFile(path, _what_else(start))
             file.seek(0)
-            ds, has_pixels, inside, notes = _read_dataset(file)
+            ds, has_pixels, inside, notes = _read_dataset(file, budget or HeaderBudget())
     except OSError as error:
         return unreadable(path, error)
     except Exception as error:  # a parser fed with garbage raises anything; its text may hold patient data
-        return SkippedFile(path, f"{DAMAGED} ({type(error).__name__})", damaged=True)
+        why = f": {error}" if isinstance(error, InflateError) else f" ({type(error).__name__})"
+        return SkippedFile(path, f"{DAMAGED}{why}", damaged=True)
     if ds.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         return SkippedFile(path, DICOMDIR)
     for keyword, tag in (("SOPInstanceUID", "(0008,0018)"), ("SeriesInstanceUID", "(0020,000E)")):
@@ -106,7 +109,7 @@ def unreadable(path: Path, error: Exception) -> SkippedFile:
     return SkippedFile(path, f"{UNREADABLE} ({said})", damaged=True)
 
 
-def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, bool, tuple[str, ...]]:
+def _read_dataset(file: BinaryIO, budget: HeaderBudget) -> tuple[Dataset, bool, bool, tuple[str, ...]]:
     """Data set without its pixels, whether it has any, whether overlays lie in them, and what was odd.
 
     Every value is converted here, once, so that a malformed one becomes a note instead of a warning or an
@@ -118,8 +121,7 @@ def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, bool, tuple[str, ...]]
         encoding = encoding_of(file)
         notes += [encoding.note] if encoding.note else []
         if encoding.found == DeflatedExplicitVRLittleEndian:
-            with inflated(file, _HEADER_LIMIT, whole=False) as plain:
-                ds, has_pixels = _before_pixels(plain)
+            ds, has_pixels = _deflated(file, budget)
             ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
         else:
             ds, has_pixels = _before_pixels(file)
@@ -131,10 +133,33 @@ def _read_dataset(file: BinaryIO) -> tuple[Dataset, bool, bool, tuple[str, ...]]
     return ds, has_pixels, inside, tuple(notes)
 
 
+def _deflated(file: BinaryIO, budget: HeaderBudget) -> tuple[Dataset, bool]:
+    """The same of a deflated file. Raises InflateError where its header is longer than one may be."""
+    with inflated(file, HEADER_BYTES, whole=False) as plain:
+        if os.fstat(plain.fileno()).st_size > HEADER_BYTES and not _reaches_pixels(plain):
+            raise InflateError(f"its header inflates to more than {HEADER_BYTES} bytes")
+        before_pixels(plain, only_place=True)  # first without values: what is too much is never kept
+        budget.take(plain.tell())
+        return _before_pixels(plain)
+
+
+def _reaches_pixels(file: BinaryIO) -> bool:
+    """Whether Pixel Data begins in what there is of a data set."""
+    try:
+        before_pixels(file, only_place=True)
+    except Exception:  # it ends in the middle of an element
+        return False
+    return _pixels_follow(file)
+
+
 def _before_pixels(file: BinaryIO) -> tuple[Dataset, bool]:
     """Data set up to its pixels, and whether these follow."""
-    ds = before_pixels(file)
-    return ds, file.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+    return before_pixels(file), _pixels_follow(file)
+
+
+def _pixels_follow(file: BinaryIO) -> bool:
+    """Whether Pixel Data (7FE0,0010) begins where the file is."""
+    return file.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 
 
 def _convert_values(ds: Dataset) -> list[str]:

@@ -19,11 +19,28 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian
 
+HEADER_BYTES = 2**24
+"""Most bytes that the header of one deflated file may inflate to."""
+ALL_HEADERS_BYTES = 2**28
+"""Most bytes that the headers of the deflated files of one search may inflate to: all are kept in memory."""
 _CHUNK = 2**16
 
 
 class InflateError(Exception):
-    """The stream is cut short or inflates to more than it may."""
+    """The stream is cut short or inflates to more than it may; the text holds nothing of the file."""
+
+
+class HeaderBudget:
+    """What the headers of deflated files may still take in one search."""
+
+    def __init__(self, left: int = ALL_HEADERS_BYTES) -> None:
+        self._left = left
+
+    def take(self, count: int) -> None:
+        """Take `count` bytes; raises InflateError where there are not as many left."""
+        if count > self._left:
+            raise InflateError("the headers of the deflated files inflate to more than may be kept in memory")
+        self._left -= count
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from casgan_dicom.source.cine import Cine, Series
 from casgan_dicom.source.copies import differences
 from casgan_dicom.source.grouping import cines_of
 from casgan_dicom.source.header import ARCHIVE, DICOMDIR, Head, SkippedFile, read_head, unreadable
+from casgan_dicom.source.inflate import HeaderBudget
 from casgan_dicom.source.paths import files_below, refuse_unreachable
 
 DUPLICATE = "another copy of a SOP Instance UID (0008,0018)"
@@ -76,8 +77,9 @@ def find_series(paths: Sequence[Path]) -> Found:
     refuse_unreachable(paths)
     files, skipped = _files(paths)
     instances: dict[str, _Instances] = {}
+    budget = HeaderBudget()
     for path in files:
-        head = read_head(path)
+        head = read_head(path, budget)
         if isinstance(head, SkippedFile):
             skipped.append(head)
             continue

@@ -18,6 +18,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from casgan_dicom.errors import OutputError
+from casgan_dicom.source.encoding import refuse_deflated
+from casgan_dicom.source.inflate import InflateError
 from casgan_dicom.source.paths import Paths, as_paths, files_below, refuse_unreachable
 from casgan_dicom.verification.comparison import Finding, compare, source_headers
 from casgan_dicom.verification.header_rules import HEADER_RULES
@@ -90,8 +92,11 @@ def verify_file(path: Path, sources: Mapping[str, Dataset] | None = None) -> lis
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom quotes malformed values, which may be those of a patient
         try:
+            refuse_deflated(path)
             ds = dcmread(path, defer_size="4 KB")
             return verify_dataset(ds) + ([] if sources is None else compare(ds, sources))
+        except InflateError:
+            return [Finding("readable", "the data set is deflated: nothing that is written here is")]
         except Exception as error:  # a parser fed with garbage raises anything
             return [Finding("readable", f"no readable DICOM file ({type(error).__name__})")]
 

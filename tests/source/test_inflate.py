@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import struct
 import zlib
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
+from casgan_dicom.conversion.output_folder import same_object
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.source.encoding import encoding_of
-from casgan_dicom.source.inflate import InflateError, inflated
+from casgan_dicom.source.header import SkippedFile, read_head
+from casgan_dicom.source.inflate import HeaderBudget, InflateError, inflated
 from casgan_dicom.source.series import find_series
-from tests.support.factories import moving_frames, write_xa
+from casgan_dicom.verification.verify import verify_file
+from tests.support.factories import moving_frames, uid, write_xa
 
 RUN = moving_frames(12, 128, 128)
 
@@ -92,4 +96,63 @@ def test_a_bomb_is_refused_at_the_size_that_its_header_lets_expect(tmp_path: Pat
     with pytest.raises(PixelError, match="inflates to more than"):
         list(iter_frames(cine))
 
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held < 100_000  # KiB
+
+
+def bomb(path: Path, megabytes: int, **overrides: object) -> Path:
+    """A small file whose header holds so many megabytes of zeros in a private element."""
+    whole = write_xa(path, RUN, syntax=DeflatedExplicitVRLittleEndian, **overrides)
+    before, data = split(whole)
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    at = data.index(b"\x20\x00\x0d\x00UI")
+    head = b"\x19\x00\x10\x00LO\x04\x00MINE" + b"\x19\x00\x01\x10OB\x00\x00"
+    packed = packer.compress(data[:at] + head + struct.pack("<I", megabytes * 2**20))
+    packed += b"".join(packer.compress(bytes(2**20)) for _ in range(megabytes))
+    packed += packer.compress(data[at:]) + packer.flush()
+    whole.write_bytes(before + packed)
+    return whole
+
+
+def test_a_header_of_any_size_that_real_ones_have_is_read(tmp_path: Path) -> None:
+    (cine,) = find_series([bomb(tmp_path / "run", 12)]).cines
+
+    np.testing.assert_array_equal(np.stack(list(iter_frames(cine))), RUN)
+
+
+@pytest.mark.parametrize("megabytes", [17, 500])
+def test_a_header_that_inflates_to_more_than_one_may_be_is_refused(tmp_path: Path, megabytes: int) -> None:
+    path = bomb(tmp_path / "run", megabytes)
+    assert path.stat().st_size < 10**6
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    found = read_head(path)
+
+    assert isinstance(found, SkippedFile)
+    assert found.damaged
+    assert found.reason.endswith("its header inflates to more than 16777216 bytes")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held < 100_000  # KiB
+
+
+def test_many_headers_share_one_budget(tmp_path: Path) -> None:
+    """Sixteen such files would else take a quarter of a gigabyte, and a thousand all there is."""
+    paths = [bomb(tmp_path / f"run{k}", 3, SOPInstanceUID=uid(f"one {k}")) for k in range(4)]
+    budget = HeaderBudget(10 * 2**20)
+
+    heads = [read_head(path, budget) for path in paths]
+
+    assert [isinstance(head, SkippedFile) for head in heads] == [False, False, False, True]
+    (refused,) = (head for head in heads if isinstance(head, SkippedFile))
+    assert "more than may be kept in memory" in refused.reason
+
+
+def test_neither_verify_nor_the_output_folder_inflates_anything(tmp_path: Path) -> None:
+    """What is written here is never deflated, and pydicom would inflate all of it in memory."""
+    path = bomb(tmp_path / "a.dcm", 500)
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    (finding,) = verify_file(path)
+
+    assert finding.rule == "readable"
+    assert "deflated" in finding.message
+    assert not same_object(path, path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held < 100_000  # KiB
