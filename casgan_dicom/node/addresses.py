@@ -6,7 +6,7 @@ zone, as in ``fe80::1%eth0``, is part of an address: the same number on another 
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 
 def as_address(text: str) -> IPv4Address | IPv6Address | None:
@@ -18,10 +18,20 @@ def as_address(text: str) -> IPv4Address | IPv6Address | None:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-def same_address(one: str, other: str) -> bool:
-    """Whether two texts are the same IP address, in whatever form; False if one of them is none."""
-    left, right = as_address(one), as_address(other)
-    return left is not None and left == right
+def as_network(text: str) -> IPv4Network | IPv6Network | None:
+    """The network that ``10.1.0.0/16`` names, without bits beyond its prefix; None if it is none."""
+    try:
+        return ip_network(text) if "/" in text else None
+    except ValueError:
+        return None
+
+
+def is_within(address: str, place: str) -> bool:
+    """Whether an IP address, in whatever form, is `place` or in it: an address or a network; False if not."""
+    found, network = as_address(address), as_network(place)
+    if found is None:
+        return False
+    return found == as_address(place) if network is None else found in network
 
 
 def is_loopback(host: str) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from casgan_dicom.config import Reading, collect, config_error, leaves
-from casgan_dicom.node.addresses import as_address, is_loopback
-from casgan_dicom.node.settings import DestinationSettings, ListenerSettings, NodeSettings
+from casgan_dicom.node.addresses import as_address, as_network, is_loopback
+from casgan_dicom.node.settings import DestinationSettings, ListenerSettings, NodeSettings, places_of
 
 PREFIX = "CASGAN_NODE"
 """What the variables of a node's settings begin with."""
@@ -135,8 +135,15 @@ def _host(value: object) -> str:
     return "" if text and text.isprintable() and not set(text) & set(" /") else "an address or a name"
 
 
-def _address(value: object) -> str:
-    return "" if value == "" or as_address(str(value)) else "an IP address, or nothing for any"
+def _place(value: object) -> str:
+    text = str(value)
+    right = as_network(text) if "/" in text else as_address(text)
+    return "" if right else "an IP address, or a network as 10.1.0.0/16"
+
+
+def _places(value: object) -> str:
+    found = value if isinstance(value, tuple) else (value,) if value else ()
+    return next((wanted for wanted in map(_place, found) if wanted), "")
 
 
 def _name(value: object) -> str:
@@ -168,7 +175,8 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "listener.max_instance_bytes": _between(1),
     "listener.min_free_bytes": _between(0),
     "peers.ae_title": _ae_title,
-    "peers.address": _address,
+    "peers.address": _places,
+    "peers.addresses": _places,
     "worker.bundle": _bundle,
     "worker.engine": _engine,
     "worker.deaths": _between(1),
@@ -194,8 +202,10 @@ def _of_listener(settings: NodeSettings) -> Iterator[_Fault]:
     if listener.max_connections_per_address > listener.max_connections:
         wanted = f"at most {key} ({listener.max_connections})"
         yield _fault(f"{key}_per_address", listener.max_connections_per_address, wanted, key)
-    if not settings.peers and not _host(listener.host) and not is_loopback(listener.host):
-        wanted = "a loopback address, or [[peers]] that say who may send here"
+    if _host(listener.host) or is_loopback(listener.host):
+        return
+    if not any(places_of(peer) for peer in settings.peers):
+        wanted = "a loopback address, or [[peers]] with an address that say who may send here from elsewhere"
         yield _fault("listener.host", listener.host, wanted, "peers")
 
 
@@ -231,11 +241,14 @@ def _of_lists(settings: NodeSettings) -> Iterator[_Fault]:
     """What must not be there twice."""
     senders: dict[object, int] = {}
     for number, peer in enumerate(settings.peers, 1):
-        identity = (peer.ae_title, as_address(peer.address) or peer.address)
-        if (first := senders.setdefault(identity, number)) != number:
-            at = tuple(f"peers#{n}.{name}" for n in (number, first) for name in ("ae_title", "address"))
-            found = f"{peer.ae_title!r} from {peer.address or 'any address'}"
-            yield _Fault(f"peers#{number} is {found}, want no sender twice: peers#{first} is it too", at)
+        for place in places_of(peer) or ("this machine",):
+            identity = (peer.ae_title, as_network(place) or as_address(place) or place)
+            known, first = identity in senders, senders.setdefault(identity, number)
+            if known:
+                keys = ("ae_title", "address", "addresses")
+                at = tuple(f"peers#{n}.{name}" for n in (number, first) for name in keys)
+                found = f"{peer.ae_title!r} from {place}"
+                yield _Fault(f"peers#{number} is {found}, want no sender twice: peers#{first} is it too", at)
     names: dict[str, int] = {}
     for number, destination in enumerate(settings.destinations, 1):
         if (first := names.setdefault(destination.name, number)) != number:

@@ -58,7 +58,9 @@ class PeerSettings:
     ae_title: str
     """Calling AE title."""
     address: str = ""
-    """The only address it may come from; empty for any."""
+    """Address that it may come from, or network as 10.1.0.0/16."""
+    addresses: tuple[str, ...] = ()
+    """Further ones. With none at all it may come from this machine only: an AE title proves nothing."""
     quiet_seconds: float | None = None
     """For series of this sender, instead of that of `completion`."""
 
@@ -151,3 +153,8 @@ class NodeSettings:
     """How soon a process that died is started again."""
     destinations: tuple[DestinationSettings, ...] = ()
     """Where results go besides the outbox."""
+
+
+def places_of(peer: PeerSettings) -> tuple[str, ...]:
+    """All addresses and networks that a peer may come from; none for this machine only."""
+    return (*filter(None, [peer.address]), *peer.addresses)

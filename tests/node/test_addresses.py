@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from casgan_dicom.node.addresses import as_address, is_loopback, same_address
+from casgan_dicom.node.addresses import as_address, is_loopback, is_within
 
 
 @pytest.mark.parametrize(
@@ -24,10 +24,19 @@ from casgan_dicom.node.addresses import as_address, is_loopback, same_address
         ("10.0.0.1", "::10.0.0.1", False),
         ("cathlab", "cathlab", False),
         ("", "", False),
+        ("10.0.0.9", "10.0.0.0/24", True),
+        ("::ffff:10.0.0.9", "10.0.0.0/24", True),
+        ("10.0.1.9", "10.0.0.0/24", False),
+        ("10.0.0.9", "0.0.0.0/0", True),
+        ("fd00::9", "0.0.0.0/0", False),
+        ("fd00::9", "fd00::/8", True),
+        ("fe80::1%eth0", "fe80::/10", True),
+        ("10.0.0.9", "10.0.0.9/24", False),
+        ("cathlab", "10.0.0.0/24", False),
     ],
 )
 def test_addresses_are_compared_as_addresses(one: str, other: str, same: bool) -> None:
-    assert same_address(one, other) is same
+    assert is_within(one, other) is same
 
 
 @pytest.mark.parametrize(

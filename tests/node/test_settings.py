@@ -78,11 +78,13 @@ def test_these_settings_make_sense(settings: NodeSettings) -> None:
         (listener(host="10.0.0.1/8"), "listener.host is '10.0.0.1/8', want an address or a name"),
         (
             NodeSettings(listener=ListenerSettings(host="0.0.0.0")),
-            "listener.host is '0.0.0.0', want a loopback address, or [[peers]] that say who may send here",
+            "listener.host is '0.0.0.0', want a loopback address, or [[peers]] with an address that say who "
+            "may send here from elsewhere",
         ),
         (
             NodeSettings(listener=ListenerSettings(host="node")),
-            "listener.host is 'node', want a loopback address, or [[peers]] that say who may send here",
+            "listener.host is 'node', want a loopback address, or [[peers]] with an address that say who "
+            "may send here from elsewhere",
         ),
         (listener(max_connections=481), "listener.max_connections is 481, want 1 to 480"),
         (
@@ -97,7 +99,7 @@ def test_these_settings_make_sense(settings: NodeSettings) -> None:
         (listener(min_free_bytes=-1), "listener.min_free_bytes is -1, want at least 0"),
         (
             NodeSettings(peers=(PeerSettings("A", "10.1.2.300"),)),
-            "peers#1.address is '10.1.2.300', want an IP address, or nothing for any",
+            "peers#1.address is '10.1.2.300', want an IP address, or a network as 10.1.0.0/16",
         ),
         (
             NodeSettings(peers=(PEER, PeerSettings("A", "fd00::1"), PeerSettings("A", "FD00:0::1"))),
@@ -109,7 +111,24 @@ def test_these_settings_make_sense(settings: NodeSettings) -> None:
         ),
         (
             NodeSettings(peers=(PeerSettings("A"), PeerSettings("A"))),
-            "peers#2 is 'A' from any address, want no sender twice: peers#1 is it too",
+            "peers#2 is 'A' from this machine, want no sender twice: peers#1 is it too",
+        ),
+        (
+            NodeSettings(listener=ListenerSettings(host="0.0.0.0"), peers=(PeerSettings("A"),)),
+            "listener.host is '0.0.0.0', want a loopback address, or [[peers]] with an address that say who "
+            "may send here from elsewhere",
+        ),
+        (
+            NodeSettings(peers=(PeerSettings("A", "10.1.2.3/24"),)),
+            "peers#1.address is '10.1.2.3/24', want an IP address, or a network as 10.1.0.0/16",
+        ),
+        (
+            NodeSettings(peers=(PeerSettings("A", "10.0.0.1", ("10.0.0.1",)),)),
+            "peers#1 is 'A' from 10.0.0.1, want no sender twice: peers#1 is it too",
+        ),
+        (
+            NodeSettings(peers=(PeerSettings("A", addresses=("10.0.0.0/8", "x")),)),
+            "peers#1.addresses is ('10.0.0.0/8', 'x'), want an IP address, or a network as 10.1.0.0/16",
         ),
         (
             NodeSettings(peers=(replace(PEER, quiet_seconds=901.0),)),

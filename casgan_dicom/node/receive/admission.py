@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from casgan_dicom.node.addresses import is_loopback, same_address
-from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.addresses import is_loopback, is_within
+from casgan_dicom.node.settings import NodeSettings, PeerSettings, places_of
 
 UNKNOWN_CALLER, UNKNOWN_CALLED = 3, 7
 """Reasons of a rejection, PS3.8 9.3.4: AE title not recognized."""
@@ -13,13 +13,19 @@ def admission(settings: NodeSettings, calling: str, called: str, address: str) -
     """Decide who may come in.
 
     Returns 0, or the reason of the rejection. Without a list of peers everybody on this machine may, nobody
-    else; the AE title that they call must be ours in any case.
+    else; a peer of which no address is known may from this machine only, since whoever knows an AE title can
+    call himself by it. The AE title that they call must be ours in any case.
     """
     if called != settings.listener.ae_title:
         return UNKNOWN_CALLED
     if not settings.peers:
         return 0 if is_loopback(address) else UNKNOWN_CALLER
     for peer in settings.peers:
-        if peer.ae_title == calling and (not peer.address or same_address(peer.address, address)):
+        if peer.ae_title == calling and _may_come_from(peer, address):
             return 0
     return UNKNOWN_CALLER
+
+
+def _may_come_from(peer: PeerSettings, address: str) -> bool:
+    places = places_of(peer)
+    return any(is_within(address, place) for place in places) if places else is_loopback(address)
