@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from casgan_dicom.quoting import printable, printable_list
+
 
 class CasganError(Exception):
     """The root of every error that this package raises on purpose.
@@ -31,14 +33,14 @@ class CasganError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(printable_list(message))
+        self.message = printable_list(message)
+        self.hint = printable(hint)
 
 
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's says, cut short; empty where it says nothing."""
-    return (str(error).splitlines() or [""])[0][:200]
+    return printable((str(error).splitlines() or [""])[0][:200])
 
 
 class ConfigError(CasganError):

@@ -37,6 +37,7 @@ from types import TracebackType
 from typing import Any, Literal, TextIO
 
 from casgan_dicom.errors import CasganError
+from casgan_dicom.quoting import printable
 
 Scalar = str | int | float | bool | Path | None
 Field = Scalar | Sequence[Scalar]
@@ -246,9 +247,7 @@ class _TextLines(_Lines):
         if self.colour and (code := _COLOURS.get(record.levelno)):
             level = f"\x1b[{code}m{level}\x1b[0m"
         told = "".join(f" {name}={_quoted(value)}" for name, value in facts.items())
-        return (
-            f"{clock} {level} {self.source(record)}: {event if event.isprintable() else _quoted(event)}{told}"
-        )
+        return f"{clock} {level} {self.source(record)}: {printable(event)}{told}"
 
 
 def _quoted(value: object) -> str:
@@ -271,7 +270,7 @@ def _plain(name: str, value: object) -> _Plain:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str | Path):
-            return str(value)
+            return printable(str(value))
         if isinstance(value, int):
             return int(value)
         if isinstance(value, float):

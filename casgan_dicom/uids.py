@@ -15,13 +15,17 @@ import json
 import re
 import uuid
 
+from pydicom.config import IGNORE
 from pydicom.uid import UID
+
+from casgan_dicom.quoting import quoted
 
 # The root of every name here. It never changes: with another root, every output would get another UID.
 _ROOT = uuid.UUID("a1f6e1f2-5c0e-5d6f-9f0b-2b6e8c3d7a54")
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONGEST_UID = 64
+_SHOWN_UID = re.compile(rf"[0-9.]{{1,{_LONGEST_UID}}}")
 
 
 def derived_uid(purpose: str, *parts: str | int) -> UID:
@@ -59,3 +63,14 @@ def is_uid(text: str) -> bool:
 
 IMPLEMENTATION_CLASS_UID = derived_uid("implementation", "casgan-dicom")
 """Who wrote the file: Implementation Class UID (0002,0012)."""
+
+
+def shown_uid(uid: str) -> str:
+    """A UID as a message names an object by it; of what is none, only that."""
+    return uid if _SHOWN_UID.fullmatch(uid) else "no UID"
+
+
+def uid_name(value: object) -> str:
+    """The name of a known UID in quotes; the UID itself of another, quoted as far as it is one."""
+    uid = UID(str(value or ""), IGNORE)
+    return f"'{uid.name}'" if uid.name != uid else quoted(uid, "UI")

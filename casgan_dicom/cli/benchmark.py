@@ -8,7 +8,7 @@ import click
 
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
-from casgan_dicom.cli.output import need_extra, say, show_error
+from casgan_dicom.cli.output import need_extra, say, show_error, tell
 from casgan_dicom.cli.train import show_trained
 from casgan_dicom.model.evaluation.benchmark import plan_names
 
@@ -52,6 +52,6 @@ def benchmark(  # noqa: PLR0913 - one parameter per option is how click calls
     told = Reporter(say, show_trained, show_error)
     done = run_benchmark(preset, data=data, out=out, options=options, reporter=told)
     if done.report is None:
-        click.echo(f"stopped with {len(done.left)} of {done.runs} runs to go; the same command continues")
+        tell(f"stopped with {len(done.left)} of {done.runs} runs to go; the same command continues")
     else:
-        click.echo(f"report: {done.report}")
+        tell(f"report: {done.report}")

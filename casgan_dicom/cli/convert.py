@@ -14,7 +14,7 @@ from rich.table import Table
 
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
-from casgan_dicom.cli.output import EXIT_CODES, json_option, say, show_json
+from casgan_dicom.cli.output import EXIT_CODES, json_option, say, show_json, tell
 from casgan_dicom.conversion.convert import loader_of
 from casgan_dicom.conversion.options import Artery, ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
 from casgan_dicom.conversion.pipeline import convert_series, silent
@@ -216,7 +216,7 @@ def _show_report(report: ConvertReport) -> None:
     for output in report.outputs:
         _show_paths(output)
         if output.preview is not None:
-            click.echo(str(output.preview))
+            tell(str(output.preview))
     for output in report.outputs:
         if output.plan is not None and not output.plan.refused:  # a refusal is among the warnings
             say(f"casgan-dicom: {output.source_series_uid}: {output.plan.clause()}")
@@ -225,20 +225,19 @@ def _show_report(report: ConvertReport) -> None:
     _show_skipped(report.skipped)
     if report.model is not None:
         model = report.model
-        click.echo(
+        say(
             f"casgan-dicom: model {model.name} {model.version}, {model.engine} on {model.device}; "
-            f"{len(report.outputs)} converted, {len(report.skipped)} skipped",
-            err=True,
+            f"{len(report.outputs)} converted, {len(report.skipped)} skipped"
         )
 
 
 def _show_paths(output: Output) -> None:
     """Where the objects are: one path each, but for single frames only their folder."""
     for folder in dict.fromkeys(one.path.parent for one in output.objects if one.kind == "frame"):
-        click.echo(str(folder))
+        tell(str(folder))
     for one in output.objects:
         if one.kind != "frame":
-            click.echo(str(one.path))
+            tell(str(one.path))
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> None:
@@ -261,7 +260,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
         return
     for cine in plan.cines:
         size = f"{cine.frames} frames, {cine.columns}×{cine.rows}, {cine.timing.frame_time_ms:g} ms/frame"
-        click.echo(f"would convert  {cine.series_uid}  {size}")
+        tell(f"would convert  {cine.series_uid}  {size}")
     _show_skipped(plan.skipped)
     noted = zip(plan.cines, plan.notes, strict=True)
     about = [f"{cine.series_uid}: {said}" for cine, notes in noted for said in notes]
@@ -271,12 +270,12 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
 def _show_skipped(skipped: tuple[Skipped, ...]) -> None:
     for cine in skipped:
         name = cine.source_series_uid or str(cine.path)
-        click.echo(f"casgan-dicom: skipped {name}: {'; '.join(cine.reasons)}", err=True)
+        say(f"casgan-dicom: skipped {name}: {'; '.join(cine.reasons)}")
         if cine.forceable:
-            click.echo("  try: --force converts it all the same", err=True)
+            say("  try: --force converts it all the same")
 
 
 def _show_warnings(about: Sequence[str], said: Sequence[str]) -> None:
     """What is odd about series, each sentence once for a series, and what concerns none of them."""
     for warning in (*dict.fromkeys(about), *said):
-        click.echo(f"casgan-dicom: {warning}", err=True)
+        say(f"casgan-dicom: {warning}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from casgan_dicom.cli.output import json_option, show_error, show_json
+from casgan_dicom.cli.output import json_option, show_error, show_json, tell
 from casgan_dicom.cli.peer import peer_arguments, peer_of
 from casgan_dicom.errors import PeerError
 from casgan_dicom.node.client.scu import echo as ask
@@ -45,7 +45,7 @@ def echo(ctx: click.Context, *, host: str, port: int, called: str, calling: str,
             }
         )
     elif seconds is not None:
-        click.echo(f"{peer}: answered in {seconds * 1e3:.0f} ms")
+        tell(f"{peer}: answered in {seconds * 1e3:.0f} ms")
     if failure is not None:
         show_error(failure)
         ctx.exit(failure.exit_code)

@@ -9,7 +9,7 @@ import click
 
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
-from casgan_dicom.cli.output import json_option, need_extra, say
+from casgan_dicom.cli.output import json_option, need_extra, say, tell
 
 with need_extra("metrics"):
     from casgan_dicom.lab.evaluate import EvaluateOptions
@@ -106,4 +106,5 @@ def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     options = EvaluateOptions(table, protocol, extractor, judges, device)
     report = evaluate_bundles(runs_or_bundles, data=data, out=out, options=options, log=say)
     text = json.dumps(report_figures(report), indent=2) if as_json else (out / "table.md").read_text()
-    click.echo(text.rstrip())
+    for line in text.rstrip().splitlines():
+        tell(line)

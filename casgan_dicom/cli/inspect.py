@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from casgan_dicom.cli.option import PATH
-from casgan_dicom.cli.output import json_option, show_json
+from casgan_dicom.cli.output import json_option, show_json, tell
 from casgan_dicom.conversion.inspection import Form, InspectedCine, Shown, Stored
 from casgan_dicom.conversion.inspection import inspect as inspect_files
 
@@ -32,12 +32,12 @@ def inspect(ctx: click.Context, *, files: tuple[Path, ...], as_json: bool) -> No
         show_json(found.as_json())
         ctx.exit(found.exit_code)
     for cine in found.cines:
-        click.echo(f"series {cine.series_uid}")
+        tell(f"series {cine.series_uid}")
         for name, text in _facts(cine):
-            click.echo(f"  {name:<11}{text}")
+            tell(f"  {name:<11}{text}")
     for what, counts in (("damaged", found.damaged), ("passed over", found.passed_over)):
         for reason, count in counts.items():
-            click.echo(f"{what}: {count} files: {reason}")
+            tell(f"{what}: {count} files: {reason}")
     ctx.exit(found.exit_code)
 
 

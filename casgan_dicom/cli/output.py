@@ -11,6 +11,7 @@ import click
 
 from casgan_dicom.cli.option import option
 from casgan_dicom.errors import CasganError, ConfigError
+from casgan_dicom.quoting import printable, printable_list
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 
@@ -32,15 +33,20 @@ def json_option(command: str, what: str = "the result") -> Callable[[Callback], 
 
 
 def say(sentence: str) -> None:
-    """Tell a person on stderr what goes on."""
-    click.echo(sentence, err=True)
+    """Tell a person on stderr what goes on, in one line."""
+    click.echo(printable(sentence), err=True)
+
+
+def tell(line: str) -> None:
+    """Print a line of the result on stdout."""
+    click.echo(printable(line))
 
 
 def show_error(error: CasganError) -> None:
     """Say what went wrong, and what to try."""
-    click.echo(f"casgan-dicom: {error.message}", err=True)
+    click.echo(printable_list(f"casgan-dicom: {error.message}"), err=True)
     if error.hint:
-        click.echo(f"  try: {error.hint}", err=True)
+        say(f"  try: {error.hint}")
 
 
 def show_json(value: object) -> None:

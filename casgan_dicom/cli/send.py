@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from casgan_dicom.cli.option import PATH
-from casgan_dicom.cli.output import json_option, say, show_error, show_json
+from casgan_dicom.cli.output import json_option, say, show_error, show_json, tell
 from casgan_dicom.cli.peer import peer_arguments, peer_of
 from casgan_dicom.errors import CasganError, SeriesError
 from casgan_dicom.node.client.outgoing import is_instance
@@ -61,7 +61,7 @@ def send(  # noqa: PLR0913  # one parameter per option is how click calls
         results.append(result)
         if not as_json:
             reason = f": {result.reason}" if result.reason else ""
-            click.echo(f"{result.path}: {_WORDS[result.outcome]}{reason}")
+            tell(f"{result.path}: {_WORDS[result.outcome]}{reason}")
 
     paths = _expand(files)
     try:

@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from casgan_dicom.cli.option import PATH, option
-from casgan_dicom.cli.output import json_option, say, show_json
+from casgan_dicom.cli.output import json_option, say, show_json, tell
 from casgan_dicom.lab.simulate import LARGEST, SMALLEST, Bits, Files, Patients, Written, write_simulated
 from casgan_dicom.model.simulator.acceptance import TABLES, failures, measure
 from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine
@@ -106,19 +106,19 @@ def _show_run(run: Written) -> None:
     said = f"seed {run.seed}: {run.cine.injected}, {angles}, {frames} frames in {run.seconds:.1f} s"
     _say(said)
     for path in run.paths:
-        click.echo(str(path))
+        tell(str(path))
 
 
 def _show_table(table: Mapping[str, float], wrong: Sequence[str]) -> None:
     """Each figure beside the real one and the accepted range, a table after the other."""
     for limits in TABLES:
-        click.echo(f"{'':<50}{'real':>8}{'accepted':>16}{'here':>10}")
+        tell(f"{'':<50}{'real':>8}{'accepted':>16}{'here':>10}")
         for key, limit in limits.items():
             real = "" if limit.real is None else f"{limit.real:g}"
             accepted = f"≥ {limit.low:g}" if np.isinf(limit.high) else f"{limit.low:g} - {limit.high:g}"
             here = f"{table[key]:.3f}" if np.isfinite(table[key]) else "not seen"
             mark = "  out of range" if key in wrong else ""
-            click.echo(f"{limit.quantity:<50}{real:>8}{accepted:>16}{here:>10}{mark}")
+            tell(f"{limit.quantity:<50}{real:>8}{accepted:>16}{here:>10}{mark}")
 
 
 def _report(

@@ -8,7 +8,7 @@ import click
 
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
-from casgan_dicom.cli.output import say
+from casgan_dicom.cli.output import say, tell
 from casgan_dicom.lab.train import Trained, TrainOptions
 from casgan_dicom.lab.train import train as train_generator
 from casgan_dicom.model.methods.registry import method_class, method_names
@@ -77,13 +77,13 @@ def _list_methods() -> None:
         cls = method_class(method)
         names = ", ".join(name for owner, name in presets() if owner == method)
         ours = " (beyond the paper)" if cls.beyond_paper else ""
-        click.echo(f"{method:20}{cls.title}{ours}")
-        click.echo(f"{'':20}presets: {names}")
+        tell(f"{method:20}{cls.title}{ours}")
+        tell(f"{'':20}presets: {names}")
 
 
 def show_trained(trained: Trained) -> None:
     """Where the bundle is, or how far a stopped run has come; one process of a run says it."""
     if trained.bundle is not None:
-        click.echo(f"bundle: {trained.bundle}")
+        tell(f"bundle: {trained.bundle}")
     elif trained.main:
-        click.echo(f"stopped at step {trained.step} of {trained.steps}; --resume continues")
+        tell(f"stopped at step {trained.step} of {trained.steps}; --resume continues")

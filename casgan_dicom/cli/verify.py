@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from casgan_dicom.cli.option import option
-from casgan_dicom.cli.output import json_option, show_json
+from casgan_dicom.cli.output import json_option, show_json, tell
 from casgan_dicom.verification.verify import verify as verify_files
 
 
@@ -43,5 +43,5 @@ def verify(ctx: click.Context, *, files: tuple[Path, ...], source: tuple[Path, .
     else:
         for path, findings in checked.items():
             for line in map(str, findings) if findings else ["ok"]:
-                click.echo(f"{path}: {line}")
+                tell(f"{path}: {line}")
     ctx.exit(3 if any(checked.values()) else 0)

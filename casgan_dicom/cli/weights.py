@@ -9,7 +9,7 @@ from typing import get_args
 import click
 
 from casgan_dicom.cli.option import PATH, option
-from casgan_dicom.cli.output import json_option, need_extra, show_json
+from casgan_dicom.cli.output import json_option, need_extra, show_json, tell
 from casgan_dicom.model.bundle.bundle import load_bundle
 from casgan_dicom.model.bundle.shelf import ALIASES, shipped_bundles
 from casgan_dicom.model.export.export import Format, export_bundle
@@ -31,14 +31,14 @@ def info(*, bundle: str | None, as_json: bool) -> None:
             show_json(names)
             return
         for name, target in names.items():
-            click.echo(f"{name} -> {target}" if target else name)
+            tell(f"{name} -> {target}" if target else name)
         return
     facts = dataclasses.asdict(load_bundle(bundle).info)
     if as_json:
         show_json(facts)
         return
     for key, value in facts.items():
-        click.echo(f"{key:15} {value}")
+        tell(f"{key:15} {value}")
 
 
 @weights.command()
@@ -53,7 +53,7 @@ def card(*, bundle: Path, run: Path | None, report: Path) -> None:
     """Write the model card of BUNDLE from its run and an evaluation."""
     with need_extra("metrics"):
         from casgan_dicom.model.bundle.card import write_card  # noqa: PLC0415 - an optional extra
-    click.echo(str(write_card(bundle, report, run)))
+    tell(str(write_card(bundle, report, run)))
 
 
 @weights.command()
@@ -78,10 +78,10 @@ def export(*, bundle: str, kind: Format, out: Path, as_json: bool) -> None:
     if as_json:
         show_json(dataclasses.asdict(result))
         return
-    click.echo(f"{out}: {', '.join(result.sha256)}, export.json")
+    tell(f"{out}: {', '.join(result.sha256)}, export.json")
     for name, deviation in result.parity.items():
-        click.echo(
+        tell(
             f"{name}: at most {deviation.maximum:.2g} from torch, mean {deviation.mean:.2g}, "
             f"on {result.parity_frames} seeded frames (limit {result.tolerance:g} of values in [-1, 1])"
         )
-    click.echo(result.facts["notice"])
+    tell(result.facts["notice"])

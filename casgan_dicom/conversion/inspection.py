@@ -39,11 +39,11 @@ from casgan_dicom.source.eligible import (
 from casgan_dicom.source.paths import Paths, as_paths
 from casgan_dicom.source.series import find_series
 from casgan_dicom.source.shutters import shutter_shapes
+from casgan_dicom.uids import shown_uid
 
 SCHEMA = 1
 """Version of the JSON form."""
 
-_UID = re.compile(r"[0-9.]{1,64}")
 _CODE = re.compile(r"[A-Z0-9_]{1,16}")
 
 
@@ -218,8 +218,8 @@ def _inspect(cine: Cine, series: Series) -> InspectedCine:
             reasons.append(Reason(error.message, forceable=False))
     hard = not all(reason.forceable for reason in reasons)
     return InspectedCine(
-        series_uid=_uid(cine.series_uid),
-        instances=tuple(_uid(instance.sop_instance_uid) for instance in cine.instances),
+        series_uid=shown_uid(cine.series_uid),
+        instances=tuple(shown_uid(instance.sop_instance_uid) for instance in cine.instances),
         stored=stored,
         shown=shown,
         reasons=tuple(reasons),
@@ -315,13 +315,9 @@ def _form(stored: Stored) -> Form:
 
 def _name(uid: str) -> str:
     """Name of a UID; the UID itself where it has none, nothing where it is no UID."""
-    if not _UID.fullmatch(uid):
-        return "no UID" if uid else "absent"
-    return UID(uid, IGNORE).name
-
-
-def _uid(uid: str) -> str:
-    return uid if _UID.fullmatch(uid) else "no UID"
+    if not uid:
+        return "absent"
+    return UID(shown_uid(uid), IGNORE).name
 
 
 def _code(value: object) -> str:

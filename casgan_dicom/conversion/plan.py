@@ -18,6 +18,7 @@ from casgan_dicom.pixels.layout import layout_notes
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.eligible import MAX_BYTES, reasons_against, reasons_against_series
 from casgan_dicom.source.series import find_series
+from casgan_dicom.uids import shown_uid
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,12 @@ def _notes_on_data(cine: Cine, options: ConvertOptions) -> tuple[str, ...]:
 
 def instances_of(cine: Cine) -> tuple[str, ...]:
     """SOP Instance UIDs (0008,0018) of a cine."""
-    return tuple(instance.sop_instance_uid for instance in cine.instances)
+    return tuple(shown_uid(instance.sop_instance_uid) for instance in cine.instances)
 
 
 def skip(cine: Cine, reasons: Sequence[str], *, forceable: bool) -> Skipped:
     """What the report says of a cine that is not converted."""
-    return Skipped(cine.series_uid, instances_of(cine), tuple(reasons), forceable=forceable)
+    return Skipped(shown_uid(cine.series_uid), instances_of(cine), tuple(reasons), forceable=forceable)
 
 
 def _from_earlier_run(cine: Cine, out_dir: Path) -> bool:

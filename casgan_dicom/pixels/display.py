@@ -23,6 +23,7 @@ from pydicom.dataset import Dataset
 
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.voi_lut import look_up
+from casgan_dicom.quoting import quoted
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.elements import numbers
 from casgan_dicom.source.shutters import bitmap_frames, shutter_mask
@@ -255,9 +256,8 @@ def _pixel_format(ds: Dataset) -> tuple[int, bool]:
         raise PixelError(f"PixelRepresentation (0028,0103) is {signed}, need 0 or 1")
     photometric = ds.get("PhotometricInterpretation")
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        raise PixelError(
-            f"PhotometricInterpretation (0028,0004) is '{photometric}', need MONOCHROME1 or MONOCHROME2"
-        )
+        found = quoted(photometric, "CS")
+        raise PixelError(f"PhotometricInterpretation (0028,0004) is {found}, need MONOCHROME1 or MONOCHROME2")
     return bits, bool(signed)
 
 

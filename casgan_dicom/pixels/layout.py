@@ -38,6 +38,7 @@ from casgan_dicom.pixels.syntaxes import decoder_name, decoder_of, decoding, los
 from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.inflate import inflated
 from casgan_dicom.source.transfer_syntaxes import DEFLATED_FRAMES, UNCOMPRESSED_FRAMES
+from casgan_dicom.uids import shown_uid, uid_name
 
 Frames = tuple[tuple[Fragment, ...], ...]
 
@@ -241,8 +242,8 @@ def _refuse_undecodable(instance: Instance) -> None:
         )
     else:
         return
-    found = f"TransferSyntaxUID (0002,0010) is '{UID(instance.transfer_syntax, IGNORE).name}'"
-    raise PixelError(f"instance {instance.sop_instance_uid}: {found}, {why}", hint=hint)
+    found = f"TransferSyntaxUID (0002,0010) is {uid_name(instance.transfer_syntax)}"
+    raise PixelError(f"instance {shown_uid(instance.sop_instance_uid)}: {found}, {why}", hint=hint)
 
 
 def _offset_tables(found: Encapsulated, ds: Dataset) -> dict[str, tuple[int, ...]]:
@@ -368,8 +369,8 @@ def _misnamed(frames: Frames, syntax: str) -> list[str]:
     if not wrong:
         return []
     lost = {True: ", which has lost information", False: ", which loses nothing", None: ""}[wrong[0].loses]
-    named, found = UID(syntax, IGNORE).name, f"{len(wrong)} of {len(frames)} frames are {wrong[0].kind}{lost}"
-    return [f"TransferSyntaxUID (0002,0010) is '{named}', but {found}: read as what they are"]
+    named, found = uid_name(syntax), f"{len(wrong)} of {len(frames)} frames are {wrong[0].kind}{lost}"
+    return [f"TransferSyntaxUID (0002,0010) is {named}, but {found}: read as what they are"]
 
 
 def _check_end(instance: Instance, found: Encapsulated) -> None:
@@ -386,8 +387,8 @@ def _check_end(instance: Instance, found: Encapsulated) -> None:
 
 def _wrong_syntax(instance: Instance, found: str, wanted: str) -> PixelError:
     """The error of a file whose frames are not stored as its transfer syntax says."""
-    name = UID(instance.transfer_syntax, IGNORE).name
+    name = uid_name(instance.transfer_syntax)
     return instance_error(
         instance,
-        f"PixelData (7FE0,0010) holds {found}, TransferSyntaxUID (0002,0010) '{name}' means {wanted}",
+        f"PixelData (7FE0,0010) holds {found}, TransferSyntaxUID (0002,0010) {name} means {wanted}",
     )

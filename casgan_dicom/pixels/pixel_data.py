@@ -18,6 +18,7 @@ from casgan_dicom.pixels.codestream import StreamHeader, begins_stream, stream_h
 from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.encoding import before_pixels
 from casgan_dicom.source.transfer_syntaxes import JPEG_XL, JPEG_XL_LOSSLESS, JPEG_XL_OF_JPEG
+from casgan_dicom.uids import shown_uid
 
 UNDEFINED_LENGTH = 2**32 - 1
 
@@ -155,6 +156,6 @@ def _ends(tag: bytes, file: BinaryIO) -> bool:
 def instance_error(instance: Instance, text: str) -> PixelError:
     """The error of one instance, named by its UID."""
     return PixelError(
-        f"instance {instance.sop_instance_uid}: {text}",
+        f"instance {shown_uid(instance.sop_instance_uid)}: {text}",
         hint="the file is damaged or incomplete: fetch it again from the archive",
     )

@@ -27,10 +27,12 @@ from pydicom.uid import (
     XRayRadiofluoroscopicImageStorage,
 )
 
+from casgan_dicom.quoting import quoted
 from casgan_dicom.source.cine import Cine, Series
 from casgan_dicom.source.elements import plain_values
 from casgan_dicom.source.timing import MIN_FRAME_TIME_MS
 from casgan_dicom.source.transfer_syntaxes import DEFLATED_FRAMES, UNCOMPRESSED_FRAMES
+from casgan_dicom.uids import uid_name
 
 MIN_SIDE = 64
 """Rows and columns below which a picture shows no coronary artery."""
@@ -157,7 +159,9 @@ def warnings(cine: Cine) -> tuple[str, ...]:
     body_parts = dict.fromkeys(str(header.get("BodyPartExamined") or "") for header in cine.headers)
     for body_part in body_parts:
         if body_part and body_part.upper() not in CARDIAC_BODY_PARTS:
-            said.append(f"BodyPartExamined (0018,0015) is '{body_part}': the model has only seen hearts")
+            said.append(
+                f"BodyPartExamined (0018,0015) is {quoted(body_part, 'CS')}: the model has only seen hearts"
+            )
     if "" in body_parts:
         said += _foreign_regions(cine)
     return tuple(said)
@@ -195,7 +199,7 @@ def _sop_class(ds: Dataset) -> Reason | None:
     uid = UID(str(ds.get("SOPClassUID") or ""), IGNORE)
     if uid in SOP_CLASSES:
         return None
-    found = f"'{uid.name}'" if uid else "absent"
+    found = uid_name(uid)
     if uid in SECONDARY_CAPTURES:
         asked = "a Secondary Capture: converted when asked with --force"
         return Reason(f"SOPClassUID (0008,0016) is {found}, {asked}", forceable=True)
@@ -215,8 +219,7 @@ def _uid(keyword: str, tag: str) -> Callable[[Cine], Iterator[Reason]]:
         wrong = [uid for uid in uids if not UID(uid, IGNORE).is_valid]
         if not wrong:
             return
-        quoted = f"'{wrong[0]}'" if _QUOTABLE_UID.fullmatch(wrong[0]) else "no number with dots"
-        found = quoted if wrong[0] else "absent or empty"
+        found = quoted(wrong[0], "UI")
         wanted = "a UID: at most 64 digits and dots, no part with a leading 0"
         yield Reason(f"{keyword} {tag} is {found}, need {wanted}{_share(len(wrong), cine)}", forceable=False)
 
@@ -310,7 +313,7 @@ def _subtracted(ds: Dataset) -> Reason | None:
     declared = declared_in(ds)
     if used := sorted(set(declared.mask_operations) - {"", "NONE"}):
         return Reason(
-            f"MaskOperation (0028,6101) is '{', '.join(used)}', need NONE: a DSA run", forceable=True
+            f"MaskOperation (0028,6101) is {quoted(used, 'CS')}, need NONE: a DSA run", forceable=True
         )
     if declared.viewing_mode == "SUB":
         return Reason("RecommendedViewingMode (0028,1090) is 'SUB', need NAT: a DSA run", forceable=True)
@@ -344,8 +347,9 @@ def _derived_synthetic(ds: Dataset) -> Reason | None:
     first = str((*plain_values(ds.get("ImageType")), "")[0])
     if ds.get("SyntheticData") != "YES" or first == "ORIGINAL":
         return None
+    found = f"starts with {quoted(first, 'CS')}"
     return Reason(
-        f"SyntheticData (0008,001C) is YES and ImageType (0008,0008) starts with '{first}', need ORIGINAL: "
+        f"SyntheticData (0008,001C) is YES and ImageType (0008,0008) {found}, need ORIGINAL: "
         "what was generated from a picture is no source",
         forceable=False,
     )
@@ -356,8 +360,7 @@ def _wanted(ds: Dataset, keyword: str, tag: str, wanted: tuple[str, ...]) -> Rea
     value = ds.get(keyword)
     if value in wanted:
         return None
-    found = f"'{value}'" if value else "absent or empty"
-    return Reason(f"{keyword} {tag} is {found}, need {' or '.join(wanted)}", forceable=False)
+    return Reason(f"{keyword} {tag} is {quoted(value, 'CS')}, need {' or '.join(wanted)}", forceable=False)
 
 
 _RULES: tuple[Callable[[Cine], Iterator[Reason]], ...] = (

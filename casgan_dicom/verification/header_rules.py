@@ -22,7 +22,9 @@ from pydicom.uid import UID
 
 from casgan_dicom.derived.legal_header import illegal_values
 from casgan_dicom.derived.provenance import BANNER_ABSENT, BANNER_BURNED
+from casgan_dicom.quoting import quoted
 from casgan_dicom.source.elements import numbers
+from casgan_dicom.uids import uid_name
 from casgan_dicom.verification.kinds import (
     CAPTURES,
     EVERY,
@@ -72,9 +74,8 @@ _SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 
 def _sop_class(ds: Dataset) -> Iterator[str]:
     if kind_of(ds) is ObjectKind.UNKNOWN:
-        uid = ds.get("SOPClassUID")
-        name = UID(str(uid)).name if uid else "absent"
-        yield f"SOPClassUID (0008,0016) is '{name}', need Secondary Capture, Segmentation or SR"
+        found = uid_name(ds.get("SOPClassUID"))
+        yield f"SOPClassUID (0008,0016) is {found}, need Secondary Capture, Segmentation or SR"
 
 
 def _synthetic_data(ds: Dataset) -> Iterator[str]:
@@ -86,8 +87,7 @@ def _image_type(ds: Dataset) -> Iterator[str]:
     wanted = ["DERIVED", "PRIMARY" if kind_of(ds) is ObjectKind.SEGMENTATION else "SECONDARY"]
     values = several(ds, "ImageType")
     if values[:2] != wanted:
-        found = "\\".join(values) or "absent"
-        yield f"ImageType (0008,0008) is '{found}', need {wanted[0]}\\{wanted[1]}"
+        yield f"ImageType (0008,0008) is {quoted(values, 'CS')}, need {wanted[0]}\\{wanted[1]}"
 
 
 def _conversion_type(ds: Dataset) -> Iterator[str]:

@@ -22,6 +22,8 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from casgan_dicom.quoting import quoted
+
 
 class ObjectKind(enum.Enum):
     """What a derived object may be; each kind has rules of its own."""
@@ -107,8 +109,7 @@ def coded(ds: Dataset, keyword: str, wanted: Sequence[str]) -> Iterator[str]:
     """A fault unless the coded value is one of those wanted."""
     value = ds.get(keyword)
     if value not in wanted:
-        found = f"'{value}'" if value else "absent or empty"
-        yield f"{keyword} {Tag(keyword)} is {found}, need {' or '.join(wanted)}"
+        yield f"{keyword} {Tag(keyword)} is {quoted(value, 'CS')}, need {' or '.join(wanted)}"
 
 
 def several(ds: Dataset, keyword: str) -> list[str]:

@@ -36,6 +36,7 @@ from casgan_dicom.derived.provenance import BANNER_ABSENT, BANNER_BURNED
 from casgan_dicom.pixels.banner import banner_for
 from casgan_dicom.pixels.codestream import stream_header
 from casgan_dicom.pixels.syntaxes import decoder_of, lossy_method
+from casgan_dicom.uids import uid_name
 from casgan_dicom.verification.kinds import (
     CAPTURES,
     EVERY,
@@ -79,7 +80,7 @@ def _transfer_syntax(ds: Dataset) -> Iterator[str]:
     if kind_of(ds) is ObjectKind.REPORT:
         wanted = {ExplicitVRLittleEndian, ImplicitVRLittleEndian}
     if (syntax := _syntax(ds)) not in wanted:
-        yield f"TransferSyntaxUID (0002,0010) is '{syntax.name or 'absent'}', which is not written here"
+        yield f"TransferSyntaxUID (0002,0010) is {uid_name(syntax)}, which is not written here"
 
 
 def _lossy_chain(ds: Dataset) -> Iterator[str]:

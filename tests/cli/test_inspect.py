@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from pydicom import dcmread
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
 
 from casgan_dicom.cli import cli
 from tests.support.factories import moving_frames, uid, write_xa
@@ -110,3 +114,52 @@ def test_nothing_found_is_an_error_in_two_lines(tmp_path: Path) -> None:
 
 def test_missing_arguments_are_wrong_usage() -> None:
     assert run().exit_code == 2
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J Zyxwvut"
+
+
+@pytest.mark.parametrize("command", ["inspect", "convert", "verify"])
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        "Modality",
+        "PhotometricInterpretation",
+        "BodyPartExamined",
+        "ImageType",
+        "MaskOperation",
+        "FrameTime",
+        "SeriesNumber",
+        "RecommendedViewingMode",
+        "SOPClassUID",
+        "SOPInstanceUID",
+        "SeriesInstanceUID",
+        "PatientID",
+        "ViewPosition",
+    ],
+)
+def test_no_header_moves_a_terminal_or_is_quoted_against_its_representation(
+    tmp_path: Path, command: str, keyword: str
+) -> None:
+    path = tmp_path / "in"
+    write_xa(path, moving_frames(2))
+    (file,) = path.rglob("*.dcm") if path.is_dir() else [path]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ds = dcmread(file)
+        if keyword == "MaskOperation":
+            ds.MaskSubtractionSequence = [Dataset()]
+            ds.MaskSubtractionSequence[0].add_new("MaskOperation", "CS", HOSTILE)
+        else:
+            ds.add_new(
+                keyword, "LO" if keyword in ("SeriesNumber", "FrameTime") else dictionary_VR(keyword), HOSTILE
+            )
+        ds.save_as(file)
+    options = ["--out", str(tmp_path / "out"), "--dry-run"] if command == "convert" else []
+
+    result = run(path, *options, command=command)
+    as_json = run(path, *options, "--json", command=command)
+
+    for said in (result.stdout, result.stderr, as_json.stdout, as_json.stderr):
+        assert all(line.isprintable() for line in said.splitlines())
+        assert "Zyxwvut" not in said

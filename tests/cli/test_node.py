@@ -21,6 +21,7 @@ from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.receipts import Receipts
+from casgan_dicom.quoting import printable
 from tests.model.bundles import write_bundle
 from tests.node.ledgers import received
 from tests.support.factories import uid
@@ -94,6 +95,20 @@ def test_jobs_are_listed_with_their_reasons_the_latest_first(data: Path) -> None
     assert rows[1]["deliveries"][0]["reason"] == "refused with status 0xC000"
     assert "pacs: refused with status 0xC000" in shown.stderr
     assert rows[1]["job"] in shown.stdout
+
+
+@pytest.mark.parametrize("peer", ["[/x]", "[red]X[/red]", "\x1b[31mX", "A\nB", "\\[X]"])
+def test_nothing_from_outside_is_markup_or_moves_the_terminal(data: Path, peer: str) -> None:
+    ledger = Ledger(Layout(data).ledger)
+    with ledger.transaction() as db:
+        db.execute("UPDATE jobs SET peer = ?, reasons = ?", [peer, json.dumps([f"said {peer}"])])
+    ledger.close()
+
+    shown = run("jobs")
+
+    assert shown.exit_code == 0
+    assert printable(peer) in shown.stdout
+    assert all(line.isprintable() for line in (shown.stdout + shown.stderr).splitlines())
 
 
 def test_jobs_can_be_chosen_by_state_and_number(data: Path) -> None:

@@ -247,7 +247,11 @@ def test_the_body_part_of_every_frame_is_looked_at(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
 @pytest.mark.parametrize(
     ("wrong", "found"),
-    [("1.2.03.4", "'1.2.03.4'"), ("1." * 33, "'1.1.1."), ("Secret^Name", "is no number with dots")],
+    [
+        ("1.2.03.4", "'1.2.03.4'"),
+        ("1." * 33, "no legal UI (66 characters)"),
+        ("Secret^Name", "no legal UI (11 characters)"),
+    ],
 )
 def test_a_uid_that_is_none_is_refused_before_anything_is_generated(
     tmp_path: Path, keyword: str, wrong: str, found: str
