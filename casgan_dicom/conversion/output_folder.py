@@ -22,6 +22,7 @@ from pydicom.dataset import Dataset
 
 from casgan_dicom.disk import file_sha256, new_part, output_errors, sync_file, sync_folder
 from casgan_dicom.errors import OutputError, SeriesError
+from casgan_dicom.pixels.decoder_process import decoder_process
 from casgan_dicom.source.encoding import refuse_deflated
 from casgan_dicom.verification.verify import verify_file
 
@@ -111,7 +112,8 @@ def deliver(objects: Iterable[Named], out_dir: Path, *, force: bool) -> tuple[Pl
     staged: list[_Staged] = []
     with output_errors(out_dir):
         try:
-            staged.extend(_stage(one, out_dir) for one in objects)
+            with decoder_process():  # one for all of them
+                staged.extend(_stage(one, out_dir) for one in objects)
             others = _in_the_way(staged)
             if others and not force:
                 raise OtherObjectError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -62,6 +62,10 @@ class StreamHeader:
     """JPEG 2000: whether samples are signed; other streams do not tell."""
     holds_jpeg: bool = False
     """JPEG XL: whether it packs a JPEG stream, which lost before."""
+    components: int = 1
+    """Samples per pixel."""
+    boxed: bool = False
+    """JPEG 2000: whether the codestream lies in a file of JP2, which PS3.5 A.4.4 forbids."""
 
     @property
     def transformed(self) -> bool:
@@ -102,10 +106,11 @@ def stream_header(head: bytes, *, xl: bool = False) -> StreamHeader | None:
     """
     if begins_xl(head, bare=xl):
         return _jpeg_xl(head)
+    boxed = head.startswith(_JP2)
     head = without_box(head)
     try:
         if head.startswith(_SOC_SIZ):
-            return _jpeg_2000(head)
+            return replace(_jpeg_2000(head), boxed=boxed)
         return _jpeg(head) if head.startswith(_SOI) else None
     except (struct.error, IndexError):
         return None
@@ -120,7 +125,7 @@ def _jpeg(head: bytes) -> StreamHeader | None:
             transformed = marker not in (*_WITHOUT_TRANSFORM, _JPEG_LS)
             kind: Kind = "JPEG-LS" if marker == _JPEG_LS else "JPEG"
             loses = True if transformed else None
-            found = StreamHeader(kind, precision, rows, columns, loses, process=marker)
+            found = StreamHeader(kind, precision, rows, columns, loses, process=marker, components=body[5])
         if marker == _SOS and found is not None and found.loses is None:
             return _with_scan(found, body)
     return found
@@ -131,15 +136,7 @@ def _with_scan(found: StreamHeader, body: bytes) -> StreamHeader:
     first = 1 + 2 * body[0]
     near = body[first] if found.kind == "JPEG-LS" else 0
     dropped = body[first + 2] & 0x0F
-    return StreamHeader(
-        found.kind,
-        found.precision,
-        found.rows,
-        found.columns,
-        loses=bool(near or dropped),
-        near=near,
-        process=found.process,
-    )
+    return replace(found, loses=bool(near or dropped), near=near)
 
 
 def _jpeg_xl(head: bytes) -> StreamHeader | None:
@@ -164,9 +161,9 @@ def _jpeg_2000(head: bytes) -> StreamHeader:
             kind = "HTJ2K"
         elif marker == _COD:
             loses = True if body[9] == _IRREVERSIBLE else None
-    return StreamHeader(
-        kind, (depth & 0x7F) + 1, height - top, width - left, loses, signed=bool(depth & 0x80)
-    )
+    components = int.from_bytes(head[40:42])
+    size, signed = (height - top, width - left), bool(depth & 0x80)
+    return StreamHeader(kind, (depth & 0x7F) + 1, *size, loses, signed=signed, components=components)
 
 
 def _segments(head: bytes) -> Iterator[tuple[int, bytes]]:

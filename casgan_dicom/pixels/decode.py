@@ -5,8 +5,8 @@ a stream that is cut short, holds another number of frames or frames of another 
 shorter run.
 
 Which bytes are a frame tells layout.py, which decoder takes which transfer syntax syntaxes.py; a stream of
-another kind than the syntax names is decoded as what it is. All decoders have free licences. GDCM, which
-decodes all forms of JPEG, runs in a process of its own (jpeg.py).
+another kind than the syntax names is decoded as what it is. All decoders have free licences; those of other
+makers run in a process of their own (decoder_process.py).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from pydicom.uid import UID
 
 from casgan_dicom.errors import PixelError, first_line
 from casgan_dicom.pixels.codestream import StreamHeader
-from casgan_dicom.pixels.jpeg import FrameHeader, JpegDecoder, JpegError
-from casgan_dicom.pixels.jpeg_xl import decode_xl
+from casgan_dicom.pixels.decoder_process import DecodeError, DecoderProcess, Way
 from casgan_dicom.pixels.layout import (
     NativeLayout,
     StreamLayout,
+    check_streams,
     holds_fragments,
     native_file,
     native_layout,
@@ -38,7 +38,7 @@ from casgan_dicom.pixels.layout import (
 from casgan_dicom.pixels.pixel_data import content_of, frame_bytes, instance_error
 from casgan_dicom.pixels.plain_streams import frame_of_bytes, inflated_frame
 from casgan_dicom.pixels.stored_values import Clamped, in_range, unmasked
-from casgan_dicom.pixels.syntaxes import decoding
+from casgan_dicom.pixels.syntaxes import Decoder, decoding
 from casgan_dicom.source.cine import Cine, Instance
 
 StoredFrame = npt.NDArray[np.integer[Any]]
@@ -67,13 +67,13 @@ def iter_frames(cine: Cine, clamped: Clamped | None = None) -> Iterator[StoredFr
         came before have been yielded: a caller that writes must be ready to throw its work away.
     """
     count = Clamped() if clamped is None else clamped
-    with JpegDecoder() as decoder:
+    with DecoderProcess() as decoder:
         for instance, ds in zip(cine.instances, cine.headers, strict=True):
             yield from _checked_frames(instance, ds, cine, decoder, count)
 
 
 def _checked_frames(
-    instance: Instance, ds: Dataset, cine: Cine, decoder: JpegDecoder, clamped: Clamped
+    instance: Instance, ds: Dataset, cine: Cine, decoder: DecoderProcess, clamped: Clamped
 ) -> Iterator[StoredFrame]:
     """Frames of one file; PixelError if they are not as many and as large as its header says."""
     seen = 0
@@ -94,7 +94,7 @@ def _checked_frames(
 
 
 def _frames_of(
-    instance: Instance, ds: Dataset, cine: Cine, decoder: JpegDecoder, clamped: Clamped
+    instance: Instance, ds: Dataset, cine: Cine, decoder: DecoderProcess, clamped: Clamped
 ) -> Iterator[StoredFrame]:
     """Frames of one file; whatever a decoder raises becomes a PixelError."""
     try:
@@ -109,7 +109,7 @@ def _frames_of(
     except PixelError as error:
         named = error.message.startswith("instance ")
         raise error if named else instance_error(instance, error.message) from error
-    except JpegError as error:
+    except DecodeError as error:
         raise instance_error(instance, f"cannot be decoded ({error})") from error
     except Exception as error:  # decoders raise anything on a broken stream
         text = f"{type(error).__name__}: {first_line(error)}"
@@ -117,7 +117,7 @@ def _frames_of(
 
 
 def _open_frames(
-    instance: Instance, ds: Dataset, cine: Cine, decoder: JpegDecoder, clamped: Clamped
+    instance: Instance, ds: Dataset, cine: Cine, decoder: DecoderProcess, clamped: Clamped
 ) -> Iterator[StoredFrame]:
     """The way that this file needs, after a look at where its frames lie."""
     if not instance.has_pixels:
@@ -125,7 +125,7 @@ def _open_frames(
     if not holds_fragments(instance):
         return _native_frames(instance, cine)
     layout = stream_layout(instance, ds)
-    _check_size(instance, cine, layout)
+    check_streams(instance, cine, layout)
     return _decoded_frames(instance, cine, layout, (decoder, clamped))
 
 
@@ -159,26 +159,8 @@ def _unused_bits_off(words: StoredFrame, cine: Cine) -> StoredFrame:
     return unmasked(words, bits, signed=signed)
 
 
-def _check_size(instance: Instance, cine: Cine, layout: StreamLayout) -> None:
-    """Raise PixelError if a stream says another size than the header, or another number of bits."""
-    for fragments in layout.frames:
-        header = fragments[0].header
-        if header is None or not header.rows:  # 0: given after the scan (DNL)
-            continue
-        if (header.rows, header.columns) != (cine.rows, cine.columns):
-            found = f"{header.rows} × {header.columns}"
-            wanted = f"{cine.rows} × {cine.columns}"
-            raise instance_error(instance, f"frames are encoded as {found}, Rows × Columns say {wanted}")
-        if header.kind == "JPEG" and header.precision < cine.header.BitsStored:
-            raise instance_error(
-                instance,
-                f"frames are encoded with {header.precision} bits, "
-                f"BitsStored (0028,0101) says {cine.header.BitsStored}",
-            )
-
-
 def _decoded_frames(
-    instance: Instance, cine: Cine, layout: StreamLayout, tools: tuple[JpegDecoder, Clamped]
+    instance: Instance, cine: Cine, layout: StreamLayout, tools: tuple[DecoderProcess, Clamped]
 ) -> Iterator[StoredFrame]:
     """Encapsulated frames; runs of streams of one kind go to their decoder together."""
     decoder, clamped = tools
@@ -189,28 +171,22 @@ def _decoded_frames(
         for (who, syntax), run in runs:
             run_headers = list(run)
             some = islice(streams, len(run_headers))
+            if who.missing:
+                raise PixelError(f"{who.name} is not installed: pip install 'casgan-dicom[codecs]'")
             if who.way == "process":
-                frames = _by_gdcm(some, syntax, decoder)
+                frames = decoder.decode(some, _way(who, syntax, cine))
             elif who.way in ("fragments", "deflated"):
                 frames = _plain(some, cine, deflated=who.way == "deflated")
-            elif who.way == "jpeg-xl":
-                frames = map(decode_xl, some)
             else:
-                frames = _by_pydicom(some, syntax, who.plugin, cine.header)
+                frames = _by_pydicom(some, syntax, cine.header)
             for header, words in zip(run_headers, frames, strict=True):
                 yield values_of(words, header, instance, cine, clamped)
 
 
-def _by_gdcm(streams: Iterator[bytes], syntax: str, decoder: JpegDecoder) -> Iterator[StoredFrame]:
-    """JPEG; samples of up to 8 bits come in one byte, others in two, as the stream itself says."""
-    for head, values in decoder.decode(streams, syntax, signed=False):
-        yield words_of(head, values)
-
-
-def words_of(head: FrameHeader, values: bytes) -> StoredFrame:
-    """What GDCM gave back of one frame, (rows, columns)."""
-    dtype = np.dtype(f"u{head.nbytes // (head.rows * head.columns)}")
-    return np.frombuffer(values, dtype).reshape(head.rows, head.columns)
+def _way(who: Decoder, syntax: UID, cine: Cine) -> Way:
+    """How frames are decoded in a process of their own. JPEG says nothing of signs, and has none."""
+    signed = bool(cine.header.get("PixelRepresentation")) and who.library in ("openjpeg", "charls")
+    return Way(who.library, str(syntax), (cine.rows, cine.columns), signed)
 
 
 def _plain(streams: Iterator[bytes], cine: Cine, *, deflated: bool) -> Iterator[StoredFrame]:
@@ -220,11 +196,11 @@ def _plain(streams: Iterator[bytes], cine: Cine, *, deflated: bool) -> Iterator[
         yield frame_of_bytes(content, (cine.rows, cine.columns), int(cine.header.BitsAllocated) // 8)
 
 
-def _by_pydicom(streams: Iterator[bytes], syntax: UID, plugin: str, ds: Dataset) -> Iterator[StoredFrame]:
-    """JPEG-LS, JPEG 2000, HTJ2K and RLE: each stream by itself, whatever the file's offset tables say."""
+def _by_pydicom(streams: Iterator[bytes], syntax: UID, ds: Dataset) -> Iterator[StoredFrame]:
+    """RLE: each stream by itself, whatever the offset tables say; values are at most 64 times as long."""
     decoder = get_decoder(syntax)
     options: dict[str, Any] = {
-        "decoding_plugin": plugin,
+        "decoding_plugin": "pydicom",
         "correct_unused_bits": False,  # they are bits of value here
         "number_of_frames": 1,
         "rows": ds.Rows,

@@ -10,14 +10,6 @@ The decoder is libjxl, by `imagecodecs` (`pip install "casgan-dicom[codecs]"`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
-from casgan_dicom.errors import PixelError
 
 PACKAGE = "imagecodecs"
 
@@ -59,24 +51,6 @@ def xl_header(head: bytes) -> XlHeader | None:
     rows, columns = _size(bits)
     metadata = _metadata(bits)
     return None if metadata is None else XlHeader(rows, columns, *metadata, holds_jpeg)
-
-
-def decode_xl(stream: bytes) -> npt.NDArray[np.unsignedinteger[Any]]:
-    """Decode one frame of one component.
-
-    Raises
-    ------
-    PixelError
-        The decoder is not installed; the text names its package.
-    """
-    if find_spec(PACKAGE) is None:
-        raise PixelError(
-            f"JPEG XL is decoded by {PACKAGE}, which is not installed: pip install 'casgan-dicom[codecs]'"
-        )
-    words = np.asarray(import_module(PACKAGE).jpegxl_decode(stream))
-    if words.ndim != 2 or words.dtype.kind != "u":
-        raise PixelError(f"JPEG XL of shape {words.shape} and type {words.dtype}, one component is wanted")
-    return words
 
 
 class _Bits:

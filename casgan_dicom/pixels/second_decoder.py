@@ -24,9 +24,8 @@ from pydicom.config import IGNORE
 from pydicom.uid import UID, JPEGLSLossless, RLELossless
 
 from casgan_dicom.errors import PixelError
-from casgan_dicom.pixels.codestream import StreamHeader, without_box
-from casgan_dicom.pixels.decode import words_of
-from casgan_dicom.pixels.jpeg import JpegDecoder
+from casgan_dicom.pixels.codestream import StreamHeader
+from casgan_dicom.pixels.decoder_process import DecoderProcess, Way
 from casgan_dicom.pixels.jpeg_xl import PACKAGE as CODECS
 from casgan_dicom.pixels.plain_streams import frame_of_bytes
 from casgan_dicom.pixels.rle import decode_rle
@@ -65,7 +64,7 @@ class SecondDecoder:
 
     name: str
     """What the report calls it."""
-    decode: Callable[[Encoded, JpegDecoder], Words]
+    decode: Callable[[Encoded, DecoderProcess], Words]
     """One frame as words, (rows, columns); raises anything on a stream that it cannot take."""
     tolerance: int = 0
     """By how many levels its values may differ from those of the first decoder."""
@@ -104,36 +103,39 @@ def second_decoder(syntax: str, header: StreamHeader | None) -> SecondDecoder | 
     return known[header.loses is True] if known else None
 
 
-def _by_pillow(frame: Encoded, _: JpegDecoder) -> Words:
+def _by_pillow(frame: Encoded, _: DecoderProcess) -> Words:
     with Image.open(io.BytesIO(frame.stream), formats=("JPEG",)) as picture:
+        if picture.size != frame.shape[::-1]:
+            raise PixelError(f"{picture.height} × {picture.width}")
         return np.asarray(picture)
 
 
-def _by_gdcm(frame: Encoded, gdcm: JpegDecoder) -> Words:
+def _by_gdcm(frame: Encoded, process: DecoderProcess) -> Words:
     """JPEG-LS and JPEG 2000, by the libraries that GDCM brings."""
     header = frame.header
     assert header is not None
     syntax = JPEGLSLossless if header.kind == "JPEG-LS" else decoding(frame.syntax, header)[1]
-    streams = iter([without_box(frame.stream)])
-    ((head, values),) = gdcm.decode(streams, syntax, signed=header.signed)
-    return words_of(head, values)
+    return _alone(frame, process, Way("gdcm", str(syntax), frame.shape, header.signed))
 
 
-def _by_own_rle(frame: Encoded, _: JpegDecoder) -> Words:
+def _alone(frame: Encoded, process: DecoderProcess, way: Way) -> Words:
+    """One frame by the process; values as words without a sign."""
+    (words,) = process.decode(iter([frame.stream]), way)
+    return words.view(f"u{words.dtype.itemsize}")
+
+
+def _by_own_rle(frame: Encoded, _: DecoderProcess) -> Words:
     return decode_rle(frame.stream, frame.shape, frame.bits_allocated // 8)
 
 
-def _by_imagecodecs(function: str) -> Callable[[Encoded, JpegDecoder], Words]:
-    def decode(frame: Encoded, _: JpegDecoder) -> Words:
-        words = np.asarray(getattr(import_module(CODECS), function)(without_box(frame.stream)))
-        if words.dtype.kind not in "iu":
-            raise PixelError(f"values of type {words.dtype}")
-        return words.view(f"u{words.dtype.itemsize}")
+def _by_imagecodecs(function: str) -> Callable[[Encoded, DecoderProcess], Words]:
+    def decode(frame: Encoded, process: DecoderProcess) -> Words:
+        return _alone(frame, process, Way(function, frame.syntax, frame.shape))
 
     return decode
 
 
-def _by_libdeflate(frame: Encoded, _: JpegDecoder) -> Words:
+def _by_libdeflate(frame: Encoded, _: DecoderProcess) -> Words:
     width = frame.bits_allocated // 8
     size = frame.shape[0] * frame.shape[1] * width
     content = import_module(CODECS).deflate_decode(frame.stream, raw=True, out=size + size % 2)

@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 
 from casgan_dicom.errors import PixelError, first_line
 from casgan_dicom.pixels.decode import StoredFrame, values_of
-from casgan_dicom.pixels.jpeg import JpegDecoder
+from casgan_dicom.pixels.decoder_process import DecoderProcess
 from casgan_dicom.pixels.layout import holds_fragments, stream_layout
 from casgan_dicom.pixels.pixel_data import content_of
 from casgan_dicom.pixels.second_decoder import Encoded, SecondDecoder, second_decoder
@@ -83,7 +83,7 @@ class SelfCheck:
         """Hand on every frame, (rows, columns), unchanged; comparisons go on beside whoever takes them."""
         wanted = frames_to_compare(self._cine.series_uid, self._cine.frames)
         before: StoredFrame | None = None
-        gdcm, beside = JpegDecoder(), ThreadPoolExecutor(max_workers=1)
+        gdcm, beside = DecoderProcess(), ThreadPoolExecutor(max_workers=1)
         try:
             for k, frame in enumerate(frames):
                 self._look_at(k, frame, before)
@@ -178,7 +178,7 @@ class _Comparison:
     refusal: str = ""
 
 
-def _compare(job: _Job, gdcm: JpegDecoder) -> _Comparison:
+def _compare(job: _Job, gdcm: DecoderProcess) -> _Comparison:
     """Decode a frame once more; PixelError if it comes out otherwise."""
     second, number = job.second, job.k + 1
     try:

@@ -53,12 +53,11 @@ class Decoder:
 
     name: str
     """What `inspect` calls it."""
-    way: Literal["native", "inflated", "pydicom", "process", "fragments", "deflated", "jpeg-xl"]
-    """As they lie; inflated into a temporary file; through pydicom; in a process of its own; as they lie in
-    fragments; each inflated by itself; JPEG XL."""
-    plugin: str = ""
-    """Which of pydicom's plug-ins, named because others that are installed behave otherwise; empty for
-    another way. Never GDCM, which some broken streams make end the process."""
+    way: Literal["native", "inflated", "pydicom", "process", "fragments", "deflated"]
+    """As they lie; inflated into a temporary file; by pydicom's own code; in a process of its own; as they
+    lie in fragments; each inflated by itself."""
+    library: str = ""
+    """What decodes in a process of its own, as `Way.library` names it; empty for another way."""
     package: str = ""
     """The package that it needs beside those that are always there."""
 
@@ -86,12 +85,11 @@ NUMPY = Decoder("numpy, frame by frame", "native")
 ZLIB = Decoder("zlib, into a temporary file, then numpy", "inflated")
 FRAGMENTS = Decoder("numpy, frame by frame", "fragments")
 INFLATE = Decoder("zlib, frame by frame", "deflated")
-PYDICOM = Decoder("pydicom, frame by frame", "pydicom", "pydicom")
-GDCM = Decoder("GDCM, in a process of its own", "process")
-CHARLS = Decoder("CharLS (pyjpegls)", "pydicom", "pyjpegls")
-OPENJPEG = Decoder("OpenJPEG (pylibjpeg)", "pydicom", "pylibjpeg")
-
-LIBJXL = Decoder("libjxl (imagecodecs)", "jpeg-xl", package=PACKAGE)
+PYDICOM = Decoder("pydicom, frame by frame", "pydicom")
+GDCM = Decoder("GDCM, in a process of its own", "process", "gdcm")
+CHARLS = Decoder("CharLS (pyjpegls)", "process", "charls")
+OPENJPEG = Decoder("OpenJPEG (pylibjpeg)", "process", "openjpeg")
+LIBJXL = Decoder("libjxl (imagecodecs)", "process", "jpegxl_decode", PACKAGE)
 
 JPEG_WITHOUT_TRANSFORM = (JPEGLossless, JPEGLosslessSV1)
 """JPEG that loses nothing."""

@@ -11,14 +11,16 @@ import io
 import struct
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
 from pydicom.pixels.utils import iter_pixels
 from pydicom.tag import Tag
 from pydicom.uid import (
@@ -35,6 +37,7 @@ from pydicom.uid import (
 from casgan_dicom.derived.provenance import BANNER_ABSENT, BANNER_BURNED
 from casgan_dicom.pixels.banner import banner_for
 from casgan_dicom.pixels.codestream import stream_header
+from casgan_dicom.pixels.decoder_process import Way, decoder_process
 from casgan_dicom.pixels.syntaxes import decoder_of, lossy_method
 from casgan_dicom.uids import uid_name
 from casgan_dicom.verification.kinds import (
@@ -48,21 +51,15 @@ from casgan_dicom.verification.kinds import (
     several,
 )
 
-WRITTEN: Mapping[str, str] = MappingProxyType(
-    {
-        uid: "pillow" if uid == JPEGBaseline8Bit else decoder_of(uid).plugin
-        for uid in (
-            ExplicitVRLittleEndian,
-            ImplicitVRLittleEndian,
-            RLELossless,
-            JPEGLSLossless,
-            JPEG2000Lossless,
-            JPEGBaseline8Bit,
-        )
-    }
+WRITTEN = (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+    JPEGLSLossless,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
 )
-"""Transfer syntaxes of derived objects, and pydicom's decoding plug-in for each: two frames of JPEG are not
-worth a process of their own."""
+"""Transfer syntaxes of derived objects."""
 
 LEGIBLE = 0.95
 """Share of the banner's pixels that have to be on their side of mid-grey: loss may turn a few, a picture that
@@ -193,16 +190,37 @@ def _banner_pixels(ds: Dataset) -> Iterator[str]:
         yield f"DerivationDescription (0008,2111) says '{BANNER_ABSENT}', but the pixels show one"
 
 
-def _first_and_last(ds: Dataset) -> Iterator[npt.NDArray[np.unsignedinteger]]:
+def _first_and_last(ds: Dataset) -> Iterator[npt.NDArray[np.integer[Any]]]:
     """Stored values of two frames, (rows, columns); of one, where there is no other."""
-    indices = sorted({0, _frames(ds) - 1})
-    where = Path(str(ds.filename)) if _deferred(ds) else ds
+    indices, syntax = sorted({0, _frames(ds) - 1}), _syntax(ds)
+    who = decoder_of(syntax)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # padding behind the last fragment is no fault
-        yield from iter_pixels(where, raw=True, indices=indices, decoding_plugin=WRITTEN[_syntax(ds)])
+        if who.way != "process":
+            where = Path(str(ds.filename)) if _deferred(ds) else ds
+            plugin = "pydicom" if syntax == RLELossless else ""
+            yield from iter_pixels(where, raw=True, indices=indices, decoding_plugin=plugin)
+            return
+        way = Way(who.library, str(syntax), (_number(ds, "Rows"), _number(ds, "Columns")))
+        with decoder_process() as process:
+            yield from process.decode(map(partial(_stream, ds), indices), way)
 
 
-def _legible_share(frame: npt.NDArray[np.unsignedinteger], bits: int) -> float:
+def _stream(ds: Dataset, index: int) -> bytes:
+    """The encoded frame at `index`, from 0."""
+    offsets = (ds.get("ExtendedOffsetTable"), ds.get("ExtendedOffsetTableLengths"))
+    options: dict[str, Any] = {"number_of_frames": _frames(ds)}
+    if all(offsets):
+        options["extended_offsets"] = offsets
+    raw = _deferred(ds)
+    if raw is None:
+        return get_frame(ds.PixelData, index, **options)
+    with Path(str(ds.filename)).open("rb") as file:
+        file.seek(raw.value_tell)
+        return get_frame(file, index, **options)
+
+
+def _legible_share(frame: npt.NDArray[np.integer[Any]], bits: int) -> float:
     """Share of the banner's pixels that are bright where it has ink and dark where it has none; 0 to 1.
 
     0 for a frame in which no banner has room.

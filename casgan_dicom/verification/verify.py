@@ -18,6 +18,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from casgan_dicom.errors import OutputError
+from casgan_dicom.pixels.decoder_process import decoder_process
 from casgan_dicom.source.encoding import refuse_deflated
 from casgan_dicom.source.inflate import InflateError
 from casgan_dicom.source.paths import Paths, as_paths, files_below, refuse_unreachable
@@ -58,7 +59,8 @@ def verify(paths: Paths, *, sources: Paths | None = None) -> dict[Path, list[Fin
     given = as_paths(paths)
     refuse_unreachable(given)
     headers = None if sources is None else source_headers(as_paths(sources))
-    checked = {path: verify_file(path, headers) for path in _files(given)}
+    with decoder_process():  # one for all of them
+        checked = {path: verify_file(path, headers) for path in _files(given)}
     if not checked:
         raise OutputError("no file to check", hint="pass files, or a folder with files that end in .dcm")
     return checked

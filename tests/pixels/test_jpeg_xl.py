@@ -134,11 +134,15 @@ def test_where_the_decoder_is_missing_its_package_is_named(
     assert any("imagecodecs" in reason.text and not reason.forceable for reason in found.reasons)
 
 
-def test_a_stream_found_under_another_name_names_the_package_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jpeg_xl, "find_spec", lambda _: None)
+def test_a_stream_found_under_another_name_names_the_package_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syntaxes, "find_spec", lambda _: None)
+    boxed = b"\x00\x00\x00\x0cJXL \r\n\x87\n" + (8 + len(BARE)).to_bytes(4) + b"jxlc" + BARE
+    path = with_streams(tmp_path / "run", moving_frames(2), [boxed, boxed], JPEGLSLossless, 8)
 
-    with pytest.raises(PixelError, match="imagecodecs, which is not installed"):
-        jpeg_xl.decode_xl(BARE)
+    with pytest.raises(PixelError, match=r"libjxl \(imagecodecs\) is not installed: pip install"):
+        list(iter_frames(cine_of(path)))
 
 
 def test_the_header_tells_size_and_bits() -> None:

@@ -25,7 +25,7 @@ from pydicom.uid import (
 
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.stored_values import Clamped, in_range, unmasked
-from tests.pixels.test_jpeg import lossless_jpeg
+from tests.pixels.test_decoder_process import lossless_jpeg
 from tests.support.cines import cine_of, shown
 from tests.support.encoders import dcmtk, with_streams
 from tests.support.factories import Frames, write_xa

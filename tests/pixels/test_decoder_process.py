@@ -21,12 +21,14 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, JPEGBaseline8Bit, JPEGLossless, JPEGLosslessSV1
 
 from casgan_dicom.errors import PixelError
-from casgan_dicom.pixels import jpeg
+from casgan_dicom.pixels import decoder_child, decoder_process
+from casgan_dicom.pixels.codestream import stream_header
 from casgan_dicom.pixels.decode import iter_frames
-from casgan_dicom.pixels.jpeg import FrameHeader, JpegDecoder, JpegError, frame_header
+from casgan_dicom.pixels.decoder_process import DecodeError, DecoderProcess, Way
 from casgan_dicom.source.series import find_series
 from tests.support.factories import Frames, moving_frames, write_xa, write_xa_single_frames
 
+LOSSLESS = Way("gdcm", JPEGLosslessSV1, (64, 80))
 DHT_AT = 15
 """Where the marker of the Huffman table begins in a stream of `lossless_jpeg`."""
 
@@ -92,7 +94,11 @@ def run_child(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Let a Python program of one line take the place of the child."""
     start = subprocess.Popen
     pipe = subprocess.PIPE
-    monkeypatch.setattr(jpeg, "_start", lambda: start([sys.executable, "-c", code], stdin=pipe, stdout=pipe))
+    monkeypatch.setattr(
+        decoder_process,
+        "_start",
+        lambda: start([sys.executable, "-c", code], stdin=pipe, stdout=pipe, bufsize=0),
+    )
 
 
 def decoders() -> list[str]:
@@ -100,7 +106,9 @@ def decoders() -> list[str]:
     tasks = Path("/proc/self/task").iterdir()
     pids = [pid for task in tasks for pid in (task / "children").read_text().split()]
     said = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids}
-    return [pid for pid, command in said.items() if not command or str(jpeg.__file__).encode() in command]
+    return [
+        pid for pid, command in said.items() if not command or str(decoder_child.__file__).encode() in command
+    ]
 
 
 @pytest.mark.parametrize("syntax", [JPEGLossless, JPEGLosslessSV1])
@@ -119,8 +127,8 @@ def test_a_run_of_single_frames_shares_one_child(tmp_path: Path, monkeypatch: py
     run = moving_frames(5)
     for path, frame in zip(write_xa_single_frames(tmp_path, run), run, strict=True):
         store(path, [lossless_jpeg(frame, 8)])
-    start = Mock(wraps=jpeg._start)
-    monkeypatch.setattr(jpeg, "_start", start)
+    start = Mock(wraps=decoder_process._start)
+    monkeypatch.setattr(decoder_process, "_start", start)
 
     np.testing.assert_array_equal(decoded(tmp_path), run)
     assert start.call_count == 1
@@ -230,13 +238,10 @@ def test_a_stream_of_fewer_bits_than_the_header_says_is_an_error(tmp_path: Path)
 def test_a_stream_that_lacks_nothing_but_its_end_marker_is_read() -> None:
     frame = moving_frames(1, bits=12)[0]
 
-    with JpegDecoder() as decoder:
-        ((header, values),) = decoder.decode(
-            iter([lossless_jpeg(frame, 12)[:-2]]), JPEGLosslessSV1, signed=False
-        )
+    with DecoderProcess() as decoder:
+        (values,) = decoder.decode(iter([lossless_jpeg(frame, 12)[:-2]]), LOSSLESS)
 
-    assert header == FrameHeader(12, 64, 80, 1)
-    assert values == frame.tobytes()
+    np.testing.assert_array_equal(values, frame)
 
 
 def test_closing_early_ends_the_child(tmp_path: Path) -> None:
@@ -271,18 +276,18 @@ def test_a_child_that_dies_or_answers_nonsense_is_an_error(
     run_child(monkeypatch, code)
     stream = lossless_jpeg(moving_frames(1)[0], 8)
 
-    with JpegDecoder() as decoder, pytest.raises(JpegError, match=message):
-        list(decoder.decode(iter([stream]), JPEGLosslessSV1, signed=False))
+    with DecoderProcess() as decoder, pytest.raises(DecodeError, match=message):
+        list(decoder.decode(iter([stream]), LOSSLESS))
 
     assert not decoders()
 
 
 @pytest.mark.parametrize("stream", [b"", b"\xa5" * 500, b"\xff\xd8\xff\xd9"])
 def test_what_is_no_jpeg_never_reaches_the_child(monkeypatch: pytest.MonkeyPatch, stream: bytes) -> None:
-    monkeypatch.setattr(jpeg, "_start", lambda: pytest.fail("started"))
+    monkeypatch.setattr(decoder_process, "_start", lambda: pytest.fail("started"))
 
-    with JpegDecoder() as decoder, pytest.raises(JpegError, match="no JPEG stream"):
-        list(decoder.decode(iter([stream]), JPEGLosslessSV1, signed=False))
+    with DecoderProcess() as decoder, pytest.raises(DecodeError, match="no stream of one component"):
+        list(decoder.decode(iter([stream]), LOSSLESS))
 
 
 def test_the_child_starts_where_modules_of_its_names_lie_about(
@@ -293,10 +298,10 @@ def test_the_child_starts_where_modules_of_its_names_lie_about(
     monkeypatch.chdir(tmp_path)
     frame = moving_frames(1)[0]
 
-    with JpegDecoder() as decoder:
-        ((_, values),) = decoder.decode(iter([lossless_jpeg(frame, 8)]), JPEGLosslessSV1, signed=False)
+    with DecoderProcess() as decoder:
+        (values,) = decoder.decode(iter([lossless_jpeg(frame, 8)]), LOSSLESS)
 
-    assert values == frame.tobytes()
+    np.testing.assert_array_equal(values, frame)
 
 
 def test_a_script_without_a_main_guard_may_decode(tmp_path: Path) -> None:
@@ -323,7 +328,7 @@ def test_a_script_without_a_main_guard_may_decode(tmp_path: Path) -> None:
 
 
 def test_the_child_loads_nothing_heavy() -> None:
-    code = f"import runpy, sys; runpy.run_path({jpeg.__file__!r}); print(*sys.modules)"
+    code = f"import runpy, sys; runpy.run_path({decoder_child.__file__!r}); print(*sys.modules)"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
@@ -334,4 +339,7 @@ def test_a_frame_header_is_found_behind_other_segments() -> None:
     stream = lossless_jpeg(moving_frames(1, 64, 80)[0], 8)
     longer = stream[:2] + b"\xff" + segment(0xE0, b"JFIF\xff\xd9\xff\xc0") + stream[2:]
 
-    assert frame_header(longer) == frame_header(stream) == FrameHeader(8, 64, 80, 1)
+    found = stream_header(longer)
+    assert found == stream_header(stream)
+    assert found is not None
+    assert (found.precision, found.rows, found.columns, found.components) == (8, 64, 80, 1)
