@@ -66,18 +66,18 @@ _AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(("optim.step_every", "optim.accumulate"), 1),
 }
 """Smallest value that means anything."""
+_AT_MOST: Mapping[str, float] = {
+    **dict.fromkeys(("net.ngf", "net.ndf", "segmentor.base"), 1024),
+    "net.n_blocks": 256,
+    **dict.fromkeys(("data.frame_size", "data.crop"), 4096),
+}
+"""Largest value of what decides how large networks are: settings come with bundles of others, too."""
 _ABOVE_ZERO = ("segmentor.lr", "net.init_gain", "optim.step_gamma")
 
 
 def _out_of_range(settings: TrainSettings) -> list[str]:
     """Every value of the right type that means nothing."""
-    faults: list[str] = []
-    for key, low in _AT_LEAST.items():
-        if not (value := _get(settings, key)) >= low:
-            faults.append(f"{key} is {value:g}, want at least {low:g}")
-    for key in _ABOVE_ZERO:
-        if not (value := _get(settings, key)) > 0:
-            faults.append(f"{key} is {value:g}, want more than 0")
+    faults = _beyond_limits(settings)
     optim, levels = settings.optim, settings.normalisation
     if optim.schedule == "linear" and optim.decay_steps > optim.steps:
         faults.append(f"optim.decay_steps is {optim.decay_steps}, want 0 to optim.steps ({optim.steps})")
@@ -101,6 +101,21 @@ def _out_of_range(settings: TrainSettings) -> list[str]:
     faults += [
         f"weights.{name} is {w:g}, want at least 0" for name, w in settings.weights.items() if not w >= 0
     ]
+    return faults
+
+
+def _beyond_limits(settings: TrainSettings) -> list[str]:
+    """Every number that is too small or too large for itself."""
+    faults: list[str] = []
+    for key, low in _AT_LEAST.items():
+        if not (value := _get(settings, key)) >= low:
+            faults.append(f"{key} is {value:g}, want at least {low:g}")
+    for key, high in _AT_MOST.items():
+        if not (value := _get(settings, key)) <= high:
+            faults.append(f"{key} is {value:g}, want at most {high:g}")
+    for key in _ABOVE_ZERO:
+        if not (value := _get(settings, key)) > 0:
+            faults.append(f"{key} is {value:g}, want more than 0")
     return faults
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as save_arrays
@@ -106,7 +107,8 @@ def load_bundle(bundle: str | Path) -> Bundle:
         settings = settings_from_dict(config["settings"])
         method = method_class(settings.method)
         files = _checked_files(folder, config, (*WEIGHT_FILES, *method.extra_files))
-        nets = method.build_generators(settings)  # their sizes are in range: settings are checked
+        _check_amount(folder, settings, files)
+        nets = method.build_generators(settings)
     except ConfigError as error:
         raise WeightsError(f"bundle '{folder.name}': {error.message}", hint=error.hint) from error
     deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in method.deployed})
@@ -225,6 +227,31 @@ def _checked_files(folder: Path, config: Mapping[str, Any], needed: Iterable[str
                 hint="the bundle is damaged or was changed; install or copy it again",
             )
     return files
+
+
+def _check_amount(folder: Path, settings: TrainSettings, files: Mapping[str, Path]) -> None:
+    """Raise WeightsError where settings mean networks of other sizes than the files can fill.
+
+    Before the networks are built: a few words of config.json may ask for more memory than there is. They are
+    laid out without memory for that, as far as a method can be.
+    """
+    method = method_class(settings.method)
+    try:
+        with torch.device("meta"):
+            nets = method.build_generators(settings)
+            segmentor = UNet(settings.segmentor.base)
+    except (NotImplementedError, RuntimeError):  # it computes while it is built
+        return
+    deployed: list[nn.Module] = [net for name, net in nets.items() if name in method.deployed]
+    parts: tuple[list[nn.Module], ...] = (deployed, [segmentor])
+    for name, built in zip(WEIGHT_FILES, parts, strict=True):
+        wanted = sum(tensor.nbytes for net in built for tensor in net.state_dict().values())
+        found = files[name].stat().st_size
+        if wanted > found:
+            raise WeightsError(
+                f"bundle '{folder.name}': its settings mean networks of {wanted} bytes, {name} has {found}",
+                hint="the bundle is damaged or was changed; install or copy it again",
+            )
 
 
 def _arrays(path: Path, told: str) -> Arrays:

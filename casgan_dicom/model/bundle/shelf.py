@@ -24,8 +24,14 @@ PICTURES_NAME = "pictures.png"
 """Page of pictures that the card of a bundle shows."""
 SHARED = "shared"
 """Folder among the shipped bundles: what several of them hold, once, each file named by its SHA-256."""
-SMALLEST_SIZE, SIZE_STEP = 32, 4
+SMALLEST_SIZE, LARGEST_SIZE, SIZE_STEP = 32, 2048, 4
 """The networks halve rows and columns twice."""
+CONFIG_BYTES = 2**20
+"""Most that a config.json may hold: those of the methods here have some thousand bytes."""
+TEXT_LENGTHS = {"name": 64, "method": 64, "version": 64, "licence": 64, "data": 4096}
+"""Most characters of the texts of a config.json: they go into headers, reports and terminals."""
+RETIRED = ("casgan-desk-paired",)
+"""Names of bundles that were shipped once: nothing else may pass for them."""
 ALIASES = {"atlas": "atlas-desk", "casgan": "casgan-desk", "casgan-atlas": "casgan-atlas-desk"}
 """Short names; "atlas" is what `convert` uses when nothing else is asked for."""
 DEFAULT_BUNDLE = "atlas"
@@ -74,8 +80,11 @@ def _shelf() -> Path:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """Read the config.json of a bundle and check its keys and types; raises WeightsError."""
+    path = folder / "config.json"
     try:
-        config: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if (length := path.stat().st_size) > CONFIG_BYTES:
+            raise ValueError(f"it has {length} bytes, at most {CONFIG_BYTES} are read")
+        config: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"bundle '{folder.name}': config.json cannot be read ({error})") from error
     if not isinstance(config, dict):
@@ -87,7 +96,25 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"bundle '{folder.name}': config.json has schema {found!r}, this version reads {known}"
         )
     _check_entries(folder, config)
+    _check_name(folder, config)
     return config
+
+
+def _check_name(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse what calls itself a shipped bundle and is another; raises WeightsError.
+
+    What made a picture stands in its header by this name, so nobody may take it.
+    """
+    name = config["name"]
+    own = _shelf() / name
+    if folder.resolve() == own.resolve() or name not in (*ALIASES, *RETIRED, *shipped_bundles()):
+        return
+    if name in shipped_bundles() and config == json.loads((own / "config.json").read_text(encoding="utf-8")):
+        return  # a copy
+    raise WeightsError(
+        f"bundle '{folder.name}': calls itself '{name}', a name of a shipped bundle, and is another",
+        hint="its config.json was changed, or the bundle is of another version: give it a name of its own",
+    )
 
 
 def _check_entries(folder: Path, config: dict[str, Any]) -> None:
@@ -107,8 +134,13 @@ def _check_entries(folder: Path, config: dict[str, Any]) -> None:
         for name in (config["sha256"] if isinstance(config["sha256"], dict) else ())
         if _FILE.fullmatch(name) is None
     ]
-    if not wrong and (config["size"] < SMALLEST_SIZE or config["size"] % SIZE_STEP):
-        wrong = [f"size is {config['size']}, want a multiple of {SIZE_STEP} from {SMALLEST_SIZE}"]
+    if not wrong and (not SMALLEST_SIZE <= config["size"] <= LARGEST_SIZE or config["size"] % SIZE_STEP):
+        wanted = f"a multiple of {SIZE_STEP} from {SMALLEST_SIZE} to {LARGEST_SIZE}"
+        wrong = [f"size is {config['size']}, want {wanted}"]
+    for entry, most in TEXT_LENGTHS.items():
+        text = config.get(entry)
+        if isinstance(text, str) and (len(text) > most or not text.isprintable()):
+            wrong.append(f"{entry} has {len(text)} characters, want at most {most}, all of them printable")
     if wrong:
         raise WeightsError(f"bundle '{folder.name}': in config.json {', '.join(wrong)}")
 

@@ -1,7 +1,8 @@
 """Where the figures of a run go besides ``metrics.csv``: TensorBoard, Weights & Biases, MLflow.
 
 Each is an extra of its own and imported only when a run asks for it (setting ``trackers``). All write to the
-run folder or to where their own environment variables say; none is asked to send anything anywhere.
+run folder or to where their own environment variables say; none is asked to send anything anywhere, and what
+two of them tell their makers by themselves (how they are used, their errors) is turned off.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class WeightsAndBiases:
     """A run of the project ``casgan-dicom`` in ``RUN/wandb``; offline unless WANDB_MODE says otherwise."""
 
     def __init__(self, out: Path, settings: TrainSettings) -> None:
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb  # noqa: PLC0415 - an optional extra
 
         self._wandb: Any = wandb
@@ -88,6 +90,7 @@ class MlFlow:
     """A run of the experiment ``casgan-dicom`` in ``RUN/mlflow.db``, or where MLFLOW_TRACKING_URI says."""
 
     def __init__(self, out: Path, settings: TrainSettings) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         import mlflow  # noqa: PLC0415 - an optional extra
 
         self._mlflow: Any = mlflow

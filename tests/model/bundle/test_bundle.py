@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
+import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+from casgan_dicom.disk import file_sha256
 from casgan_dicom.errors import WeightsError
 from casgan_dicom.model.bundle.bundle import WEIGHT_FILES, load_bundle, save_bundle
-from casgan_dicom.model.bundle.shelf import bundle_folder, shipped_bundles
+from casgan_dicom.model.bundle.shelf import ALIASES, RETIRED, bundle_folder, shipped_bundles
 from casgan_dicom.model.methods import registry
 from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.settings import TrainSettings
@@ -209,7 +213,8 @@ class _Mine:
 @pytest.mark.parametrize("name", WEIGHT_FILES)
 def test_a_pickle_in_place_of_weights_is_refused_and_not_run(folder: Path, tmp_path: Path, name: str) -> None:
     trace = tmp_path / "ran"
-    replace(folder / name, pickle.dumps(_Mine(trace)))
+    enough = (folder / name).stat().st_size  # behind its end, a pickle may hold anything
+    replace(folder / name, pickle.dumps(_Mine(trace)) + bytes(enough))
 
     with pytest.raises(WeightsError, match="does not fit"):
         load_bundle(folder)
@@ -356,4 +361,81 @@ def test_a_bundle_says_which_simulator_made_its_data(
 def test_a_simulator_without_a_number_is_refused(folder: Path) -> None:
     edit(folder, simulator="the new one")
     with pytest.raises(WeightsError, match="simulator is no int"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("name", [*ALIASES, *RETIRED, *shipped_bundles()])
+def test_no_other_bundle_passes_for_a_shipped_one(folder: Path, name: str) -> None:
+    edit(folder, name=name)
+
+    with pytest.raises(
+        WeightsError, match=f"calls itself '{name}', a name of a shipped bundle, and is another"
+    ):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("name", shipped_bundles())
+def test_a_copy_of_a_shipped_bundle_is_what_it_says_until_it_is_changed(tmp_path: Path, name: str) -> None:
+    copy = shutil.copytree(bundle_folder(name), tmp_path / name)
+    assert load_bundle(copy).info.name == name
+    config = json.loads((copy / "config.json").read_text())
+    weights = copy / "model.safetensors"
+    tensors = load_file(weights)
+    first = sorted(tensors)[0]
+    save_file(tensors | {first: tensors[first] + 1}, weights)
+    config["sha256"]["model.safetensors"] = file_sha256(weights)
+    (copy / "config.json").write_text(json.dumps(config))
+
+    with pytest.raises(WeightsError, match="and is another"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("size", 4096, "size is 4096, want a multiple of 4 from 32 to 2048"),
+        ("size", 10**12, "size is 1000000000000, want"),
+        ("name", "a" * 65, "name has 65 characters, want at most 64"),
+        ("name", "a\x1b[2J", "name has 5 characters, want at most 64, all of them printable"),
+        ("data", "line\nforged", "data has 11 characters, want at most 4096, all of them printable"),
+        ("version", "1" * 65, "version has 65 characters"),
+    ],
+)
+def test_what_a_bundle_says_of_itself_is_bounded(folder: Path, key: str, value: object, told: str) -> None:
+    edit(folder, **{key: value})
+
+    with pytest.raises(WeightsError, match=re.escape(told)):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value", "told"),
+    [
+        ("net", "ngf", 10**9, "net.ngf is 1e+09, want at most 1024"),
+        ("net", "n_blocks", 10**9, "net.n_blocks is 1e+09, want at most 256"),
+        ("segmentor", "base", 10**6, "segmentor.base is 1e+06, want at most 1024"),
+        ("data", "frame_size", 10**6, "data.frame_size is 1e+06, want at most 4096"),
+        ("net", "ngf", 1024, "its settings mean networks of"),
+        ("segmentor", "base", 1024, "its settings mean networks of"),
+    ],
+)
+def test_settings_that_ask_for_all_memory_are_refused_before_anything_is_built(
+    folder: Path, table: str, key: str, value: int, told: str
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["settings"][table][key] = value
+    (folder / "config.json").write_text(json.dumps(config))
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    with pytest.raises(WeightsError, match=re.escape(told)):
+        load_bundle(folder)
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held < 200_000  # KiB
+
+
+def test_a_config_of_any_length_is_not_read(folder: Path) -> None:
+    path = folder / "config.json"
+    path.write_text(path.read_text() + " " * 2**20)
+
+    with pytest.raises(WeightsError, match="at most 1048576 are read"):
         load_bundle(folder)

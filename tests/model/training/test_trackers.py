@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +15,11 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.training import trackers
 from casgan_dicom.model.training.trainer import Trainer
 from tests.model.toys import tiny_sampler, tiny_settings
+from tests.support.programs import find_program
 
 STEPS = 3
+SILENCERS = ("WANDB_ERROR_REPORTING", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+"""Variables that would hide what a tracker does by itself."""
 
 
 def trained(out: Path, tracker: str) -> None:
@@ -120,3 +127,26 @@ def test_a_tracker_that_is_not_installed_is_said_before_anything_is_written(
     with pytest.raises(ConfigError, match=r"tracker 'wandb' is not installed.*\[wandb\]"):
         trained(tmp_path / "run", "wandb")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["mlflow", "wandb", "tensorboard"])
+def test_no_tracker_asks_for_any_host(tmp_path: Path, name: str) -> None:
+    """Neither a server nor the address of one: every connect(2) of every process is traced."""
+    script = tmp_path / "track.py"
+    script.write_text(
+        "import sys\nfrom dataclasses import replace\nfrom pathlib import Path\n"
+        "from casgan_dicom.model.preset_files import load_settings\n"
+        "from casgan_dicom.model.training.trackers import make_trackers\n"
+        "settings = replace(load_settings('cut', 'smoke'), trackers=(sys.argv[1],))\n"
+        "for tracker in make_trackers(Path(sys.argv[2]), settings):\n"
+        "    tracker.row(1, {'a': 1.0})\n    tracker.close()\n"
+    )
+    trace, environment = tmp_path / "trace.txt", {k: v for k, v in os.environ.items() if k not in SILENCERS}
+    tracer = [find_program("strace", "strace"), "-f", "-e", "trace=connect", "-o", str(trace)]
+
+    subprocess.run(
+        [*tracer, sys.executable, script, name, tmp_path], check=True, capture_output=True, env=environment
+    )
+
+    addresses = re.findall(r'inet_(?:addr\(|pton\(AF_INET6, )"([^"]+)"', trace.read_text())
+    assert set(addresses) <= {"127.0.0.1", "::1"}
