@@ -4,6 +4,7 @@
 #   make demo    convert sample_series/ to demo/    make bench   every tests/bench/bench_*.py
 #   make test    the tests                          make soak    the long form of tests/faults
 #   make quick   lint, types, the tests of less than a second each
+#   make sbom    sbom.cdx.json, the packages of .venv in CycloneDX
 #   make docs    docs/cli.md, docs/conformance.md and NOTICE from the code, drawings from their text, links checked
 #
 # `make test` and `make soak` hand ARGS to pytest: make test ARGS="tests/support/test_orthanc.py -x"
@@ -12,7 +13,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup programs viewer demo test quick lint bench soak docs
+.PHONY: help setup programs viewer demo test quick lint bench soak docs sbom
 
 # Debian keeps Orthanc and ip where only root looks.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -105,3 +106,9 @@ soak: $(READY) programs
 
 docs: $(READY)
 	$(BIN)/python -m docs.build
+
+# What is in the environment, for those who have to know; the tool that looks has one of its own.
+sbom: $(READY)
+	$(PYTHON) -m venv $(VENV)-sbom
+	$(VENV)-sbom/bin/python -m pip install -q cyclonedx-bom==7.5.0
+	$(VENV)-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --of JSON -o sbom.cdx.json $(BIN)/python

@@ -135,8 +135,8 @@ def _check_entries(folder: Path, config: dict[str, Any]) -> None:
         if _FILE.fullmatch(name) is None
     ]
     if not wrong and (not SMALLEST_SIZE <= config["size"] <= LARGEST_SIZE or config["size"] % SIZE_STEP):
-        wanted = f"a multiple of {SIZE_STEP} from {SMALLEST_SIZE} to {LARGEST_SIZE}"
-        wrong = [f"size is {config['size']}, want {wanted}"]
+        sizes = f"a multiple of {SIZE_STEP} from {SMALLEST_SIZE} to {LARGEST_SIZE}"
+        wrong = [f"size is {config['size']}, want {sizes}"]
     for entry, most in TEXT_LENGTHS.items():
         text = config.get(entry)
         if isinstance(text, str) and (len(text) > most or not text.isprintable()):
