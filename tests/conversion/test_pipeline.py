@@ -416,9 +416,9 @@ def test_what_a_killed_run_left_in_the_output_folder_is_no_input(tmp_path: Path)
     source = write_xa(tmp_path / "in" / "a")
     out = tmp_path / "in" / "derived"
     (output,) = convert(source, out).outputs
-    part = output.path.with_name(f".{output.path.name}.4711.part")
+    part = output.path.with_name(f".{output.path.name}.{'0' * 16}.part")
     part.write_bytes(output.path.read_bytes())
-    output.path.with_name(".1.2.3.dcm.4712.part").write_bytes(part.read_bytes()[:400])
+    output.path.with_name(f".1.2.3.dcm.{'1' * 16}.part").write_bytes(part.read_bytes()[:400])
 
     report = convert(tmp_path / "in", out)
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from casgan_dicom.errors import PeerError
+from casgan_dicom.model.data.rendering import FEW_RUNS
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.overview import list_jobs
@@ -171,16 +172,8 @@ def test_no_process_that_renders_takes_code_from_the_working_directory(
     elsewhere.mkdir()
     traces = plant(elsewhere)
     monkeypatch.chdir(elsewhere)
-    options = [
-        "--preset",
-        "smoke",
-        "--set",
-        "data.runs=2",
-        "--set",
-        "optim.steps=1",
-        "--out",
-        str(tmp_path / "run"),
-    ]
+    runs = ["--set", f"data.runs={FEW_RUNS + 1}"]
+    options = ["--preset", "smoke", *runs, "--out", str(tmp_path / "run")]
     data = ["--data", "sim:1,cache=no"]
 
     subprocess.run([PROGRAM, "train", "--method", "cut", *data, *options], check=True, capture_output=True)
