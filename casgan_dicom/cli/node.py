@@ -25,13 +25,14 @@ from casgan_dicom.node.checks import load_node_settings
 from casgan_dicom.node.roles import stop_on
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.deliveries import Deliveries
+from casgan_dicom.node.state.health import Level, findings, worst
 from casgan_dicom.node.state.jobs import JobList, JobState
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
-from casgan_dicom.node.state.overview import JobRow, Status, list_jobs
+from casgan_dicom.node.state.overview import JobRow, Status, list_jobs, list_quarantine
 from casgan_dicom.node.state.overview import status as status_of
 from casgan_dicom.node.state.private import UMASK
-from casgan_dicom.quoting import printable
+from casgan_dicom.quoting import printable, quoted
 
 _EPILOG = """\b
 Exit codes:
@@ -39,7 +40,9 @@ Exit codes:
   2  wrong usage
   5  configuration or bundle
 """
-_TABLE_WIDTH = 110
+_COLUMNS = ("job", "state", "received", "from", "rev", "files", "frames", "made", "deliveries")
+_NUMBERS = ("rev", "files", "frames", "made")
+_TABLE_WIDTH = 130
 """At least; a narrower terminal wraps lines rather than losing what they say."""
 
 
@@ -84,16 +87,35 @@ def _run(settings: NodeSettings) -> None:
 
 
 @node.command()
+@option("--check", is_flag=True, help="One line and an exit code, as monitoring programs want them.")
 @json_option("NODE_STATUS")
-@click.pass_obj
-def status(settings: NodeSettings, *, as_json: bool) -> None:
-    """Say what runs, what waits, and what went wrong."""
-    with _ledger(settings) as ledger:
-        found = status_of(Layout(settings.data), ledger)
+@click.pass_context
+def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
+    """Say what runs, what waits, and what went wrong.
+
+    With --check, the exit code is 0 if all is well, 1 for what waits for a person (dead letters, series that
+    failed, quarantine, little space, a node that starts), 2 if the node is stopped or has no space to
+    receive, 3 if that cannot be told.
+    """
+    settings: NodeSettings = ctx.obj
+    try:
+        with _ledger(settings) as ledger:
+            found = status_of(Layout(settings.data), ledger)
+    except ConfigError as error:
+        if not check:
+            raise
+        tell(f"CASGAN {Level.UNKNOWN.name} - {error.message}")
+        ctx.exit(Level.UNKNOWN)
+    wrong = findings(found, settings.listener.min_free_bytes)
     if as_json:
-        show_json(asdict(found) | {"data": str(found.data)})
+        about = {"check": worst(wrong).name, "findings": [finding.text for finding in wrong]}
+        show_json(asdict(found) | {"data": str(found.data)} | about)
+    elif check:
+        tell(f"CASGAN {worst(wrong).name} - {'; '.join(finding.text for finding in wrong) or 'all is well'}")
     else:
         _show_status(found)
+    if check:
+        ctx.exit(worst(wrong))
 
 
 @node.command()
@@ -109,11 +131,33 @@ def status(settings: NodeSettings, *, as_json: bool) -> None:
 def jobs(settings: NodeSettings, *, state: tuple[str, ...], limit: int, as_json: bool) -> None:
     """List jobs, the latest first: one for each revision of a series."""
     with _ledger(settings) as ledger:
-        rows = list_jobs(ledger, states=state, limit=limit)
+        rows = list_jobs(ledger, states=state, limit=limit, work=Layout(settings.data).work)
     if as_json:
         show_json([asdict(row) for row in rows])
     else:
         _show_jobs(rows)
+
+
+@node.command()
+@option("--limit", default=50, help="At most so many, the latest.")
+@json_option("NODE_QUARANTINE")
+@click.pass_obj
+def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:
+    """List what nothing could be made of, the latest first: where it lies, and why.
+
+    These bytes belong to no job. Series that killed the worker are jobs: `jobs --state quarantined` lists
+    them, `retry` tries them again.
+    """
+    with _ledger(settings) as ledger:
+        rows = list_quarantine(ledger, limit=limit)
+    if as_json:
+        show_json([asdict(row) | {"path": str(row.path)} for row in rows])
+        return
+    for row in rows:
+        came = f"{datetime.fromtimestamp(row.at):%Y-%m-%d %H:%M:%S}"
+        tell(f"{row.path}  {came}  from {quoted(row.peer, 'AE')} at {row.address}: {row.reason}")
+    if not rows:
+        say("casgan-dicom: nothing lies in quarantine")
 
 
 @node.command()
@@ -166,7 +210,7 @@ def _ledger(settings: NodeSettings) -> Iterator[Ledger]:
 def _show_status(found: Status) -> None:
     running = ", ".join(f"{role} ({pid})" for role, pid in sorted(found.processes.items()))
     tell(f"data         {found.data}, {found.free_bytes / 2**30:.1f} GiB free")
-    tell(f"processes    {running or 'none: the node is stopped'}")
+    tell(f"processes    {running or f'none: the node is {found.phase}'}")
     tell(f"instances    {found.instances} received, {found.quarantined_instances} in quarantine")
     tell(f"jobs         {_counts(found.jobs)}")
     for destination, states in found.deliveries.items():
@@ -179,15 +223,17 @@ def _counts(states: dict[str, int]) -> str:
 
 def _show_jobs(rows: list[JobRow]) -> None:
     table = Table(box=None, pad_edge=False)
-    for name in ("job", "state", "received", "from", "instances", "derived", "deliveries"):
-        table.add_column(name, no_wrap=True, justify="right" if name == "instances" else "left")
+    for name in _COLUMNS:
+        table.add_column(name, no_wrap=True, justify="right" if name in _NUMBERS else "left")
     for row in rows:
         cells = (
             row.job,
-            row.state,
+            f"{row.state} {row.progress}".rstrip(),
             f"{datetime.fromtimestamp(row.first_at):%Y-%m-%d %H:%M:%S}",
             row.peer,
+            str(row.revision),
             str(row.instances),
+            str(row.frames),
             str(len(row.derived)),
             ", ".join(f"{each.destination}: {each.state}" for each in row.deliveries),
         )
@@ -195,6 +241,8 @@ def _show_jobs(rows: list[JobRow]) -> None:
     console = Console()
     console.width = max(console.width, _TABLE_WIDTH)
     console.print(table)
+    for row in rows:
+        tell(f"{row.job}  series {row.series_uid}")
     for row in rows:
         for reason in (*row.reasons, *(f"{d.destination}: {d.reason}" for d in row.deliveries if d.reason)):
             say(f"casgan-dicom: {row.job}: {reason}")

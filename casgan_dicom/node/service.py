@@ -171,6 +171,7 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
     with _alone_in(layout):
         ledger = Ledger(layout.ledger)  # made here, so that no process waits for another to make it
         register = _Register(ledger)
+        register.note({}, anew=True)  # those of a node that was killed are gone
         children = [_Child(role, order) for role in roles(settings)]
         try:
             for child in children:
@@ -246,9 +247,9 @@ class _Register:
         self._processes = Processes(ledger)
         self._known: dict[str, int] = {}
 
-    def note(self, pids: dict[str, int]) -> None:
-        """Write down who runs now."""
-        if pids == self._known:
+    def note(self, pids: dict[str, int], *, anew: bool = False) -> None:
+        """Write down who runs now, where that has changed; `anew` in any case."""
+        if pids == self._known and not anew:
             return
         try:
             self._processes.note(pids, time())

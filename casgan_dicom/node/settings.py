@@ -45,6 +45,8 @@ class ListenerSettings:
     """Live connections in all; two threads and some open files each."""
     max_connections_per_address: int = 25
     """Live connections from one address."""
+    idle_seconds: float = 900.0
+    """An association on which nothing comes for so long is ended: modalities keep one open between cines."""
     max_instance_bytes: int = 4096 * MEBIBYTE
     """A longer data set is answered 0xA700, and the association aborted."""
     min_free_bytes: int = 1024 * MEBIBYTE

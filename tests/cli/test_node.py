@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, De
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.processes import Processes
 from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.quoting import printable
 from tests.model.bundles import write_bundle
@@ -274,3 +276,81 @@ def test_an_unknown_bundle_ends_the_node_before_it_listens(tmp_path: Path) -> No
         assert node.wait(60) == 5
 
     assert "bundle 'nowhere'" in said
+
+
+def test_a_check_has_one_line_and_the_exit_code_of_monitoring_programs(data: Path) -> None:
+    result = run("status", "--check")
+
+    assert result.exit_code == 2
+    (line,) = result.stdout.splitlines()
+    assert line.startswith("CASGAN CRITICAL - the node is stopped; ")
+    assert "1 jobs failed; 1 jobs undelivered; 1 dead letters to pacs" in line
+    assert run("status").exit_code == 0
+    about = json.loads(run("status", "--json").stdout)
+    assert (about["check"], about["phase"]) == ("CRITICAL", "stopped")
+
+
+def test_a_check_that_cannot_tell_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CASGAN_NODE_DATA", str(tmp_path / "nothing"))
+
+    result = run("status", "--check")
+
+    assert result.exit_code == 3
+    assert result.stdout.startswith("CASGAN UNKNOWN - ")
+
+
+def test_a_node_that_starts_is_not_called_stopped(data: Path) -> None:
+    """From the lock on the data folder until every process is ready."""
+    with Layout(data).lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        starting = json.loads(run("status", "--json").stdout)
+        ledger = Ledger(Layout(data).ledger)
+        Processes(ledger).note({"listener": 77}, 1.0)
+        ledger.close()
+        running = json.loads(run("status", "--json").stdout)
+    stopped = json.loads(run("status", "--json").stdout)
+
+    assert (starting["phase"], starting["processes"]) == ("starting", {})
+    assert (running["phase"], running["processes"]) == ("running", {"listener": 77})
+    assert (stopped["phase"], stopped["processes"]) == ("stopped", {})
+
+
+def test_quarantine_says_what_lies_there_and_why(data: Path) -> None:
+    assert "nothing lies in quarantine" in run("quarantine").stderr
+    at = data / "quarantine"
+    ledger = Ledger(Layout(data).ledger)
+    with ledger.transaction() as db:
+        for row in (
+            [f"{at}/ab.dcm", "1.2.3", "data set cannot be read", "CATHLAB", "10.0.0.1", 5.0],
+            [f"{at}/cd.dcm", "x", "why", "\x1b[2J", "10.0.0.2", 6.0],
+        ):
+            db.execute("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?)", row)
+    ledger.close()
+
+    shown = run("quarantine").stdout.splitlines()
+    rows = json.loads(run("quarantine", "--json").stdout)
+
+    assert "no legal AE" in shown[0]
+    assert shown[1].startswith(f"{at}/ab.dcm  ")
+    assert shown[1].endswith("from 'CATHLAB' at 10.0.0.1: data set cannot be read")
+    assert [row["sop_uid"] for row in rows] == ["x", "1.2.3"]
+    assert len(run("quarantine", "--limit", "1").stdout.splitlines()) == 1
+
+
+def test_jobs_tell_series_revision_frames_and_how_far_a_conversion_is(data: Path) -> None:
+    job = ids()["failed"]
+    ledger = Ledger(Layout(data).ledger)
+    with ledger.transaction() as db:
+        db.execute("UPDATE jobs SET state = 'converting' WHERE job = ?", [job])
+        db.execute("UPDATE instances SET frames = 96 WHERE job = ?", [job])
+    ledger.close()
+    note = Layout(data).work / "cpu" / job
+    note.parent.mkdir(parents=True)
+    note.write_text("generate 12/96 of 1.2.3".ljust(128))
+
+    rows = {row["job"]: row for row in json.loads(run("jobs", "--json").stdout)}
+    shown = run("jobs").stdout
+
+    assert (rows[job]["progress"], rows[job]["frames"], rows[job]["revision"]) == ("generate 12/96", 96, 1)
+    assert "converting generate 12/96" in shown
+    assert f"{job}  series {rows[job]['series_uid']}" in shown

@@ -213,6 +213,7 @@ def test_a_time_is_positive_and_finite(name: str, seconds: float) -> None:
 
 def test_every_time_has_that_rule() -> None:
     everything = NodeSettings(
+        listener=ListenerSettings(idle_seconds=-1.0),
         peers=(replace(PEER, quiet_seconds=-1.0),),
         destinations=(replace(PACS, connect_seconds=-1.0, response_seconds=-1.0),),
     )
@@ -222,7 +223,7 @@ def test_every_time_has_that_rule() -> None:
         everything = replace(everything, **{name: never})
     times = [key for key, _ in leaves(everything) if "seconds" in key]
 
-    assert len(times) >= 11
+    assert len(times) >= 12
     assert sorted(problems(everything)) == sorted(f"{key} is -1, want {YEAR}" for key in times)
 
 

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import cast
 
 from pydicom.uid import UID
@@ -58,7 +59,7 @@ def run_listener(
     on_ready: Callable[[int], None],
     stop: threading.Event,
     *,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits | None = None,
 ) -> None:
     """Listen until `stop` is set.
 
@@ -73,7 +74,7 @@ def run_listener(
     stop
         Ends it: no new associations, and what runs may go on for `GRACE_SECONDS`.
     limits
-        How long and how large things may be.
+        How long and how large things may be; None for what `settings` say, and the default of the rest.
 
     Raises
     ------
@@ -81,6 +82,7 @@ def run_listener(
         The data folder cannot be used, the port cannot be had, or the system allows too few open files.
     """
     _allow_files(settings.listener.max_connections)
+    limits = limits or replace(DEFAULT_LIMITS, idle=settings.listener.idle_seconds)
     layout = Layout(settings.data)
     spool = Spool(layout, settings.listener.max_instance_bytes, settings.listener.min_free_bytes)
     _make_folders(spool)

@@ -38,7 +38,7 @@ class Limits:
     """For one PDU."""
     request: float = 5.0
     """Until an association is requested, and for that PDU; and until the peer closes when it is over."""
-    idle: float = 60.0
+    idle: float = 900.0
     """Between two PDUs."""
     request_bytes: int = 128 * 1024
     """Longest PDU before there is an association: 128 contexts of 14 syntaxes take half of it."""

@@ -8,11 +8,15 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
+
+Phase = Literal["running", "starting", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,10 @@ class Status:
 
     data: Path
     """Its folder."""
+    phase: Phase
+    """Whether it runs; ``starting`` until every process is ready."""
     processes: dict[str, int]
-    """Process ids of what runs, by role; empty if the node is stopped."""
+    """Process ids of what runs, by role; empty unless the node runs."""
     jobs: dict[str, int]
     """Jobs by state."""
     deliveries: dict[str, dict[str, int]]
@@ -69,6 +75,10 @@ class JobRow:
     """Calling AE title of the sender."""
     instances: int
     """Instances received for it."""
+    frames: int
+    """Frames that these hold, as far as their headers tell."""
+    progress: str
+    """Which pass of the conversion is at which frame; empty where none is under way."""
     derived: tuple[str, ...]
     """Files in the outbox."""
     first_at: float
@@ -93,9 +103,11 @@ def status(layout: Layout, ledger: Ledger) -> Status:
     deliveries: dict[str, dict[str, int]] = {}
     for destination, state, count in sent:
         deliveries.setdefault(destination, {})[state] = count
+    held = _is_held(layout)
     return Status(
         data=layout.data,
-        processes=processes if _runs(layout) else {},
+        phase="stopped" if not held else "running" if processes else "starting",
+        processes=processes if held else {},
         jobs=dict(states),
         deliveries=deliveries,
         instances=instances,
@@ -104,17 +116,48 @@ def status(layout: Layout, ledger: Ledger) -> Status:
     )
 
 
-def list_jobs(ledger: Ledger, *, states: Sequence[str] = (), limit: int = 50) -> list[JobRow]:
-    """The jobs that changed last, the latest first; only those in `states`, if there are any."""
+@dataclass(frozen=True)
+class QuarantineRow:
+    """A data set that nothing could be made of."""
+
+    path: Path
+    """Where its bytes lie."""
+    sop_uid: str
+    """What the request called it; need not be a UID."""
+    reason: str
+    """Why it lies there."""
+    peer: str
+    """Calling AE title of the sender."""
+    address: str
+    """IP address of the sender."""
+    at: float
+    """When it came in, seconds since 1970."""
+
+
+def list_quarantine(ledger: Ledger, *, limit: int = 50) -> list[QuarantineRow]:
+    """What lies in quarantine, the latest first."""
+    with ledger.reading() as db:
+        rows = db.execute("SELECT * FROM quarantine ORDER BY at DESC, path LIMIT ?", [limit]).fetchall()
+    return [QuarantineRow(**dict(row) | {"path": Path(row["path"])}) for row in rows]
+
+
+def list_jobs(
+    ledger: Ledger, *, states: Sequence[str] = (), limit: int = 50, work: Path | None = None
+) -> list[JobRow]:
+    """The jobs that changed last, the latest first; only those in `states`, if there are any.
+
+    `work` is the folder in which workers note where they are (``Layout.work``); None leaves that out.
+    """
     chosen = f"WHERE state IN ({','.join('?' * len(states))})" if states else ""
     with ledger.reading() as db:
         rows = db.execute(
             f"SELECT * FROM jobs {chosen} ORDER BY changed_at DESC, job LIMIT ?", [*states, limit]
         ).fetchall()
-        return [_job_row(db, row) for row in rows]
+        return [_job_row(db, row, work) for row in rows]
 
 
-def _job_row(db: sqlite3.Connection, row: sqlite3.Row) -> JobRow:
+def _job_row(db: sqlite3.Connection, row: sqlite3.Row, work: Path | None) -> JobRow:
+    (frames,) = db.execute("SELECT sum(frames) FROM instances WHERE job = ?", [row["job"]]).fetchone()
     derived = db.execute("SELECT path FROM outbox WHERE job = ? ORDER BY path", [row["job"]])
     deliveries = db.execute("SELECT * FROM deliveries WHERE job = ? ORDER BY destination", [row["job"]])
     return JobRow(
@@ -125,6 +168,8 @@ def _job_row(db: sqlite3.Connection, row: sqlite3.Row) -> JobRow:
         reasons=tuple(json.loads(row["reasons"])),
         peer=row["peer"],
         instances=row["instances"],
+        frames=frames or 0,
+        progress=_progress(work, row["job"]) if work is not None and row["state"] == "converting" else "",
         derived=tuple(path for (path,) in derived),
         first_at=row["first_at"],
         changed_at=row["changed_at"],
@@ -135,7 +180,15 @@ def _job_row(db: sqlite3.Connection, row: sqlite3.Row) -> JobRow:
     )
 
 
-def _runs(layout: Layout) -> bool:
+def _progress(work: Path, job: str) -> str:
+    """What a worker noted last about a job, as in "generate 12/96"; empty where none did."""
+    for note in work.glob(f"*/{job}"):
+        with suppress(OSError):
+            return note.read_text(encoding="ascii").partition(" of ")[0].strip()
+    return ""
+
+
+def _is_held(layout: Layout) -> bool:
     """Whether a supervisor holds the folder: a row of a process outlives a node that was killed."""
     try:
         handle = os.open(layout.lock, os.O_RDONLY)

@@ -1,0 +1,72 @@
+"""Is a node well? What a monitoring program asks every minute, and a person before going home.
+
+The words and numbers are those of monitoring plugins (Nagios and its heirs): 0 OK, 1 WARNING, 2 CRITICAL,
+3 UNKNOWN. Critical is what stops the work: nothing is received, or nothing can be written. A warning is what
+waits for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from casgan_dicom.node.state.overview import Status
+
+LOW_SPACE = 2
+"""Times the free space at which instances are refused: below that, somebody should look."""
+
+
+class Level(IntEnum):
+    """How bad it is; the exit code of a check."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be."""
+
+    level: Level
+    """How bad it is."""
+    text: str
+    """What it is."""
+
+
+def findings(found: Status, min_free_bytes: int) -> tuple[Finding, ...]:
+    """Everything that is not as it should be; none where all is well.
+
+    `min_free_bytes` is the free space below which the listener refuses instances.
+    """
+    return tuple(_findings(found, min_free_bytes))
+
+
+def worst(found: tuple[Finding, ...]) -> Level:
+    """How bad all of it together is."""
+    return max((finding.level for finding in found), default=Level.OK)
+
+
+def _findings(found: Status, min_free_bytes: int) -> Iterator[Finding]:
+    if found.phase == "stopped":
+        yield Finding(Level.CRITICAL, "the node is stopped")
+    if found.phase == "starting":
+        yield Finding(Level.WARNING, "the node is starting")
+    if found.free_bytes < min_free_bytes:
+        yield Finding(Level.CRITICAL, f"{_gib(found.free_bytes)} free, instances are refused")
+    elif found.free_bytes < LOW_SPACE * min_free_bytes:
+        yield Finding(Level.WARNING, f"{_gib(found.free_bytes)} free")
+    for state in ("failed", "quarantined", "undelivered"):
+        if count := found.jobs.get(state, 0):
+            yield Finding(Level.WARNING, f"{count} jobs {state}")
+    for destination, states in found.deliveries.items():
+        if count := states.get("dead", 0):
+            yield Finding(Level.WARNING, f"{count} dead letters to {destination}")
+    if found.quarantined_instances:
+        yield Finding(Level.WARNING, f"{found.quarantined_instances} instances in quarantine")
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"

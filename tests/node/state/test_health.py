@@ -1,0 +1,56 @@
+"""Is a node well, in the words of monitoring programs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from casgan_dicom.node.state.health import Level, findings, worst
+from casgan_dicom.node.state.overview import Status
+
+WELL = Status(
+    data=Path("/data"),
+    phase="running",
+    processes={"listener": 1},
+    jobs={"done": 7, "skipped": 2, "receiving": 1},
+    deliveries={"pacs": {"sent": 7, "waiting": 1}},
+    instances=12,
+    quarantined_instances=0,
+    free_bytes=10 * 2**30,
+)
+MIN_FREE = 2**30
+
+
+def test_a_node_that_works_is_well() -> None:
+    assert findings(WELL, MIN_FREE) == ()
+    assert worst(()) is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("status", "level", "text"),
+    [
+        (replace(WELL, phase="stopped"), Level.CRITICAL, "the node is stopped"),
+        (replace(WELL, phase="starting"), Level.WARNING, "the node is starting"),
+        (replace(WELL, free_bytes=2**29), Level.CRITICAL, "0.5 GiB free, instances are refused"),
+        (replace(WELL, free_bytes=3 * 2**29), Level.WARNING, "1.5 GiB free"),
+        (replace(WELL, jobs={"failed": 3}), Level.WARNING, "3 jobs failed"),
+        (replace(WELL, jobs={"quarantined": 1}), Level.WARNING, "1 jobs quarantined"),
+        (replace(WELL, jobs={"undelivered": 1}), Level.WARNING, "1 jobs undelivered"),
+        (replace(WELL, deliveries={"pacs": {"dead": 2}}), Level.WARNING, "2 dead letters to pacs"),
+        (replace(WELL, quarantined_instances=4), Level.WARNING, "4 instances in quarantine"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_weight(status: Status, level: Level, text: str) -> None:
+    (found,) = findings(status, MIN_FREE)
+
+    assert (found.level, found.text) == (level, text)
+
+
+def test_the_worst_counts() -> None:
+    found = findings(replace(WELL, phase="stopped", quarantined_instances=1), MIN_FREE)
+
+    assert len(found) == 2
+    assert worst(found) is Level.CRITICAL
+    assert int(Level.UNKNOWN) == 3
