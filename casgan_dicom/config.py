@@ -57,7 +57,12 @@ class Reading(Generic[T]):
     """Keys whose value in `settings` is not what somebody wanted, because what they wrote is wrong."""
 
     def in_doubt(self, key: str) -> bool:
-        """Tell whether `key`, or a table that it is in, is in doubt: then its value says nothing."""
+        """Tell whether `key`, or a table that it is in, is in doubt: then its value says nothing.
+
+        A key that somebody set is itself never in doubt for a table: it was written in the right one.
+        """
+        if key in self.origins:
+            return key in self.doubtful
         return any(key == bad or key.startswith((f"{bad}.", f"{bad}#")) for bad in self.doubtful)
 
 

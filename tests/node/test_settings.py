@@ -381,3 +381,14 @@ def test_every_key_has_a_variable_of_its_own() -> None:
     for key, name in zip(keys, names, strict=True):
         reading = collect(NodeSettings, None, {name: "1"}, prefix=PREFIX)
         assert reading.origins == {key: name}
+
+
+def test_a_misspelled_table_hides_no_mistake_in_the_right_one(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text('[listner]\nport = 1\n[listener]\nae_title = "MUCH TOO LONG FOR AN AE TITLE"\n')
+
+    with pytest.raises(ConfigError) as raised:
+        load_node_settings(path, {})
+
+    assert "unknown key 'listner' (did you mean 'listener'?)" in raised.value.message
+    assert "listener.ae_title is 'MUCH TOO LONG FOR AN AE TITLE'" in raised.value.message
