@@ -29,7 +29,6 @@ from casgan_dicom.pixels.decoder_process import DecodeError, DecoderProcess, Way
 from casgan_dicom.pixels.layout import (
     NativeLayout,
     StreamLayout,
-    check_streams,
     holds_fragments,
     native_file,
     native_layout,
@@ -38,6 +37,7 @@ from casgan_dicom.pixels.layout import (
 from casgan_dicom.pixels.pixel_data import content_of, frame_bytes, instance_error
 from casgan_dicom.pixels.plain_streams import frame_of_bytes, inflated_frame
 from casgan_dicom.pixels.stored_values import Clamped, in_range, unmasked
+from casgan_dicom.pixels.stream_faults import check_streams
 from casgan_dicom.pixels.syntaxes import Decoder, decoding
 from casgan_dicom.source.cine import Cine, Instance
 
@@ -125,7 +125,7 @@ def _open_frames(
     if not holds_fragments(instance):
         return _native_frames(instance, cine)
     layout = stream_layout(instance, ds)
-    check_streams(instance, cine, layout)
+    check_streams(instance, cine, layout.frames)
     return _decoded_frames(instance, cine, layout, (decoder, clamped))
 
 

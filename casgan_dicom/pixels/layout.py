@@ -22,7 +22,6 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from casgan_dicom.errors import PixelError
-from casgan_dicom.pixels.codestream import StreamHeader
 from casgan_dicom.pixels.pixel_data import (
     UNDEFINED_LENGTH,
     Encapsulated,
@@ -35,6 +34,7 @@ from casgan_dicom.pixels.pixel_data import (
     pixel_element,
 )
 from casgan_dicom.pixels.plain_streams import last_parts
+from casgan_dicom.pixels.stream_faults import check_streams
 from casgan_dicom.pixels.syntaxes import decoder_name, decoder_of, decoding, loss_of
 from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.inflate import inflated
@@ -114,37 +114,10 @@ def layout_notes(cine: Cine) -> tuple[str, ...]:
 def _notes(instance: Instance, ds: Dataset, cine: Cine) -> tuple[str, ...]:
     if holds_fragments(instance):
         layout = stream_layout(instance, ds)
-        check_streams(instance, cine, layout)
+        check_streams(instance, cine, layout.frames)
         return layout.notes
     with native_file(instance, cine) as file:
         return native_layout(file, instance, cine).notes
-
-
-def check_streams(instance: Instance, cine: Cine, layout: StreamLayout) -> None:
-    """Raise PixelError if a stream is none that may be decoded: of another size than the header's, above all.
-
-    A few bytes may say that they are an image of many gigabytes, and a decoder believes them.
-    """
-    for fragments in layout.frames:
-        if (header := fragments[0].header) is not None and (fault := _fault_of(header, cine)):
-            raise instance_error(instance, fault)
-
-
-def _fault_of(header: StreamHeader, cine: Cine) -> str:
-    """What is wrong about a stream beside the header of its file; empty where nothing is."""
-    if header.boxed:
-        return "frames are files of JP2, want the codestream alone (PS3.5 A.4.4)"
-    if not header.rows or not header.columns:
-        return "frames do not say their size where they begin"
-    if (header.rows, header.columns) != (cine.rows, cine.columns):
-        found = f"{header.rows} × {header.columns}"
-        return f"frames are encoded as {found}, Rows × Columns say {cine.rows} × {cine.columns}"
-    if header.components != 1:
-        return f"frames are encoded with {header.components} components, SamplesPerPixel (0028,0002) says 1"
-    stored = cine.header.BitsStored
-    if header.kind == "JPEG" and header.precision < stored:
-        return f"frames are encoded with {header.precision} bits, BitsStored (0028,0101) says {stored}"
-    return ""
 
 
 @contextmanager

@@ -1,0 +1,37 @@
+"""What makes an encoded stream one that is not decoded, beside the header of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from casgan_dicom.pixels.codestream import StreamHeader
+from casgan_dicom.pixels.pixel_data import Fragment, instance_error
+from casgan_dicom.source.cine import Cine, Instance
+
+
+def check_streams(instance: Instance, cine: Cine, frames: Iterable[Sequence[Fragment]]) -> None:
+    """Raise PixelError if a stream is none that may be decoded: of another size than the header's, above all.
+
+    A few bytes may say that they are an image of many gigabytes, and a decoder believes them. `frames` are
+    the fragments of each frame.
+    """
+    for fragments in frames:
+        if (header := fragments[0].header) is not None and (fault := _fault_of(header, cine)):
+            raise instance_error(instance, fault)
+
+
+def _fault_of(header: StreamHeader, cine: Cine) -> str:
+    """What is wrong about a stream beside the header of its file; empty where nothing is."""
+    if header.boxed:
+        return "frames are files of JP2, want the codestream alone (PS3.5 A.4.4)"
+    if not header.rows or not header.columns:
+        return "frames do not say their size where they begin"
+    if (header.rows, header.columns) != (cine.rows, cine.columns):
+        found = f"{header.rows} × {header.columns}"
+        return f"frames are encoded as {found}, Rows × Columns say {cine.rows} × {cine.columns}"
+    if header.components != 1:
+        return f"frames are encoded with {header.components} components, SamplesPerPixel (0028,0002) says 1"
+    stored = cine.header.BitsStored
+    if header.kind == "JPEG" and header.precision < stored:
+        return f"frames are encoded with {header.precision} bits, BitsStored (0028,0101) says {stored}"
+    return ""
