@@ -1,47 +1,36 @@
-"""Which frames of a run already show opacified vessels, from what the segmentor marks in each of them.
+"""Which frames of a run already show opacified vessels, and how probable that is.
 
-One number per frame is enough: its cover, the share of what is visible that the segmentor takes for vessel.
-A filled coronary tree covers 2 to 5 %. Catheters, pacing leads and clips are marked too, up to 1.2 % in
-simulated runs, but they are there in every frame, so the run tells by itself how much that is:
+A run is looked at several times a second (`look_every`). Of each look little is kept (`contrast_looks.py`);
+at the end the run is compared with its own quiet state (`contrast_change.py`) and every look gets a
+probability and a reason (`contrast_odds.py`). Frames between two looks follow the look that is more likely to
+show contrast. How much the segmentor marks says little by itself: ribs, wires, electrodes, the border of the
+heart and the catheter are marked, too, in real runs up to 4.9 % of the picture.
 
-    rise = cover - min(lasting, LASTING_AT_MOST)      lasting = the cover that 95 % of the run's frames reach
-    opacified: neighbouring frames of rise ≥ VISIBLE, of which one reaches max(CERTAIN, SHARE_OF_FULL · top)
-
-The bound lets a run that is opacified from its first to its last frame keep most of its cover. The second
-limit is for marks that come and go without being an injection: an exposure ramp, a lead that moves. No
-frame is judged by a brightness, and none without its neighbours: a median of three frames comes first.
-Contrast comes and goes over many frames, so not each of them need be looked at, see `look_every`.
-
-What this cannot tell: wash-out ends where the segmentor no longer sees vessels, a reader may see a trace of
-agent a little longer or shorter; and a tree that covers less than about 1.2 % in a run without a frame
-before the injection looks like a catheter.
+What this cannot tell: a run that is filled throughout from one in which as much is marked and moves; such a
+run is marked as unsure. Wash-out ends where the segmentor no longer sees vessels; a reader may see a trace
+of agent a little longer or shorter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-MARKED = 0.5
-"""Probability from which a pixel counts as vessel."""
-LASTING_SHARE = 0.05
-"""Share of frames that may have less than the lasting cover."""
-LASTING_AT_MOST = 0.007
-"""Most of the cover that is put down to catheter, wires and clips."""
-VISIBLE = 0.0025
-"""Rise from which vessels are visible at all: about a tenth of a filled tree."""
-CERTAIN = 0.005
-"""Rise that an opacified stretch of frames reaches somewhere."""
-SHARE_OF_FULL = 0.2
-"""Share of the run's highest rise that an opacified stretch reaches somewhere."""
+from casgan_dicom.conversion.contrast_change import change_of
+from casgan_dicom.conversion.contrast_looks import Look, look_at
+from casgan_dicom.conversion.contrast_odds import SURE, Odds, Reason, odds_of
+
 LOOKS_PER_SECOND = 7.5
-"""Frames per second that have to be looked at: half as many told 98.1 % of simulated frames right
-instead of 98.5 %."""
+"""Frames per second that are looked at: contrast comes and goes over many frames."""
 MOST_FRAMES_PER_SECOND = 120.0
 """No X-ray run is faster; a header that says so is not believed."""
+MOST_LOOKS = 512
+"""Looks that are kept, at most; of a longer run fewer frames a second are looked at."""
+SHOWN = 0.5
+"""Probability from which a frame counts as one that shows contrast."""
 
 
 @dataclass(frozen=True)
@@ -49,52 +38,71 @@ class Opacification:
     """What was found out about a run, one entry per frame, in the order of the frames."""
 
     opacified: tuple[bool, ...]
-    """Whether the frame already shows opacified vessels."""
+    """Whether the frame is taken for one that already shows opacified vessels: probability 0.5 or more."""
+    probability: tuple[float, ...]
+    """That it does, in [0, 1]."""
     cover: tuple[float, ...]
     """Share of the visible pixels that the segmentor takes for vessel, in [0, 1]: as measured, catheter and
     all; interpolated for a frame that was not looked at."""
+    reason: tuple[Reason, ...]
+    """Why it is judged so."""
+
+    @property
+    def sure(self) -> tuple[bool, ...]:
+        """Whether the frame shows them for sure."""
+        return tuple(one >= SURE for one in self.probability)
 
 
 class ContrastCheck:
-    """Collects the cover of a run's frames, batch by batch, one number each, and judges them at the end.
+    """Looks at frames of a run, batch by batch, and judges the run at the end.
 
     Parameters
     ----------
     every
         Which frames it is shown: the first and every so many after it.
+    frame_rate
+        Frames of the run per second, all of them; None for unknown.
     """
 
-    def __init__(self, every: int = 1) -> None:
+    def __init__(self, every: int = 1, frame_rate: float | None = None) -> None:
         if every < 1:
             raise ValueError(f"every is {every}, want 1 or more")
         self.every = every
-        self._cover: list[float] = []
+        self._per_second = frame_rate / every if _believed(frame_rate) else None
+        self._looks: list[Look] = []
 
-    def add(self, vessels: npt.NDArray[np.float32], visible: npt.NDArray[np.bool_]) -> None:
+    def add(
+        self,
+        frames: npt.NDArray[np.float32],
+        vessels: npt.NDArray[np.float32],
+        visible: npt.NDArray[np.bool_],
+    ) -> None:
         """Take the next frames of those that are looked at.
 
         Parameters
         ----------
+        frames
+            Display values in [0, 1], float32 (T, H, W).
         vessels
-            Vessel probability in [0, 1], float32 (T, H, W), as from `Generator.vessels`.
+            Vessel probability of each in [0, 1], float32 (T, H, W), as from `Generator.vessels`.
         visible
             False behind a shutter, bool (T, H, W) or (H, W). A frame without a visible pixel has no cover.
 
         Raises
         ------
         ValueError
-            `vessels` has another shape or holds values outside [0, 1], or `visible` does not fit it.
+            `vessels` or `frames` have another shape or hold values outside [0, 1], or `visible` does not fit.
         """
-        if vessels.ndim != 3 or visible.shape not in (vessels.shape, vessels.shape[1:]):
+        shape = vessels.shape
+        if vessels.ndim != 3 or frames.shape != shape or visible.shape not in (shape, shape[1:]):
             raise ValueError(
-                f"vessels need shape (T, H, W) and visible the same or (H, W), got {vessels.shape} "
-                f"and {visible.shape}"
+                f"frames and vessels need one shape (T, H, W) and visible the same or (H, W), got "
+                f"{frames.shape}, {shape} and {visible.shape}"
             )
-        if vessels.size and not (vessels.min() >= 0 and vessels.max() <= 1):
-            raise ValueError(f"vessels need values in [0, 1], got {vessels.min()} to {vessels.max()}")
-        seen = np.broadcast_to(visible, vessels.shape)
-        marked = np.count_nonzero((vessels >= MARKED) & seen, axis=(1, 2))
-        self._cover += (marked / np.maximum(np.count_nonzero(seen, axis=(1, 2)), 1)).tolist()
+        for name, values in (("frames", frames), ("vessels", vessels)):
+            if values.size and not (values.min() >= 0 and values.max() <= 1):
+                raise ValueError(f"{name} need values in [0, 1], got {values.min()} to {values.max()}")
+        self._looks += map(look_at, frames, vessels, np.broadcast_to(visible, shape))
 
     def result(self, frames: int | None = None) -> Opacification:
         """Judge the frames taken as one run.
@@ -107,72 +115,52 @@ class ContrastCheck:
         Returns
         -------
         Opacification
-            A frame that was not looked at is opacified where a look before or after it, the nearest on each
-            side, found contrast.
+            A frame that was not looked at is judged as the look before or after it, the nearest on each side,
+            that is more likely to show contrast.
 
         Raises
         ------
         ValueError
             A run of that length has another number of frames to look at than were taken.
         """
-        looks = len(self._cover)
+        looks = len(self._looks)
         frames = looks if frames is None else frames
         wanted = -(-frames // self.every)
         if wanted != looks:
             raise ValueError(
                 f"{looks} frames taken, {frames} with step {self.every} have {wanted} to look at"
             )
-        found, last = judge(self._cover), looks - 1
-        near = [(k // self.every, min(-(-k // self.every), last)) for k in range(frames)]
-        cover = tuple(
-            self._cover[a] + (self._cover[b] - self._cover[a]) * (k % self.every) / self.every
-            for k, (a, b) in enumerate(near)
+        found = self._odds()
+        places = np.arange(frames) / self.every
+        near = [(int(place), min(-int(-place // 1), looks - 1)) for place in places]
+        odds = [max(found[a], found[b], key=lambda one: one.probability) for a, b in near]
+        cover = np.interp(places, np.arange(looks), [look.cover for look in self._looks]) if looks else ()
+        return Opacification(
+            opacified=tuple(one.probability >= SHOWN for one in odds),
+            probability=tuple(one.probability for one in odds),
+            cover=tuple(float(value) for value in cover),
+            reason=tuple(one.reason for one in odds),
         )
-        return Opacification(tuple(found[a] or found[b] for a, b in near), cover)
+
+    def _odds(self) -> tuple[Odds, ...]:
+        """Of every look; one without a picture shows nothing, and says nothing of the others."""
+        seen = [look for look in self._looks if look.visible]
+        told = iter(odds_of(change_of(seen, self._per_second)) if seen else ())
+        return tuple(next(told) if look.visible else Odds(0.0, "no picture") for look in self._looks)
 
 
-def look_every(frame_rate: float | None) -> int:
-    """Every how many frames are enough to find an injection, 1 or more.
+def look_every(frame_rate: float | None, frames: int = 1) -> int:
+    """Every how many frames of a run are enough to find an injection, 1 or more.
 
-    `frame_rate` in frames per second; None, or what is no rate, for unknown: then each frame is looked at.
+    `frame_rate` in frames per second; None, or what is no rate, for unknown: then each frame is looked at. Of
+    a run of very many `frames` no more than `MOST_LOOKS` are looked at, so that memory does not grow with it.
     """
-    if frame_rate is None or not LOOKS_PER_SECOND <= frame_rate <= MOST_FRAMES_PER_SECOND:
-        return 1
-    return int(frame_rate / LOOKS_PER_SECOND + 0.01)  # a frame time of 66.667 ms means 15 frames a second
+    fewest = max(1, -(-frames // MOST_LOOKS))
+    if not _believed(frame_rate) or frame_rate < LOOKS_PER_SECOND:
+        return fewest
+    return max(fewest, int(frame_rate / LOOKS_PER_SECOND + 0.01))  # 66.667 ms means 15 frames a second
 
 
-def judge(cover: Sequence[float]) -> tuple[bool, ...]:
-    """Say which frames of one run are opacified.
-
-    Parameters
-    ----------
-    cover
-        Of each frame in the order of time, in [0, 1].
-
-    Returns
-    -------
-    tuple of bool
-        As long as `cover`. Nothing is opacified where no cover exceeds `CERTAIN`.
-    """
-    if not len(cover):
-        return ()
-    smooth = _median_of_three(np.asarray(cover, dtype=np.float64))
-    lasting = np.quantile(smooth, LASTING_SHARE, method="lower")
-    rise = smooth - min(float(lasting), LASTING_AT_MOST)
-    certain = max(CERTAIN, SHARE_OF_FULL * float(rise.max()))
-    opacified = np.zeros(len(rise), dtype=np.bool_)
-    for start, stop in _stretches(rise >= VISIBLE):
-        opacified[start:stop] = rise[start:stop].max() >= certain
-    return tuple(opacified.tolist())
-
-
-def _median_of_three(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Median of each value and its neighbours; the first and the last are their own neighbours."""
-    padded = np.pad(values, 1, mode="edge")
-    return np.asarray(np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0))
-
-
-def _stretches(on: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First index and index after the last of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+def _believed(frame_rate: float | None) -> TypeGuard[float]:
+    """Whether a run can have so many frames per second."""
+    return frame_rate is not None and 0 < frame_rate <= MOST_FRAMES_PER_SECOND

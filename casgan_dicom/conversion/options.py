@@ -56,11 +56,13 @@ class FrameChoice:
         match = _RANGE.fullmatch(self.text)
         return min(frames, int(match[2] or match[1]) - int(match[1]) + 1) if match else frames
 
-    def pick(self, opacified: Sequence[bool]) -> tuple[int, ...]:
+    def pick(self, opacified: Sequence[bool], sure: Sequence[bool] | None = None) -> tuple[int, ...]:
         """The chosen frames of a cine, from 0 and rising.
 
-        `opacified` says of each frame whether it already shows opacified vessels. Raises SeriesError where no
-        frame is left, or the cine has fewer frames than the choice names.
+        `opacified` says of each frame whether it is taken for one that shows opacified vessels, `sure`
+        whether that is certain; None where all of it is. Doubt never leaves a cine without a frame: where
+        all are marked, those that are not sure are chosen. Raises SeriesError where no frame is left, or
+        the cine has fewer frames than the choice names.
         """
         frames = len(opacified)
         match = _RANGE.fullmatch(self.text)
@@ -72,6 +74,8 @@ class FrameChoice:
         if self.text == "all":
             return tuple(range(frames))
         chosen = tuple(k for k, shows in enumerate(opacified) if not shows)
+        if not chosen and sure is not None:
+            chosen = tuple(k for k, shows in enumerate(sure) if not shows)
         if not chosen:
             raise SeriesError(
                 f"all {frames} frames show opacified vessels, frames without contrast were asked for",

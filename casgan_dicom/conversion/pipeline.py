@@ -21,6 +21,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, BinaryIO
 
 from casgan_dicom import __version__
+from casgan_dicom.conversion.contrast_notes import contrast_of, notes_on_contrast
 from casgan_dicom.conversion.forms import objects_of
 from casgan_dicom.conversion.options import ConvertOptions, numbers_text
 from casgan_dicom.conversion.output_folder import (
@@ -256,6 +257,7 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
         source_instances=instances_of(cine),
         source_frames=cine.frames,
         opacified=numbers_text([k for k, yes in enumerate(shows) if yes]),
+        contrast=contrast_of(made.opacification),
         pixel_sha256=made.frames.sha256,
         frames=made.frames.frames,
         rows=made.frames.rows,
@@ -300,9 +302,7 @@ def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str
         yield from made.plan.facts.notes
         if made.plan.refused:
             yield f"nothing was drawn: {made.plan.refused}"
-    if shows := sum(each.opacified for each in made.quality):
-        frames = len(made.quality)
-        yield f"{shows} of {frames} frames already show opacified vessels, see --frames non-contrast"
+    yield from notes_on_contrast(options.frames, made.chosen, made.opacification)
 
 
 def _asked(options: ConvertOptions) -> dict[str, str]:

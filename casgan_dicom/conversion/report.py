@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from casgan_dicom.conversion.contrast_odds import Reason
 from casgan_dicom.conversion.output_folder import Placed
 from casgan_dicom.derived.plan_record import PlanRecord
 from casgan_dicom.derived.provenance import ModelIdentity
 from casgan_dicom.derived.quality import FrameQuality
 from casgan_dicom.pixels.self_check import Decoding
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the JSON form."""
 
 
@@ -36,6 +37,20 @@ class Seconds:
 
 
 @dataclass(frozen=True)
+class FrameContrast:
+    """What tells whether a source frame already shows opacified vessels."""
+
+    frame: int
+    """Its number, from 1."""
+    probability: float
+    """That it does."""
+    cover: float
+    """Share of its visible pixels that the segmentor marks: vessels, but catheter, wires and ribs, too."""
+    reason: Reason
+    """Why it is judged so."""
+
+
+@dataclass(frozen=True)
 class Output:
     """What one cine became."""
 
@@ -48,7 +63,10 @@ class Output:
     source_frames: int
     """Number of frames of the source."""
     opacified: str
-    """Numbers of the source frames that already show opacified vessels, from 1, e.g. ``15-62``."""
+    """Numbers of the source frames that are taken for such as already show opacified vessels, from 1, e.g.
+    ``15-62``."""
+    contrast: tuple[FrameContrast, ...]
+    """Why, of each frame of the source."""
     pixel_sha256: str
     """Hex digest of the stored frames, before compression."""
     frames: int

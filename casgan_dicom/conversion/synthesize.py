@@ -182,12 +182,10 @@ class _Frame:
 class _Making:
     """The third pass: composes frames, marks them, measures them, and spools them."""
 
-    def __init__(
-        self, task: Task, spools: Spools, chosen: tuple[int, ...], opacified: tuple[bool, ...]
-    ) -> None:
+    def __init__(self, task: Task, spools: Spools, chosen: tuple[int, ...], contrast: Opacification) -> None:
         cine = task.cine
         self.task = task
-        self._opacified = opacified
+        self._contrast = contrast
         self.frames = FrameWriter(spools.frames, cine.rows, cine.columns, task.bits)
         self.attention = _writer(spools.attention, cine)
         self.vessels = _writer(spools.vessels, cine)
@@ -210,7 +208,9 @@ class _Making:
                 mean_attention=None if attention is None else float(attention.mean(dtype=np.float64)),
                 vessel_cover=float(vessels.sum() / max(1, visible.sum())),
                 out_of_range=frame.out_of_range,
-                opacified=self._opacified[frame.k],
+                opacified=self._contrast.opacified[frame.k],
+                opacified_probability=self._contrast.probability[frame.k],
+                source_cover=self._contrast.cover[frame.k],
             )
         )
         self.untouched += float(np.mean(frame.before[self._bare] == frame.after[self._bare]))
@@ -259,10 +259,10 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
     found = _look_for_contrast(task, generator, levels, progress)
     decoding = check.result()
     checked = perf_counter()
-    chosen = task.choice.pick(found.opacified)
+    chosen = task.choice.pick(found.opacified, found.sure)
     plan = _plan(task, generator, sample, found.opacified)
     planned = perf_counter()
-    making = _Making(task, spools, chosen, found.opacified)
+    making = _Making(task, spools, chosen, found)
     generating = _generate(making, generator, _Drawn(chosen, levels, plan), progress)
     return Synthesized(
         frames=making.frames.finish(),
@@ -297,10 +297,11 @@ def keep_input(inputs: Stored, made: Synthesis, visible: Mask, bits: int = 8) ->
 def _look_for_contrast(task: Task, generator: Generator, levels: Levels, progress: Progress) -> Opacification:
     """The second pass, over as many frames as tell when contrast comes and goes."""
     frames = task.cine.frames
-    check = ContrastCheck(look_every(task.cine.timing.cine_rate if frames > 1 else None))
+    rate = task.cine.timing.cine_rate if frames > 1 else None
+    check = ContrastCheck(look_every(rate, frames), rate)
     looked_at = ((k, shown) for k, shown in enumerate(_displayed(task, None)) if k % check.every == 0)
     for batch in _batches(looked_at, generator.batch):
-        check.add(generator.vessels(batch.shown, levels), _visible(task, batch.numbers))
+        check.add(batch.shown, generator.vessels(batch.shown, levels), _visible(task, batch.numbers))
         progress(_step(task, "check", batch.numbers[-1] + 1, frames))
     return check.result(frames)
 

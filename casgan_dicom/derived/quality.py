@@ -18,4 +18,8 @@ class FrameQuality:
     out_of_range: float
     """Share of pixels whose generated value lay outside what can be displayed and was clipped."""
     opacified: bool
-    """Whether the source frame already showed opacified vessels."""
+    """Whether the source frame is taken for one that already showed opacified vessels."""
+    opacified_probability: float | None = None
+    """That it did, 0 to 1; None where nobody looked."""
+    source_cover: float | None = None
+    """Share of the visible pixels of the source frame that the segmentor takes for vessel; likewise."""

@@ -57,6 +57,10 @@ VESSEL_COVER = Code("VESSELCOVER", SCHEME, "Share of visible pixels that are syn
 OUT_OF_RANGE = Code("OUTOFRANGE", SCHEME, "Share of generated values clipped to display range")
 OPACIFIED = Code("OPACIFIED", SCHEME, "Source frame already showed opacified vessels")
 OPACIFIED_FRAMES = Code("OPACIFIEDFRAMES", SCHEME, "Number of source frames with opacified vessels")
+OPACIFIED_PROBABILITY = Code("OPACIFIEDPROB", SCHEME, "Probability of opacified vessels in the source")
+SOURCE_COVER = Code("SOURCECOVER", SCHEME, "Share of visible pixels marked as vessel in source")
+SURE_OF_CONTRAST = 0.9
+"""Probability from which a frame is said to show contrast; below one less this, not to."""
 MAX_FRAMES = 1000
 """Most frames that are listed one by one."""
 
@@ -64,6 +68,8 @@ _SHARES: tuple[tuple[Code, Callable[[FrameQuality], float | None]], ...] = (
     (MEAN_ATTENTION, lambda quality: quality.mean_attention),
     (VESSEL_COVER, lambda quality: quality.vessel_cover),
     (OUT_OF_RANGE, lambda quality: quality.out_of_range),
+    (OPACIFIED_PROBABILITY, lambda quality: quality.opacified_probability),
+    (SOURCE_COVER, lambda quality: quality.source_cover),
 )
 
 
@@ -201,11 +207,18 @@ def _group(
             for code, share in _SHARES
             if (value := share(quality)) is not None
         ],
-        qualitative_evaluations=[
-            QualitativeEvaluation(OPACIFIED, codes.SCT.Yes if quality.opacified else codes.SCT.No)
-        ],
+        qualitative_evaluations=[QualitativeEvaluation(OPACIFIED, _answer(quality))],
         source_images=images,
     )
+
+
+def _answer(quality: FrameQuality) -> Code:
+    """Whether the source frame showed opacified vessels: yes, no, or uncertain."""
+    told = quality.opacified_probability
+    answer: Code = codes.SCT.Yes if quality.opacified else codes.SCT.No
+    if told is not None and 1 - SURE_OF_CONTRAST < told < SURE_OF_CONTRAST:
+        answer = codes.SCT.Uncertain
+    return answer
 
 
 def _observer(model: ModelIdentity) -> ObserverContext:

@@ -59,6 +59,15 @@ def test_a_run_that_is_opacified_throughout_leaves_nothing_without_contrast() ->
         FrameChoice("non-contrast").pick([True, True])
 
 
+def test_doubt_leaves_no_run_without_a_frame() -> None:
+    choice = FrameChoice("non-contrast")
+
+    assert choice.pick([True, True, True], [True, False, False]) == (1, 2)
+    assert choice.pick([True, False, True], [False, False, True]) == (1,)
+    with pytest.raises(SeriesError, match="all 2 frames show opacified vessels"):
+        choice.pick([True, True], [True, True])
+
+
 @given(st.lists(st.booleans(), min_size=1, max_size=60).filter(any))
 def test_numbers_name_exactly_the_chosen_frames(taken: list[bool]) -> None:
     chosen = [k for k, yes in enumerate(taken) if yes]

@@ -160,7 +160,7 @@ def test_the_report_says_what_was_drawn_and_where_each_fact_is_from(tmp_path: Pa
         "refused": "",
         "notes": ["the header says RAO, the picture LAO"],
     }
-    assert (report.as_json()["schema"], only(report).seconds.plan > 0) == (3, True)
+    assert (report.as_json()["schema"], only(report).seconds.plan > 0) == (4, True)
     assert "the header says RAO, the picture LAO" in only(report).warnings
 
 

@@ -14,6 +14,7 @@ from highdicom.sr import MeasurementReport, MeasurementsAndQualitativeEvaluation
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 
 from casgan_dicom.derived import quality_record
 from casgan_dicom.derived.quality import FrameQuality
@@ -21,7 +22,9 @@ from casgan_dicom.derived.quality_record import (
     MEAN_ATTENTION,
     OPACIFIED,
     OPACIFIED_FRAMES,
+    OPACIFIED_PROBABILITY,
     OUT_OF_RANGE,
+    SOURCE_COVER,
     VESSEL_COVER,
     QualityRecord,
 )
@@ -152,6 +155,26 @@ def test_summary_holds_mean_and_maximum_and_counts(tmp_path: Path) -> None:
         assert found[codes.SCT.Maximum.value] == max(value for value in values if value is not None)
     assert values_of(summary)[OPACIFIED_FRAMES.value] == 2
     assert values_of(summary)[codes.DCM.NumberOfFrames.value] == 4
+
+
+@pytest.mark.parametrize(
+    ("probability", "answer"),
+    [(None, codes.SCT.Yes), (0.95, codes.SCT.Yes), (0.6, codes.SCT.Uncertain), (0.11, codes.SCT.Uncertain)],
+)
+def test_doubt_about_contrast_is_neither_yes_nor_no(
+    tmp_path: Path, probability: float | None, answer: Code
+) -> None:
+    quality = FrameQuality(1, None, 0.1, 0.0, True, opacified_probability=probability, source_cover=0.034)
+    cine = cine_of(tmp_path)
+    dcmwrite(tmp_path / "out", report(cine, [quality] * 4), enforce_file_format=True)
+
+    group = groups_in(tmp_path / "out")[1]
+
+    (opacified,) = group.get_qualitative_evaluations(OPACIFIED)
+    assert opacified.value == answer
+    assert values_of(group).get(OPACIFIED_PROBABILITY.value) == probability
+    assert values_of(group)[SOURCE_COVER.value] == 0.034
+    assert dciodvfy(tmp_path / "out") == []
 
 
 def test_method_without_attention_says_nothing_of_it(tmp_path: Path) -> None:

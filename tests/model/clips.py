@@ -13,9 +13,17 @@ from casgan_dicom.model.simulator.background import BackgroundSource
 from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, simulate_cine
 from casgan_dicom.model.simulator.contrast import iodine_attenuation
 
-Kind = Literal["no contrast", "injection inside", "filled throughout", "wash-out", "injection at the end"]
+Kind = Literal[
+    "no contrast",
+    "lead-in alone",
+    "injection inside",
+    "filled throughout",
+    "wash-out",
+    "injection at the end",
+]
 KINDS: tuple[Kind, ...] = (
     "no contrast",
+    "lead-in alone",
     "injection inside",
     "filled throughout",
     "wash-out",
@@ -55,28 +63,32 @@ def make_clip(
     settings = CineSettings(size=size, frames=_FRAMES, lead_in_s=_LEAD_IN_S)
     run = simulate_cine(seed, settings, backgrounds, indices=range(0, _FRAMES, every))
     injected = kind != "no contrast"
-    darkened = _share_of_tree(run, DARKENED)
+    darkened = share_of_tree(run, DARKENED)
     truth = darkened >= TREE_SHARE
     seen = run.vessel_mask.sum((1, 2)) / np.maximum(run.tree_mask.sum((1, 2)), 1)
     others = {
-        "darkened by 0.05": _share_of_tree(run, 0.05) >= TREE_SHARE,
+        "darkened by 0.05": share_of_tree(run, 0.05) >= TREE_SHARE,
         "a twentieth of the tree": darkened >= 0.05,
         "a fifth of the tree": darkened >= 0.2,
         "vessel mask": seen >= TREE_SHARE,
     }
-    part = _part(kind, truth, run.run.filling()[::every])
+    part = _part(kind, darkened, run.run.filling()[::every])
     shown = run.display((run.contrast if injected else run.plain)[part])
     cut = {name: other[part] & injected for name, other in others.items()}
     return Clip(seed, kind, shown, truth[part] & injected, cut)
 
 
-def _share_of_tree(run: SimulatedCine, attenuation: float) -> npt.NDArray[np.float64]:
+def share_of_tree(run: SimulatedCine, attenuation: float) -> npt.NDArray[np.float64]:
+    """Share of the injected tree's pixels that agent darkens by so much or more, (T,)."""
     shows = (iodine_attenuation(run.vessel_mm) >= attenuation) & run.tree_mask
     return np.asarray(shows.sum((1, 2)) / np.maximum(run.tree_mask.sum((1, 2)), 1))
 
 
-def _part(kind: Kind, truth: npt.NDArray[np.bool_], filling: npt.NDArray[np.float64]) -> slice:
+def _part(kind: Kind, darkened: npt.NDArray[np.float64], filling: npt.NDArray[np.float64]) -> slice:
+    truth = darkened >= TREE_SHARE
     filled = np.flatnonzero(truth & (filling >= _FILLED))
+    if kind == "lead-in alone":
+        return slice(0, max(1, int(np.flatnonzero(darkened > 0)[0])))
     if kind == "filled throughout":
         return slice(int(filled[0]), int(filled[-1]) + 1)
     if kind == "wash-out":
