@@ -43,12 +43,16 @@ def model_uid(weights_sha256: str, recipe: str) -> UID:
     return derived_uid("model", weights_sha256, recipe)
 
 
-def series_uid(source_series_uid: str, weights_sha256: str, version: str, recipe: str, form: str) -> UID:
+def series_uid(
+    source_series_uid: str, whose: str, weights_sha256: str, version: str, recipe: str, form: str
+) -> UID:
     """The Series Instance UID (0020,000E) of what these weights make of one source series.
 
-    `version` is that of this package; `form` names the kind of object that is written, e.g. ``mf-gray8``.
+    `whose` tells patient and study apart: a source may use one series UID for two of them, and a series of
+    ours belongs to one (PS3.3 A.1.2). `version` is that of this package; `form` names the kind of object that
+    is written, e.g. ``mf-gray8``.
     """
-    return derived_uid("series", source_series_uid, weights_sha256, version, recipe, form)
+    return derived_uid("series", source_series_uid, whose, weights_sha256, version, recipe, form)
 
 
 def sop_uid(derived_series_uid: str, source_sop_uid: str, content_sha256: str) -> UID:

@@ -13,7 +13,7 @@ from pydicom.uid import UID
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.node.client.scu import Outcome, classify
-from casgan_dicom.node.receive import reception
+from casgan_dicom.node.receive import commands, reception
 from casgan_dicom.node.receive.listener import STORAGE_CLASSES
 from casgan_dicom.pixels.compress import Compression
 from casgan_dicom.pixels.syntaxes import SYNTAXES
@@ -35,8 +35,13 @@ _MEANINGS: Mapping[int, str] = {
     "the association is aborted as well): send it again later",
     reception.MISMATCH: "SOP class or SOP Instance UID of the data set are not those of the request; the "
     "bytes are in quarantine",
-    reception.NOT_UNDERSTOOD: "the data set cannot be read, or has no Study, Series or SOP Instance UID that "
-    "is one; the bytes are in quarantine",
+    reception.NOT_UNDERSTOOD: "the data set cannot be read, is in another transfer syntax than its context, "
+    "is cut short, or has no Study, Series or SOP Instance UID that is one; the bytes are in quarantine",
+    commands.INVALID_INSTANCE: "Affected SOP Instance UID of the request is absent or too long for a UID",
+    commands.NO_SUCH_CLASS: "Affected SOP Class UID of the request is absent, or not that of the context",
+    commands.UNRECOGNIZED: "any operation but C-STORE and C-ECHO, or one that is not of the class of the "
+    "context",
+    commands.MISTYPED: "a data set where none belongs, or none where one does",
 }
 _ACTIONS: Mapping[Outcome, str] = {
     "stored": "stored",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from casgan_dicom.derived.provenance import Superseded
 from casgan_dicom.errors import ConfigError, SeriesError
 from casgan_dicom.pixels.compress import Compression
 
@@ -209,6 +210,10 @@ class ConvertOptions:
     """Which conversion of the series this is, where its frames changed after an earlier one."""
     supersedes: str = ""
     """Series Instance UID (0020,000E) of the derived series of the revision before; empty for none."""
+    superseded: tuple[Superseded, ...] = ()
+    """Objects of that revision, of all cines."""
+    part: str = ""
+    """Why the source is known to be a part only, one clause; empty where it is not."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError where the parts are of another kind, or do not go together."""

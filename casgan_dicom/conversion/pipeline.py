@@ -37,7 +37,7 @@ from casgan_dicom.conversion.report import ConvertReport, Output, Seconds, Skipp
 from casgan_dicom.conversion.synthesize import Progress, Spools, Step, Synthesized, Task, synthesize
 from casgan_dicom.derived.history import declared_lossless
 from casgan_dicom.derived.marks import Derivation
-from casgan_dicom.derived.provenance import ModelIdentity, Provenance
+from casgan_dicom.derived.provenance import ModelIdentity, Provenance, Superseded
 from casgan_dicom.disk import write_output
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.pixels.banner import banner_for
@@ -287,6 +287,8 @@ def _lost(run: _Run, derivation: Derivation) -> bool | None:
 def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str]:
     """What differs from what was asked for, and what only the pixels tell."""
     yield from made.notes
+    if options.part:
+        yield options.part
     yield from made.decoding.refused
     if constant := made.decoding.constant:
         yield f"frames of one value in the middle of the run: {numbers_text(constant)}"
@@ -314,6 +316,8 @@ def _provenance(generator: Generator, task: Task, made: Synthesized, options: Co
     """Who makes the frames, and how."""
     compression = options.compression
     asked = {} if made.plan is None else _asked(options)
+    uids = {instance.sop_instance_uid for instance in task.cine.instances}
+    superseded = tuple(one for one in options.superseded if uids.intersection(one.sources))
     return Provenance(
         model=_identity(generator),
         display=task.display.describe(),
@@ -323,11 +327,20 @@ def _provenance(generator: Generator, task: Task, made: Synthesized, options: Co
         compression="" if compression.name == "none" else f"{compression.name}{compression.quality or ''}",
         frames="" if len(made.chosen) == task.cine.frames else numbers_text(made.chosen),
         revision=options.revision,
-        supersedes=options.supersedes,
+        supersedes=_series_before(options, superseded),
+        superseded=superseded,
+        part=options.part,
         decoding=made.decoding.clause(),
         plan=None if made.plan is None else record_of(made.plan),
         **asked,
     )
+
+
+def _series_before(options: ConvertOptions, superseded: Sequence[Superseded]) -> str:
+    """Series Instance UID that a cine supersedes: that of its own objects, as far as any are known."""
+    if options.superseded:
+        return superseded[0].series_uid if superseded else ""
+    return options.supersedes
 
 
 def _identity(generator: Generator) -> ModelIdentity:

@@ -39,7 +39,8 @@ from casgan_dicom.derived.provenance import (
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.lossy import LossyHistory
 from casgan_dicom.source.cine import Cine, Instance
-from casgan_dicom.source.elements import written_integer
+from casgan_dicom.source.elements import plain, written_integer
+from casgan_dicom.source.grouping import PATIENT_AND_STUDY
 from casgan_dicom.source.timing import FrameTiming
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, model_uid, series_uid, sop_uid
 
@@ -117,7 +118,10 @@ class Derivation:
         form = p.form if kind is ANGIOGRAM else f"{p.form}-{kind.of}"
         if kind is ANGIOGRAM and p.single_frames:  # one cine, one series: viewers sort by Instance Number
             form += f" {self.cine.instances[0].sop_instance_uid}"
-        return series_uid(self.cine.series_uid, p.model.weights_sha256, __version__, p.model.recipe, form)
+        whose = ",".join(str(plain(self.source.get(word))) for word in PATIENT_AND_STUDY)
+        return series_uid(
+            self.cine.series_uid, whose, p.model.weights_sha256, __version__, p.model.recipe, form
+        )
 
     def sop_uid(self, kind: Kind, name: str, digest: str) -> UID:
         """SOP Instance UID (0008,0018) of the object `name` of one kind with this content.

@@ -53,6 +53,8 @@ _UNPAIRED = (
     "SKULL", "SPINE", "SPLEEN", "STOMACH", "TSPINE", "WHOLEBODY",
 )  # fmt: skip
 """Values of Body Part Examined (0018,0015) that have no side (PS3.16 Annex L), as far as XA shows them."""
+SUPERSEDED = ("SUPERSEDED", "99CASGAN", "Object that this one supersedes")
+"""Purpose of a reference to an object of an earlier revision: no standard code means that."""
 
 
 class DerivedPicture(SOPClass):
@@ -94,6 +96,8 @@ class DerivedPicture(SOPClass):
         self._carry_over(derivation.source)
         self._mark_picture(derivation)
         self._refer_to(derivation, chosen)
+        if which.kind is ANGIOGRAM:
+            self._refer_to_superseded(derivation)
         self._add_lossy(derivation, pixels)
         self._add_pixels(pixels)
 
@@ -168,6 +172,25 @@ class DerivedPicture(SOPClass):
             item.PurposeOfReferenceCodeSequence = [CodedConcept.from_code(purpose)]
             self.SourceImageSequence.append(item)
         self.ReferencedSeriesSequence = [series]
+
+    def _refer_to_superseded(self, derivation: Derivation) -> None:
+        """Referenced Image Sequence (0008,1140): what this object stands for from now on, if anything."""
+        found = derivation.provenance.superseded
+        if not found:
+            return
+        self.ReferencedImageSequence = []
+        series_of: dict[str, Dataset] = {}
+        for one in found:
+            item = reference(one.sop_class_uid, one.sop_uid)
+            item.PurposeOfReferenceCodeSequence = [CodedConcept(*SUPERSEDED)]
+            self.ReferencedImageSequence.append(item)
+            if one.series_uid not in series_of:
+                series_of[one.series_uid] = series = Dataset()
+                series.SeriesInstanceUID = one.series_uid
+                series.ReferencedInstanceSequence = []
+                self.ReferencedSeriesSequence.append(series)
+            listed = series_of[one.series_uid].ReferencedInstanceSequence
+            listed.append(reference(one.sop_class_uid, one.sop_uid))
 
     def _add_lossy(self, derivation: Derivation, pixels: StoredPixels) -> None:
         """Once lossy, always lossy: the chain of the source is carried on, and what this object adds.

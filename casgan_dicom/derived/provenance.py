@@ -71,6 +71,20 @@ class ModelIdentity:
 
 
 @dataclass(frozen=True)
+class Superseded:
+    """A derived object that another one, of a later revision, stands for."""
+
+    sop_class_uid: str
+    """SOP Class UID (0008,0016)."""
+    sop_uid: str
+    """SOP Instance UID (0008,0018)."""
+    series_uid: str
+    """Series Instance UID (0020,000E)."""
+    sources: tuple[str, ...]
+    """SOP Instance UIDs of what it was made of."""
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Who made the frames, and how."""
 
@@ -92,6 +106,10 @@ class Provenance:
     """Counts the conversions of one source series whose frames changed; each is a series of its own."""
     supersedes: str = ""
     """Series Instance UID (0020,000E) of the revision before; empty for none."""
+    superseded: tuple[Superseded, ...] = ()
+    """The objects of that revision, as far as they are known."""
+    part: str = ""
+    """Why the source is known to be a part only, one clause; empty where it is not."""
     decoding: str = ""
     """Who decoded the source, whether a second decoder agrees, and the digest of its values; one clause."""
     plan: PlanRecord | None = None
@@ -140,9 +158,10 @@ def derivation_text(provenance: Provenance, what: str = "Synthetic angiogram", u
     how = BY_NETWORK if plan is None or plan.refused else BY_PLAN
     taken = f"Frames {provenance.frames} of the source. " if provenance.frames else ""
     open_questions = f"{unsaid}. " if unsaid else ""
+    part = f"{provenance.part[:1].upper()}{provenance.part[1:]}. " if provenance.part else ""
     text = (
         f"{what}: {how}, not imaged; vessels are invented; {banner}. "
-        f"{revision}"
+        f"{revision}{part}"
         f"casgan-dicom {__version__}, model {model.name} {model.version} "
         f"(method {model.method}), weights sha256 {model.weights_sha256}. "
         f"{drawn}{taken}{open_questions}Display values: {provenance.display}. Recipe: {model.recipe}"

@@ -75,6 +75,8 @@ class CompletionSettings:
     """After the last instance, if nothing in the headers tells the number."""
     short_seconds: float = 2.0
     """After the last instance, if every instance is a whole cine, or the expected number is there."""
+    promised_seconds: float = 300.0
+    """After the last instance, if fewer single frames came than the headers promise; not under the others."""
     cap_seconds: float = 900.0
     """After the first instance, whatever still comes: that becomes another revision."""
 

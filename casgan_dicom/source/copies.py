@@ -1,7 +1,8 @@
 """Whether two files hold the same instance: their content tells, not their SOP Instance UID (0008,0018).
 
-A copy may be written anew: File Meta Information, group lengths, padding and the encoding of uncompressed
-data do not count. Streams of different compression are not decoded here, so they never pass for the same.
+A copy may be written anew, and go through other hands: File Meta Information, group lengths, padding, the
+character set, the encoding of uncompressed data, and elements that say where an object is kept or what else
+is there do not count. Streams of different compression are not decoded here, so they never pass for the same.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import BinaryIO
 from pydicom.config import IGNORE
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from casgan_dicom.source.elements import integer, plain, swap_bytes
@@ -27,6 +28,17 @@ from casgan_dicom.source.header import Head
 from casgan_dicom.source.inflate import HEADER_BYTES, inflated
 
 _PADDING = 0xFFFCFFFC
+_TRANSPORT = frozenset(
+    Tag(word)
+    for word in (
+        "SpecificCharacterSet", "InstanceCoercionDateTime", "RetrieveAETitle", "InstanceAvailability",
+        "RetrieveURL", "RetrieveURI", "RetrieveLocationUID",
+        "StorageMediaFileSetID", "StorageMediaFileSetUID",
+        "NumberOfPatientRelatedStudies", "NumberOfPatientRelatedSeries", "NumberOfPatientRelatedInstances",
+        "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances",
+    )
+)  # fmt: skip
+"""Elements of the way that an object went: the text is compared as it reads, in whatever character set."""
 _CHUNK = 2**20
 _UNDEFINED = 0xFFFFFFFF
 
@@ -62,7 +74,11 @@ def differences(first: Head, second: Head) -> tuple[str, ...]:
 
 def _telling(ds: Dataset) -> list[BaseTag]:
     """The elements that belong to the content."""
-    return [tag for tag in ds.keys() if tag.element != 0 and tag != _PADDING]  # noqa: SIM118
+    return [
+        tag
+        for tag in ds.keys()  # noqa: SIM118
+        if tag.element != 0 and tag != _PADDING and tag not in _TRANSPORT
+    ]
 
 
 def _value(ds: Dataset, tag: BaseTag) -> object:

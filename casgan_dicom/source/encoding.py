@@ -77,7 +77,7 @@ def encoding_of(file: BinaryIO) -> Encoding:
     file.seek(0)
     declared = UID(str(meta.get("TransferSyntaxUID") or ""), IGNORE)
     known = not declared or declared.is_transfer_syntax
-    written = _written(head) if known else None  # nobody knows what a private one may be
+    written = written_syntax(head) if known else None  # nobody knows what a private one may be
     return Encoding(declared, written or Encoding(declared, declared).named)
 
 
@@ -125,7 +125,7 @@ def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
     return int(tag) == _PIXELS
 
 
-def _written(head: bytes) -> UID | None:
+def written_syntax(head: bytes) -> UID | None:
     """The native transfer syntax of a data set that begins with these bytes; None where none shows."""
     plain = _plain(head)
     if plain is not None:

@@ -40,9 +40,10 @@ from casgan_dicom.source.windows import window_notes, windows_of
 ALIKE = 1 / 255
 """Difference of display values in [0, 1] up to which two windows count as one: a grey level of the output."""
 
-_PATIENT_AND_STUDY = (
+PATIENT_AND_STUDY = (
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID",
 )  # fmt: skip
+"""What tells one patient and study from another."""
 _ANGLES = ("PositionerPrimaryAngle", "PositionerSecondaryAngle")
 _KIND_AND_PLANE = (
     "SOPClassUID", "Modality", *_ANGLES, "PatientOrientation", "Laterality", "ImageLaterality",
@@ -57,7 +58,7 @@ _DISPLAY = (
     *SHUTTER_KEYWORDS,
 )  # fmt: skip
 _COMPRESSION = ("LossyImageCompression", "LossyImageCompressionRetired", "LossyImageCompressionMethod")
-_CONSTANT = (*_PATIENT_AND_STUDY, *_KIND_AND_PLANE, *_PIXEL_FORMAT, *_DISPLAY, *_COMPRESSION)
+_CONSTANT = (*PATIENT_AND_STUDY, *_KIND_AND_PLANE, *_PIXEL_FORMAT, *_DISPLAY, *_COMPRESSION)
 ALIKE_WINDOWS = (
     "WindowCenter (0028,1050) or WindowWidth (0028,1051) varies by less than a grey level of 255: "
     "that of the first frame is applied to all"

@@ -23,6 +23,7 @@ from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.conversion.plan import plan_conversion
 from casgan_dicom.conversion.report import ConvertReport
 from casgan_dicom.conversion.synthesize import Step
+from casgan_dicom.derived.provenance import Superseded
 from casgan_dicom.errors import OutputError, SeriesError, WeightsError
 from casgan_dicom.model.data.normalisation import Levels
 from casgan_dicom.model.generator import Generator, Synthesis
@@ -774,3 +775,55 @@ def test_another_revision_is_another_series_that_names_the_one_before(tmp_path: 
     assert f"Revision 2, supersedes series {first.series_uid}." in words
     assert "Revision" not in dcmread(first.path).DerivationDescription
     assert verify_file(second.path) == []
+
+
+def test_what_a_revision_supersedes_is_named_by_references(tmp_path: Path) -> None:
+    source = write_xa(tmp_path / "a.dcm", moving_frames())
+    first = convert(source, tmp_path / "one").outputs[0]
+    before = dcmread(first.path)
+    mine = Superseded(before.SOPClassUID, first.sop_instance_uid, first.series_uid, first.source_instances)
+    other = replace(mine, sop_uid=uid("of another cine"), sources=(uid("another cine"),))
+
+    later = ConvertOptions(revision=2, supersedes=first.series_uid, superseded=(mine, other))
+    second = convert(source, tmp_path / "two", later).outputs[0]
+
+    ds = dcmread(second.path)
+    (item,) = ds.ReferencedImageSequence
+    assert (item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID) == (mine.sop_class_uid, mine.sop_uid)
+    (purpose,) = item.PurposeOfReferenceCodeSequence
+    assert (purpose.CodeValue, purpose.CodingSchemeDesignator) == ("SUPERSEDED", "99CASGAN")
+    listed = {
+        (series.SeriesInstanceUID, one.ReferencedSOPInstanceUID)
+        for series in ds.ReferencedSeriesSequence
+        for one in series.ReferencedInstanceSequence
+    }
+    assert listed == {(uid("series"), uid("instance")), (first.series_uid, first.sop_instance_uid)}
+    assert verify_file(second.path) == []
+    assert verify_file(second.path, {uid("instance"): dcmread(source)}) == []
+    assert of_our_making(dciodvfy(second.path)) == []
+    assert "ReferencedImageSequence" not in before
+
+
+def test_a_part_says_so_in_the_object_and_in_the_report(tmp_path: Path) -> None:
+    said = "part of a series: 4 of 8 promised instances came"
+    source = write_xa(tmp_path / "a.dcm", moving_frames())
+
+    output = convert(source, tmp_path / "out", ConvertOptions(part=said)).outputs[0]
+
+    assert "Part of a series: 4 of 8 promised instances came." in dcmread(output.path).DerivationDescription
+    assert said in output.warnings
+
+
+@pytest.mark.parametrize(
+    "other", [{"PatientID": "TEST-2"}, {"PatientName": "Another"}, {"StudyInstanceUID": uid("another study")}]
+)
+def test_two_patients_or_studies_never_share_a_derived_series(
+    tmp_path: Path, other: dict[str, object]
+) -> None:
+    """Although their sources share a Series Instance UID (0020,000E), by mistake."""
+    one = write_xa(tmp_path / "a.dcm", SOPInstanceUID=uid("a"))
+    two = write_xa(tmp_path / "b.dcm", None, **{"SOPInstanceUID": uid("b"), **other})
+
+    made = [convert(path, tmp_path / path.stem).outputs[0] for path in (one, two)]
+
+    assert made[0].series_uid != made[1].series_uid

@@ -27,7 +27,9 @@ class Template:
     """Makes instances by putting other UIDs and other pixels into an encoded one."""
 
     def __init__(self, folder: Path) -> None:
-        path = write_xa(folder / "template", moving_frames(1), SOPInstanceUID=_SOP, SeriesInstanceUID=_SERIES)
+        # Without Rows (0028,0010) the header promises no length of Pixel Data.
+        uids = {"SOPInstanceUID": _SOP, "SeriesInstanceUID": _SERIES}
+        path = write_xa(folder / "template", moving_frames(1), Rows=None, **uids)
         content = data_set_of(path)
         path.unlink()
         self._content = content[: content.rindex(_PIXEL_DATA) + len(_PIXEL_DATA)]

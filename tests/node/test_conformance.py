@@ -115,5 +115,6 @@ def test_the_page_says_what_the_sender_does_with_each_status() -> None:
 
 
 def test_the_page_lists_the_statuses_of_reception() -> None:
-    """PS3.4 table B.2-1 names them; tests/node/receive/test_reception.py shows when each is answered."""
-    assert [code for code, *_ in rows_of("store-responses")] == ["0000", "A700", "A900", "C000"]
+    """PS3.4 table B.2-1 and PS3.7 annex C name them; tests/node/receive/ shows when each is answered."""
+    answered = ["0000", "A700", "A900", "C000", "0117", "0122", "0211", "0212"]
+    assert [code for code, *_ in rows_of("store-responses")] == answered

@@ -13,9 +13,9 @@ pynetdicom 3.0.4 does the protocol. What it lacks, and where it is put right her
 * its thread that watches the association may miss that it is to pause, and take the answer that we wait for
   (`Association._run_reactor`, between two lines of it): `AnswerQueue`;
 * it takes a peer that rejects and hangs up at once for one that was never there, and its thread dies of a
-  rejection with unknown codes: `Connection._on_pdu`.
-
-`AE._create_socket` is the one private method that is replaced.
+  rejection with unknown codes: `Connection._on_pdu`;
+* it aborts for an answer with something in it that it does not know, and where both ends ask for a release at
+  once it waits in vain: ``answers.py``, `Connection.release`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from threading import Event
+from typing import TYPE_CHECKING, Any, cast
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
@@ -36,6 +37,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from casgan_dicom.errors import PeerError
+from casgan_dicom.node.client.answers import Provider
 from casgan_dicom.node.client.association_queues import AnswerQueue, HungUpError, ShortQueue
 from casgan_dicom.node.client.peer import Peer, not_accepted, rejected, unreachable
 
@@ -50,6 +52,8 @@ _SHORTEST_FRAGMENT_BYTES = 128
 """A peer that takes less at once is not one that files can be sent to."""
 _AHEAD_BYTES = 1024 * 1024
 """How much of a file is read ahead of the network."""
+_ABORTING, _OURSELVES = ("AA-1", "AA-8"), "Evt15"
+"""Actions that send an A-ABORT for what came, and the event that is our own wish, PS3.8 9.2."""
 _FAREWELL_SECONDS = 1.0
 """For an A-ABORT to leave, before the socket is shut."""
 
@@ -103,6 +107,8 @@ class Connection:
         self._aborted = False
         self._rejection: A_ASSOCIATE_RJ | None = None
         self._answered = 0
+        self._released = False
+        self._is_over = Event()
 
     def open(self, contexts: Sequence[PresentationContext]) -> None:
         """Connect and propose `contexts`; PeerError where no association comes of it."""
@@ -159,9 +165,16 @@ class Connection:
         """Why no response came; `doing` completes the sentence after "while"."""
         error = self._entity.line.failure if self._entity.line else None
         hint = "its log may say why"
+        if self._fault:
+            return PeerError(
+                f"we aborted the association with {self.peer} while {doing}, because {self._fault}",
+                hint="its answer is not what PS3.8 wants: ask who makes it",
+            )
         if self._aborted:
             said = "aborted the association"
             hint = f"it may not know our AE title '{self.peer.calling_ae_title}'; {hint}"
+        elif self._released:
+            said = "released the association"
         elif isinstance(error, TimeoutError):
             said = f"neither took nor sent anything for {self.peer.response_seconds:g} s"
         elif error is not None:
@@ -175,8 +188,9 @@ class Connection:
     def release(self) -> None:
         """Release the association; how the peer takes that does not matter any more."""
         try:
-            if self._association.is_established:
-                self._association.release()
+            if self._association.is_established and not self._is_over.is_set():
+                self._association.dul.send_pdu(A_RELEASE())
+                self._is_over.wait(self.peer.connect_seconds)
         finally:
             self._end()
 
@@ -194,6 +208,15 @@ class Connection:
         if self._entity.association is None:
             raise RuntimeError("open() comes first")
         return self._entity.association
+
+    @property
+    def _provider(self) -> Provider:
+        return cast(Provider, self._association.dul)
+
+    @property
+    def _fault(self) -> str:
+        """What of the peer's could not be read, so that we aborted; empty if nothing was."""
+        return self._provider.fault
 
     def _end(self) -> None:
         """Close the socket, and wait for the threads, which that wakes up."""
@@ -218,7 +241,7 @@ class Connection:
             return not_accepted(self.peer, association.requestor.requested_contexts)
         if error is not None and not self._entity.connected:
             return unreachable(self.peer, error)
-        if self._aborted or error is not None:
+        if self._fault or self._aborted or error is not None:
             return self.failure("an association was asked for")
         seconds = f"{self.peer.connect_seconds:g} s"
         return PeerError(
@@ -249,9 +272,16 @@ class Connection:
         self._answered = int(event.message.command_set.get("MessageIDBeingRespondedTo", -1))
 
     def _on_transition(self, event: evt.Event) -> None:
+        if event.action in _ABORTING and event.fsm_event != _OURSELVES and not self._fault:
+            no_pdu = event.fsm_event == "Evt19"
+            self._provider.fault = "what came is no PDU of DICOM" if no_pdu else "a PDU came out of turn"
         # Sta1 and Sta13 (PS3.8 table 9-10): nothing can be sent any more.
         if event.next_state in ("Sta1", "Sta13"):
             self._entity.queue.end()
+            self._is_over.set()
+        elif event.next_state == "Sta8":  # the peer wants a release: no answer will come any more
+            self._released = True
+            event.assoc.dimse.msg_queue.put((None, None))
 
     def _on_leaving(self, event: evt.Event) -> None:
         """From here on a closed connection is our own doing."""
@@ -294,6 +324,7 @@ class _Entity(AE):
         wrapper = super()._create_socket(assoc, address, tls_args)
         if wrapper.socket is not None:
             self.line = wrapper.socket = _Socket(wrapper.socket.detach(), self._patience, self._options)
+        assoc.dul.__class__ = Provider
         assoc.dul.to_provider_queue = self.queue
         assoc.dimse.msg_queue = AnswerQueue()
         self.association = assoc

@@ -1,7 +1,8 @@
 """The client: sends files with C-STORE and asks with C-ECHO. One association for each call.
 
-A file goes out as it lies on the disk, in its own transfer syntax or not at all, so its Pixel Data
-(7FE0,0010) arrives bit for bit. It is read piece by piece, never loaded. Neither errors nor results hold
+A file goes out as it lies on the disk, so its Pixel Data (7FE0,0010) arrives bit for bit, and is read piece
+by piece, never loaded. Only where the peer does not take its transfer syntax is it sent in another one, with
+the same values (``reencoding.py``). Neither errors nor results hold
 patient data, nor does anything that the peer said in words.
 """
 
@@ -21,6 +22,7 @@ from casgan_dicom.errors import PeerError, SeriesError
 from casgan_dicom.node.client.association import Connection, SocketOptions, connected
 from casgan_dicom.node.client.outgoing import Outgoing, read_outgoing
 from casgan_dicom.node.client.peer import Peer, not_accepted
+from casgan_dicom.node.client.reencoding import other_syntaxes, reencoded
 
 Outcome = Literal["stored", "warning", "refused-now", "refused", "no-answer"]
 
@@ -28,6 +30,8 @@ _VERIFICATION = UID("1.2.840.10008.1.1")
 _MEDIUM_PRIORITY = 0
 _MOST_CONTEXTS = 128
 """Presentation contexts of an association: numbered with the odd values of a byte (PS3.8 9.3.2.2)."""
+DUPLICATE = 0x0111
+"""Status: an object of this UID is there."""
 _MOST_MESSAGES = 65535
 """Message ID (0000,0110) is a US."""
 
@@ -58,11 +62,12 @@ def classify(status: int) -> Outcome:
 
     ``warning`` is stored as well. ``refused-now`` may be stored when it is sent again later: out of resources
     (0xA7xx), resource limitation (0x0213) and processing failure (0x0110), which says nothing of the object.
-    Everything else is ``refused``, a status that the standard does not know included.
+    A duplicate (0x0111) is there already, by an answer that was lost for instance: it counts as stored, and
+    is said. Everything else is ``refused``, a status that the standard does not know included.
     """
     if status == 0x0000:
         return "stored"
-    if status in (0x0001, 0x0107, 0x0116) or 0xB000 <= status <= 0xBFFF:
+    if status in (0x0001, 0x0107, DUPLICATE, 0x0116) or 0xB000 <= status <= 0xBFFF:
         return "warning"
     if status in (0x0110, 0x0213) or 0xA700 <= status <= 0xA7FF:
         return "refused-now"
@@ -103,11 +108,17 @@ def store(
         return
     contexts = _contexts(outgoing)
     with connected(peer, contexts, options) as connection:
-        accepted = [each for each in outgoing if connection.accepts(each.sop_class_uid, each.transfer_syntax)]
-        for k, each in enumerate(accepted):
-            _store_one(connection, each, k % _MOST_MESSAGES + 1, on_result)
+        ways = [(each, _way(connection, each)) for each in outgoing]
+        accepted = [(each, syntax) for each, syntax in ways if syntax is not None]
+        for k, (each, syntax) in enumerate(accepted):
+            if syntax == each.transfer_syntax:
+                _store_one(connection, each, k % _MOST_MESSAGES + 1, on_result)
+            else:
+                with reencoded(each.path, syntax) as path:
+                    _store_one(connection, each, k % _MOST_MESSAGES + 1, on_result, path)
     if len(accepted) < len(outgoing):
-        raise not_accepted(peer, _contexts([each for each in outgoing if each not in accepted]))
+        missing = _own_pairs([each for each, syntax in ways if syntax is None])
+        raise not_accepted(peer, [build_context(*pair) for pair in missing])
 
 
 def echo(peer: Peer, *, options: SocketOptions = SocketOptions()) -> float:  # noqa: B008  # frozen
@@ -130,25 +141,53 @@ def echo(peer: Peer, *, options: SocketOptions = SocketOptions()) -> float:  # n
 
 
 def _contexts(outgoing: Sequence[Outgoing]) -> list[PresentationContext]:
-    """One presentation context for each pair of SOP class and transfer syntax, in the order of the files."""
-    pairs = dict.fromkeys((each.sop_class_uid, each.transfer_syntax) for each in outgoing)
+    """One presentation context for each pair of SOP class and transfer syntax, in the order of the files.
+
+    Behind these, as far as they fit, one for each transfer syntax that a file may be sent in instead.
+    """
+    pairs = _own_pairs(outgoing)
     if len(pairs) > _MOST_CONTEXTS:
         raise SeriesError(
             f"{len(pairs)} pairs of SOP class and transfer syntax, {_MOST_CONTEXTS} fit into an association",
             hint="send fewer files at a time",
         )
-    return [build_context(sop_class, syntax) for sop_class, syntax in pairs]
+    others = dict.fromkeys(
+        (sop_class, other) for sop_class, syntax in pairs for other in other_syntaxes(syntax)
+    )
+    offered = list(dict.fromkeys([*pairs, *others]))[:_MOST_CONTEXTS]
+    return [build_context(sop_class, syntax) for sop_class, syntax in offered]
+
+
+def _own_pairs(outgoing: Sequence[Outgoing]) -> list[tuple[UID, UID]]:
+    """SOP class and transfer syntax of the files as they are, each pair once."""
+    return list(dict.fromkeys((each.sop_class_uid, each.transfer_syntax) for each in outgoing))
+
+
+def _way(connection: Connection, instance: Outgoing) -> UID | None:
+    """The transfer syntax in which the peer takes a file, its own if possible; None if in none."""
+    for syntax in (instance.transfer_syntax, *other_syntaxes(instance.transfer_syntax)):
+        if connection.accepts(instance.sop_class_uid, syntax):
+            return syntax
+    return None
 
 
 def _store_one(
-    connection: Connection, instance: Outgoing, number: int, on_result: Callable[[StoreResult], None]
+    connection: Connection,
+    instance: Outgoing,
+    number: int,
+    on_result: Callable[[StoreResult], None],
+    reencoded_path: Path | None = None,
 ) -> None:
-    """Send one file and report the response; PeerError where none came."""
+    """Send one file, or the same object from another one, and report the response.
+
+    Raises PeerError where none came.
+    """
+    path = reencoded_path or instance.path
     uid = str(instance.sop_instance_uid)
     try:
         status = connection.request(
             number,
-            lambda association: association.send_c_store(instance.path, number, _MEDIUM_PRIORITY),
+            lambda association: association.send_c_store(path, number, _MEDIUM_PRIORITY),
         )
     except OSError as error:
         said = error.strerror or type(error).__name__
@@ -164,5 +203,7 @@ def _words(status: int) -> str:
     """The status in the words of the standard."""
     if status == 0:
         return ""
+    if status == DUPLICATE:
+        return f"an object of this UID was there already (0x{status:04X})"
     _, words = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", ""))
     return f"{words.lower() or 'a status that the standard does not know'} (0x{status:04X})"

@@ -2,18 +2,31 @@
 
 pynetdicom decodes and encodes them by way of data sets, which takes longer than a small instance takes to
 come over the network. Here they are what they are: a few values of a few bytes.
+
+A request that we cannot serve is still a request: it is read with the status that refuses it (PS3.7 annex C),
+so that the peer gets an answer and its other messages are not lost. Only what cannot be answered is an error.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 C_STORE_RQ, C_ECHO_RQ = 0x0001, 0x0030
-"""Command Field (0000,0100) of the requests that are answered."""
+"""Command Field (0000,0100) of the requests that are served."""
+_C_CANCEL_RQ = 0x0FFF
 
-_SOP_CLASS_UID, _FIELD, _MESSAGE_ID, _ANSWERED_ID = 0x0002, 0x0100, 0x0110, 0x0120
+INVALID_INSTANCE, NO_SUCH_CLASS, UNRECOGNIZED, MISTYPED = 0x0117, 0x0122, 0x0211, 0x0212
+"""Statuses that refuse a request for what its command says, PS3.7 annex C."""
+
+_SOP_CLASS_UID, _REQUESTED_CLASS_UID, _FIELD, _MESSAGE_ID, _ANSWERED_ID = (
+    0x0002,
+    0x0003,
+    0x0100,
+    0x0110,
+    0x0120,
+)
 _DATA_SET_TYPE, _STATUS, _COMMENT, _SOP_UID = 0x0800, 0x0900, 0x0902, 0x1000
 _IS_RESPONSE, _NO_DATA_SET = 0x8000, 0x0101
 _LONGEST_UID = 64
@@ -24,7 +37,7 @@ def _nothing() -> None:
 
 
 class CommandError(Exception):
-    """What came is no request for C-ECHO or C-STORE."""
+    """What came is no message that could be answered; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +45,25 @@ class Request:
     """A request."""
 
     field: int
-    """`C_STORE_RQ` or `C_ECHO_RQ`."""
+    """Command Field (0000,0100); it is served if it is `C_STORE_RQ` or `C_ECHO_RQ`."""
     message_id: int
-    """Message ID (0000,0110)."""
+    """Message ID (0000,0110); 0 in a message that wants no answer."""
     sop_class_uid: str
-    """Affected SOP Class UID (0000,0002)."""
+    """Affected SOP Class UID (0000,0002), or the requested one (0000,0003); empty where that is none."""
     sop_uid: str = ""
-    """Affected SOP Instance UID (0000,1000) of C-STORE, as it came: it need not be a UID."""
+    """Affected SOP Instance UID (0000,1000) of C-STORE, as it came: it need not be a UID. Empty where it is
+    too long for one, or no text."""
+    has_data_set: bool = False
+    """Whether a data set follows, by Command Data Set Type (0000,0800)."""
+    refusal: int = 0
+    """The status that refuses it; 0 if nothing is wrong so far."""
+    fault: str = ""
+    """Why it is refused."""
+
+    @property
+    def wants_answer(self) -> bool:
+        """Whether it is a request: a response, or the cancellation of a request, is not answered."""
+        return not self.field & _IS_RESPONSE and self.field != _C_CANCEL_RQ
 
 
 @dataclass(frozen=True)
@@ -59,28 +84,51 @@ def decode_request(content: bytes) -> Request:
     Raises
     ------
     CommandError
-        It is no command set or another request, an element is absent or too long, or a data set follows where
-        none should, or the other way round.
+        It is no command set, or Command Field, Data Set Type or, in a request, Message ID is not there.
     """
     values = _elements(content)
     field = _number(values, _FIELD)
     has_data_set = _number(values, _DATA_SET_TYPE) != _NO_DATA_SET
-    if field not in (C_STORE_RQ, C_ECHO_RQ) or has_data_set != (field == C_STORE_RQ):
-        raise CommandError
+    sop_class_uid = _text(values, _SOP_CLASS_UID) or _text(values, _REQUESTED_CLASS_UID)
     sop_uid = _text(values, _SOP_UID) if field == C_STORE_RQ else ""
-    return Request(field, _number(values, _MESSAGE_ID), _text(values, _SOP_CLASS_UID), sop_uid)
+    request = Request(field, 0, sop_class_uid, sop_uid, has_data_set)
+    if not request.wants_answer:
+        return replace(request, fault=f"message {field:04X} answers or cancels nothing of ours")
+    refusal, fault = _refusal(request)
+    return replace(request, message_id=_number(values, _MESSAGE_ID), refusal=refusal, fault=fault)
+
+
+def refused(request: Request, status: int, fault: str) -> Request:
+    """The request with the status that refuses it, and why."""
+    return replace(request, refusal=status, fault=fault)
+
+
+def _refusal(request: Request) -> tuple[int, str]:
+    """The status that refuses a request for what its command says, and why; 0 and nothing if none does."""
+    if request.field not in (C_STORE_RQ, C_ECHO_RQ):
+        return UNRECOGNIZED, f"operation {request.field:04X} is not offered"
+    if not request.sop_class_uid:
+        return NO_SUCH_CLASS, "Affected SOP Class UID (0000,0002) is no UID"
+    if request.field == C_STORE_RQ and not request.sop_uid:
+        return INVALID_INSTANCE, "Affected SOP Instance UID (0000,1000) is no UID"
+    if request.has_data_set != (request.field == C_STORE_RQ):
+        found = "a data set" if request.has_data_set else "no data set"
+        return MISTYPED, f"Command Data Set Type (0000,0800) says {found}"
+    return 0, ""
 
 
 def encode_response(request: Request, status: int, comment: str = "") -> bytes:
     """Write the response to a request; the comment is text of up to 64 characters."""
-    content = _element(_SOP_CLASS_UID, request.sop_class_uid.encode(), b"\0")
+    content = (
+        _element(_SOP_CLASS_UID, request.sop_class_uid.encode(), b"\0") if request.sop_class_uid else b""
+    )
     content += _element(_FIELD, _short(request.field | _IS_RESPONSE))
     content += _element(_ANSWERED_ID, _short(request.message_id))
     content += _element(_DATA_SET_TYPE, _short(_NO_DATA_SET))
     content += _element(_STATUS, _short(status))
     if comment:
         content += _element(_COMMENT, comment.encode("ascii", "replace"), b" ")
-    if request.field == C_STORE_RQ:
+    if request.sop_uid:
         content += _element(_SOP_UID, request.sop_uid.encode(), b"\0")
     return _element(0x0000, struct.pack("<I", len(content))) + content
 
@@ -90,11 +138,11 @@ def _elements(content: bytes) -> dict[int, bytes]:
     values, at = {}, 0
     while at < len(content):
         if at + 8 > len(content):
-            raise CommandError
+            raise CommandError("command is cut short")
         group, number, length = struct.unpack_from("<HHI", content, at)
         at += 8 + length
         if group or at > len(content):
-            raise CommandError
+            raise CommandError("command holds an element of another group, or is cut short")
         values[number] = content[at - length : at]
     return values
 
@@ -102,19 +150,17 @@ def _elements(content: bytes) -> dict[int, bytes]:
 def _number(values: dict[int, bytes], number: int) -> int:
     value = values.get(number, b"")
     if len(value) != 2:
-        raise CommandError
+        raise CommandError(f"command: element (0000,{number:04X}) is absent or no number")
     return int.from_bytes(value, "little")
 
 
 def _text(values: dict[int, bytes], number: int) -> str:
-    """A text of ASCII characters that stands for a UID. Raises CommandError."""
+    """A text of ASCII characters that stands for a UID; empty where it cannot."""
     try:
         text = values.get(number, b"").decode("ascii").rstrip("\0 ")
     except UnicodeDecodeError:
-        raise CommandError from None
-    if not 0 < len(text) <= _LONGEST_UID:
-        raise CommandError
-    return text
+        return ""
+    return text if len(text) <= _LONGEST_UID else ""
 
 
 def _element(number: int, value: bytes, pad: bytes = b"") -> bytes:

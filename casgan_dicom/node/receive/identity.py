@@ -7,7 +7,9 @@ decoded, and memory is bounded whatever the peer sent: a header ends within `WIN
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import re
 import struct
 import zlib
@@ -31,9 +33,12 @@ _MOSTLY_ENOUGH_BYTES = 64 * 1024
 
 _SOP_CLASS_UID, _SOP_UID, _STUDY_UID, _SERIES_UID = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 _IMAGES_IN_ACQUISITION, _SERIES_INSTANCES, _FRAMES = 0x00201002, 0x00201209, 0x00280008
+_PATIENT = (0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040)
+"""Name, ID, its issuer, birth date and sex."""
 _WANTED = (
     _SOP_CLASS_UID,
     _SOP_UID,
+    *_PATIENT,
     _STUDY_UID,
     _SERIES_UID,
     _IMAGES_IN_ACQUISITION,
@@ -72,6 +77,10 @@ class Identity:
     expected: int | None
     """Instances of the series, where the header tells: Number of Series Related Instances (0020,1209), else
     Images in Acquisition (0020,1002)."""
+    study_uid: str
+    """Study Instance UID (0020,000D)."""
+    subject: str
+    """Hex digest of what tells patient and study apart: study, and name, ID, issuer, birth date and sex."""
 
 
 def read_identity(path: Path, offset: int, transfer_syntax: str) -> Identity:
@@ -98,7 +107,22 @@ def read_identity(path: Path, offset: int, transfer_syntax: str) -> Identity:
     uids = {tag: _uid(values, tag) for tag in _UIDS}
     frames = _integer(values.get(_FRAMES)) if values.get(_FRAMES) else 1
     expected = _integer(values.get(_SERIES_INSTANCES)) or _integer(values.get(_IMAGES_IN_ACQUISITION))
-    return Identity(uids[_SOP_CLASS_UID], uids[_SOP_UID], uids[_SERIES_UID], frames, expected or None)
+    study = uids[_STUDY_UID]
+    return Identity(
+        uids[_SOP_CLASS_UID],
+        uids[_SOP_UID],
+        uids[_SERIES_UID],
+        frames,
+        expected or None,
+        study,
+        _subject(study, values),
+    )
+
+
+def _subject(study_uid: str, values: Mapping[int, bytes]) -> str:
+    """Digest of patient and study; padding, and what a name may end in without a meaning, do not count."""
+    patient = [values.get(tag, b"").strip(b"\0 ^=").decode("latin-1") for tag in _PATIENT]
+    return hashlib.sha256(json.dumps([study_uid, *patient]).encode()).hexdigest()
 
 
 def _values(file: BinaryIO, offset: int, transfer_syntax: str) -> Mapping[int, bytes]:

@@ -175,11 +175,11 @@ def _make_folders(spool: Spool) -> None:
 
 def _sweep(spool: Spool, receipts: Receipts) -> None:
     """Delete what no crash has let become of use."""
-    swept = spool.sweep(receipts.paths())
+    swept = spool.sweep(receipts.paths(), receipts.needed())
     if swept.parts or swept.orphans:
         log.info("unfinished files deleted", parts=swept.parts, orphans=swept.orphans)
     if swept.missing:
-        log.error("files of acknowledged instances are missing", count=swept.missing)
+        log.error("files of unfinished jobs are missing", count=swept.missing)
 
 
 def _allow_files(connections: int) -> None:

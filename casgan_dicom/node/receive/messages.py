@@ -1,9 +1,10 @@
 """The messages of one association: C-ECHO, and C-STORE with its data set on the way to the disk.
 
 pynetdicom (3.0.4) takes messages of any kind and any length, keeps them in memory or in the temporary folder
-of the system, and hands them from one thread to another. Here a message is one of two kinds and its command
-has a longest length; a data set goes into an `Intake`, from the buffer that the socket was read into, without
-a copy; and it is answered before more is read: a peer that does not wait for answers only fills its own line.
+of the system, and hands them from one thread to another. Here a message is of one of two kinds, or refused,
+and its command has a longest length; a data set goes into an `Intake`, from the buffer that the socket was
+read into, without a copy; and it is answered before more is read: a peer that does not wait for answers only
+fills its own line.
 
 How messages lie in PDUs is told in PS3.8 9.3.5 and annex E.
 """
@@ -16,7 +17,14 @@ from typing import Protocol
 
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
 
-from casgan_dicom.node.receive.commands import C_ECHO_RQ, Request, decode_request
+from casgan_dicom.node.receive.commands import (
+    C_ECHO_RQ,
+    NO_SUCH_CLASS,
+    UNRECOGNIZED,
+    Request,
+    decode_request,
+    refused,
+)
 from casgan_dicom.node.receive.peer_socket import HEADER_BYTES, MalformedError
 from casgan_dicom.node.receive.spool import Intake
 
@@ -44,6 +52,9 @@ class Association(Protocol):
     def answer(self, request: Request, intake: Intake | None, context_id: int) -> None:
         """Answer a request when its data set, if it has one, is complete or hopeless."""
 
+    def refuse(self, request: Request, context_id: int) -> None:
+        """Answer a request that is refused, if it wants an answer, when its data set is over."""
+
 
 class Messages:
     """The messages that come in on one association.
@@ -69,7 +80,7 @@ class Messages:
             (length,) = _FRAGMENT_LENGTH.unpack_from(content, at)
             at += _FRAGMENT_LENGTH.size + length
             if length < 2 or at > len(content):
-                raise MalformedError
+                raise MalformedError("a fragment is longer than its PDU, or empty")
             self._take(content[at - length], content[at - length + 1 : at])
 
     def end(self) -> None:
@@ -85,8 +96,13 @@ class Messages:
             self._take_command(context_id, data)
             return
         request, intake = self._request, self._intake
-        if request is None or intake is None or context_id != self._context_id:
-            raise MalformedError
+        if request is None or context_id != self._context_id:
+            raise MalformedError("a data set came without its command")
+        if intake is None:  # refused: what it holds is of no use
+            if control & _LAST:
+                self._request = None
+                self._association.refuse(request, context_id)
+            return
         intake.write(data[1:])
         if control & _LAST or intake.too_long:
             self._request = self._intake = None
@@ -97,20 +113,36 @@ class Messages:
         """Take a fragment of a command; with its last one, a message begins."""
         self._command += data[1:]
         if self._request is not None or len(self._command) > LONGEST_COMMAND:
-            raise MalformedError
+            raise MalformedError("a command came inside a message, or is too long")
         if not data[0] & _LAST:
             return
         request = decode_request(bytes(self._command))
         self._command.clear()
-        abstract_syntax, transfer_syntax = self._association.context(context_id)
-        is_echo = request.field == C_ECHO_RQ
-        if request.sop_class_uid != abstract_syntax or is_echo != (abstract_syntax == Verification):
-            raise MalformedError
-        if is_echo:
+        try:
+            abstract_syntax, transfer_syntax = self._association.context(context_id)
+        except KeyError:
+            raise MalformedError(f"presentation context {context_id} was not accepted") from None
+        request = _checked(request, abstract_syntax)
+        is_served = request.wants_answer and not request.refusal
+        if request.has_data_set:
+            self._request, self._context_id = request, context_id
+            self._intake = self._association.begin(request, transfer_syntax) if is_served else None
+        elif is_served:
             self._association.answer(request, None, context_id)
         else:
-            self._request, self._context_id = request, context_id
-            self._intake = self._association.begin(request, transfer_syntax)
+            self._association.refuse(request, context_id)
+
+
+def _checked(request: Request, abstract_syntax: str) -> Request:
+    """The request, refused if it is not for the SOP class of its presentation context."""
+    if request.refusal or not request.wants_answer:
+        return request
+    if request.sop_class_uid != abstract_syntax:
+        said = "Affected SOP Class UID (0000,0002) is not that of the context"
+        return refused(request, NO_SUCH_CLASS, said)
+    if (request.field == C_ECHO_RQ) != (abstract_syntax == Verification):
+        return refused(request, UNRECOGNIZED, f"operation {request.field:04X} is not one of that class")
+    return request
 
 
 def command_pdus(content: bytes, context_id: int, longest_pdu: int) -> Iterator[bytes]:

@@ -50,7 +50,7 @@ DEFAULT_LIMITS = Limits()
 
 
 class MalformedError(Exception):
-    """What came is no PDU, or longer than we take."""
+    """What came is no PDU or message, or longer than we take; the message says what is wrong, if it can."""
 
 
 class PeerSocket(AssociationSocket):
@@ -123,7 +123,9 @@ class PeerSocket(AssociationSocket):
         self._fill(self._buffer[:HEADER_BYTES], deadline)
         length = int.from_bytes(self._buffer[2:HEADER_BYTES], "big")
         if self._buffer[0] not in _TYPES or length > longest:
-            raise MalformedError
+            raise MalformedError(
+                f"PDU of type {self._buffer[0]:02X} and {length} bytes, take {longest} at most"
+            )
         end = HEADER_BYTES + length
         if end > len(self._buffer):
             larger = memoryview(bytearray(max(end, 2 * len(self._buffer))))

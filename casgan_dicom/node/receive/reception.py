@@ -1,6 +1,7 @@
 """What becomes of an instance when its last byte is here, and what the sender is told.
 
-    0000  when the file is flushed, renamed, the rename flushed and its row committed; or it was there already
+    0000  when the file is flushed, renamed, the rename flushed and its row committed; or it is there already,
+          in every byte: what the ledger remembers is not enough
     A700  when there is no room for it, or it is too long; nothing of it stays
     A900  when it is not what the request said
     C000  when nothing can be made of it
@@ -19,6 +20,7 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.node.receive.commands import Answer
 from casgan_dicom.node.receive.identity import Identity, UnreadableError, read_identity
 from casgan_dicom.node.receive.spool import Intake, Spool, trouble_of
+from casgan_dicom.node.receive.wholeness import check_whole
 from casgan_dicom.node.state.ledger import LedgerError
 from casgan_dicom.node.state.receipts import Receipts, Received, Refused
 from casgan_dicom.uids import is_uid
@@ -26,6 +28,7 @@ from casgan_dicom.uids import is_uid
 SUCCESS, NO_ROOM, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
 
 _STORED, _AGAIN = "instance stored", "instance was there already"
+_MENDED = "instance stored again, its file was gone or damaged"
 _LONGEST_COMMENT = 64
 _LOCKS = 64
 
@@ -72,6 +75,7 @@ class Reception:
         opening = intake.opening
         intake.write_back()
         try:
+            check_whole(intake.path, intake.offset, opening.transfer_syntax)
             identity = read_identity(intake.path, intake.offset, opening.transfer_syntax)
         except UnreadableError as error:
             return self._put_aside(intake, address, NOT_UNDERSTOOD, str(error))
@@ -86,7 +90,10 @@ class Reception:
 
     def _keep(self, intake: Intake, identity: Identity, address: str) -> Answer:
         """Make an instance safe, once."""
-        receipt = self._receipts.again(identity.sop_uid, intake.digest)
+        receipt = None
+        known = self._receipts.known(identity.sop_uid, intake.digest)
+        if known is not None and self._spool.holds(known, intake):
+            receipt = self._receipts.again(identity.sop_uid, intake.digest)
         if receipt is None:
             path = self._spool.keep(intake, identity.series_uid, identity.sop_uid)
             received = Received(
@@ -99,6 +106,8 @@ class Reception:
                 expected=identity.expected,
                 peer=intake.opening.peer,
                 address=address,
+                study_uid=identity.study_uid,
+                subject=identity.subject,
             )
             receipt = self._receipts.enter(received, self._clock())
             intake.release()
@@ -111,7 +120,8 @@ class Reception:
             bytes=intake.bytes,
             seconds=round(monotonic() - intake.started, 4),
         )
-        return Answer(SUCCESS, afterwards=partial(told.info, _STORED if receipt.fresh else _AGAIN))
+        what = _STORED if receipt.fresh else _MENDED if receipt.mended else _AGAIN
+        return Answer(SUCCESS, afterwards=partial(told.info, what))
 
     def _put_aside(self, intake: Intake, address: str, status: int, reason: str) -> Answer:
         """Keep what nothing can be made of, and why."""

@@ -23,7 +23,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, cast
 
@@ -40,10 +40,14 @@ from pynetdicom.transport import AssociationServer, RequestHandler
 
 from casgan_dicom import __version__
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.receive.commands import Answer, Request, encode_response
+from casgan_dicom.node.pdu_items import ItemError
+from casgan_dicom.node.receive.association_request import AssociationRequest, read_request
+from casgan_dicom.node.receive.commands import Answer, CommandError, Request, encode_response
+from casgan_dicom.node.receive.complaints import Complaints
 from casgan_dicom.node.receive.connections import Connections
+from casgan_dicom.node.receive.doorman import Doorman
 from casgan_dicom.node.receive.messages import P_DATA_TF, Messages, command_pdus
-from casgan_dicom.node.receive.peer_socket import Limits, PeerSocket
+from casgan_dicom.node.receive.peer_socket import Limits, MalformedError, PeerSocket
 from casgan_dicom.node.receive.spool import Intake, Opening
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID
 
@@ -51,6 +55,8 @@ LINGER_SECONDS = 0.1
 """How long the peer may be silent before we close a connection that is over."""
 SLEEP_SECONDS = 0.25
 """Between two looks at timers."""
+ASSOCIATE_RQ = 1
+"""Type of the PDU that asks for an association."""
 _REFUSALS_TOLD_EVERY = 10.0
 
 log = get_logger("listener")
@@ -70,6 +76,8 @@ class House:
     """Who is connected."""
     limits: Limits
     """How long and how large things may be."""
+    complaints: Complaints = field(default_factory=Complaints)
+    """Tells what was wrong with what peers did."""
 
 
 class _RingingQueue(queue.Queue[Any]):
@@ -94,6 +102,8 @@ class _Provider(DULServiceProvider):
         self._house = assoc.house
         self._address = assoc.address
         self._is_busy = False
+        self._has_given_up = False
+        self.asked: AssociationRequest | None = None
         self.messages = Messages(self)
         self.bell = threading.Event()
         self.to_user_queue = _RingingQueue(self.bell)
@@ -139,12 +149,26 @@ class _Provider(DULServiceProvider):
         answer = Answer(0x0000) if intake is None else self._house.take(intake, self._address)
         self._idle_timer.restart()
         self._is_busy = False
-        response = encode_response(request, answer.status, answer.comment)
-        for pdu in command_pdus(response, context_id, self.assoc.requestor.maximum_length or 0):
-            self.line.send(pdu)
+        self._respond(request, answer, context_id)
         if intake is not None and intake.too_long:
             self.assoc.abort(block=False)
         answer.afterwards()
+
+    def refuse(self, request: Request, context_id: int) -> None:
+        """Answer a request that is refused; what answers or cancels something is passed over."""
+        self.complain("message refused", request.fault, status=request.refusal)
+        if request.wants_answer:
+            self._respond(request, Answer(request.refusal, request.fault[:64]), context_id)
+
+    def _respond(self, request: Request, answer: Answer, context_id: int) -> None:
+        response = encode_response(request, answer.status, answer.comment)
+        for pdu in command_pdus(response, context_id, self.assoc.requestor.maximum_length or 0):
+            self.line.send(pdu)
+
+    def complain(self, event: str, reason: str, **facts: str | int) -> None:
+        """Tell what was wrong, and who did it."""
+        title = self.asked.calling if self.asked is not None else ""
+        self._house.complaints.say(event, address=self._address, ae_title=title, reason=reason, **facts)
 
     def _process_recv_primitive(self) -> bool:
         """Look for something to send, after a sleep if there is nothing at all to do."""
@@ -163,14 +187,29 @@ class _Provider(DULServiceProvider):
             if state == "Sta13":  # the association is over, and we may no longer know where a PDU begins
                 self.line.drain()
             elif state in ("Sta1", "Sta2"):
-                self._tell(self.line.read_pdu(limits.request_bytes, limits.request))
+                self._read_request(self.line.read_pdu(limits.request_bytes, limits.request))
             else:
                 self._read_data(self.line.read_pdu(limits.pdu_bytes + 6, limits.pdu), state)
         except OSError:
             self.event_queue.put("Evt17")  # the connection is gone
-        except Exception:  # a decoder fed with garbage raises anything
-            self.messages.end()
+        except Exception as error:  # a decoder fed with garbage raises anything, and may quote it
+            self._give_up(error)
             self.event_queue.put("Evt19")  # no PDU, or no message
+
+    def _give_up(self, error: Exception) -> None:
+        """Take no more of a peer whose bytes are no PDU or no message, and tell why, once."""
+        if not self._has_given_up:
+            known = isinstance(error, MalformedError | CommandError | ItemError)
+            self.complain("association aborted", str(error) if known else type(error).__name__)
+        self._has_given_up = True
+        self.messages.end()
+
+    def _read_request(self, content: memoryview) -> None:
+        """Read a request for an association first, so that it can be answered whatever else it holds."""
+        if content[0] == ASSOCIATE_RQ:
+            self.asked = read_request(bytes(content))
+            content = memoryview(self.asked.content)
+        self._tell(content)
 
     def _read_data(self, content: memoryview, state: str) -> None:
         """Take data, which leave the state as it is, and read on as long as more come."""
@@ -213,12 +252,16 @@ class _Negotiation(ACSE):
 
     def _negotiate_as_acceptor(self) -> None:
         """Let the peer in, or not."""
-        assoc, request = cast(_Association, self.assoc), self.requestor.primitive
-        if not isinstance(request, A_ASSOCIATE):  # it left before it asked for anything
+        assoc, asked = cast(_Association, self.assoc), cast(_Association, self.assoc).provider.asked
+        if asked is None or not isinstance(self.requestor.primitive, A_ASSOCIATE):
+            assoc.kill()  # it left before it asked for anything
+            return
+        if asked.rejection is not None:
+            assoc.provider.complain("association rejected", asked.fault)
+            self.send_reject(0x01, *asked.rejection)
             assoc.kill()
             return
-        calling, called = request.calling_ae_title.strip(), request.called_ae_title.strip()
-        if reason := assoc.house.admit(calling, called, assoc.address):
+        if reason := assoc.house.admit(asked.calling, asked.called, assoc.address):
             self.send_reject(0x01, 0x01, reason)
             assoc.kill()
             return
@@ -303,13 +346,17 @@ class HardenedServer(AssociationServer):
 
     request_queue_size = 128
     house: House
+    doorman: Doorman
     _refused, _told_at = 0, 0.0
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002  # as the base
-        """Whether there is room for one more."""
-        welcome = self.house.connections.admit(client_address[0])
-        self._refused += not welcome
-        return welcome
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # as the base
+        """Start an association if there is room for one more; if not, tell the peer so."""
+        if self.house.connections.admit(client_address[0]):
+            super().process_request(request, client_address)
+            return
+        self._refused += 1
+        if not self.doorman.refuse(request):
+            self.shutdown_request(request)
 
     def service_actions(self) -> None:
         """Tell of connections that were refused, but not each time.
@@ -347,5 +394,5 @@ def open_server(
         address, contexts=list(contexts), server_class=HardenedServer, request_handler=_Handler
     )
     assert isinstance(server, HardenedServer)
-    server.house = house
+    server.house, server.doorman = house, Doorman()
     return server

@@ -29,6 +29,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from casgan_dicom.disk import sync_folder
 from casgan_dicom.node.state.layout import Layout
@@ -46,6 +47,7 @@ TOO_LONG = "data set is too long"
 """Why an instance cannot be taken, for people; no patient data."""
 
 _MOST_FOLDERS_KNOWN = 10_000
+_COMPARED_BYTES = 1024 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _META_HEAD = bytes(128) + b"DICM"
 
@@ -73,7 +75,7 @@ class Swept:
     orphans: int
     """Files without a row deleted."""
     missing: int
-    """Rows without a file: what was acknowledged and is gone."""
+    """Files that are needed and gone, although they were acknowledged."""
 
 
 class Intake:
@@ -248,6 +250,19 @@ class Spool:
         sync_folder(path.parent)
         return path
 
+    def holds(self, path: Path, intake: Intake) -> bool:
+        """Whether a file holds the data set of an intake, in every byte; False where it cannot be read."""
+        try:
+            with path.open("rb") as kept, intake.path.open("rb") as came:
+                kept.seek(_head_bytes(kept))
+                came.seek(intake.offset)
+                while part := came.read(_COMPARED_BYTES):
+                    if kept.read(len(part)) != part:
+                        return False
+                return not kept.read(1)
+        except OSError:
+            return False
+
     def put_aside(self, intake: Intake) -> Path:
         """Put an instance into quarantine; the same bytes always go to the same place. Raises OSError."""
         path = self.layout.quarantine / f"{intake.digest[:32]}.dcm"
@@ -256,7 +271,7 @@ class Spool:
         sync_folder(path.parent)
         return path
 
-    def sweep(self, known: Iterable[Path]) -> Swept:
+    def sweep(self, known: Iterable[Path], needed: Iterable[Path]) -> Swept:
         """Delete what was never acknowledged, and count what was and is gone.
 
         Parameters
@@ -264,7 +279,10 @@ class Spool:
         known
             The path of every instance in the ledger. Only the names of file and folder are compared: the data
             folder may have been moved, or be reached by another path.
+        needed
+            Those of them that an unfinished job wants: others may have been deleted by hand.
         """
+        wanted = {(path.parent.name, path.name) for path in needed}
         named = {(path.parent.name, path.name) for path in known}
         parts = sum(_delete_unlocked(path) for path in self.layout.incoming.iterdir())
         found, orphans = set(), 0
@@ -279,7 +297,7 @@ class Spool:
                     orphans += _delete_unlocked(path)
             with suppress(OSError):  # not empty
                 folder.rmdir()
-        return Swept(parts, orphans, len(named - found))
+        return Swept(parts, orphans, len(wanted - found))
 
     def _make_series(self, folder: Path) -> None:
         """See that the folder of a series is there and survives a power cut. Raises OSError.
@@ -316,6 +334,11 @@ def file_head(opening: Opening) -> bytes:
     elements += _element(0x0012, b"UI", str(IMPLEMENTATION_CLASS_UID).encode())
     elements += _element(0x0016, b"AE", opening.peer.encode("ascii", "replace"))
     return _META_HEAD + _element(0x0000, b"UL", struct.pack("<I", len(elements))) + elements
+
+
+def _head_bytes(file: BinaryIO) -> int:
+    """Length of what `file_head` wrote: (0002,0000) is the length of what stands behind it."""
+    return len(_META_HEAD) + 12 + int.from_bytes(file.read(len(_META_HEAD) + 12)[-4:], "little")
 
 
 def _element(number: int, vr: bytes, value: bytes) -> bytes:

@@ -10,6 +10,7 @@ deterministic UID, keeps one object.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ class Derived:
     """Hex digest of the file."""
     frames: int
     """Number of frames."""
+    sop_class_uid: str = ""
+    """SOP Class UID (0008,0016); empty if unknown."""
+    sources: tuple[str, ...] = ()
+    """SOP Instance UIDs of what it was made of; empty if unknown."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +87,14 @@ class Deliveries:
         with self._ledger.transaction() as db:
             for item in derived:
                 db.execute(
-                    "INSERT OR REPLACE INTO outbox (sop_uid, job, series_uid, path, sha256, frames)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    [item.sop_uid, job, item.series_uid, str(item.path), item.sha256, item.frames],
-                )
+                    "INSERT OR REPLACE INTO outbox"
+                    " (sop_uid, job, series_uid, path, sha256, frames, sop_class_uid, sources)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        item.sop_uid, job, item.series_uid, str(item.path), item.sha256, item.frames,
+                        item.sop_class_uid, json.dumps(item.sources),
+                    ],
+                )  # fmt: skip
             for name in destinations:
                 db.execute(
                     "INSERT OR IGNORE INTO deliveries (job, destination, state, changed_at)"
@@ -220,4 +229,6 @@ def _derived(row: sqlite3.Row) -> Derived:
         path=Path(row["path"]),
         sha256=row["sha256"],
         frames=row["frames"],
+        sop_class_uid=row["sop_class_uid"],
+        sources=tuple(json.loads(row["sources"])),
     )

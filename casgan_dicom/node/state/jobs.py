@@ -3,6 +3,7 @@
     receiving ─▶ queued ─▶ converting ─▶ delivering ─▶ done
                                │              └─▶ undelivered  a destination has a dead letter
                                ├─▶ skipped        not eligible; the reasons say why
+                               ├─▶ lacking        files of it are gone; it goes on when they are sent again
                                ├─▶ quarantined    it killed the worker again and again at the same place
                                └─▶ failed         an error that is ours, or a disk that stayed full
 
@@ -29,11 +30,17 @@ JobState = Literal[
     "done",
     "undelivered",
     "skipped",
+    "lacking",
     "quarantined",
     "failed",
 ]
-RETRIABLE: tuple[JobState, ...] = ("quarantined", "failed")
+RETRIABLE: tuple[JobState, ...] = ("quarantined", "failed", "lacking")
 """Ends that `node retry` starts again."""
+_THERE = (
+    "(SELECT count(DISTINCT sop_uid) FROM instances JOIN jobs AS other USING (job)"
+    " WHERE other.lineage = jobs.lineage AND other.revision <= jobs.revision)"
+)
+"""Of a row of `jobs`: different instances that came in with this revision of its lineage, and before."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,13 @@ class OpenSeries:
     """When the first came in."""
     last_at: float
     """When the last came in."""
+    earlier: int = 0
+    """Instances that came in with earlier revisions, those of these that came in again not counted."""
+
+    @property
+    def there(self) -> int:
+        """How many different instances of the series there are."""
+        return self.instances + self.earlier
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,32 @@ class OpenJob:
 
 
 @dataclass(frozen=True)
+class Made:
+    """An object in the outbox that was made of earlier data sets of some instances."""
+
+    sop_class_uid: str
+    """SOP Class UID (0008,0016)."""
+    sop_uid: str
+    """SOP Instance UID (0008,0018)."""
+    series_uid: str
+    """Series Instance UID (0020,000E)."""
+    sources: tuple[str, ...]
+    """SOP Instance UIDs of what it was made of."""
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """An instance of which another data set came in after one that was converted."""
+
+    sop_uid: str
+    """SOP Instance UID (0008,0018)."""
+    before: Path
+    """The file that an earlier revision had."""
+    now: Path
+    """The file that came in with this one."""
+
+
+@dataclass(frozen=True)
 class Inputs:
     """What a job converts, and as what."""
 
@@ -76,6 +116,18 @@ class Inputs:
     """Revision of the derived series: 1 unless the same frames were converted before with fewer or others."""
     supersedes: str
     """Series Instance UID of the derived series before that; empty for none."""
+    superseded: tuple[Made, ...] = ()
+    """The objects that it supersedes, as far as the ledger knows what they were made of."""
+    corrected: tuple[Corrected, ...] = ()
+    """The instances of which another data set came in with this job."""
+    own: tuple[Path, ...] = ()
+    """Those of `paths` that came in with this job."""
+    stills: frozenset[Path] = frozenset()
+    """Those of `paths` that hold a single frame."""
+    there: int = 0
+    """Different instances that came in, with this job and before."""
+    promised: int | None = None
+    """How many the headers promise; None where they do not tell, or the job holds no single frame."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +163,9 @@ class JobList:
 
     def _receiving(self) -> list[OpenJob]:
         with self._ledger.reading() as db:
-            rows = db.execute("SELECT * FROM jobs WHERE state = 'receiving' ORDER BY first_at").fetchall()
+            rows = db.execute(
+                f"SELECT *, {_THERE} AS there FROM jobs WHERE state = 'receiving' ORDER BY first_at"
+            ).fetchall()
         return [OpenJob(row["job"], row["peer"], _open_series(row)) for row in rows]
 
     def close(self, job: str, seen: OpenSeries, now: float) -> bool:
@@ -167,22 +221,26 @@ class JobList:
         together with those of earlier revisions; of two data sets under one UID the later one counts.
         """
         with self._ledger.reading() as db:
-            row = db.execute("SELECT * FROM jobs WHERE job = ?", [job]).fetchone()
-            instances = db.execute(
-                "SELECT instances.sop_uid, instances.path FROM instances JOIN jobs USING (job)"
-                " WHERE jobs.series_uid = ? AND (jobs.job = ?"
-                " OR (? AND instances.frames = 1 AND jobs.revision < ?))"
-                " ORDER BY jobs.revision, instances.rowid",
-                [row["series_uid"], job, row["stills"] > 0, row["revision"]],
-            ).fetchall()
-            latest = {instance["sop_uid"]: Path(instance["path"]) for instance in instances}
+            row = db.execute(f"SELECT *, {_THERE} AS there FROM jobs WHERE job = ?", [job]).fetchone()
+            instances = _instances(db, row)
             before = _predecessor(db, row)
+            own = [each for each in instances if each["job"] == job]
+            used = own + [each for each in instances if row["stills"] > 0 and each["frames"] == 1]
+            latest = {each["sop_uid"]: each for each in sorted(used, key=_age)}
+            paths = {uid: Path(each["path"]) for uid, each in latest.items()}
+            superseded = _superseded(db, row, set(latest))
         another = before is not None or row["replaced"]
         return Inputs(
             series_uid=row["series_uid"],
-            paths=tuple(latest[uid] for uid in sorted(latest)),
+            paths=tuple(paths[uid] for uid in sorted(paths)),
             revision=row["revision"] if another else 1,
             supersedes=before or "",
+            superseded=superseded,
+            corrected=_corrected(own, instances),
+            own=tuple(paths[uid] for uid in sorted({each["sop_uid"] for each in own})),
+            stills=frozenset(paths[uid] for uid, each in latest.items() if each["frames"] == 1),
+            there=row["there"],
+            promised=row["expected"] if row["stills"] else None,
         )
 
     def known(self, jobs: Sequence[str]) -> set[str]:
@@ -225,7 +283,50 @@ def _open_series(row: sqlite3.Row) -> OpenSeries:
         expected=row["expected"],
         first_at=row["first_at"],
         last_at=row["last_at"],
+        earlier=row["there"] - row["instances"],
     )
+
+
+def _instances(db: sqlite3.Connection, row: sqlite3.Row) -> list[sqlite3.Row]:
+    """The instances of a job and of the revisions before it, in the order in which they came in."""
+    return db.execute(
+        "SELECT instances.*, instances.rowid AS number, jobs.revision FROM instances JOIN jobs USING (job)"
+        " WHERE jobs.lineage = ? AND jobs.revision <= ? ORDER BY jobs.revision, instances.rowid",
+        [row["lineage"], row["revision"]],
+    ).fetchall()
+
+
+def _age(instance: sqlite3.Row) -> tuple[int, int]:
+    """When an instance came in, as something to sort by."""
+    return instance["revision"], instance["number"]
+
+
+def _corrected(own: Sequence[sqlite3.Row], instances: Sequence[sqlite3.Row]) -> tuple[Corrected, ...]:
+    """The instances of a job that an earlier revision had."""
+    now = {each["sop_uid"]: Path(each["path"]) for each in own}
+    job = own[0]["job"] if own else ""
+    before = {each["sop_uid"]: Path(each["path"]) for each in instances if each["job"] != job}
+    return tuple(Corrected(uid, before[uid], path) for uid, path in sorted(now.items()) if uid in before)
+
+
+def _superseded(db: sqlite3.Connection, row: sqlite3.Row, uids: set[str]) -> tuple[Made, ...]:
+    """What earlier revisions made last of the instances that a job converts."""
+    rows = db.execute(
+        "SELECT outbox.* FROM outbox JOIN jobs USING (job) WHERE jobs.lineage = ? AND jobs.revision < ?"
+        " ORDER BY jobs.revision DESC, outbox.sop_uid",
+        [row["lineage"], row["revision"]],
+    ).fetchall()
+    found: dict[str, Made] = {}
+    left = set(uids)
+    for job in dict.fromkeys(each["job"] for each in rows):
+        made = [_made(each) for each in rows if each["job"] == job]
+        found |= {one.sop_uid: one for one in made if left.intersection(one.sources)}
+        left.difference_update(*(one.sources for one in made))
+    return tuple(found.values())
+
+
+def _made(row: sqlite3.Row) -> Made:
+    return Made(row["sop_class_uid"], row["sop_uid"], row["series_uid"], tuple(json.loads(row["sources"])))
 
 
 def _predecessor(db: sqlite3.Connection, row: sqlite3.Row) -> str | None:
@@ -238,8 +339,8 @@ def _predecessor(db: sqlite3.Connection, row: sqlite3.Row) -> str | None:
         return None
     found = db.execute(
         "SELECT outbox.series_uid FROM outbox JOIN jobs USING (job)"
-        " WHERE jobs.series_uid = ? AND jobs.revision < ? AND (jobs.stills > 0) = ?"
+        " WHERE jobs.lineage = ? AND jobs.revision < ? AND (jobs.stills > 0) = ?"
         " ORDER BY jobs.revision DESC LIMIT 1",
-        [row["series_uid"], row["revision"], row["stills"] > 0],
+        [row["lineage"], row["revision"], row["stills"] > 0],
     ).fetchone()
     return None if found is None else str(found["series_uid"])

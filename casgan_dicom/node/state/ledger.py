@@ -26,7 +26,7 @@ from pathlib import Path
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.state.private import private_file
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the tables, in SQLite's user_version."""
 
 _TABLES = """
@@ -34,6 +34,7 @@ CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
     series_uid TEXT NOT NULL,
     revision INTEGER NOT NULL,
+    lineage TEXT NOT NULL DEFAULT '',
     state TEXT NOT NULL,
     reasons TEXT NOT NULL DEFAULT '[]',
     peer TEXT NOT NULL,
@@ -57,6 +58,8 @@ CREATE TABLE instances (
     sha256 TEXT NOT NULL,
     job TEXT NOT NULL REFERENCES jobs (job),
     series_uid TEXT NOT NULL,
+    study_uid TEXT NOT NULL DEFAULT '',
+    subject TEXT NOT NULL DEFAULT '',
     path TEXT NOT NULL UNIQUE,
     bytes INTEGER NOT NULL,
     frames INTEGER NOT NULL,
@@ -83,7 +86,9 @@ CREATE TABLE outbox (
     series_uid TEXT NOT NULL,
     path TEXT NOT NULL,
     sha256 TEXT NOT NULL,
-    frames INTEGER NOT NULL
+    frames INTEGER NOT NULL,
+    sop_class_uid TEXT NOT NULL DEFAULT '',
+    sources TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE INDEX outbox_job ON outbox (job);
 
@@ -117,6 +122,17 @@ CREATE TABLE processes (
     started_at REAL NOT NULL
 ) STRICT;
 """
+
+_FROM_1 = """
+ALTER TABLE jobs ADD COLUMN lineage TEXT NOT NULL DEFAULT '';
+UPDATE jobs SET lineage =
+    (SELECT job FROM jobs AS first WHERE first.series_uid = jobs.series_uid ORDER BY revision LIMIT 1);
+ALTER TABLE instances ADD COLUMN study_uid TEXT NOT NULL DEFAULT '';
+ALTER TABLE instances ADD COLUMN subject TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN sop_class_uid TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN sources TEXT NOT NULL DEFAULT '[]';
+"""
+"""What makes the tables of version 1 those of version 2; what they did not hold stays empty: unknown."""
 
 
 class LedgerError(Exception):
@@ -167,8 +183,8 @@ class Ledger:
     def _make_tables(self) -> None:
         with self.transaction() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in _TABLES.split(";"):
+            if version in (0, 1):
+                for statement in (_FROM_1 if version else _TABLES).split(";"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {SCHEMA}")
             elif version != SCHEMA:

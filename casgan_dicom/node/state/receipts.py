@@ -1,10 +1,16 @@
 """What came in: every instance on the disk, and the job that it belongs to.
 
 An instance is its SOP Instance UID (0008,0018) and the digest of its data set. The same one again is a
-duplicate and changes nothing; another data set under a known UID is kept beside the first and belongs to a
-later revision, because what was made of the first may be in an archive already.
+duplicate and changes nothing, unless its file is gone: then it is stored again. Another data set under a
+known UID is kept beside the first and belongs to a later revision, because what was made of the first may be
+in an archive already.
 
-An instance that comes in while its series is still open joins the open job; after that, it opens the job of
+A Series Instance UID (0020,000E) may be used for two patients or studies by mistake. The jobs of one series
+of one patient in one study are a *lineage*: only what is in it is converted together, or supersedes one
+another. A known instance of the same study is a correction, whoever the patient is said to be now; any other
+belongs to the lineage of its patient and study.
+
+An instance that comes in while its lineage is still open joins the open job; after that, it opens the job of
 the next revision.
 """
 
@@ -13,10 +19,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from casgan_dicom.node.state.ledger import Ledger
+
+_FINISHED = ("delivering", "done", "undelivered", "skipped", "lacking")
+"""States of jobs that want no file of the spool, or that have said so."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,10 @@ class Received:
     """Calling AE title."""
     address: str
     """Where it came from."""
+    study_uid: str = ""
+    """Study Instance UID (0020,000D); empty if unknown."""
+    subject: str = ""
+    """Digest of what tells patient and study apart, see ``identity.py``; empty if unknown."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,8 @@ class Receipt:
     """Which revision of its series that is, from 1."""
     fresh: bool
     """False: it was there already."""
+    mended: bool = False
+    """It was known, but its file was gone."""
 
 
 @dataclass(frozen=True)
@@ -102,46 +117,63 @@ class Receipts:
         with self._ledger.transaction() as db:
             return _again(db, sop_uid, sha256)
 
+    def known(self, sop_uid: str, sha256: str) -> Path | None:
+        """Where the file of an instance should be; None if the instance is not known."""
+        with self._ledger.reading() as db:
+            row = db.execute(
+                "SELECT path FROM instances WHERE sop_uid = ? AND sha256 = ?", [sop_uid, sha256]
+            ).fetchone()
+        return None if row is None else Path(row["path"])
+
     def enter(self, received: Received, now: float) -> Receipt:
-        """Write an instance down; when this returns, nothing but the disk can lose it."""
+        """Write an instance down; when this returns, nothing but the disk can lose it.
+
+        Where it is known already, its file was stored again: a job that lacked it takes instances once more,
+        and goes on after a time of quiet.
+        """
         with self._ledger.transaction() as db:
             if known := _again(db, received.sop_uid, received.sha256):
-                return known
+                _mend(db, received, now)
+                return replace(known, mended=True)
             job, revision = self._open_job(db, received, now)
-            earlier = db.execute(
-                "SELECT count(*) FROM instances WHERE sop_uid = ?", [received.sop_uid]
-            ).fetchone()[0]
-            db.execute(
-                "INSERT INTO instances (sop_uid, sha256, job, series_uid, path, bytes, frames, peer, address,"
-                " received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    received.sop_uid, received.sha256, job, received.series_uid, str(received.path),
-                    received.bytes, received.frames, received.peer, received.address, now,
-                ],
-            )  # fmt: skip
-            db.execute(
-                "UPDATE jobs SET instances = instances + 1, stills = stills + ?, replaced = replaced + ?,"
-                " expected = coalesce(?, expected), last_at = ?, changed_at = ? WHERE job = ?",
-                [received.frames == 1, earlier > 0, received.expected, now, now, job],
-            )
+            _insert(db, received, job, now)
             return Receipt(job, revision, fresh=True)
 
     def _open_job(self, db: sqlite3.Connection, received: Received, now: float) -> tuple[str, int]:
-        """The job of a series that still takes instances; a new one if the last was closed."""
+        """The job of a lineage that still takes instances; a new one if the last was closed."""
+        lineage = _lineage(db, received)
         last = db.execute(
-            "SELECT job, revision, state FROM jobs WHERE series_uid = ? ORDER BY revision DESC LIMIT 1",
-            [received.series_uid],
+            "SELECT job, revision FROM jobs WHERE lineage = ? AND state = 'receiving'"
+            " ORDER BY revision DESC LIMIT 1",
+            [lineage],
         ).fetchone()
-        if last is not None and last["state"] == "receiving":
+        if last is not None:
             return last["job"], last["revision"]
-        revision = 1 if last is None else last["revision"] + 1
+        (revision,) = db.execute(
+            "SELECT coalesce(max(revision), 0) + 1 FROM jobs WHERE series_uid = ?", [received.series_uid]
+        ).fetchone()
         job = job_id(received.series_uid, revision, self._recipe)
         db.execute(
-            "INSERT INTO jobs (job, series_uid, revision, state, peer, first_at, last_at, changed_at)"
-            " VALUES (?, ?, ?, 'receiving', ?, ?, ?, ?)",
-            [job, received.series_uid, revision, received.peer, now, now, now],
+            "INSERT INTO jobs"
+            " (job, series_uid, revision, lineage, state, peer, first_at, last_at, changed_at)"
+            " VALUES (?, ?, ?, ?, 'receiving', ?, ?, ?, ?)",
+            [job, received.series_uid, revision, lineage or job, received.peer, now, now, now],
         )
         return job, revision
+
+    def needed(self) -> set[Path]:
+        """Files that an unfinished job wants: its own instances, and single frames of earlier revisions."""
+        marks = ",".join("?" * len(_FINISHED))
+        unfinished = f"state NOT IN ({marks})"
+        with self._ledger.reading() as db:
+            rows = db.execute(
+                "SELECT path FROM instances JOIN jobs USING (job)"
+                f" WHERE jobs.{unfinished} OR (instances.frames = 1 AND EXISTS ("
+                f"SELECT 1 FROM jobs AS later WHERE later.lineage = jobs.lineage AND later.stills > 0"
+                f" AND later.revision > jobs.revision AND later.{unfinished}))",
+                [*_FINISHED, *_FINISHED],
+            )
+            return {Path(row["path"]) for row in rows}
 
     def paths(self) -> set[Path]:
         """Every file that a row speaks of: what else lies in the spool was never acknowledged."""
@@ -174,3 +206,65 @@ def _again(db: sqlite3.Connection, sop_uid: str, sha256: str) -> Receipt | None:
             "UPDATE instances SET copies = copies + 1 WHERE sop_uid = ? AND sha256 = ?", [sop_uid, sha256]
         )
     return known
+
+
+def _lineage(db: sqlite3.Connection, received: Received) -> str:
+    """The lineage that an instance belongs to; empty if it begins one.
+
+    The same instance of the same study goes before the same patient and study. Rows of an older ledger know
+    neither: these count as the same, which they were taken for so far.
+    """
+    row = db.execute(
+        "SELECT jobs.lineage FROM instances JOIN jobs USING (job) WHERE instances.series_uid = ?"
+        " AND (instances.subject IN (?, '') OR (sop_uid = ? AND study_uid IN (?, '')))"
+        " ORDER BY sop_uid = ? AND study_uid IN (?, '') DESC, jobs.revision DESC LIMIT 1",
+        [
+            received.series_uid, received.subject,
+            received.sop_uid, received.study_uid, received.sop_uid, received.study_uid,
+        ],
+    ).fetchone()  # fmt: skip
+    return "" if row is None else str(row["lineage"])
+
+
+def _insert(db: sqlite3.Connection, received: Received, job: str, now: float) -> None:
+    """Enter a new instance into its job."""
+    earlier = db.execute(
+        "SELECT count(*) FROM instances JOIN jobs USING (job) WHERE sop_uid = ?"
+        " AND lineage = (SELECT lineage FROM jobs WHERE job = ?)",
+        [received.sop_uid, job],
+    ).fetchone()[0]
+    db.execute(
+        "INSERT INTO instances (sop_uid, sha256, job, series_uid, study_uid, subject, path, bytes, frames,"
+        " peer, address, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            received.sop_uid, received.sha256, job, received.series_uid, received.study_uid, received.subject,
+            str(received.path), received.bytes, received.frames, received.peer, received.address, now,
+        ],
+    )  # fmt: skip
+    db.execute(
+        "UPDATE jobs SET instances = instances + 1, stills = stills + ?, replaced = replaced + ?,"
+        " expected = nullif(max(coalesce(?, 0), coalesce(expected, 0)), 0), last_at = ?, changed_at = ?"
+        " WHERE job = ?",
+        [received.frames == 1, earlier > 0, received.expected, now, now, job],
+    )
+
+
+def _mend(db: sqlite3.Connection, received: Received, now: float) -> None:
+    """Note where the file of a known instance is again, and let jobs that lacked it take instances."""
+    db.execute(
+        "UPDATE instances SET path = ?, bytes = ? WHERE sop_uid = ? AND sha256 = ?",
+        [str(received.path), received.bytes, received.sop_uid, received.sha256],
+    )
+    lineage = (
+        "lineage = (SELECT lineage FROM jobs JOIN instances USING (job) WHERE sop_uid = ? AND sha256 = ?)"
+    )
+    which = [received.sop_uid, received.sha256]
+    db.execute(
+        "UPDATE jobs SET state = 'receiving', run = run + 1, reasons = '[]', first_at = ?"
+        f" WHERE state = 'lacking' AND {lineage}",
+        [now, *which],
+    )
+    db.execute(
+        f"UPDATE jobs SET last_at = ?, changed_at = ? WHERE state = 'receiving' AND {lineage}",
+        [now, now, *which],
+    )

@@ -4,7 +4,8 @@ DICOM has no "end of series". What counts here, the first that holds:
 
 * the hard cap after the first instance, whatever still comes;
 * the number that the headers promise is there, or every instance is a whole cine: a short time of quiet;
-* otherwise a longer time of quiet, which a sender may set for itself.
+* fewer single frames are there than the headers promise: a long time, for the others may still come;
+* otherwise a time of quiet between the two, which a sender may set for itself.
 
 An instance that comes after that opens the next revision (``state/receipts.py``), so a wrong guess costs
 work, never data.
@@ -48,10 +49,12 @@ def completion(
         It is complete if `at` is not in the future.
     """
     quiet = rules.quiet_seconds if quiet_seconds is None else quiet_seconds
-    if series.expected is not None and series.instances >= series.expected:
+    if series.expected is not None and series.there >= series.expected:
         wait, reason = min(rules.short_seconds, quiet), "the expected number of instances is there"
     elif series.stills == 0:
         wait, reason = min(rules.short_seconds, quiet), "every instance is a whole cine"
+    elif series.expected is not None:
+        wait, reason = max(rules.promised_seconds, quiet), "fewer instances came than the headers promise"
     else:
         wait, reason = quiet, "no instance came in for a while"
     cap = series.first_at + rules.cap_seconds

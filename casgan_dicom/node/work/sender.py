@@ -1,7 +1,8 @@
 """Brings derived objects to their destinations, one association at a time for each.
 
-What is sent is the file in the outbox, as it was written. An attempt sends what the ledger does not know as
-stored there; each answer is written down before the next request, so a crash repeats one request at most.
+What is sent is the object in the outbox, with the values that were written. An attempt sends what the ledger
+does not know as stored there; each answer is written down before the next request, so a crash repeats one
+request at most.
 What an archive refuses for good becomes a dead letter at once; everything else is tried again until the time
 for it is over, and meanwhile blocks no other destination.
 """
@@ -19,7 +20,7 @@ from typing import Any
 from casgan_dicom.errors import CasganError, PeerError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.scu import StoreResult, store
+from casgan_dicom.node.client.scu import DUPLICATE, StoreResult, store
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, delivery_id
@@ -110,7 +111,8 @@ class Sender:
         if refused:
             return Attempt("dead", refused[0])
         later = [result.reason for result in results if not result.is_stored]
-        return self._again(delivery, later[0]) if later else Attempt("sent", "")
+        said = [result.reason for result in results if result.status == DUPLICATE]
+        return self._again(delivery, later[0]) if later else Attempt("sent", said[0] if said else "")
 
     def _again(self, delivery: Delivery, reason: str) -> Attempt:
         """When to try again; a dead letter if the time is over."""

@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from time import time
@@ -24,15 +24,17 @@ from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import Loader, convert_series
 from casgan_dicom.conversion.report import ConvertReport
 from casgan_dicom.conversion.synthesize import Step
+from casgan_dicom.derived.provenance import Superseded
 from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import CasganError, OutputError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.deliveries import Deliveries, Derived
-from casgan_dicom.node.state.jobs import JobList
+from casgan_dicom.node.state.jobs import Inputs, JobList
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.work.inputs import gone, nothing_new, part_of_promised, without_repeats
 
 WRITE_ATTEMPTS = 12
 """How often a conversion is tried whose output cannot be written."""
@@ -111,10 +113,15 @@ class Worker:
         if died := self._deaths(job, place):
             return died
         self._jobs.enter(job, "converting", time())
+        inputs = self._jobs.inputs(job)
+        found = gone(inputs)
+        inputs = without_repeats(inputs)
+        if found := found or nothing_new(inputs):
+            return found
         place.note("start")
         shutil.rmtree(self._layout.outbox / job, ignore_errors=True)
         try:
-            return self._converted(job, place)
+            return self._converted(job, inputs, place)
         except OutputError as error:
             log.error("output cannot be written", job=job, reason=error.message)
             return {"state": "later", "reasons": [error.message]}
@@ -142,9 +149,14 @@ class Worker:
             "reasons": [f"the worker died {deaths} times in a row at the same place ({left})"],
         }
 
-    def _converted(self, job: str, place: _Place) -> dict[str, Any]:
-        inputs, out = self._jobs.inputs(job), self._layout.outbox / job
-        options = ConvertOptions(revision=inputs.revision, supersedes=inputs.supersedes)
+    def _converted(self, job: str, inputs: Inputs, place: _Place) -> dict[str, Any]:
+        out, part = self._layout.outbox / job, part_of_promised(inputs)
+        options = ConvertOptions(
+            revision=inputs.revision,
+            supersedes=inputs.supersedes,
+            superseded=tuple(Superseded(**asdict(made)) for made in inputs.superseded),
+            part=part,
+        )
         log.info("conversion starts", job=job, series_uid=inputs.series_uid, files=len(inputs.paths))
 
         def on_step(step: Step) -> None:
@@ -155,6 +167,7 @@ class Worker:
             sync_folder(folder)
         state = "delivering" if report.outputs else "skipped"
         reasons = [reason for skipped in report.skipped for reason in skipped.reasons]
+        reasons += [part] if part else []
         log.info(
             "conversion ended",
             job=job,
@@ -171,10 +184,10 @@ class Worker:
         state, now = outcome["state"], time()
         self._jobs.enter(job, state, now, outcome["reasons"])
         if state == "delivering":
-            derived = [Derived(**item | {"path": Path(item["path"])}) for item in outcome["derived"]]
+            derived = [_derived_of(item) for item in outcome["derived"]]
             names = [destination.name for destination in self._settings.destinations]
             self._deliveries.put(job, derived, names, now)
-        else:
+        elif state != "done":
             log.warning("nothing to deliver", job=job, state=state, reasons=outcome["reasons"])
         return str(state)
 
@@ -188,10 +201,17 @@ def _derived(report: ConvertReport) -> list[dict[str, Any]]:
             "path": str(derived.path),
             "sha256": derived.sha256,
             "frames": derived.frames,
+            "sop_class_uid": derived.sop_class_uid,
+            "sources": list(output.source_instances),
         }
         for output in report.outputs
         for derived in output.objects
     ]
+
+
+def _derived_of(item: dict[str, Any]) -> Derived:
+    """The row of what `_derived` has said; a step that an older program finished says less."""
+    return Derived(**item | {"path": Path(item["path"]), "sources": tuple(item.get("sources", ()))})
 
 
 def run_worker(

@@ -15,7 +15,7 @@ from casgan_dicom.node.receive.commands import CommandError, Request, decode_req
 from tests.node.wire import VERIFICATION, XA, command, echo_command, store_command
 from tests.support.factories import uid
 
-STORE = Request(0x0001, 7, XA, uid("instance"))
+STORE = Request(0x0001, 7, XA, uid("instance"), has_data_set=True)
 ECHO = Request(0x0030, 9, VERIFICATION)
 
 
@@ -84,22 +84,45 @@ _STORE: dict[int, bytes | int] = {0x0002: b"1.2", 0x0100: 1, 0x0110: 1, 0x0800: 
         b"\0" * 7,
         echo_command()[:-1],
         store_command(XA, "1.2.3")[:-9],
-        command(_STORE | {0x0100: 0x0020}),
-        command(_STORE | {0x0100: 0x8001}),
-        command(_STORE | {0x0800: 0x0101}),
-        command(_STORE | {0x0002: b""}),
-        command(_STORE | {0x1000: b""}),
-        command(_STORE | {0x1000: b"1" * 65}),
-        command(_STORE | {0x0002: "1.2.ä".encode()}),
         command(_STORE | {0x0110: b"1234"}),
         command({number: value for number, value in _STORE.items() if number != 0x0110}),
         command(_STORE).replace(b"\0\0\0\x10", b"\x08\0\0\x10"),  # an element of another group
-        command({0x0002: b"1.2", 0x0100: 0x0030, 0x0110: 1, 0x0800: 0}),  # an echo with a data set
     ],
 )
 def test_everything_else_is_no_command(content: bytes) -> None:
     with pytest.raises(CommandError):
         decode_request(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({0x0100: 0x0020}, 0x0211),
+        ({0x0100: 0x0130}, 0x0211),
+        ({0x0100: 0x7777}, 0x0211),
+        ({0x0800: 0x0101}, 0x0212),
+        ({0x0100: 0x0030}, 0x0212),  # an echo with a data set
+        ({0x0002: b""}, 0x0122),
+        ({0x0002: b"1" * 65}, 0x0122),
+        ({0x0002: "1.2.ä".encode()}, 0x0122),
+        ({0x1000: b""}, 0x0117),
+        ({0x1000: b"1" * 65}, 0x0117),
+        ({0x1000: "1.2.ä".encode()}, 0x0117),
+    ],
+)
+def test_request_that_cannot_be_served_is_read_with_the_status_that_refuses_it(
+    change: dict[int, bytes | int], status: int
+) -> None:
+    request = decode_request(command(_STORE | change))
+
+    assert (request.refusal, request.message_id, request.wants_answer) == (status, 1, True)
+    response = decode(BytesIO(encode_response(request, status)), True, True)
+    assert (response.Status, response.MessageIDBeingRespondedTo) == (status, 1)
+
+
+@pytest.mark.parametrize("field", [0x0FFF, 0x8001, 0x8100])
+def test_what_answers_or_cancels_wants_no_answer(field: int) -> None:
+    assert not decode_request(command({0x0100: field, 0x0120: 5, 0x0800: 0x0101})).wants_answer
 
 
 @given(content=st.binary(max_size=200))

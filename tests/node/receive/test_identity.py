@@ -75,7 +75,16 @@ def test_identity_is_read_in_every_encoding(tmp_path: Path, syntax: str) -> None
 
     identity = identity_of(tmp_path, data_set_of(path), str(syntax))
 
-    assert identity == Identity(ds.SOPClassUID, ds.SOPInstanceUID, ds.SeriesInstanceUID, 4, None)
+    assert identity == Identity(
+        ds.SOPClassUID,
+        ds.SOPInstanceUID,
+        ds.SeriesInstanceUID,
+        4,
+        None,
+        ds.StudyInstanceUID,
+        identity.subject,
+    )
+    assert len(identity.subject) == 64
 
 
 @pytest.mark.parametrize("pad", [b"\0\0", b"  ", b" \0"])

@@ -66,7 +66,7 @@ def test_instance_is_stored_as_it_came_and_entered(running: Listening, folder: P
 
 @pytest.mark.parametrize("piece", [1, 7, 100, 16378])
 def test_data_set_may_come_in_pieces_of_any_size(running: Listening, folder: Path, piece: int) -> None:
-    content = data_set(folder)[:3000]  # the rest is pixels, and these are not looked at
+    content = data_set_of(write_xa(folder / "made", moving_frames(1, 16, 16)))
 
     with Wire.associated(running.port) as wire:
         assert wire.store(XA, uid("instance"), content, piece=piece).status == 0

@@ -223,15 +223,17 @@ def test_sweep_deletes_what_was_never_acknowledged(spool: Spool) -> None:
     orphan.release()
     filled(spool, b"half").release()
 
-    swept = spool.sweep([known])
+    swept = spool.sweep([known], [known])
 
     assert swept == Swept(parts=1, orphans=1, missing=0)
     assert files(spool) == [str(known.relative_to(spool.layout.data))]
     assert not lost.parent.exists()
 
 
-def test_sweep_counts_acknowledged_instances_that_are_gone(spool: Spool) -> None:
-    assert spool.sweep([spool.place(uid("series"), uid("instance"), "0" * 64)]) == Swept(0, 0, 1)
+def test_sweep_counts_files_that_are_wanted_and_gone(spool: Spool) -> None:
+    gone, kept_by_nobody = (spool.place(uid("series"), uid(name), "0" * 64) for name in ("a", "b"))
+
+    assert spool.sweep([gone, kept_by_nobody], [gone]) == Swept(0, 0, 1)
 
 
 def test_sweep_knows_files_after_the_data_folder_was_moved(spool: Spool, tmp_path: Path) -> None:
@@ -241,7 +243,7 @@ def test_sweep_knows_files_after_the_data_folder_was_moved(spool: Spool, tmp_pat
     moved = Spool(Layout(tmp_path / "elsewhere"), 1000, 0)
     spool.layout.data.rename(moved.layout.data)
 
-    assert moved.sweep([known]) == Swept(0, 0, 0)
+    assert moved.sweep([known], [known]) == Swept(0, 0, 0)
     assert len(files(moved)) == 1
 
 
@@ -249,7 +251,7 @@ def test_sweep_takes_nothing_from_a_listener_that_runs(spool: Spool) -> None:
     half, placed = filled(spool, b"half"), filled(spool, b"placed")
     spool.keep(placed, uid("series"), uid("placed"))
 
-    assert Spool(spool.layout, 1000, 0).sweep([]) == Swept(0, 0, 0)
+    assert Spool(spool.layout, 1000, 0).sweep([], []) == Swept(0, 0, 0)
 
     assert len(files(spool)) == 2
     half.discard()

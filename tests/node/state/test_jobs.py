@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,53 @@ def test_deaths_count_only_in_a_row_at_one_place(ledger: Ledger) -> None:
     places = ["frame 3", "frame 3", "frame 7", "frame 3", "frame 3", "frame 3"]
 
     assert [jobs.died_at(job, place) for place in places] == [1, 2, 1, 1, 2, 3]
+
+
+def _made_of(ledger: Ledger, job: str, name: str, *sources: str) -> None:
+    derived = Derived(
+        uid(f"derived {name}"), uid(name), Path(f"/outbox/{name}"), "0" * 64, 3, "1.2.3",
+        tuple(uid(source) for source in sources),
+    )  # fmt: skip
+    Deliveries(ledger).put(job, [derived], [], 3.0)
+
+
+def test_a_correction_supersedes_the_object_of_its_own_cine(ledger: Ledger) -> None:
+    """Not that of the cine that came in between."""
+    for name in "ab":
+        _made_of(ledger, closed_job(ledger, received(name, frames=60)), f"of {name}", name)
+
+    corrected = JobList(ledger).inputs(closed_job(ledger, received("a", content="corrected", frames=60)))
+
+    assert [(made.sop_uid, made.series_uid) for made in corrected.superseded] == [
+        (uid("derived of a"), uid("of a"))
+    ]
+    (one,) = corrected.corrected
+    assert (one.sop_uid, one.before, one.now) == (
+        uid("a"),
+        received("a", frames=60).path,
+        received("a", content="corrected", frames=60).path,
+    )
+    assert corrected.own == corrected.paths == (one.now,)
+    assert corrected.stills == frozenset()
+
+
+def test_a_run_supersedes_only_what_was_made_last(ledger: Ledger) -> None:
+    _made_of(ledger, closed_job(ledger, received("a")), "run 1", "a")
+    _made_of(ledger, closed_job(ledger, received("b")), "run 2", "a", "b")
+
+    third = JobList(ledger).inputs(closed_job(ledger, received("c")))
+
+    assert [made.sop_uid for made in third.superseded] == [uid("derived run 2")]
+    assert third.own == (received("c").path,)
+    assert third.stills == set(third.paths)
+    assert third.corrected == ()
+
+
+def test_what_came_in_is_counted_over_all_revisions(ledger: Ledger) -> None:
+    first = closed_job(ledger, replace(received("a"), expected=3), received("b"))
+    second = closed_job(ledger, replace(received("c"), expected=3), received("a", content="corrected"))
+
+    jobs = JobList(ledger)
+
+    assert (jobs.inputs(first).there, jobs.inputs(first).promised) == (2, 3)
+    assert (jobs.inputs(second).there, jobs.inputs(second).promised) == (3, 3)

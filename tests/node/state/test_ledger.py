@@ -179,3 +179,42 @@ def test_a_sender_that_cannot_write_down_an_answer_ends_no_delivery(
     with pytest.raises(LedgerError):
         sending.attempt(job, "pacs", 1)
     assert [each.job for each in Deliveries(ledger).to_enqueue()] == [job]
+
+
+def test_a_ledger_of_version_1_goes_on_with_what_it_holds(layout: Layout) -> None:
+    with sqlite3.connect(layout.ledger) as db:
+        db.executescript(
+            "CREATE TABLE jobs (job TEXT PRIMARY KEY, series_uid TEXT NOT NULL, revision INTEGER NOT NULL,"
+            " state TEXT NOT NULL, reasons TEXT NOT NULL DEFAULT '[]', peer TEXT NOT NULL, expected INTEGER,"
+            " instances INTEGER NOT NULL DEFAULT 0, stills INTEGER NOT NULL DEFAULT 0,"
+            " replaced INTEGER NOT NULL DEFAULT 0, run INTEGER NOT NULL DEFAULT 1,"
+            " enqueued INTEGER NOT NULL DEFAULT 0, place TEXT NOT NULL DEFAULT '',"
+            " deaths INTEGER NOT NULL DEFAULT 0, first_at REAL NOT NULL, last_at REAL NOT NULL,"
+            " changed_at REAL NOT NULL, UNIQUE (series_uid, revision)) STRICT;"
+            "CREATE TABLE instances (sop_uid TEXT NOT NULL, sha256 TEXT NOT NULL, job TEXT NOT NULL"
+            " REFERENCES jobs (job), series_uid TEXT NOT NULL, path TEXT NOT NULL UNIQUE,"
+            " bytes INTEGER NOT NULL, frames INTEGER NOT NULL, peer TEXT NOT NULL, address TEXT NOT NULL,"
+            " received_at REAL NOT NULL,"
+            " copies INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (sop_uid, sha256)) STRICT;"
+            "CREATE TABLE outbox (sop_uid TEXT PRIMARY KEY, job TEXT NOT NULL REFERENCES jobs (job),"
+            " series_uid TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,"
+            " frames INTEGER NOT NULL) STRICT;"
+            "PRAGMA user_version = 1"
+        )
+        a = received("a")
+        db.execute(
+            "INSERT INTO jobs (job, series_uid, revision, state, peer, first_at, last_at, changed_at, stills)"
+            " VALUES ('j', ?, 1, 'done', 'X', 1, 1, 1, 1)",
+            [a.series_uid],
+        )
+        db.execute(
+            "INSERT INTO instances VALUES (?, ?, 'j', ?, ?, 1, 1, 'X', '', 1, 1)",
+            [a.sop_uid, a.sha256, a.series_uid, str(a.path)],
+        )
+    db.close()
+
+    ledger = Ledger(layout.ledger)
+    late = Receipts(ledger, "r").enter(received("b"), 2.0)
+
+    assert len(JobList(ledger).inputs(late.job).paths) == 2  # one run, as before
+    ledger.close()

@@ -62,10 +62,10 @@ def test_the_same_instance_again_changes_nothing_but_its_count(ledger: Ledger) -
     first = receipts.enter(received("a"), 1.0)
     close_all(ledger)
 
-    again = receipts.enter(received("a"), 60.0)
+    again = receipts.again(uid("a"), received("a").sha256)
 
     assert again == replace(first, fresh=False)
-    assert receipts.again(uid("a"), received("a").sha256) == again
+    assert receipts.enter(received("a"), 60.0) == replace(first, fresh=False, mended=True)
     assert JobList(ledger).receiving(1000.0) == []
     with ledger.reading() as db:
         assert [tuple(row) for row in db.execute("SELECT copies FROM instances")] == [(3,)]

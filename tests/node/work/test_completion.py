@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from casgan_dicom.node.settings import CompletionSettings
 from casgan_dicom.node.state.jobs import OpenSeries
 from casgan_dicom.node.work.completion import completion
 
-RULES = CompletionSettings(quiet_seconds=30, short_seconds=2, cap_seconds=900)
+RULES = CompletionSettings(quiet_seconds=30, short_seconds=2, promised_seconds=200, cap_seconds=900)
 
 
 def stills(instances: int, *, expected: int | None = None, first: float = 0, last: float = 0) -> OpenSeries:
@@ -35,9 +37,30 @@ def test_one_still_among_cines_makes_the_wait_long() -> None:
     assert completion(mixed, RULES).at == 130
 
 
-@pytest.mark.parametrize(("instances", "at"), [(7, 130), (8, 102), (9, 102)])
-def test_the_expected_number_makes_the_wait_short(instances: int, at: float) -> None:
+@pytest.mark.parametrize(("instances", "at"), [(1, 300), (7, 300), (8, 102), (9, 102)])
+def test_a_promised_number_is_waited_for_and_then_makes_the_wait_short(instances: int, at: float) -> None:
     assert completion(stills(instances, expected=8, last=100), RULES).at == at
+
+
+def test_the_wait_for_what_was_promised_ends_with_the_cap() -> None:
+    decided = completion(stills(7, expected=8, first=0, last=850), RULES)
+
+    assert (decided.at, decided.reason) == (900, "the cap was reached")
+
+
+def test_what_came_with_earlier_revisions_counts_as_promised() -> None:
+    rest = OpenSeries(instances=4, stills=4, expected=8, first_at=0, last_at=100, earlier=4)
+
+    assert completion(rest, RULES).at == 102
+    assert completion(replace(rest, earlier=3), RULES).at == 300
+
+
+def test_a_whole_cine_waits_for_no_others() -> None:
+    assert completion(replace(cines(1), expected=3), RULES).at == 102
+
+
+def test_a_sender_with_a_longer_quiet_is_waited_for_as_long() -> None:
+    assert completion(stills(7, expected=8, last=100), RULES, 250).at == 350
 
 
 def test_the_cap_ends_a_series_that_never_ends() -> None:

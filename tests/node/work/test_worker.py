@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
+from pydicom.uid import RLELossless
 
 from casgan_dicom.model.data.normalisation import Levels
 from casgan_dicom.model.generator import Synthesis
@@ -231,3 +233,63 @@ def test_the_limit_of_deaths_is_a_setting(settings: NodeSettings, ledger: Ledger
     assert die_in(settings, job, at_batches=[0]) == [""]
 
     assert worker_of(strict, ledger).attempt(job)["state"] == "quarantined"
+
+
+def resent(ledger: Ledger, path: Path, **header: object) -> str:
+    """Another data set of the instance of `queued`, as a job that is complete."""
+    write_xa(path, moving_frames(6), **header)
+    row = Received(uid("a.dcm"), "1" * 64, uid("series"), path, 1, 6, None, "CATHLAB", "127.0.0.1")
+    job = Receipts(ledger, "w").enter(row, 3.0).job
+    (opened,) = JobList(ledger).receiving(1000.0)
+    assert JobList(ledger).close(job, opened.series, 4.0)
+    return job
+
+
+def test_a_job_whose_files_are_gone_waits_for_them(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
+    (tmp_path / "a.dcm").unlink()
+
+    assert worker.record(job, worker.attempt(job)) == "lacking"
+
+    (row,) = list_jobs(ledger)
+    assert row.reasons == ("1 of 1 files are gone from the spool: send the series again",)
+    assert JobList(ledger).retry([], 9.0) == [job]
+
+
+def test_the_same_content_in_another_syntax_is_not_converted_again(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    painter = DiscPainter()
+    worker, job = (
+        worker_of(settings, ledger, painter),
+        queued(ledger, tmp_path / "a.dcm", SOPInstanceUID=uid("a.dcm")),
+    )
+    worker.record(job, worker.attempt(job))
+    before = len(painter.calls)
+
+    again = resent(ledger, tmp_path / "b.dcm", SOPInstanceUID=uid("a.dcm"), syntax=RLELossless)
+    state = worker.record(again, worker.attempt(again))
+
+    assert (state, len(painter.calls)) == ("done", before)
+    rows = {row.job: row for row in list_jobs(ledger)}
+    assert (rows[again].state, rows[again].derived) == ("done", ())
+    assert "the same content" in rows[again].reasons[0]
+
+
+def test_a_correction_refers_to_what_it_supersedes(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm", SOPInstanceUID=uid("a.dcm"))
+    worker.record(job, worker.attempt(job))
+    (first,) = derived_of(ledger)
+
+    again = resent(ledger, tmp_path / "b.dcm", SOPInstanceUID=uid("a.dcm"), PatientName="Corrected^Name")
+    worker.record(again, worker.attempt(again))
+
+    rows = {row.job: row for row in list_jobs(ledger)}
+    (second,) = (dcmread(path) for path in rows[again].derived)
+    (item,) = second.ReferencedImageSequence
+    assert item.ReferencedSOPInstanceUID == dcmread(first).SOPInstanceUID
+    assert second.SeriesInstanceUID != dcmread(first).SeriesInstanceUID

@@ -1,0 +1,59 @@
+"""One line in the log for each refusal, but not without end: whoever is refused may try again at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from casgan_dicom.log import get_logger
+
+TOLD_AT_ONCE = 20
+"""Lines about one address in a row."""
+WINDOW_SECONDS = 60.0
+"""After which as many may follow."""
+_MOST_ADDRESSES = 1000
+
+log = get_logger("listener")
+
+
+@dataclass
+class _Told:
+    """What was said of one address."""
+
+    since: float
+    lines: int = 0
+    withheld: int = 0
+
+
+class Complaints:
+    """What is wrong with what peers do, told in the log; threads may share it.
+
+    Parameters
+    ----------
+    clock
+        Seconds of any start.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._told: dict[str, _Told] = {}
+        self._lock = threading.Lock()
+
+    def say(self, event: str, *, address: str, **facts: str | int) -> None:
+        """Write a warning; the first one after some were withheld says how many."""
+        with self._lock:
+            now = self._clock()
+            told = self._told.get(address)
+            if told is None or now - told.since >= WINDOW_SECONDS:
+                withheld = 0 if told is None else told.withheld
+                if len(self._told) >= _MOST_ADDRESSES:
+                    self._told.clear()
+                told = self._told[address] = _Told(now)
+                facts |= {"withheld": withheld} if withheld else {}
+            told.lines += 1
+            if told.lines > TOLD_AT_ONCE:
+                told.withheld += 1
+                return
+        log.warning(event, address=address, **facts)

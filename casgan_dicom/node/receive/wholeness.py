@@ -1,0 +1,146 @@
+"""Whether a data set is what its presentation context says, from its first element to the end of its pixels.
+
+What is acknowledged has to be readable later: the encoding of the elements (PS3.5 7, annex A), whether Pixel
+Data (7FE0,0010) is native or encapsulated, and whether all of it came. No pixel is decoded, and of long
+values only the lengths are read. What is deflated is not looked into, but for its beginning, by
+``identity.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom.config import IGNORE
+from pydicom.dataelem import RawDataElement
+from pydicom.filereader import data_element_generator
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from casgan_dicom.node.receive.identity import UnreadableError
+from casgan_dicom.source.encoding import written_syntax
+
+_PIXELS = 0x7FE00010
+_NAME = "PixelData (7FE0,0010)"
+_UNDEFINED = 0xFFFFFFFF
+_FIRST_BYTES = 4096
+_ITEM, _DELIMITER = 0xFFFEE000, 0xFFFEE0DD
+_SHORT = 0x00280002, 0x00280010, 0x00280011, 0x00280100
+"""Samples per Pixel, Rows, Columns and Bits Allocated: US."""
+_FRAMES = 0x00280008
+
+
+def check_whole(path: Path, offset: int, transfer_syntax: str) -> None:
+    """Make sure that a data set can be read in its transfer syntax, and is not cut short.
+
+    Parameters
+    ----------
+    path
+        A file.
+    offset
+        Where the data set begins in it.
+    transfer_syntax
+        That of the presentation context.
+
+    Raises
+    ------
+    UnreadableError
+        It is in another syntax, which is named, or some of it is missing.
+    OSError
+        The file cannot be read.
+    """
+    syntax = UID(transfer_syntax, IGNORE)
+    with path.open("rb") as file:
+        file.seek(offset)
+        written = written_syntax(file.read(_FIRST_BYTES))
+        named = ExplicitVRLittleEndian if syntax.is_encapsulated else syntax
+        if written is not None and written != named:
+            raise UnreadableError(f"data set is {written.name}, want {named.name}")
+        if written is None or syntax == DeflatedExplicitVRLittleEndian:
+            return  # ``identity.py`` says what is wrong with it, if anything is
+        file.seek(offset)
+        size = path.stat().st_size
+        _check_pixels(file, syntax, size, _to_pixels(file, named, size))
+
+
+def _to_pixels(file: BinaryIO, syntax: UID, size: int) -> Mapping[int, bytes]:
+    """Go to Pixel Data; what decides its length. Raises UnreadableError, also where there is none."""
+    at_pixels, end = False, 0
+
+    def stop(tag: BaseTag, _vr: str | None, length: int) -> bool:
+        nonlocal at_pixels, end
+        at_pixels = int(tag) == _PIXELS
+        end = size if length == _UNDEFINED else file.tell() + length
+        return at_pixels
+
+    implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    found = {}
+    try:
+        for element in data_element_generator(
+            file, implicit, little, stop, specific_tags=[BaseTag(tag) for tag in (*_SHORT, _FRAMES)]
+        ):
+            if isinstance(element, RawDataElement):
+                found[int(element.tag)] = element.value or b""
+    except Exception as error:  # a parser fed with garbage raises anything; its text may quote what it read
+        raise UnreadableError(f"data set cannot be read ({type(error).__name__})") from None
+    if not at_pixels:
+        raise UnreadableError("data set is cut short" if end != size else f"{_NAME} is absent")
+    return found
+
+
+def _check_pixels(file: BinaryIO, syntax: UID, size: int, values: Mapping[int, bytes]) -> None:
+    """Look at the value of Pixel Data from outside. Raises UnreadableError."""
+    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    file.seek(4 if syntax == ImplicitVRLittleEndian else 8, os.SEEK_CUR)
+    field = file.read(4)
+    length = struct.unpack(f"{order}I", field)[0] if len(field) == 4 else 0
+    is_native = length != _UNDEFINED
+    if is_native == syntax.is_encapsulated:
+        raise UnreadableError(f"{_NAME} is {'native' if is_native else 'encapsulated'}, want {syntax.name}")
+    if is_native:
+        _check_native(length, size - file.tell(), _promised(values, order))
+    else:
+        _check_fragments(file, size)
+
+
+def _check_native(length: int, there: int, promised: int) -> None:
+    if there < length:
+        raise UnreadableError(f"{_NAME} is cut short: {there} of {length} bytes")
+    if length < promised:
+        raise UnreadableError(f"{_NAME} has {length} bytes, the header promises {promised}")
+
+
+def _promised(values: Mapping[int, bytes], order: str) -> int:
+    """Bytes of uncompressed grayscale frames; 0 where the header does not tell, or for other kinds."""
+    shorts = [values.get(tag, b"") for tag in _SHORT]
+    if any(len(value) != 2 for value in shorts):
+        return 0
+    samples, rows, columns, bits = (struct.unpack(f"{order}H", value)[0] for value in shorts)
+    text = values.get(_FRAMES, b"").strip(b" \0") or b"1"
+    return rows * columns * (bits // 8) * int(text) if samples == 1 and text.isdigit() else 0
+
+
+def _check_fragments(file: BinaryIO, size: int) -> None:
+    """Walk over the items of encapsulated Pixel Data, PS3.5 A.4. Raises UnreadableError."""
+    items = 0
+    while len(head := file.read(8)) == 8:
+        group, element, length = struct.unpack("<HHI", head)
+        tag = group << 16 | element
+        if tag == _DELIMITER:
+            return
+        if tag != _ITEM or length == _UNDEFINED:
+            raise UnreadableError(f"{_NAME} holds no items of encapsulated frames")
+        file.seek(length, os.SEEK_CUR)
+        items += 1
+    # Some leave the delimiter out: then the frames have to be looked at one by one, when they are decoded.
+    if items < 2 or file.tell() != size or head:
+        raise UnreadableError(f"{_NAME} is cut short")

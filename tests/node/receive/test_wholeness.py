@@ -1,0 +1,92 @@
+"""What is acknowledged can be read: data sets in another syntax than that of their context, or cut short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from tests.node.listening import Listening, check_spool, data_set, data_set_of
+from tests.node.wire import ECHO_CONTEXT, EXPLICIT, IMPLICIT, VERIFICATION, XA, XA_CONTEXT, Wire
+from tests.support.factories import moving_frames, uid, write_xa
+
+BIG, DEFLATED = str(ExplicitVRBigEndian), str(DeflatedExplicitVRLittleEndian)
+RLE, JPEG, JPEG_LS, J2K = (str(s) for s in (RLELossless, JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless))
+
+
+@pytest.mark.parametrize(
+    ("written", "context", "named"),
+    [
+        (IMPLICIT, EXPLICIT, "Implicit VR Little Endian"),
+        (EXPLICIT, IMPLICIT, "Explicit VR Little Endian"),
+        (BIG, EXPLICIT, "Explicit VR Big Endian"),
+        (DEFLATED, EXPLICIT, "Deflated Explicit VR Little Endian"),
+        (EXPLICIT, DEFLATED, "Explicit VR Little Endian"),
+        (IMPLICIT, JPEG, "Implicit VR Little Endian"),
+        (EXPLICIT, JPEG, "native"),
+        (EXPLICIT, RLE, "native"),
+        (JPEG_LS, EXPLICIT, "encapsulated"),
+        (RLE, IMPLICIT, "Explicit VR Little Endian"),
+    ],
+)
+def test_data_set_in_another_syntax_than_its_context_is_refused_by_name(
+    running: Listening, folder: Path, written: str, context: str, named: str
+) -> None:
+    content = data_set_of(write_xa(folder / "made", syntax=written))
+
+    contexts = {ECHO_CONTEXT: (VERIFICATION, [IMPLICIT]), XA_CONTEXT: (XA, [context])}
+    with Wire.associated(running.port, contexts=contexts) as wire:
+        reply = wire.store(XA, uid("instance"), content)
+
+        assert reply.status == 0xC000
+        assert named in reply.comment
+        assert wire.echo() == 0
+    (row,) = running.rows("quarantine")
+    assert data_set_of(Path(row["path"])) == content
+    assert named in row["reason"]
+    assert UID(context).name in row["reason"] or context == JPEG
+    assert running.files() == []
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG, RLE, JPEG])
+def test_data_set_that_is_cut_short_is_refused(running: Listening, folder: Path, syntax: str) -> None:
+    """The last byte is missing, a part of the pixels, all of them, a part of the header, or most of it."""
+    content = data_set_of(write_xa(folder / "made", moving_frames(3), syntax=syntax))
+    tag = b"\x7f\xe0\0\x10" if syntax == BIG else b"\xe0\x7f\x10\0"
+    pixels = content.index(tag)
+
+    with Wire.associated(running.port, contexts={XA_CONTEXT: (XA, [syntax])}) as wire:
+        for length in (len(content) - 1, len(content) - 500, pixels + 7, pixels, pixels - 3, 300):
+            assert wire.store(XA, uid("instance"), content[:length]).status == 0xC000, length
+
+    assert running.rows() == []
+
+
+def test_fewer_pixels_than_the_header_promises_are_refused(running: Listening, folder: Path) -> None:
+    content = data_set(folder, NumberOfFrames=5)
+
+    with Wire.associated(running.port) as wire:
+        reply = wire.store(XA, uid("instance"), content)
+
+    assert reply.status == 0xC000
+    assert reply.comment == "PixelData (7FE0,0010) has 20480 bytes, the header promises 25600"
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG, DEFLATED, RLE, JPEG, JPEG_LS, J2K])
+def test_what_is_as_it_says_is_taken(running: Listening, folder: Path, syntax: str) -> None:
+    odd = {"Rows": None}, {"DataSetTrailingPadding": bytes(100)}
+    contents = [data_set_of(write_xa(folder / "made", syntax=syntax, **each)) for each in odd]
+
+    with Wire.associated(running.port, contexts={XA_CONTEXT: (XA, [syntax])}) as wire:
+        assert [wire.store(XA, uid("instance"), content).status for content in contents] == [0, 0]
+
+    assert check_spool(running.layout) == 2
