@@ -21,6 +21,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, BinaryIO
 
 from casgan_dicom import __version__
+from casgan_dicom.conversion.domain_check import ForeignRunError
 from casgan_dicom.conversion.forms import objects_of
 from casgan_dicom.conversion.options import ConvertOptions, numbers_text
 from casgan_dicom.conversion.output_folder import (
@@ -136,6 +137,8 @@ def _convert_plan(
             )
             try:
                 outputs.append(_convert_cine(run, progress, clock))
+            except ForeignRunError as error:
+                skipped.append(skip(cine, [error.message], forceable=True, domain=error.record))
             except (SeriesError, OtherObjectError) as error:
                 reasons = [error.message] + ([error.hint] if error.hint else [])
                 skipped.append(skip(cine, reasons, forceable=isinstance(error, OtherObjectError)))
@@ -233,6 +236,7 @@ def _task(run: _Run) -> Task:
         bits=bits_of(cine, options),
         sheet=options.preview,
         cines=run.cines,
+        force=options.force,
     )
 
 
@@ -269,6 +273,7 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
         quality=made.quality,
         seconds=Seconds(**asdict(made.seconds), total=seconds),
         decoding=made.decoding,
+        domain=made.domain,
         warnings=(*run.notes, *task.display.notes, *_notes_on_output(run.options, made)),
         plan=derivation.provenance.plan,
         preview=result.preview,
@@ -285,6 +290,8 @@ def _lost(run: _Run, derivation: Derivation) -> bool | None:
 def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str]:
     """What differs from what was asked for, and what only the pixels tell."""
     yield from made.notes
+    if made.domain.foreign:
+        yield made.domain.clause()
     yield from made.decoding.refused
     if constant := made.decoding.constant:
         yield f"frames of one value in the middle of the run: {numbers_text(constant)}"
@@ -325,6 +332,7 @@ def _provenance(generator: Generator, task: Task, made: Synthesized, options: Co
         revision=options.revision,
         supersedes=options.supersedes,
         decoding=made.decoding.clause(),
+        domain=made.domain.clause(),
         plan=None if made.plan is None else record_of(made.plan),
         **asked,
     )

@@ -10,6 +10,7 @@ from casgan_dicom.conversion.notes import notes_about
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.output_folder import refuse_input_folder
 from casgan_dicom.conversion.report import Skipped
+from casgan_dicom.derived.domain_record import DomainRecord
 from casgan_dicom.disk import is_part
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.display import Display
@@ -103,9 +104,11 @@ def instances_of(cine: Cine) -> tuple[str, ...]:
     return tuple(instance.sop_instance_uid for instance in cine.instances)
 
 
-def skip(cine: Cine, reasons: Sequence[str], *, forceable: bool) -> Skipped:
+def skip(
+    cine: Cine, reasons: Sequence[str], *, forceable: bool, domain: DomainRecord | None = None
+) -> Skipped:
     """What the report says of a cine that is not converted."""
-    return Skipped(cine.series_uid, instances_of(cine), tuple(reasons), forceable=forceable)
+    return Skipped(cine.series_uid, instances_of(cine), tuple(reasons), forceable=forceable, domain=domain)
 
 
 def _from_earlier_run(cine: Cine, out_dir: Path) -> bool:

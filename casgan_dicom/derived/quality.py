@@ -19,3 +19,6 @@ class FrameQuality:
     """Share of pixels whose generated value lay outside what can be displayed and was clipped."""
     opacified: bool
     """Whether the source frame already showed opacified vessels."""
+    domain_score: float | None = None
+    """How far the source frame is from what the bundle was trained on: 0 usual, 1 the limit; None where it
+    was not judged."""

@@ -55,6 +55,7 @@ SCHEME = "99CASGAN"
 MEAN_ATTENTION = Code("ATTENTION", SCHEME, "Mean attention of the generator, 0 to 1")
 VESSEL_COVER = Code("VESSELCOVER", SCHEME, "Share of visible pixels that are synthetic vessel")
 OUT_OF_RANGE = Code("OUTOFRANGE", SCHEME, "Share of generated values clipped to display range")
+DOMAIN_SCORE = Code("DOMAINSCORE", SCHEME, "Out-of-domain score of the source frame, limit 1")
 OPACIFIED = Code("OPACIFIED", SCHEME, "Source frame already showed opacified vessels")
 OPACIFIED_FRAMES = Code("OPACIFIEDFRAMES", SCHEME, "Number of source frames with opacified vessels")
 MAX_FRAMES = 1000
@@ -64,6 +65,7 @@ _SHARES: tuple[tuple[Code, Callable[[FrameQuality], float | None]], ...] = (
     (MEAN_ATTENTION, lambda quality: quality.mean_attention),
     (VESSEL_COVER, lambda quality: quality.vessel_cover),
     (OUT_OF_RANGE, lambda quality: quality.out_of_range),
+    (DOMAIN_SCORE, lambda quality: quality.domain_score),
 )
 
 
@@ -228,6 +230,7 @@ def _algorithm(provenance: Provenance) -> AlgorithmIdentification:
     parameters = (
         provenance.warning,
         *([provenance.plan.clause()] if provenance.plan else []),
+        *([provenance.domain] if provenance.domain else []),
         f"method {model.method}",
         f"weights sha256 {model.weights_sha256}",
         f"display values: {provenance.display}",
