@@ -27,7 +27,7 @@ from casgan_dicom.model.domain.encoder import encoded
 from casgan_dicom.model.domain.judge import DomainJudge
 from casgan_dicom.model.domain.lesson import foreign_pictures, own_pictures
 from casgan_dicom.model.domain.statistics import fit_statistics
-from casgan_dicom.model.domain.view import bare, seen
+from casgan_dicom.model.domain.view import seen
 
 Frames = npt.NDArray[np.float32]
 
@@ -98,7 +98,7 @@ def _left_out(judge: DomainJudge, frames: Frames, foreign: Mapping[str, Sequence
     for name, wanted in features.items():
         others = np.concatenate([some for kind, some in features.items() if kind != name])
         scores = fit_statistics(own, others, judge.statistics.encoder_sha256).scores(wanted)
-        odd = np.array([bool(oddity(bare(one))) for one in foreign[name]])
+        odd = np.array([bool(oddity(one)) for one in foreign[name]])
         away = float(np.mean((scores >= 1) | odd))
         _write(f"| {name} | {len(scores)} | {np.median(scores):.2f} | {100 * away:.0f} % |")
 

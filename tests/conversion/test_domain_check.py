@@ -41,9 +41,10 @@ def test_a_usual_run_says_its_score_everywhere(tmp_path: Path) -> None:
     assert [one.domain_score for one in output.quality] == [0.25] * 4
     said = "Out-of-domain score 0.25, limit 1, 4 frames judged"
     assert said in dcmread(output.path).DerivationDescription
-    record = next(one.path for one in output.objects if one.kind == "sr")
-    assert "DOMAINSCORE" in str(dcmread(record))
-    assert said in str(dcmread(record))
+    record = next(one.path for one in output.objects if one.kind == "quality-record")
+    told = dcmread(record).to_json()
+    assert "DOMAINSCORE" in told
+    assert said in told
     assert not [finding for one in output.objects for finding in verify_file(one.path)]
 
 

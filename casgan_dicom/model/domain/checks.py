@@ -1,6 +1,7 @@
 """What needs no network to see that a picture is none of a heart: no picture at all, noise, a ramp.
 
-Each looks at the frame as `view.bare` gives it, display values in [0, 1], and names what it found.
+They look at the frame as `view.bare` gives it, but a ramp begins black, which is no border: it is looked for
+in the whole frame, too.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from casgan_dicom.model.domain.sampling import Frame
-from casgan_dicom.model.domain.view import halved
+from casgan_dicom.model.domain.view import bare, halved, whole
 
 FLAT = 0.004
 """Standard deviation of a frame below which there is nothing in it: one level of 8 bits."""
@@ -21,15 +22,18 @@ _DEGREE = 2
 """Of the polynomial that a ramp is."""
 
 
-def oddity(picture: Frame) -> str:
-    """What the picture is in place of a heart, a few words; empty where it may be one."""
-    picture = halved(picture)
+def oddity(frame: Frame, picture: Frame | None = None) -> str:
+    """What a frame is in place of a heart, a few words; empty where it may be one.
+
+    `frame` is (H, W), display values in [0, 1]; `picture` is what `view.bare` makes of it, if it is known.
+    """
+    picture = halved(bare(frame) if picture is None else picture)
     deviation = float(picture.std())
     if deviation < FLAT:
         return "a picture of one grey value"
     if _neighbours(picture) < ALIKE:
         return "noise: neighbouring pixels have nothing to do with each other"
-    if _left_by_a_ramp(picture) < SMOOTH * deviation:
+    if min(_left_by_a_ramp(picture), _left_by_a_ramp(halved(whole(frame)))) < SMOOTH:
         return "an even ramp of grey"
     return ""
 
@@ -41,11 +45,11 @@ def _neighbours(picture: Frame) -> float:
 
 
 def _left_by_a_ramp(picture: Frame) -> float:
-    """Standard deviation of what a polynomial of rows and columns does not explain."""
+    """Share of the standard deviation that a polynomial of rows and columns does not explain."""
     at = np.linspace(-1, 1, len(picture))
     column, row = (axis.ravel() for axis in np.meshgrid(at, at))
     powers = [column**i * row**j for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
     basis = np.stack(powers, axis=1)
     values = picture.ravel().astype(np.float64)
     solution, *_ = np.linalg.lstsq(basis, values, rcond=None)
-    return float((values - basis @ solution).std())
+    return float((values - basis @ solution).std() / max(float(values.std()), 1e-9))

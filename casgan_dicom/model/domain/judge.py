@@ -52,4 +52,4 @@ class DomainJudge:
         pictures = [bare(frame) for frame in frames]
         features = encoded(self.segmentor, np.stack([judged(picture) for picture in pictures]))
         scores = self.statistics.scores(features)
-        return Likeness(tuple(map(float, scores)), tuple(oddity(picture) for picture in pictures))
+        return Likeness(tuple(map(float, scores)), tuple(map(oddity, frames, pictures)))

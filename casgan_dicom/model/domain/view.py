@@ -27,6 +27,11 @@ def seen(frame: Frame) -> Frame:
     return judged(bare(frame))
 
 
+def whole(frame: Frame) -> Frame:
+    """A frame (H, W) with all that is black in it, as (BARE_SIDE, BARE_SIDE) display values."""
+    return np.asarray(to_square(reduced(frame)[None], BARE_SIDE)[0])
+
+
 def judged(picture: Frame) -> Frame:
     """The same of a picture that `bare` gave."""
     return halved(spread(picture))
