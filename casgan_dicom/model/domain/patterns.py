@@ -47,7 +47,7 @@ def ramp(rng: Rng, size: int) -> Picture:
         way = np.floor(way * (steps := rng.integers(4, 32))) / steps
     if rng.random() < 0.33:
         way = way + rng.uniform(0, 0.05) * rng.normal(size=way.shape)
-    return np.clip(way, 0, 1)
+    return np.asarray(np.clip(way, 0, 1))
 
 
 def chart(rng: Rng, size: int) -> Picture:
@@ -102,7 +102,7 @@ def text_screen(rng: Rng, size: int) -> Picture:
     if rng.random() < 0.4:
         edge = int(size * rng.uniform(0.02, 0.2))
         page[edge, :] = page[:, edge] = page[-edge - 1, :] = page[:, -edge - 1] = ink
-    return np.clip(page, 0, 1)
+    return np.asarray(np.clip(page, 0, 1))
 
 
 def scene(rng: Rng, size: int) -> Picture:
@@ -150,7 +150,7 @@ def scrambled(rng: Rng, frame: Picture) -> Picture:
     order = rng.permutation(len(tiles))
     rows = [
         np.concatenate(
-            [np.rot90(tiles[k], rng.integers(4)) for k in order[parts * i : parts * (i + 1)]], axis=1
+            [np.rot90(tiles[k], int(rng.integers(4))) for k in order[parts * i : parts * (i + 1)]], axis=1
         )
         for i in range(parts)
     ]

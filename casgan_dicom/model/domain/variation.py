@@ -52,7 +52,7 @@ def _toned(rng: np.random.Generator, picture: Picture) -> Picture:
         return bent
     width = float(rng.uniform(0.15, 1.1))
     begin = float(rng.uniform(-0.05, max(0.0, 1 - width)))
-    return np.clip(begin + width * (bent - low) / (high - low), 0, 1)
+    return np.asarray(np.clip(begin + width * (bent - low) / (high - low), 0, 1))
 
 
 def _filtered(rng: np.random.Generator, picture: Picture) -> Picture:

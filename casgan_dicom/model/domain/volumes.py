@@ -86,7 +86,7 @@ def _squared(
     side = int(max(picture.shape) / zoom)
     pads = [max(0, side - n) for n in picture.shape]
     mode = {"mode": "edge"} if fill is None else {"mode": "constant", "constant_values": fill}
-    whole = np.pad(picture, [(p // 2, p - p // 2) for p in pads], **mode)  # type: ignore[call-overload]
+    whole = np.pad(picture, [(p // 2, p - p // 2) for p in pads], **mode)
     off = [int(rng.integers(0, n - side + 1)) for n in whole.shape]
     cut = whole[off[0] : off[0] + side, off[1] : off[1] + side]
-    return np.clip(ndimage.zoom(cut, size / side, order=1, grid_mode=True, mode="nearest"), 0, 1)
+    return np.asarray(np.clip(ndimage.zoom(cut, size / side, order=1, grid_mode=True, mode="nearest"), 0, 1))
