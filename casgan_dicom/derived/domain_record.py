@@ -37,8 +37,7 @@ class DomainRecord:
         """A few words for a picture or a table."""
         if self.foreign is None:
             return "kind of picture not judged"
-        known = "" if self.score is None else f" {self.score:.2f} of 1"
-        return f"{'FOREIGN' if self.foreign else 'kind'}{known}"
+        return f"{'FOREIGN: ' if self.foreign else ''}out-of-domain score {self.score:.2f}, limit 1"
 
     def clause(self) -> str:
         """One clause without its full stop, for Derivation Description (0008,2111) and for people."""

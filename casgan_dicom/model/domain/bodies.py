@@ -287,7 +287,7 @@ def section(rng: Rng, size: int) -> Picture:
     picture = ndimage.gaussian_filter(picture, size / 256) + rng.uniform(0, 0.04) * rng.normal(
         size=picture.shape
     )
-    return np.clip(picture, 0, 1)
+    return np.asarray(np.clip(picture, 0, 1))
 
 
 def fan(rng: Rng, size: int) -> Picture:

@@ -6,7 +6,10 @@ in the whole frame, too.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
+import numpy.typing as npt
 
 from casgan_dicom.model.domain.sampling import Frame
 from casgan_dicom.model.domain.view import bare, halved, whole
@@ -46,10 +49,16 @@ def _neighbours(picture: Frame) -> float:
 
 def _left_by_a_ramp(picture: Frame) -> float:
     """Share of the standard deviation that a polynomial of rows and columns does not explain."""
-    at = np.linspace(-1, 1, len(picture))
+    values = picture.ravel().astype(np.float64)
+    basis = _polynomials(len(picture))
+    left = values - basis @ (basis.T @ values)
+    return float(left.std() / max(float(values.std()), 1e-9))
+
+
+@cache
+def _polynomials(side: int) -> npt.NDArray[np.float64]:
+    """Orthonormal polynomials of rows and columns, (side · side, 6)."""
+    at = np.linspace(-1, 1, side)
     column, row = (axis.ravel() for axis in np.meshgrid(at, at))
     powers = [column**i * row**j for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
-    basis = np.stack(powers, axis=1)
-    values = picture.ravel().astype(np.float64)
-    solution, *_ = np.linalg.lstsq(basis, values, rcond=None)
-    return float((values - basis @ solution).std() / max(float(values.std()), 1e-9))
+    return np.asarray(np.linalg.qr(np.stack(powers, axis=1))[0])

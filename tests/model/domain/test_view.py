@@ -17,7 +17,7 @@ def picture(size: int = 256) -> np.ndarray:
     coarse = ndimage.zoom(rng.random((9, 9)), size / 9, order=3)
     coarse[size // 3 : size // 2, size // 4 :] += 0.5
     low, high = coarse.min(), coarse.max()
-    return (0.3 + 0.6 * (coarse - low) / (high - low)).astype(np.float32)
+    return np.asarray(0.3 + 0.6 * (coarse - low) / (high - low), dtype=np.float32)
 
 
 @pytest.mark.parametrize("bend", [lambda x: x**2.2, lambda x: 0.4 + 0.2 * x, lambda x: np.log1p(5 * x) / 2])
