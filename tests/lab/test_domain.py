@@ -22,7 +22,7 @@ def shades(seed: int, count: int = FEWEST) -> np.ndarray:
     """Smooth pictures, no two alike."""
     rng = np.random.default_rng(seed)
     coarse = rng.random((count, 5, 5))
-    return np.clip(ndimage.zoom(coarse, (1, 13, 13), order=3), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(ndimage.zoom(coarse, (1, 13, 13), order=3), 0, 1), dtype=np.float32)
 
 
 def test_a_bundle_judges_once_it_was_taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,8 @@ def test_a_bundle_judges_once_it_was_taught(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_too_few_frames_teach_nothing_and_say_so(tmp_path: Path) -> None:
-    folder, said = write_bundle(tmp_path / "bundle"), []
+    folder = write_bundle(tmp_path / "bundle")
+    said: list[str] = []
 
     assert learn_from(folder, shades(1, 5), log=said.append) is None
 
