@@ -130,7 +130,9 @@ def _thinned(domains: Sequence[npt.NDArray[np.unsignedinteger]], full: int) -> F
     alike = [frames for frames in domains if frames.shape[1:] == shape]
     most = MOST_FRAMES // len(alike)
     chosen = [frames[np.linspace(0, len(frames) - 1, min(most, len(frames))).astype(int)] for frames in alike]
-    return np.concatenate(chosen).astype(np.float32) / np.float32(full)
+    shown = np.concatenate(chosen).astype(np.float32)
+    shown /= np.float32(full)
+    return shown
 
 
 def ct_volume(folder: Path) -> Volume:
