@@ -114,7 +114,7 @@ def simulated_frames(spec: DataSpec, backgrounds: int, log: Log = silent) -> Pos
 def shown_frames(runs: PosedRuns) -> Frames:
     """Frames of posed runs, every other one with its tree filled."""
     chosen = np.linspace(0, len(runs.plain) - 1, min(MOST_FRAMES, len(runs.plain))).astype(int)
-    frames = runs.plain[chosen].astype(np.float32) / 255
+    frames: Frames = runs.plain[chosen].astype(np.float32) / np.float32(255)
     for place in range(1, len(chosen), 2):
         path = ndimage.zoom(path_mm(runs.path[chosen[place]]), 2, order=1)
         frames[place] *= np.exp(-np.float32(_FILLED * IODINE_PER_MM) * path)
