@@ -3,7 +3,8 @@
 CasganError
 ├── ConfigError   5   a setting is missing, unknown or out of range
 ├── SeriesError   3   this series cannot be converted (and why)
-│   └── PixelError 3  its pixels cannot be decoded or scaled
+│   ├── PixelError 3  its pixels cannot be decoded or scaled
+│   └── ForeignError 4 its pictures are not of the kind that the bundle was trained on
 ├── WeightsError  5   a checkpoint or bundle is missing, damaged or of another kind
 ├── OutputError   3   the result cannot be written, or would overwrite something else
 └── PeerError     6   the other DICOM node refused, aborted or stayed silent
@@ -57,6 +58,12 @@ class SeriesError(CasganError):
 
 class PixelError(SeriesError):
     """The pixels of a series cannot be decoded or scaled."""
+
+
+class ForeignError(SeriesError):
+    """The pictures of a series are not of the kind that the bundle was trained on."""
+
+    exit_code = 4
 
 
 class WeightsError(CasganError):

@@ -90,7 +90,8 @@ if TYPE_CHECKING:
 @option(
     "--force",
     is_flag=True,
-    help="Convert declared contrast, DSA and secondary captures too; replace a different derived object.",
+    help="Convert declared contrast, DSA, secondary captures and foreign pictures too; replace a different "
+    "derived object.",
 )
 @click.pass_context
 def convert(  # noqa: PLR0913  # one parameter per option is how click calls
@@ -258,6 +259,8 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
         skipped = ConvertReport(outputs=(), skipped=plan.skipped, warnings=plan.warnings).as_json()
         show_json({"would_convert": would, "skipped": skipped["skipped"], "warnings": skipped["warnings"]})
         return
+    if plan.cines:
+        say("casgan-dicom: whether frames show a heart is judged by their pixels, in the conversion only")
     for cine in plan.cines:
         size = f"{cine.frames} frames, {cine.columns}×{cine.rows}, {cine.timing.frame_time_ms:g} ms/frame"
         tell(f"would convert  {cine.series_uid}  {size}")

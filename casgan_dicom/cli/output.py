@@ -20,7 +20,7 @@ Exit codes:
   0  all converted
   2  wrong usage
   3  nothing converted, or nothing could be written
-  4  some series were skipped
+  4  some series were skipped, or turned away as foreign
   5  configuration or bundle
 """
 """For the help of every command that converts."""

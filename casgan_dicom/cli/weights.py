@@ -9,8 +9,10 @@ from typing import get_args
 import click
 
 from casgan_dicom.cli.option import PATH, option
-from casgan_dicom.cli.output import json_option, need_extra, show_json, tell
-from casgan_dicom.model.bundle.bundle import load_bundle
+from casgan_dicom.cli.output import json_option, need_extra, say, show_json, tell
+from casgan_dicom.lab.domain import learn_domain_of
+from casgan_dicom.lab.training_data import WANTED
+from casgan_dicom.model.bundle.bundle import DOMAIN_NAME, load_bundle
 from casgan_dicom.model.bundle.shelf import ALIASES, shipped_bundles
 from casgan_dicom.model.export.export import Format, export_bundle
 
@@ -54,6 +56,19 @@ def card(*, bundle: Path, run: Path | None, report: Path) -> None:
     with need_extra("metrics"):
         from casgan_dicom.model.bundle.card import write_card  # noqa: PLC0415 - an optional extra
     tell(str(write_card(bundle, report, run)))
+
+
+@weights.command()
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@option("--data", required=True, help=f"What it was trained on: {WANTED.removeprefix('want ')}.")
+def domain(*, bundle: Path, data: str) -> None:
+    """Teach BUNDLE (a folder) what kind of picture its training frames are.
+
+    Conversion turns foreign pictures away by it. `train` does so at its end; this is for older bundles, and
+    after the segmentor was replaced. Of simulated data, some training runs are rendered.
+    """
+    learnt = learn_domain_of(bundle, data, log=say)
+    tell(f"{bundle / DOMAIN_NAME}: learnt from {learnt.frames} frames")
 
 
 @weights.command()

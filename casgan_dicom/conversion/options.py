@@ -184,8 +184,8 @@ class ConvertOptions:
     preview: bool = False
     """Write a contact sheet beside each derived series."""
     force: bool = False
-    """Convert in spite of declared contrast, subtraction or secondary capture; replace another object of the
-    same source."""
+    """Convert in spite of declared contrast, subtraction or secondary capture, and pictures foreign to the
+    bundle; replace another object of the same source."""
     frames: FrameChoice = field(default_factory=FrameChoice)
     """Which frames of each cine."""
     bits: Bits = 8

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from casgan_dicom import __version__
 from casgan_dicom.conversion.contrast_notes import contrast_of, notes_on_contrast
+from casgan_dicom.conversion.domain_check import ForeignRunError
 from casgan_dicom.conversion.forms import objects_of
 from casgan_dicom.conversion.options import ConvertOptions, numbers_text
 from casgan_dicom.conversion.output_folder import (
@@ -137,6 +138,8 @@ def _convert_plan(
             )
             try:
                 outputs.append(_convert_cine(run, progress, clock))
+            except ForeignRunError as error:
+                skipped.append(skip(cine, [error.message], forceable=True, domain=error.record))
             except (SeriesError, OtherObjectError) as error:
                 reasons = [error.message] + ([error.hint] if error.hint else [])
                 skipped.append(skip(cine, reasons, forceable=isinstance(error, OtherObjectError)))
@@ -234,6 +237,7 @@ def _task(run: _Run) -> Task:
         bits=bits_of(cine, options),
         sheet=options.preview,
         cines=run.cines,
+        force=options.force,
     )
 
 
@@ -271,6 +275,7 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
         quality=made.quality,
         seconds=Seconds(**asdict(made.seconds), total=seconds),
         decoding=made.decoding,
+        domain=made.domain,
         warnings=(*run.notes, *task.display.notes, *_notes_on_output(run.options, made)),
         plan=derivation.provenance.plan,
         preview=result.preview,
@@ -289,6 +294,8 @@ def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str
     yield from made.notes
     if options.part:
         yield options.part
+    if made.domain.foreign:
+        yield made.domain.clause()
     yield from made.decoding.refused
     if constant := made.decoding.constant:
         yield f"frames of one value in the middle of the run: {numbers_text(constant)}"
@@ -331,6 +338,7 @@ def _provenance(generator: Generator, task: Task, made: Synthesized, options: Co
         superseded=superseded,
         part=options.part,
         decoding=made.decoding.clause(),
+        domain=made.domain.clause(),
         plan=None if made.plan is None else record_of(made.plan),
         **asked,
     )

@@ -10,6 +10,7 @@ from casgan_dicom.conversion.notes import notes_about
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.output_folder import refuse_input_folder
 from casgan_dicom.conversion.report import Skipped
+from casgan_dicom.derived.domain_record import DomainRecord
 from casgan_dicom.disk import is_part
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.display import Display
@@ -104,9 +105,12 @@ def instances_of(cine: Cine) -> tuple[str, ...]:
     return tuple(shown_uid(instance.sop_instance_uid) for instance in cine.instances)
 
 
-def skip(cine: Cine, reasons: Sequence[str], *, forceable: bool) -> Skipped:
+def skip(
+    cine: Cine, reasons: Sequence[str], *, forceable: bool, domain: DomainRecord | None = None
+) -> Skipped:
     """What the report says of a cine that is not converted."""
-    return Skipped(shown_uid(cine.series_uid), instances_of(cine), tuple(reasons), forceable=forceable)
+    uid = shown_uid(cine.series_uid)
+    return Skipped(uid, instances_of(cine), tuple(reasons), forceable=forceable, domain=domain)
 
 
 def _from_earlier_run(cine: Cine, out_dir: Path) -> bool:

@@ -34,6 +34,8 @@ class ContactSheet:
 
     numbers: tuple[int, ...]
     """Number of each frame of the output in its source, from 1."""
+    note: str = ""
+    """What else is written above the tiles, a few words; empty for nothing."""
     _tiles: dict[int, list[Frame]] = field(default_factory=dict)
 
     @property
@@ -74,6 +76,8 @@ class ContactSheet:
             (top + len(names) * (height + _GAP), left + len(self.picks) * (width + _GAP)), _GREY, np.uint8
         )
         _write(paper, TEXTS[0], row=6, column=left, scale=2 if width * len(self.picks) > 400 else 1)
+        if self.note:
+            _write(paper, self.note, row=28, column=left)
         for j, index in enumerate(self.picks):
             x = left + j * (width + _GAP)
             _write(paper, f"frame {self.numbers[index]}", row=top - _HEADING + 4, column=x)

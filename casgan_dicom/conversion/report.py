@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from casgan_dicom.conversion.contrast_odds import Reason
 from casgan_dicom.conversion.output_folder import Placed
+from casgan_dicom.derived.domain_record import DomainRecord
 from casgan_dicom.derived.plan_record import PlanRecord
 from casgan_dicom.derived.provenance import ModelIdentity
 from casgan_dicom.derived.quality import FrameQuality
@@ -93,6 +94,8 @@ class Output:
     """Where the time went."""
     decoding: Decoding
     """Who decoded the source, whether a second decoder agrees, and the digest of its values."""
+    domain: DomainRecord
+    """Whether the run is of the kind that the bundle was trained on."""
     warnings: tuple[str, ...] = ()
     """What was unusual about the source."""
     plan: PlanRecord | None = None
@@ -135,6 +138,8 @@ class Skipped:
     """Whether ``--force`` would convert it."""
     path: Path | None = None
     """The file, where no UID could be read from it."""
+    domain: DomainRecord | None = None
+    """What was found of a run that is foreign to the bundle; None for any other reason."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +163,8 @@ class ConvertReport:
 
     @property
     def exit_code(self) -> int:
-        """0: all converted; 3: nothing; 4: some were skipped."""
-        if not self.outputs:
+        """0: all converted; 3: nothing; 4: some were skipped, or a run was turned away as foreign."""
+        if not self.outputs and not any(one.domain for one in self.skipped):
             return 3
         return 4 if self.skipped else 0
 

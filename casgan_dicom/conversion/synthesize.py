@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
+from casgan_dicom.conversion.domain_check import DomainCheck, turn_away
 from casgan_dicom.conversion.opacification import ContrastCheck, Opacification, look_every
 from casgan_dicom.conversion.options import Artery, FrameChoice, InjectionChoice, ViewChoice
 from casgan_dicom.conversion.picture_area import ALL_BLACK, PictureArea
 from casgan_dicom.conversion.preview import ContactSheet
 from casgan_dicom.conversion.run_context import run_context
 from casgan_dicom.conversion.run_sample import RunSample
+from casgan_dicom.derived.domain_record import DomainRecord
 from casgan_dicom.derived.quality import FrameQuality
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.banner import Banner
@@ -97,6 +99,8 @@ class Task:
     """Where the run has a picture, bool (H, W); None before all frames were seen."""
     cines: int = 1
     """Cines that are converted in the same call, for who looks on."""
+    force: bool = False
+    """Whether a run that is foreign to the bundle is converted all the same."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,8 @@ class Synthesized:
     """Where the time went."""
     decoding: Decoding
     """Who decoded the source, and whether a second decoder agrees."""
+    domain: DomainRecord
+    """Whether the run is of the kind that the bundle was trained on."""
     sheet: ContactSheet | None = None
     """Tiles, if they were wanted."""
     plan: RunPlan | None = None
@@ -182,17 +188,24 @@ class _Frame:
 class _Making:
     """The third pass: composes frames, marks them, measures them, and spools them."""
 
-    def __init__(self, task: Task, spools: Spools, chosen: tuple[int, ...], contrast: Opacification) -> None:
+    def __init__(
+        self,
+        task: Task,
+        spools: Spools,
+        chosen: tuple[int, ...],
+        contrast: Opacification,
+        domain: DomainRecord,
+    ) -> None:
         cine = task.cine
         self.task = task
-        self._contrast = contrast
+        self._contrast, self._domain = contrast, domain
         self.frames = FrameWriter(spools.frames, cine.rows, cine.columns, task.bits)
         self.attention = _writer(spools.attention, cine)
         self.vessels = _writer(spools.vessels, cine)
         self.quality: list[FrameQuality] = []
         self.untouched = 0.0
         self.with_attention = False
-        self.sheet = ContactSheet(tuple(k + 1 for k in chosen)) if task.sheet else None
+        self.sheet = ContactSheet(tuple(k + 1 for k in chosen), domain.short) if task.sheet else None
         self._bare = np.ones((cine.rows, cine.columns), dtype=np.bool_)
         if task.banner is not None:
             self._bare &= ~task.banner.mask(self._bare.shape)
@@ -211,6 +224,7 @@ class _Making:
                 opacified=self._contrast.opacified[frame.k],
                 opacified_probability=self._contrast.probability[frame.k],
                 source_cover=self._contrast.cover[frame.k],
+                domain_score=self._domain.of_frame(frame.k + 1),
             )
         )
         self.untouched += float(np.mean(frame.before[self._bare] == frame.after[self._bare]))
@@ -246,14 +260,18 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
     PixelError
         A frame cannot be decoded, two decoders differ about one, the passes differ in their number, or the
         generator returned NaN or another size. The spools then hold rubbish.
+    ForeignError
+        The run is of another kind than the bundle was trained on, and not forced; nothing is in the spools.
     SeriesError
         No frame is left of the choice, or the cine has fewer frames.
     """
     started = perf_counter()
     sample, area = RunSample(generator.sampled(task.cine.frames)), PictureArea()
-    clamped, check = Clamped(), SelfCheck(task.cine)
+    clamped, check, kind = Clamped(), SelfCheck(task.cine), DomainCheck(task.cine)
     decoded = check.passing(iter_frames(task.cine, clamped))
-    levels = generator.measure(sample.passing(area.passing(_displayed(task, progress, decoded))))
+    shown = kind.passing(area.passing(_displayed(task, progress, decoded)))
+    levels = generator.measure(sample.passing(shown))
+    turn_away(domain := kind.result(generator), force=task.force)
     task = replace(task, picture=area.mask())
     measured = perf_counter()
     found = _look_for_contrast(task, generator, levels, progress)
@@ -262,7 +280,7 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
     chosen = task.choice.pick(found.opacified, found.sure)
     plan = _plan(task, generator, sample, found.opacified)
     planned = perf_counter()
-    making = _Making(task, spools, chosen, found)
+    making = _Making(task, spools, chosen, found, domain)
     generating = _generate(making, generator, _Drawn(chosen, levels, plan), progress)
     return Synthesized(
         frames=making.frames.finish(),
@@ -274,6 +292,7 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
         untouched_share=making.untouched / len(chosen),
         seconds=PassSeconds(measured - started, checked - measured, planned - checked, generating),
         decoding=decoding,
+        domain=domain,
         sheet=making.sheet,
         plan=plan,
         notes=(*clamped.notes(int(task.cine.header.BitsStored)), *_blank(task, chosen)),

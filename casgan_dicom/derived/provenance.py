@@ -114,6 +114,8 @@ class Provenance:
     """Who decoded the source, whether a second decoder agrees, and the digest of its values; one clause."""
     plan: PlanRecord | None = None
     """What was drawn by plan; None for a method that draws frame by frame."""
+    domain: str = ""
+    """Whether the run is of the kind that the model was trained on, one clause; empty where nobody asked."""
     artery: str = "auto"
     """The artery that was asked for, where that changes what is drawn."""
     view: str = "auto"
@@ -156,6 +158,7 @@ def derivation_text(provenance: Provenance, what: str = "Synthetic angiogram", u
     plan = provenance.plan
     drawn = "" if plan is None else f"{plan.clause()}. "
     how = BY_NETWORK if plan is None or plan.refused else BY_PLAN
+    kind = f"{provenance.domain}. " if provenance.domain else ""
     taken = f"Frames {provenance.frames} of the source. " if provenance.frames else ""
     open_questions = f"{unsaid}. " if unsaid else ""
     part = f"{provenance.part[:1].upper()}{provenance.part[1:]}. " if provenance.part else ""
@@ -164,7 +167,7 @@ def derivation_text(provenance: Provenance, what: str = "Synthetic angiogram", u
         f"{revision}{part}"
         f"casgan-dicom {__version__}, model {model.name} {model.version} "
         f"(method {model.method}), weights sha256 {model.weights_sha256}. "
-        f"{drawn}{taken}{open_questions}Display values: {provenance.display}. Recipe: {model.recipe}"
+        f"{kind}{drawn}{taken}{open_questions}Display values: {provenance.display}. Recipe: {model.recipe}"
     )
     return ascii_only(text)[:1024]
 

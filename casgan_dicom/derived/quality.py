@@ -23,3 +23,6 @@ class FrameQuality:
     """That it did, 0 to 1; None where nobody looked."""
     source_cover: float | None = None
     """Share of the visible pixels of the source frame that the segmentor takes for vessel; likewise."""
+    domain_score: float | None = None
+    """How far the source frame is from what the bundle was trained on: 0 usual, 1 the limit; None where it
+    was not judged."""

@@ -55,6 +55,7 @@ SCHEME = "99CASGAN"
 MEAN_ATTENTION = Code("ATTENTION", SCHEME, "Mean attention of the generator, 0 to 1")
 VESSEL_COVER = Code("VESSELCOVER", SCHEME, "Share of visible pixels that are synthetic vessel")
 OUT_OF_RANGE = Code("OUTOFRANGE", SCHEME, "Share of generated values clipped to display range")
+DOMAIN_SCORE = Code("DOMAINSCORE", SCHEME, "Out-of-domain score of the source frame, limit 1")
 OPACIFIED = Code("OPACIFIED", SCHEME, "Source frame already showed opacified vessels")
 OPACIFIED_FRAMES = Code("OPACIFIEDFRAMES", SCHEME, "Number of source frames with opacified vessels")
 OPACIFIED_PROBABILITY = Code("OPACIFIEDPROB", SCHEME, "Probability of opacified vessels in the source")
@@ -70,6 +71,7 @@ _SHARES: tuple[tuple[Code, Callable[[FrameQuality], float | None]], ...] = (
     (OUT_OF_RANGE, lambda quality: quality.out_of_range),
     (OPACIFIED_PROBABILITY, lambda quality: quality.opacified_probability),
     (SOURCE_COVER, lambda quality: quality.source_cover),
+    (DOMAIN_SCORE, lambda quality: quality.domain_score),
 )
 
 
@@ -241,6 +243,7 @@ def _algorithm(provenance: Provenance) -> AlgorithmIdentification:
     parameters = (
         provenance.warning,
         *([provenance.plan.clause()] if provenance.plan else []),
+        *([provenance.domain] if provenance.domain else []),
         f"method {model.method}",
         f"weights sha256 {model.weights_sha256}",
         f"display values: {provenance.display}",

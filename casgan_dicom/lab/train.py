@@ -7,6 +7,7 @@ from pathlib import Path
 
 from casgan_dicom.disk import make_folder
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.lab.domain import learn_from, training_frames
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import Data, DataSpec, load_domains, load_guided, load_posed, parse_data
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE, bundle_folder, read_config
@@ -140,6 +141,8 @@ def run_training(
     trainer = Trainer(settings, sampler, out, data=data.description, log=log, world=world)
     progress = trainer.run(resume=resume)
     bundle = trainer.export() if world.main and progress.finished else None
+    if bundle is not None:
+        learn_from(bundle, training_frames(sampler), ct=data.ct, log=log)
     return Trained(progress.step, progress.steps, bundle, world.main)
 
 

@@ -72,7 +72,7 @@ class Folders:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """A parsed ``--data``; exactly one of the fields is set."""
+    """A parsed ``--data``; exactly one of the first three is set."""
 
     simulated: SimulatedData | None = None
     """The simulator, with a base seed."""
@@ -80,6 +80,8 @@ class DataSpec:
     """Folders of domain X (no contrast) and domain Y (contrast)."""
     xcad: Path | None = None
     """Folder that holds train/ and test/ of XCAD."""
+    ct: Path | None = None
+    """Folder of the labelled CT behind simulated frames, where there is one."""
 
     @property
     def description(self) -> str:
@@ -116,7 +118,8 @@ def parse_data(spec: Data) -> DataSpec:
         if not (found := SIMULATED.fullmatch(spec)):
             raise ConfigError(f"data is '{spec}', {WANTED}")
         ct = found["ct"] or None
-        return DataSpec(simulated=simulated_data(int(found["seed"]), ct, cached=not found["uncached"]))
+        simulated = simulated_data(int(found["seed"]), ct, cached=not found["uncached"])
+        return DataSpec(simulated=simulated, ct=None if ct is None else Path(ct))
     if spec.startswith("xcad:"):
         if not (path := spec.removeprefix("xcad:")):
             raise ConfigError(f"data is '{spec}', {WANTED}")
@@ -193,8 +196,8 @@ def load_posed(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> Po
     if spec.simulated is None or not isinstance(settings.own, AtlasOptions):
         raise _needs_simulator(settings)
     wanted = settings.own.poses
-    chests = _chests(replace(spec.simulated, log=log), wanted.backgrounds)
-    return join([posed_runs(data, replace(wanted, backgrounds=count)) for data, count in chests])
+    parts = chests(replace(spec.simulated, log=log), wanted.backgrounds)
+    return join([posed_runs(data, replace(wanted, backgrounds=count)) for data, count in parts])
 
 
 def load_guided(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> GuidedRuns:
@@ -202,18 +205,18 @@ def load_guided(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> G
     if spec.simulated is None or not isinstance(settings.own, GuidedOptions):
         raise _needs_simulator(settings)
     wanted = settings.own.poses
-    chests = _chests(replace(spec.simulated, log=log), wanted.backgrounds)
-    return join([guided_runs(data, replace(wanted, backgrounds=count)) for data, count in chests])
+    parts = chests(replace(spec.simulated, log=log), wanted.backgrounds)
+    return join([guided_runs(data, replace(wanted, backgrounds=count)) for data, count in parts])
 
 
-def _chests(data: SimulatedData, backgrounds: int) -> list[tuple[SimulatedData, int]]:
+def chests(data: SimulatedData, backgrounds: int) -> list[tuple[SimulatedData, int]]:
     """Where so many backgrounds come from, and how many of each."""
     made_up = backgrounds // 3 if data.name == "ct" else 0
-    chests = [(data, backgrounds - made_up)]
+    parts = [(data, backgrounds - made_up)]
     if made_up:
         procedural = replace(data, backgrounds=ProceduralBackgrounds, name="procedural", anatomy="")
-        chests.append((procedural, made_up))
-    return chests
+        parts.append((procedural, made_up))
+    return parts
 
 
 def _needs_simulator(settings: TrainSettings) -> ConfigError:

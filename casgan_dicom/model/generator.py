@@ -31,6 +31,7 @@ from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
 from casgan_dicom.model.data.normalisation import Levels, measure_levels, to_network
 from casgan_dicom.model.data.square import from_square, to_square
 from casgan_dicom.model.devices import choose_device
+from casgan_dicom.model.domain.judge import DomainJudge, Likeness
 from casgan_dicom.model.drawing import UNTOUCHED, Drawer, Engine, FrameByFrame, Frames, Synthesis
 from casgan_dicom.model.engines.torch_engine import TorchEngine
 from casgan_dicom.model.methods.registry import method_class
@@ -100,6 +101,7 @@ class Generator:
         self.batch = batch or drawer.batch
         self._make_engine = make_engine or partial(TorchEngine, device="cpu")
         self._segmentor = bundle.segmentor
+        self._judge = None if bundle.domain is None else DomainJudge(bundle.segmentor, bundle.domain)
 
     @classmethod
     def load(
@@ -264,6 +266,21 @@ class Generator:
             maps, _ = self._vessel_engine(x[:, None])
             found[i : i + step] = np.clip(from_square(maps[:, 0], (frames.shape[1], frames.shape[2])), 0, 1)
         return found
+
+    def judge(self, frames: Sequence[Frames]) -> Likeness | None:
+        """Say how far frames of one run are from what the bundle was trained on.
+
+        Parameters
+        ----------
+        frames
+            Display values in [0, 1], each (H, W); a reduced size does.
+
+        Returns
+        -------
+        Likeness or None
+            None where the bundle knows nothing of the kind of its training frames.
+        """
+        return None if self._judge is None else self._judge(frames)
 
     def _plan_of(self, frames: Frames) -> RunPlan | None:
         """The plan of frames that are a run by themselves."""

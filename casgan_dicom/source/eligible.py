@@ -30,6 +30,7 @@ from pydicom.uid import (
 from casgan_dicom.quoting import quoted
 from casgan_dicom.source.cine import Cine, Series
 from casgan_dicom.source.elements import plain_values
+from casgan_dicom.source.field import implausible_field
 from casgan_dicom.source.timing import MIN_FRAME_TIME_MS
 from casgan_dicom.source.transfer_syntaxes import DEFLATED_FRAMES, UNCOMPRESSED_FRAMES
 from casgan_dicom.uids import uid_name
@@ -163,8 +164,23 @@ def warnings(cine: Cine) -> tuple[str, ...]:
                 f"BodyPartExamined (0018,0015) is {quoted(body_part, 'CS')}: the model has only seen hearts"
             )
     if "" in body_parts:
-        said += _foreign_regions(cine)
+        said += _foreign_regions(cine) or _nothing_said(cine)
+    if odd := implausible_field(cine):
+        said.append(odd)
     return tuple(said)
+
+
+def _nothing_said(cine: Cine) -> list[str]:
+    """A sentence where a header names neither body part nor region: unknown is no heart."""
+    unsaid = [
+        header
+        for header in cine.headers
+        if not header.get("BodyPartExamined") and not header.get("AnatomicRegionSequence")
+    ]
+    if not unsaid:
+        return []
+    absent = "BodyPartExamined (0018,0015) and AnatomicRegionSequence (0008,2218) are absent or empty"
+    return [f"{absent}{_share(len(unsaid), cine)}: no header says that this is a heart"]
 
 
 def _foreign_regions(cine: Cine) -> list[str]:

@@ -331,9 +331,25 @@ def test_a_body_part_that_is_no_heart_is_a_warning_only(tmp_path: Path) -> None:
     assert "BodyPartExamined (0018,0015) is 'HEAD'" in warnings(cine)[0]
 
 
-@pytest.mark.parametrize("body_part", ["HEART", "CHEST", "", None])
-def test_a_heart_or_nothing_said_is_no_warning(tmp_path: Path, body_part: str | None) -> None:
+@pytest.mark.parametrize("body_part", ["HEART", "CHEST"])
+def test_a_heart_is_no_warning(tmp_path: Path, body_part: str) -> None:
     assert warnings(cine_of(tmp_path, BodyPartExamined=body_part)) == ()
+
+
+@pytest.mark.parametrize("body_part", ["", None])
+def test_a_body_part_that_nobody_names_is_said(tmp_path: Path, body_part: str | None) -> None:
+    (said,) = warnings(cine_of(tmp_path, BodyPartExamined=body_part))
+
+    assert "BodyPartExamined (0018,0015)" in said
+    assert "no header says that this is a heart" in said
+
+
+def test_a_picture_of_the_size_of_a_chest_is_said(tmp_path: Path) -> None:
+    spacing = {"BodyPartExamined": "HEART", "ImagerPixelSpacing": [5.4, 5.4]}
+
+    (said,) = warnings(cine_of(tmp_path, **spacing))
+
+    assert "ImagerPixelSpacing (0018,1164) means a picture of 432 mm" in said
 
 
 def test_the_notes_of_the_headers_are_among_the_warnings(tmp_path: Path) -> None:

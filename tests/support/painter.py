@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.model.data.normalisation import Levels
+from casgan_dicom.model.domain.judge import Likeness
 from casgan_dicom.model.generator import Generator, Synthesis
 
 Frames = npt.NDArray[np.float32]
@@ -46,6 +47,7 @@ class DiscPainter:
         self.device = "cpu"
         self.batch = batch
         self.with_attention = with_attention
+        self.score: float | None = None
         self.calls: list[int] = []
         self.measured = 0
         self.levels: list[Levels | None] = []
@@ -74,6 +76,12 @@ class DiscPainter:
         disc = disc_attention(frames.shape[1], frames.shape[2]) == 0.5
         darker = frames[:, disc].mean(axis=1) < 2 / 3 * frames[:, ~disc].mean(axis=1)
         return np.where(darker[:, None, None] & disc, 0.9, 0.1).astype(np.float32)
+
+    def judge(self, frames: Sequence[Frames]) -> Likeness | None:
+        """What the test says that frames are like; None: this painter does not judge."""
+        if self.score is None:
+            return None
+        return Likeness((self.score,) * len(frames), ("",) * len(frames))
 
     def as_generator(self) -> Generator:
         """The same object, under the type that the pipeline asks for."""

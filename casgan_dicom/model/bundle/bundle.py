@@ -6,6 +6,7 @@ Schema 2::
                             simulator: version of the one that made the data, absent where none did
     model.safetensors       the networks that translate, no others
     segmentor.safetensors   U-Net that marks vessels
+    domain.safetensors      what is known of the kind of the training frames (model/domain); absent: nothing
     NAME.safetensors        arrays that the method wants beside its networks (`Method.extra_files`)
     README.md               model card
 
@@ -42,6 +43,7 @@ from casgan_dicom.model.bundle.shelf import (
     bundle_folder,
     read_config,
 )
+from casgan_dicom.model.domain.statistics import DomainStatistics
 from casgan_dicom.model.methods.base import Arrays
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
@@ -50,6 +52,8 @@ from casgan_dicom.model.simulator.version import SIMULATOR
 from casgan_dicom.model.tables import settings_from_dict, settings_to_dict
 
 WEIGHT_FILES = ("model.safetensors", SEGMENTOR_NAME)
+DOMAIN_NAME = "domain.safetensors"
+"""File of what is known of the kind of the training frames."""
 VERSION = "1"
 """Version of the bundles that are written here; behind it stands which weights it is, as 1+0123abcd."""
 SIMULATED_LICENCE = "Apache-2.0"
@@ -97,6 +101,8 @@ class Bundle:
     """The vessel segmentor, in evaluation mode."""
     extra: Mapping[str, Arrays] = field(default_factory=dict)
     """Arrays of the method's own, by file and name."""
+    domain: DomainStatistics | None = None
+    """What is known of the kind of the training frames; None where nothing is."""
 
 
 def load_bundle(bundle: str | Path) -> Bundle:
@@ -116,6 +122,7 @@ def load_bundle(bundle: str | Path) -> Bundle:
     for net, name in zip((deployed, segmentor), WEIGHT_FILES, strict=True):
         _fill(net, files[name], f"bundle '{folder.name}': {name}")
     extra = {name: _arrays(files[name], f"bundle '{folder.name}': {name}") for name in method.extra_files}
+    domain = _domain(files, config, f"bundle '{folder.name}': {DOMAIN_NAME}")
     info = BundleInfo(
         **{key: config[key] for key in ("name", "method", "version", "data", "licence", "size")},
         recipe=settings.description,
@@ -123,8 +130,27 @@ def load_bundle(bundle: str | Path) -> Bundle:
         simulator=_simulator(config),
     )
     return Bundle(
-        info, settings, deployed.eval().requires_grad_(False), segmentor.eval().requires_grad_(False), extra
+        info,
+        settings,
+        deployed.eval().requires_grad_(False),
+        segmentor.eval().requires_grad_(False),
+        extra,
+        domain,
     )
+
+
+def add_domain(folder: Path, statistics: DomainStatistics) -> None:
+    """Give the bundle in `folder`, which has files of its own, what is known of its training frames' kind.
+
+    What it had before is replaced. Raises WeightsError where the statistics are of another segmentor's.
+    """
+    config = read_config(folder)
+    if statistics.encoder_sha256 != config["sha256"].get(SEGMENTOR_NAME):
+        raise WeightsError(f"bundle '{folder.name}': the statistics are of another segmentor's features")
+    arrays = {name: np.ascontiguousarray(values) for name, values in statistics.arrays().items()}
+    write_whole(folder / DOMAIN_NAME, save_arrays(arrays))
+    config["sha256"][DOMAIN_NAME] = file_sha256(folder / DOMAIN_NAME)
+    write_json(folder / "config.json", config)
 
 
 def save_bundle(
@@ -252,6 +278,17 @@ def _check_amount(folder: Path, settings: TrainSettings, files: Mapping[str, Pat
                 f"bundle '{folder.name}': its settings mean networks of {wanted} bytes, {name} has {found}",
                 hint="the bundle is damaged or was changed; install or copy it again",
             )
+
+
+def _domain(files: Mapping[str, Path], config: Mapping[str, Any], told: str) -> DomainStatistics | None:
+    """The statistics of a bundle; None without any, or where its segmentor is another one by now."""
+    if DOMAIN_NAME not in files:
+        return None
+    try:
+        statistics = DomainStatistics.from_arrays(_arrays(files[DOMAIN_NAME], told))
+    except ValueError as error:
+        raise WeightsError(f"{told} {error}") from error
+    return statistics if statistics.encoder_sha256 == config["sha256"][SEGMENTOR_NAME] else None
 
 
 def _arrays(path: Path, told: str) -> Arrays:

@@ -27,15 +27,21 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, in, H, W) in [-1, 1] to logits (B, out, H, W)."""
-        skips: list[Tensor] = []
-        h = image
-        for level, block in enumerate(self.down):
-            h = block(h if level == 0 else nn.functional.max_pool2d(h, 2))
-            skips.append(h)
+        skips = self.encode(image)
+        h = skips[-1]
         for level in reversed(range(len(self.up))):
             h = self.merge[level](torch.cat([skips[level], self.up[level](h)], dim=1))
         logits: Tensor = self.head(h)
         return logits
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """What the encoder makes of (B, in, H, W): (B, base · 2^k, H / 2^k, W / 2^k) of every level k."""
+        levels: list[Tensor] = []
+        h = image
+        for level, block in enumerate(self.down):
+            h = block(h if level == 0 else nn.functional.max_pool2d(h, 2))
+            levels.append(h)
+        return levels
 
     def soft_mask(self, image: Tensor) -> Tensor:
         """Vessel probability in [0, 1], (B, out, H, W)."""

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from casgan_dicom.disk import file_sha256
 from casgan_dicom.errors import WeightsError
-from casgan_dicom.model.bundle.bundle import WEIGHT_FILES, load_bundle, save_bundle
+from casgan_dicom.model.bundle.bundle import DOMAIN_NAME, WEIGHT_FILES, add_domain, load_bundle, save_bundle
 from casgan_dicom.model.bundle.shelf import ALIASES, RETIRED, bundle_folder, shipped_bundles
+from casgan_dicom.model.domain.statistics import DomainStatistics, fit_statistics
 from casgan_dicom.model.methods import registry
 from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.settings import TrainSettings
@@ -438,4 +439,44 @@ def test_a_config_of_any_length_is_not_read(folder: Path) -> None:
     path.write_text(path.read_text() + " " * 2**20)
 
     with pytest.raises(WeightsError, match="at most 1048576 are read"):
+        load_bundle(folder)
+
+
+def some_statistics(folder: Path) -> DomainStatistics:
+    """Of features that are no bundle's, for the segmentor of this one."""
+    rng = np.random.default_rng(1)
+    sha256 = json.loads((folder / "config.json").read_text())["sha256"]["segmentor.safetensors"]
+    return fit_statistics(rng.normal(size=(90, 6)), rng.normal(3, 1, size=(40, 6)), sha256)
+
+
+def test_what_is_known_of_the_training_frames_is_a_file_like_the_others(folder: Path) -> None:
+    assert load_bundle(folder).domain is None
+
+    add_domain(folder, statistics := some_statistics(folder))
+
+    read = load_bundle(folder).domain
+    assert read is not None
+    np.testing.assert_array_equal(read.limits, statistics.limits)
+    (folder / DOMAIN_NAME).write_bytes((folder / DOMAIN_NAME).read_bytes()[:-1] + b"x")
+    with pytest.raises(WeightsError, match=f"{DOMAIN_NAME} has SHA-256"):
+        load_bundle(folder)
+
+
+def test_statistics_of_another_segmentor_are_not_used(folder: Path) -> None:
+    """Its features are others: nothing is judged, which is not "nothing is foreign"."""
+    add_domain(folder, some_statistics(folder))
+    segmentor = folder / "segmentor.safetensors"
+    other = {key: value + 1 for key, value in load_file(segmentor).items() if value.is_floating_point()}
+    replace(segmentor, save(load_file(segmentor) | other))
+
+    assert load_bundle(folder).domain is None
+    with pytest.raises(WeightsError, match="another segmentor"):
+        add_domain(folder, fit_statistics(np.eye(80), np.eye(80) + 3, "00" * 32))
+
+
+def test_a_file_of_statistics_that_holds_something_else_is_refused(folder: Path) -> None:
+    add_domain(folder, some_statistics(folder))
+    replace(folder / DOMAIN_NAME, save({"mean": torch.zeros(3)}))
+
+    with pytest.raises(WeightsError, match=f"{DOMAIN_NAME} lacks"):
         load_bundle(folder)
