@@ -7,7 +7,7 @@ full-size input in float32 display values, so the background keeps every pixel:
 
 A method without attention adds its upsampled residual y - x instead. One that draws by a plan of the whole
 run wants some frames of it first: `sampled` says which, `plan` looks at them, and the plan goes into each
-call. The bundle's segmentor sees frames at the bundle's size; its map is brought back to full size.
+call. The bundle's segmentor sees frames at a size of its own; its map is brought back to full size.
 """
 
 from __future__ import annotations
@@ -129,13 +129,15 @@ class Generator:
         chosen_engine = _choose_engine(engine, chosen_device)
         loaded = load_bundle(bundle)
         make = _engine_maker(chosen_engine, chosen_device, loaded.info.size)
+        seen = loaded.info.segmentor_size or loaded.info.size
+        see = _engine_maker(chosen_engine, chosen_device, seen)
         drawer = _drawer_of(loaded, chosen_device)
         if drawer is not None:
             if engine == "openvino":
                 name = loaded.info.method
                 raise ConfigError(f"method '{name}' runs on torch only", hint="use --engine auto")
-            return cls(loaded, drawer=drawer, make_engine=make)
-        return cls(loaded, make(TranslationNet(loaded).eval()), make_engine=make)
+            return cls(loaded, drawer=drawer, make_engine=see)
+        return cls(loaded, make(TranslationNet(loaded).eval()), make_engine=see)
 
     @property
     def engine(self) -> str:
@@ -262,7 +264,8 @@ class Generator:
         found = np.empty(frames.shape, dtype=np.float32)
         step = self._vessel_engine.batch
         for i in range(0, len(frames), step):
-            x = to_network(to_square(frames[i : i + step], self.info.size), levels, self._normalisation)
+            square = to_square(frames[i : i + step], self.info.segmentor_size or self.info.size)
+            x = to_network(square, levels, self._normalisation)
             maps, _ = self._vessel_engine(x[:, None])
             found[i : i + step] = np.clip(from_square(maps[:, 0], (frames.shape[1], frames.shape[2])), 0, 1)
         return found

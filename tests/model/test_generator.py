@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +22,8 @@ from casgan_dicom.model.atlas.sampling import sampled_frames
 from casgan_dicom.model.bundle.bundle import Bundle, load_bundle, save_bundle
 from casgan_dicom.model.data.normalisation import Levels, to_display, to_network
 from casgan_dicom.model.drawing import Drawer
-from casgan_dicom.model.generator import UNTOUCHED, Generator, VesselNet
+from casgan_dicom.model.engines.torch_engine import TorchEngine
+from casgan_dicom.model.generator import UNTOUCHED, Generator, TranslationNet, VesselNet
 from casgan_dicom.model.methods import registry
 from casgan_dicom.model.methods.base import Arrays
 from casgan_dicom.model.methods.casgan import CasGan
@@ -222,6 +224,19 @@ def test_at_the_network_size_the_vessel_map_is_that_of_the_segmentor(
     x = torch.from_numpy(to_network(frames, levels, bundle.settings.normalisation))[:, None]
     np.testing.assert_allclose(found, bundle.segmentor.soft_mask(x)[:, 0].numpy(), atol=1e-6)
     assert found.std() > 1e-4  # a hundred times the tolerance: it is a map, not a constant
+
+
+def test_the_segmentor_may_see_frames_at_a_size_of_its_own(bundle: Bundle) -> None:
+    """Networks that were trained at 128 pixels do not blind the check for contrast."""
+    small = replace(bundle, info=replace(bundle.info, size=64, segmentor_size=128))
+    generator = Generator(small, TorchEngine(TranslationNet(small).eval(), device="cpu"))
+    frames, levels = frames_of(1, 128, 128), Levels(0.2, 0.7)
+
+    found = generator.vessels(frames, levels)
+
+    x = torch.from_numpy(to_network(frames, levels, bundle.settings.normalisation))[:, None]
+    np.testing.assert_allclose(found, bundle.segmentor.soft_mask(x)[:, 0].numpy(), atol=1e-6)
+    assert generator(frames).frames.shape == (1, 128, 128)
 
 
 @pytest.mark.parametrize("shape", [(1024, 1024), (512, 512), (300, 512), (257, 129), (1, 7)])

@@ -3,7 +3,8 @@
 Schema 2::
 
     config.json             schema, name, method, version, size, settings, data, licence, sha256 of each file;
-                            simulator: version of the one that made the data, absent where none did
+                            simulator: version of the one that made the data, absent where none did;
+                            segmentor_size: what the segmentor sees, absent where that is `size`
     model.safetensors       the networks that translate, no others
     segmentor.safetensors   U-Net that marks vessels
     domain.safetensors      what is known of the kind of the training frames (model/domain); absent: nothing
@@ -86,6 +87,8 @@ class BundleInfo:
     """SHA-256 of model.safetensors, hexadecimal."""
     simulator: int | None = None
     """Version of the simulator that made its training data; None for frames of others."""
+    segmentor_size: int | None = None
+    """Rows and columns that the segmentor sees; None for those of the other networks."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def load_bundle(bundle: str | Path) -> Bundle:
         recipe=settings.description,
         weights_sha256=config["sha256"]["model.safetensors"],
         simulator=_simulator(config),
+        segmentor_size=config.get("segmentor_size"),
     )
     return Bundle(
         info,

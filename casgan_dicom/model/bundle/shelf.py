@@ -124,6 +124,7 @@ def _check_entries(folder: Path, config: dict[str, Any]) -> None:
     if missing:
         raise WeightsError(f"bundle '{folder.name}': config.json lacks {', '.join(missing)}")
     kinds = {**dict.fromkeys(wanted, str), "size": int, "settings": dict, "sha256": dict, "simulator": int}
+    kinds["segmentor_size"] = int
     wrong = [
         f"{key} is no {kind.__name__}"
         for key, kind in kinds.items()
@@ -134,9 +135,12 @@ def _check_entries(folder: Path, config: dict[str, Any]) -> None:
         for name in (config["sha256"] if isinstance(config["sha256"], dict) else ())
         if _FILE.fullmatch(name) is None
     ]
-    if not wrong and (not SMALLEST_SIZE <= config["size"] <= LARGEST_SIZE or config["size"] % SIZE_STEP):
-        sizes = f"a multiple of {SIZE_STEP} from {SMALLEST_SIZE} to {LARGEST_SIZE}"
-        wrong = [f"size is {config['size']}, want {sizes}"]
+    sizes = {} if wrong else {key: config[key] for key in ("size", "segmentor_size") if key in config}
+    wrong += [
+        f"{key} is {size}, want a multiple of {SIZE_STEP} from {SMALLEST_SIZE} to {LARGEST_SIZE}"
+        for key, size in sizes.items()
+        if not SMALLEST_SIZE <= size <= LARGEST_SIZE or size % SIZE_STEP
+    ]
     for entry, most in TEXT_LENGTHS.items():
         text = config.get(entry)
         if isinstance(text, str) and (len(text) > most or not text.isprintable()):

@@ -396,6 +396,7 @@ def test_a_copy_of_a_shipped_bundle_is_what_it_says_until_it_is_changed(tmp_path
     [
         ("size", 4096, "size is 4096, want a multiple of 4 from 32 to 2048"),
         ("size", 10**12, "size is 1000000000000, want"),
+        ("segmentor_size", 33, "segmentor_size is 33, want a multiple of 4 from 32 to 2048"),
         ("name", "a" * 65, "name has 65 characters, want at most 64"),
         ("name", "a\x1b[2J", "name has 5 characters, want at most 64, all of them printable"),
         ("data", "line\nforged", "data has 11 characters, want at most 4096, all of them printable"),
