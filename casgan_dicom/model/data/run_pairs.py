@@ -28,6 +28,8 @@ from casgan_dicom.model.simulator.tree import CoronaryTree
 _TABLE_SD_MM = 4.0
 _FARTHEST_MM = 12.0
 """The table is moved no farther between the runs, detector mm along each side."""
+_ROOM_MM = 32.0
+"""Width of the anatomy beside the picture, for the table between the runs and a pan in the second."""
 _LATER_SEED = 7 * 10**11
 """Added to a seed for the grain and the catheter of the second run."""
 _CHANGE_STREAM = 40_017
@@ -72,6 +74,8 @@ class RunPair:
     """Which frames of the reference hold contrast."""
     change: PairChange
     """What was asked for."""
+    background: Background
+    """The patient of the first run."""
 
     @property
     def table_mm(self) -> tuple[Array, Array]:
@@ -141,13 +145,36 @@ def film_pair(
     """
     settings = replace(settings, frame_rate=change.frame_rate)
     first, background = draw_reference(seed, settings, backgrounds, change)
-    second, behind = draw_target(seed, first, (background, backgrounds), change)
-    every = range(settings.frames)
-    reference = _film(seed, Studio.build(seed, first, background), indices[0] or every)
-    target = _film(seed, _later(seed, second, behind), indices[1] or every)
-    filling = first.filling()[list(reference.indices)]
-    filled = tuple(bool(share >= _FILLED * first.filling().max()) for share in filling)
-    return RunPair(reference, target, filled, change)
+    chosen = range(settings.frames) if indices[0] is None else indices[0]
+    reference = _film(seed, Studio.build(seed, first, background), chosen)
+    filling = first.filling()
+    filled = tuple(bool(filling[i] >= _FILLED * filling.max()) for i in reference.indices)
+    target = _film_target(seed, first, (background, backgrounds), change, indices[1])
+    return RunPair(reference, target, filled, change, background)
+
+
+def another_target(
+    pair: RunPair, backgrounds: BackgroundSource, change: PairChange, indices: Sequence[int] | None = None
+) -> RunPair:
+    """The same first run with another second one; `change` holds nothing that changes the first.
+
+    Raises ValueError where it does: frame rate, rhythm, injection and the narrowing are the first run's too.
+    """
+    base = PairChange()
+    for name in ("irregular", "treated", "washed_out", "frame_rate"):
+        if getattr(change, name) != getattr(base, name):
+            raise ValueError(f"{name} changes the first run of a pair as well, film both anew")
+    target = _film_target(
+        pair.reference.seed, pair.reference.run, (pair.background, backgrounds), change, indices
+    )
+    return replace(pair, target=target, change=change)
+
+
+def usable_frames(run: Run, lead_in: int, filled: int) -> tuple[int, ...]:
+    """Choose frames of a first run: some before the injection, and `filled` of them from when it is full."""
+    filling, start = run.filling(), run.lead_in_frames()
+    full = np.flatnonzero(filling >= 0.6 * filling.max())[:filled]
+    return (*range(max(0, start - lead_in), start), *(int(i) for i in full))
 
 
 def draw_reference(
@@ -155,7 +182,7 @@ def draw_reference(
 ) -> tuple[Run, Background]:
     """Draw the filled run, its table still, and the patient around it with room for another table."""
     _, view = draw_view(seed, settings)
-    room = int(np.ceil((_FARTHEST_MM + abs(change.pan_mm)) / view.pixel_mm)) + 1
+    room = int(np.ceil(_ROOM_MM / view.pixel_mm)) + 1
     view = replace(view, margin_px=max(view.margin_px, room))
     background = backgrounds.background(stream(seed, "background"), view)
     run = replace(draw_run(seed, settings, background.heart, view), table=Table())
@@ -201,6 +228,18 @@ def draw_target(
         tree, other = other, tree
     injection = Injection(start_s=-20.0, duration_s=1000.0, peak=first.injection.peak)
     return Run(first.settings, view, tree, other, motion, table, injection), background
+
+
+def _film_target(
+    seed: int,
+    first: Run,
+    patients: tuple[Background, BackgroundSource],
+    change: PairChange,
+    indices: Sequence[int] | None,
+) -> SimulatedCine:
+    run, behind = draw_target(seed, first, patients, change)
+    chosen = range(first.settings.frames) if indices is None else indices
+    return _film(seed, _later(seed, run, behind), chosen)
 
 
 def _panned(way_mm: float, rng: np.random.Generator) -> tuple[Pan, ...]:
