@@ -7,7 +7,7 @@ background is made once and serves both runs, unless the view turns or another p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -24,6 +24,9 @@ from casgan_dicom.model.simulator.run import CineSettings, Run, draw_run, draw_v
 from casgan_dicom.model.simulator.studio import Frame, Studio
 from casgan_dicom.model.simulator.table import Pan, Table
 from casgan_dicom.model.simulator.tree import CoronaryTree
+
+Chosen = Sequence[int] | Callable[[Run], Sequence[int]] | None
+"""Which frames of a run, or how to choose them once it is drawn; None for all."""
 
 _TABLE_SD_MM = 4.0
 _FARTHEST_MM = 12.0
@@ -126,7 +129,7 @@ def film_pair(
     backgrounds: BackgroundSource,
     change: PairChange = PairChange(),
     *,
-    indices: tuple[Sequence[int] | None, Sequence[int] | None] = (None, None),
+    indices: tuple[Chosen, Sequence[int] | None] = (None, None),
 ) -> RunPair:
     """Simulate both runs.
 
@@ -141,11 +144,13 @@ def film_pair(
     change
         What is different in the second run.
     indices
-        Frames of the first and of the second run to render; None for all.
+        Frames of the first and of the second run to render; None for all. Those of the first may be a
+        function of the run.
     """
     settings = replace(settings, frame_rate=change.frame_rate)
     first, background = draw_reference(seed, settings, backgrounds, change)
-    chosen = range(settings.frames) if indices[0] is None else indices[0]
+    wanted = indices[0](first) if callable(indices[0]) else indices[0]
+    chosen = range(settings.frames) if wanted is None else wanted
     reference = _film(seed, Studio.build(seed, first, background), chosen)
     filling = first.filling()
     filled = tuple(bool(filling[i] >= _FILLED * filling.max()) for i in reference.indices)

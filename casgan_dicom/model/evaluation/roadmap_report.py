@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from casgan_dicom.model.data.run_pairs import (
     PairChange,
     RunPair,
     another_target,
-    draw_reference,
     film_pair,
     usable_frames,
 )
@@ -125,10 +125,9 @@ class _Bench:
         settings = CineSettings(
             size=self.protocol.size, frames=self.protocol.run_frames, frame_rate=change.frame_rate
         )
-        first, _ = draw_reference(seed, settings, self.backgrounds, change)
-        chosen = usable_frames(first, self.protocol.lead_in, self.protocol.filled)
+        choose = partial(usable_frames, lead_in=self.protocol.lead_in, filled=self.protocol.filled)
         picked = self.protocol.picked(frames, change.frame_rate)
-        return film_pair(seed, settings, self.backgrounds, change, indices=(chosen, picked))
+        return film_pair(seed, settings, self.backgrounds, change, indices=(choose, picked))
 
     def _outcome(self, pair: RunPair) -> Outcome:
         try:
