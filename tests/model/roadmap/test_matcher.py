@@ -26,7 +26,7 @@ def _texture(seed: int) -> FloatImage:
 
 def _way(time: float) -> float:
     """Rows that the heart has moved, by its phase."""
-    return 5 * np.sin(2 * np.pi * (time % 0.8) / 0.8)
+    return float(5 * np.sin(2 * np.pi * (time % 0.8) / 0.8))
 
 
 def _tree(time: float) -> Mask:
@@ -43,7 +43,7 @@ def _frame(time: float, *, seed: int = 1, filled: bool = False, aside: float = 0
 
 
 def _times(count: int) -> list[float]:
-    return (np.arange(count) / _RATE).tolist()
+    return [k / _RATE for k in range(count)]
 
 
 def _reference(count: int = 30, *, r_waves: tuple[float, ...] | None = _R_WAVES) -> ReferenceRun:
