@@ -31,7 +31,7 @@ def phase_by_r_waves(r_waves_s: Sequence[float], times_s: Array) -> Array | None
         Beats since the first R wave, fraction included, running on at the median rate before the first and
         after the last; None with fewer than two R waves.
     """
-    waves = _distinct(r_waves_s)
+    waves = r_waves_told_apart(r_waves_s)
     if len(waves) < 2:
         return None
     intervals = np.diff(waves)
@@ -46,10 +46,11 @@ def phase_by_r_waves(r_waves_s: Sequence[float], times_s: Array) -> Array | None
 
 def rate_of(r_waves_s: Sequence[float]) -> float:
     """Beats per minute by the median interval of at least two R waves."""
-    return float(60.0 / np.median(np.diff(_distinct(r_waves_s))))
+    return float(60.0 / np.median(np.diff(r_waves_told_apart(r_waves_s))))
 
 
-def _distinct(r_waves_s: Sequence[float]) -> Array:
+def r_waves_told_apart(r_waves_s: Sequence[float]) -> Array:
+    """R waves in order, without doubles and what is no number, float64."""
     ordered = np.sort(np.asarray(r_waves_s, dtype=np.float64))
     kept: list[float] = []
     for wave in ordered[np.isfinite(ordered)]:
