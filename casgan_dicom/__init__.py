@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from casgan_dicom.conversion.inspection import InspectedCine, Inspection, inspect
     from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
     from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
-    from casgan_dicom.conversion.synthesize import Step
+    from casgan_dicom.conversion.task import Step
     from casgan_dicom.errors import (
         CasganError,
         ConfigError,
@@ -75,7 +75,7 @@ _ROOMS = {
     "conversion.inspection": ("InspectedCine", "Inspection", "inspect"),
     "conversion.options": ("ConvertOptions", "FrameChoice", "InjectionChoice", "ViewChoice"),
     "conversion.report": ("ConvertReport", "Output", "Skipped"),
-    "conversion.synthesize": ("Step",),
+    "conversion.task": ("Step",),
     "errors": (
         "CasganError",
         "ConfigError",

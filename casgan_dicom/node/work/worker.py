@@ -23,7 +23,7 @@ from typing import Any
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import Loader, convert_series
 from casgan_dicom.conversion.report import ConvertReport
-from casgan_dicom.conversion.synthesize import Step
+from casgan_dicom.conversion.task import Step
 from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import CasganError, OutputError
 from casgan_dicom.log import get_logger
