@@ -24,6 +24,8 @@ DARKEST = 0.02
 """Display value below which the logarithm says nothing more."""
 _GROWN_PX, _RIM_PX, _EDGE_PX = 2.0, 1.5, 1.0
 _SOFTENED_PX = 0.5
+_HALF_KNOWN = 0.5
+"""Share of a coarse pixel that has to be background to be taken as it is."""
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 _ALL_ROUND = np.ones((3, 3), dtype=np.bool_)
 
@@ -75,11 +77,33 @@ def contrast_depth(frame: FloatImage, vessel: Mask, scale: Scale = "linear") -> 
     unit = size_unit(frame.shape)
     value = logarithm(frame, scale)
     grown = grow(vessel, _GROWN_PX * unit)
-    without = inpaint(value, grown, _RIM_PX * unit)
+    without = _background(value, grown, max(int(unit), 1))
     soft = ndimage.gaussian_filter(grow(vessel, _EDGE_PX * unit).astype(np.float32), _EDGE_PX * unit)
     smooth = ndimage.gaussian_filter(value, _SOFTENED_PX)
     depth = np.maximum(smooth - without, 0) * soft * grown
     return np.asarray(depth, dtype=np.float32)
+
+
+def _background(value: FloatImage, hole: Mask, factor: int) -> FloatImage:
+    """`value` as it would be without vessels: a smooth field, so solved on a grid of `factor` pixels."""
+    if factor == 1:
+        return inpaint(value, hole, _RIM_PX)
+    rows, columns = value.shape
+    sides = ((0, -rows % factor), (0, -columns % factor))
+    known = np.pad((~hole).astype(np.float32), sides, mode="edge")
+    weight = _mean_of_squares(known, factor)
+    total = _mean_of_squares(np.pad(value, sides, mode="edge") * known, factor)
+    coarse = np.asarray(total / np.maximum(weight, 1e-6), dtype=np.float32)
+    filled = inpaint(coarse, weight < _HALF_KNOWN, _RIM_PX)
+    at = [(np.arange(side) + 0.5) / factor - 0.5 for side in (rows, columns)]
+    places = np.meshgrid(*at, indexing="ij")
+    fine = ndimage.map_coordinates(filled, places, order=1, mode="nearest", prefilter=False)
+    return np.asarray(fine, dtype=np.float32)
+
+
+def _mean_of_squares(picture: FloatImage, factor: int) -> FloatImage:
+    rows, columns = (side // factor for side in picture.shape)
+    return np.asarray(picture.reshape(rows, factor, columns, factor).mean(axis=(1, 3)), dtype=np.float32)
 
 
 def grow(mask: Mask, radius_px: float) -> Mask:

@@ -16,6 +16,7 @@ from casgan_dicom.errors import SeriesError
 from casgan_dicom.model.roadmap.background import grid_factor, to_grid
 from casgan_dicom.model.roadmap.contrast_layer import ContrastLayer
 from casgan_dicom.model.roadmap.extraction import contrast_depth, grow, logarithm, size_unit, vessel_mask
+from casgan_dicom.model.roadmap.gaps import close_gaps
 from casgan_dicom.model.roadmap.run import FloatImage, Mask, ReferenceRun
 
 WELL_FILLED = 0.6
@@ -88,7 +89,7 @@ class _Reader:
             mask = vessel_mask(probability, self.inner)
             if self.run.filled[number]:
                 catheter = self.lead_in.catheter()
-                yield number, frame, mask if catheter is None else mask & ~catheter
+                yield number, frame, close_gaps(mask if catheter is None else mask & ~catheter)
             else:
                 self.lead_in.add(mask)
         if number + 1 != len(self.run.filled):
@@ -142,7 +143,7 @@ def _filled_frame(run: ReferenceRun, number: int, frame: FloatImage, masks: tupl
         number,
         float(run.times_s[number]),
         ContrastLayer.of(depth, vessel),
-        to_grid(logarithm(frame, run.scale), factor),
+        logarithm(to_grid(frame, factor), run.scale),
         to_grid(vessel.astype(np.float32), factor),
         free.astype(np.float32),
     )

@@ -3,52 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from casgan_dicom.model.roadmap.background import (
-    Spectrum,
-    correlation,
-    grid_weight,
-    peak,
-    structure,
-    to_grid,
-)
 from casgan_dicom.model.roadmap.confidence import refusal, run_verdict
-from casgan_dicom.model.roadmap.extraction import logarithm
-from casgan_dicom.model.roadmap.phase import wanted_times
+from casgan_dicom.model.roadmap.extraction import size_unit
+from casgan_dicom.model.roadmap.look import Choice, Look, Match, choices_by_ecg, compare, fits, look_at
 from casgan_dicom.model.roadmap.placed import Confidence, FrameReason, PhaseBy, Placed, PlacedRun, RunVerdict
 from casgan_dicom.model.roadmap.reference import Reference, table_shifts_px
+from casgan_dicom.model.roadmap.rhythm import Way, step_costs
 from casgan_dicom.model.roadmap.run import FloatImage, Mask, TargetRun
 
-_AS_NEAR_S = 0.02
-"""Reference frames whose phases are this much alike are told apart by their background."""
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A reference frame for a target frame."""
-
-    at: int
-    """Place in `Reference.frames`."""
-    gap_s: float | None
-    """How far it is from the wanted phase."""
+_SMOOTHED_S = 0.17
+"""Shifts are the median over so much time on either side, where the whole run is known."""
 
 
 class Matcher:
     """Lays the vessels of a reference over the frames of one target."""
 
     def __init__(self, reference: Reference, run: TargetRun) -> None:
-        if run.visible is not None and run.visible.shape != reference.shape:
+        if run.visible is not None and run.visible.shape[-2:] != reference.shape:
             raise ValueError(
                 f"visible of the target has shape {run.visible.shape}, the reference {reference.shape}"
             )
         self._reference = reference
         self._run = run
-        self._visible: Mask = np.ones(reference.shape, dtype=np.bool_) if run.visible is None else run.visible
-        self._weight = grid_weight(self._visible, None, reference.factor)
         self._refusals: Counter[FrameReason] = Counter()
         self._seen = 0
 
@@ -78,8 +59,16 @@ class Matcher:
         ValueError
             A frame has another shape than the reference, or there are more frames than times.
         """
+        way: Way | None = None
         for number, frame in enumerate(frames):
-            yield self._count(self._place(number, frame, self._run.times_s[number]))
+            look = self._look(number, frame)
+            if self.phase_by == "ECG":
+                choices = self._by_ecg(number, causal=True)
+            else:
+                way = way or self._way()
+                choices = [Choice(way.step(fits(look, self._reference)), None)]
+            match = compare(look, self._reference, choices)
+            yield self._count(self._judged(match, match.blocks.shift))
 
     def run(self, frames: Iterable[FloatImage]) -> PlacedRun:
         """Match a whole run, each frame with what comes before and after it; frames are read once.
@@ -88,10 +77,20 @@ class Matcher:
         likely way through the whole run, shifts are smoothed over neighbouring frames, and a run of which too
         much is refused is refused as a whole.
         """
-        placed = [self._count(self._place(n, frame, None)) for n, frame in enumerate(frames)]
+        looks = [self._look(number, frame) for number, frame in enumerate(frames)]
+        if self.phase_by == "ECG":
+            choices = [self._by_ecg(look.number, causal=False) for look in looks]
+        else:
+            way = self._way()
+            for look in looks:
+                way.step(fits(look, self._reference))
+            choices = [[Choice(at, None)] for at in way.whole()]
+        matches = [compare(look, self._reference, among) for look, among in zip(looks, choices, strict=True)]
+        shifts = self._smoothed([match.blocks.shift for match in matches])
+        placed = [self._count(self._judged(m, s)) for m, s in zip(matches, shifts, strict=True)]
         verdict = self.verdict
         if verdict.refused:
-            placed = [replace(one, layer=None, refused=one.refused or "background") for one in placed]
+            placed = [replace(one, layer=None, refused=one.refused or "run") for one in placed]
         return PlacedRun(tuple(placed), verdict)
 
     @property
@@ -105,46 +104,63 @@ class Matcher:
             self._refusals[placed.refused] += 1
         return placed
 
-    def _place(self, number: int, frame: FloatImage, until_s: float | None) -> Placed:
+    def _look(self, number: int, frame: FloatImage) -> Look:
+        if number >= len(self._run.times_s):
+            raise ValueError(f"the target has {len(self._run.times_s)} times, and more frames than that")
         if frame.shape != self._reference.shape:
             raise ValueError(
                 f"frame {number} of the target has shape {frame.shape}, the reference {self._reference.shape}"
             )
-        value = to_grid(logarithm(frame, self._reference.scale), self._reference.factor)
-        spectrum = Spectrum.of(structure(value, self._weight), self._weight)
-        chosen, height = None, -2.0
-        for candidate in self._candidates(number, until_s):
-            _, best = peak(correlation(spectrum, self._reference.spectra[candidate.at]))
-            if best > height:
-                chosen, height = candidate, best
-        assert chosen is not None
-        return self._placed(number, chosen, height)
+        return look_at(number, frame, self._visible(number), self._reference, self._table_px(number))
 
-    def _candidates(self, number: int, until_s: float | None) -> list[_Candidate]:
-        """Reference frames in the phase of a target frame."""
-        reference, waves = self._reference, self._run.r_waves_s
-        if self.phase_by == "images" or waves is None or reference.beats_s is None:
-            return [_Candidate(at, None) for at in range(len(reference.frames))]
-        time = float(self._run.times_s[number])
-        known = [wave for wave in waves if until_s is None or wave <= until_s] or list(waves)
-        near = []
-        for wanted in wanted_times(time, known, reference.beats_s):
-            gaps = np.abs(reference.times_s - wanted.time_s)
-            at = int(gaps.argmin())
-            near.append(_Candidate(at, float(gaps[at])))
-        least = min(one.gap_s for one in near if one.gap_s is not None)
-        return [one for one in near if one.gap_s is not None and one.gap_s <= least + _AS_NEAR_S]
+    def _visible(self, number: int) -> Mask | None:
+        visible = self._run.visible
+        return visible if visible is None or visible.ndim == 2 else visible[number]
 
-    def _placed(self, number: int, chosen: _Candidate, height: float) -> Placed:
-        reference = self._reference
-        table = self._table_px(number, chosen.at)
-        shift = (0.0, 0.0)
-        confidence = Confidence(height, None, 0, chosen.gap_s)
-        refused = refusal(confidence, shift, self.phase_by)
-        kept = reference.frames[chosen.at]
-        pixel = reference.pixel_mm
+    def _table_px(self, number: int) -> tuple[float, float] | None:
+        """Beside the reference's table, which stands still by its median."""
+        here = table_shifts_px(self._run.table_mm, self._run.pixel_mm, len(self._run.times_s))
+        if here is None or self._reference.table_px is None:
+            return None
+        down, right = here[number] - np.median(self._reference.table_px, axis=0)
+        return float(down), float(right)
+
+    def _by_ecg(self, number: int, *, causal: bool) -> list[Choice]:
+        time, waves = float(self._run.times_s[number]), self._run.r_waves_s
+        assert waves is not None
+        known = [wave for wave in waves if wave <= time] if causal else list(waves)
+        if not known:
+            return [Choice(0, np.inf)]
+        return choices_by_ecg(time, known, self._reference)
+
+    def _way(self) -> Way:
+        times = self._run.times_s
+        step = float(np.median(np.diff(times))) if len(times) > 1 else self._reference.step_s
+        return Way(step_costs(self._reference.likeness[0], self._reference.times_s, step))
+
+    def _smoothed(self, shifts: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        times, found = np.asarray(self._run.times_s[: len(shifts)]), np.asarray(shifts)
+        near = [np.abs(times - time) <= _SMOOTHED_S for time in times]
+        return [(float(d), float(r)) for d, r in (np.median(found[at], axis=0) for at in near)]
+
+    def _judged(self, match: Match, grid_shift: tuple[float, float]) -> Placed:
+        """Put everything together; `grid_shift` in pixels of the grid."""
+        reference, factor = self._reference, self._reference.factor
+        table = match.look.table_px
+        shift = (grid_shift[0] * factor, grid_shift[1] * factor)
+        unit = size_unit(reference.shape)
+        spread = match.blocks.spread
+        confidence = Confidence(
+            background=match.background_at(grid_shift),
+            best_background=match.best,
+            spread_px=None if spread is None else spread * factor / unit,
+            blocks=match.blocks.blocks,
+            phase_gap_s=match.choice.gap_s,
+        )
+        refused = refusal(confidence, (shift[0] / unit, shift[1] / unit), self.phase_by)
+        kept, pixel = reference.frames[match.choice.at], reference.pixel_mm
         return Placed(
-            frame=number,
+            frame=match.look.number,
             reference_frame=kept.number,
             table_px=table or (0.0, 0.0),
             shift_px=shift,
@@ -155,10 +171,3 @@ class Matcher:
             refused=refused,
             layer=None if refused else kept.layer,
         )
-
-    def _table_px(self, number: int, at: int) -> tuple[float, float] | None:
-        here = table_shifts_px(self._run.table_mm, self._run.pixel_mm, len(self._run.times_s))
-        if here is None or self._reference.table_px is None:
-            return None
-        down, right = here[number] - self._reference.table_px[at]
-        return float(down), float(right)

@@ -18,7 +18,7 @@ from casgan_dicom.model.roadmap.run import FloatImage, Mask, Scale
 PhaseBy = Literal["ECG", "images"]
 """Where the phase of the heart is from; "images" is an estimate and has to be said as one."""
 
-FrameReason = Literal["background", "moved", "blocks", "phase", "gap"]
+FrameReason = Literal["background", "moved", "blocks", "phase", "gap", "run"]
 RunReason = Literal["frames", "ecg", "view"]
 
 FRAME_REASONS: Mapping[FrameReason, str] = {
@@ -27,6 +27,7 @@ FRAME_REASONS: Mapping[FrameReason, str] = {
     "blocks": "the parts of the background do not agree on one shift",
     "phase": "the phase of the heart is estimated from the pictures and not certain enough",
     "gap": "no filled reference frame is near enough in the phase of the heart",
+    "run": "the run is refused as a whole",
 }
 """Reason of a refused frame → the sentence for report and header. This list is complete."""
 RUN_REASONS: Mapping[RunReason, str] = {
@@ -43,6 +44,8 @@ class Confidence:
 
     background: float
     """Normalised cross-correlation of the two backgrounds around the vessels after the shift, -1 to 1."""
+    best_background: float
+    """The same at the shift where it is highest: far above `background`, the shift is in doubt."""
     spread_px: float | None
     """How far the informative blocks lie from their common shift, weighted median, pixels of a frame whose
     longer side is 256; None where no block told."""

@@ -1,27 +1,34 @@
-"""The reference as a target is compared with it: backgrounds in the Fourier domain, beats, table."""
+"""The reference as a target is compared with it: backgrounds, beats, table, and what it taught."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from casgan_dicom.model.roadmap.background import Spectrum, grid_factor, structure
+from casgan_dicom.model.roadmap.background import Spectrum, correlation, grid_factor, peak, structure, to_grid
+from casgan_dicom.model.roadmap.blocks import Blocks, Scene, block_centres, block_displacements
 from casgan_dicom.model.roadmap.filled_frames import FilledFrame
 from casgan_dicom.model.roadmap.phase import beats_of
 from casgan_dicom.model.roadmap.run import Array, FloatImage, ReferenceRun, Scale
 
+COARSE_REACH = 5
+"""Largest shift when all frames are compared, pixels of half the resolution."""
 _AROUND_PX = 6.0
 """Reach of the region around the vessels whose background counts, sigma in pixels of the grid."""
+_VESSEL_SIGMA = 1.5
+_LEARNT_PAIRS = 40
+_LIKE = 0.55
+"""Correlation of the vessels of two frames from which their displacement is believed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What is kept of a filled run."""
+    """What is kept of a filled run of F usable frames."""
 
     frames: tuple[FilledFrame, ...]
     """Its well filled frames, in the order of time."""
@@ -41,20 +48,24 @@ class Reference:
     @classmethod
     def of(cls, run: ReferenceRun, frames: tuple[FilledFrame, ...]) -> Reference:
         """Prepare the frames that were kept of a run."""
-        shape = frames[0].layer.shape
         common = np.mean([frame.vessel > 0.3 for frame in frames], axis=0) > 0.1
         near = ndimage.gaussian_filter(common.astype(np.float32), _AROUND_PX)
-        around = np.clip(near / max(float(np.quantile(near, 0.97)), 1e-6), 0, 1)
+        around = np.clip(near / max(float(np.quantile(near, 0.97)), 1e-6), 0, 1).astype(np.float32)
         waves = run.r_waves_s
         beats = None if waves is None or len(waves) < 2 else beats_of(waves, frames[-1].time_s)
         places = table_shifts_px(run.table_mm, run.pixel_mm, len(run.times_s))
         table = None if places is None else places[[frame.number for frame in frames]]
-        return cls(frames, np.float32(1) * around, beats, table, shape, run.pixel_mm, run.scale)
+        return cls(frames, around, beats, table, frames[0].layer.shape, run.pixel_mm, run.scale)
 
     @property
     def factor(self) -> int:
         """Pixels of a frame along a side of one pixel of the grid."""
         return grid_factor(self.shape)
+
+    @property
+    def step_s(self) -> float:
+        """Median time from one frame to the next."""
+        return float(np.median(np.diff(self.times_s)))
 
     @cached_property
     def times_s(self) -> Array:
@@ -62,21 +73,77 @@ class Reference:
         return np.array([frame.time_s for frame in self.frames])
 
     @cached_property
+    def scenes(self) -> tuple[Scene, ...]:
+        """The background of each frame."""
+        return tuple(Scene(structure(frame.value, frame.free), frame.free) for frame in self.frames)
+
+    @cached_property
     def spectra(self) -> tuple[Spectrum, ...]:
         """The background of each frame around the vessels."""
-        return tuple(
-            Spectrum.of(structure(frame.value, frame.free), frame.free * self.around) for frame in self.frames
-        )
+        return tuple(Spectrum.of(scene.structure, scene.weight * self.around) for scene in self.scenes)
+
+    @cached_property
+    def coarse_spectra(self) -> Spectrum:
+        """The same of all frames as a stack, at half the resolution."""
+        halves = [halved(scene, self.around) for scene in self.scenes]
+        values, weights = (np.stack([getattr(h, name) for h in halves]) for name in ("structure", "weight"))
+        return Spectrum.of(values, weights, COARSE_REACH)
+
+    @cached_property
+    def likeness(self) -> tuple[Array, Array]:
+        """Of each two frames: correlation of their vessels at the best shift, (F, F), and that shift.
+
+        The shift (F, F, 2), pixels of the grid, moves the second frame's vessels onto the first's.
+        """
+        count = len(self.frames)
+        alike, shift = np.eye(count), np.zeros((count, count, 2))
+        for one, other in combinations(range(count), 2):
+            moved, height = peak(correlation(self._vessel_spectra[one], self._vessel_spectra[other]))
+            alike[one, other] = alike[other, one] = height
+            shift[one, other], shift[other, one] = moved, (-moved[0], -moved[1])
+        return alike, shift
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """What the background's parts tell, learnt on pairs of these frames."""
+        centres = block_centres(self.around)
+        displacements, vessels = [], []
+        for one, other, moved in self._pairs():
+            displacements.append(block_displacements(self.scenes[one], self.scenes[other], centres))
+            vessels.append(moved)
+        return Blocks.learn(centres, displacements, vessels)
+
+    def _pairs(self) -> list[tuple[int, int, Array]]:
+        """Pairs of unlike phases whose vessels are alike enough to see how far they have moved."""
+        count = len(self.frames)
+        pairs = [(a, b) for a in range(count) for b in range(count) if abs(a - b) >= 2]
+        chosen = []
+        for at in np.random.default_rng(0).permutation(len(pairs)):
+            one, other = pairs[int(at)]
+            moved, height = peak(correlation(self._vessel_spectra[one], self._vessel_spectra[other]))
+            if height > _LIKE:
+                chosen.append((one, other, np.asarray(moved)))
+            if len(chosen) == _LEARNT_PAIRS:
+                break
+        return chosen
+
+    @cached_property
+    def _vessel_spectra(self) -> tuple[Spectrum, ...]:
+        soft = [ndimage.gaussian_filter(frame.vessel, _VESSEL_SIGMA) for frame in self.frames]
+        return tuple(Spectrum.of(picture, np.ones_like(picture)) for picture in soft)
 
 
-def table_shifts_px(
-    table_mm: npt.ArrayLike | None, pixel_mm: float | None, frames: int | Sequence[float]
-) -> Array | None:
+def halved(scene: Scene, around: FloatImage | None = None) -> Scene:
+    """A scene at half the resolution, weighted by `around` where it is given."""
+    weight = scene.weight if around is None else scene.weight * around
+    return Scene(to_grid(scene.structure, 2), to_grid(weight, 2))
+
+
+def table_shifts_px(table_mm: npt.ArrayLike | None, pixel_mm: float | None, frames: int) -> Array | None:
     """The table's shift in every frame, (N, 2) pixels (down, right); None where table or scale is unknown."""
     if table_mm is None or pixel_mm is None:
         return None
-    count = frames if isinstance(frames, int) else len(frames)
     places = np.asarray(table_mm, dtype=np.float64)
-    if places.shape not in ((2,), (count, 2)):
-        raise ValueError(f"table_mm has shape {places.shape}, want (2,) or ({count}, 2)")
-    return np.broadcast_to(places, (count, 2)) / pixel_mm
+    if places.shape not in ((2,), (frames, 2)):
+        raise ValueError(f"table_mm has shape {places.shape}, want (2,) or ({frames}, 2)")
+    return np.broadcast_to(places, (frames, 2)) / pixel_mm

@@ -60,4 +60,4 @@ class TargetRun:
     pixel_mm: float | None = None
     """As in `ReferenceRun`."""
     visible: Mask | None = None
-    """As in `ReferenceRun`."""
+    """As in `ReferenceRun`, (H, W); or (N, H, W) where it differs from frame to frame."""

@@ -1,0 +1,126 @@
+"""One frame of the target beside frames of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import ndimage
+
+from casgan_dicom.model.roadmap.background import Spectrum, correlation, grid_weight, peak, structure, to_grid
+from casgan_dicom.model.roadmap.blocks import BlockShift, Scene, block_displacements
+from casgan_dicom.model.roadmap.extraction import logarithm
+from casgan_dicom.model.roadmap.phase import wanted_times
+from casgan_dicom.model.roadmap.reference import COARSE_REACH, Reference, halved
+from casgan_dicom.model.roadmap.run import Array, FloatImage, Mask
+
+_AS_NEAR_S = 0.02
+"""Reference frames whose phases are this much alike are told apart by their background."""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A frame of the target on the grid, the table's way taken back."""
+
+    number: int
+    """Of the frame, from 0."""
+    scene: Scene
+    """Its background."""
+    table_px: tuple[float, float] | None
+    """By how much it was moved back, pixels of the frame; None where unknown: then it was not moved."""
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """To be compared with `Reference.spectra`."""
+        return Spectrum.of(self.scene.structure, self.scene.weight)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A reference frame for a target frame."""
+
+    at: int
+    """Place in `Reference.frames`."""
+    gap_s: float | None
+    """How far it is from the wanted phase; None where the phase is from images."""
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """A target frame and the reference frame that fits it best."""
+
+    look: Look
+    """The target frame."""
+    choice: Choice
+    """The reference frame."""
+    found: FloatImage
+    """Correlation of their backgrounds for every shift."""
+    blocks: BlockShift
+    """How far the vessels have moved, pixels of the grid."""
+
+    @property
+    def best(self) -> float:
+        """The highest correlation of all shifts."""
+        return float(self.found.max())
+
+    def background_at(self, shift: tuple[float, float]) -> float:
+        """Correlation at a shift, pixels of the grid; -1 beyond the largest that was looked for."""
+        reach = self.found.shape[0] // 2
+        at = [value + reach for value in shift]
+        if min(at) < 0 or max(at) > 2 * reach:
+            return -1.0
+        return float(ndimage.map_coordinates(self.found, [[at[0]], [at[1]]], order=1)[0])
+
+
+def look_at(
+    number: int,
+    frame: FloatImage,
+    visible: Mask | None,
+    reference: Reference,
+    table_px: tuple[float, float] | None,
+) -> Look:
+    """Bring a frame (H, W) to the reference's grid and take the table's way back."""
+    factor = reference.factor
+    value = logarithm(to_grid(frame, factor), reference.scale)
+    seen = np.ones(frame.shape, dtype=np.bool_) if visible is None else visible
+    weight = grid_weight(seen, None, factor)
+    if table_px is not None and any(table_px):
+        back = (-table_px[0] / factor, -table_px[1] / factor)
+        value = ndimage.shift(value, back, order=1, mode="nearest", prefilter=False)
+        weight = np.float32(1) * (ndimage.shift(weight, back, order=1, cval=0.0, prefilter=False) > 0.99)
+    return Look(number, Scene(structure(value, weight), weight), table_px)
+
+
+def choices_by_ecg(time_s: float, r_waves_s: Sequence[float], reference: Reference) -> list[Choice]:
+    """The reference frames in the phase of a moment of the target: the nearest of each beat, of those that
+    are about as near as the nearest of all.
+
+    Raises ValueError where the reference has no ECG.
+    """
+    if reference.beats_s is None:
+        raise ValueError("the reference has no R waves, want two or more")
+    near: dict[int, float] = {}
+    for wanted in wanted_times(time_s, r_waves_s, reference.beats_s):
+        gaps = np.abs(reference.times_s - wanted.time_s)
+        at = int(gaps.argmin())
+        near[at] = min(float(gaps[at]), near.get(at, np.inf))
+    least = min(near.values())
+    return [Choice(at, gap) for at, gap in near.items() if gap <= least + _AS_NEAR_S]
+
+
+def fits(look: Look, reference: Reference) -> Array:
+    """How well each reference frame's background fits, (F,): its best correlation at half resolution."""
+    half = halved(look.scene)
+    found = correlation(Spectrum.of(half.structure, half.weight, COARSE_REACH), reference.coarse_spectra)
+    return np.asarray(found.max(axis=(1, 2)), dtype=np.float64)
+
+
+def compare(look: Look, reference: Reference, choices: Sequence[Choice]) -> Match:
+    """Take the choice whose background fits best, and see how far the vessels have moved from it."""
+    maps = [correlation(look.spectrum, reference.spectra[choice.at]) for choice in choices]
+    best = int(np.argmax([peak(found)[1] for found in maps]))
+    choice, blocks = choices[best], reference.blocks
+    displacement = block_displacements(look.scene, reference.scenes[choice.at], blocks.centres)
+    return Match(look, choice, maps[best], blocks.shift(displacement))
