@@ -293,16 +293,18 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
                 "rows": cine.rows,
                 "columns": cine.columns,
                 "frame_time_ms": cine.timing.frame_time_ms,
+                "references": [candidate.facts.series_uid for candidate in references],
                 "warnings": list(notes),
             }
-            for cine, notes in zip(plan.cines, plan.notes, strict=True)
+            for cine, notes, references in zip(plan.cines, plan.notes, plan.references, strict=True)
         ]
         skipped = ConvertReport(outputs=(), skipped=plan.skipped, warnings=plan.warnings).as_json()
         show_json({"would_convert": would, "skipped": skipped["skipped"], "warnings": skipped["warnings"]})
         return
-    for cine in plan.cines:
+    for cine, references in zip(plan.cines, plan.references, strict=True):
         size = f"{cine.frames} frames, {cine.columns}×{cine.rows}, {cine.timing.frame_time_ms:g} ms/frame"
-        click.echo(f"would convert  {cine.series_uid}  {size}")
+        over = f"  vessels of {references[0].facts.series_uid}" if references else ""
+        click.echo(f"would convert  {cine.series_uid}  {size}{over}")
     _show_skipped(plan.skipped)
     noted = zip(plan.cines, plan.notes, strict=True)
     about = [f"{cine.series_uid}: {said}" for cine, notes in noted for said in notes]

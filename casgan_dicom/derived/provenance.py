@@ -44,8 +44,8 @@ ROADMAP_MAP_TEXTS = {
         "is black. Experimental. For research, not for diagnosis."
     ),
     "vessels": (
-        "Where a neural network sees vessels in a roadmap: the patient's own of an earlier run, moved; not "
-        "current. Experimental. For research, not for diagnosis."
+        "Where a neural network sees vessels in a roadmap: the patient's own vessels of an earlier run, "
+        "moved; not current. Experimental. For research, not for diagnosis."
     ),
 }
 """The same as `MAP_TEXTS` for a roadmap."""

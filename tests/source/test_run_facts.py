@@ -160,7 +160,10 @@ def test_single_frames_tell_where_the_table_was_in_each(tmp_path: Path) -> None:
 
 
 def test_an_enhanced_run_tells_the_same(tmp_path: Path) -> None:
-    field: dict[str, object] = {"FieldOfViewShape": "RECTANGLE", "FieldOfViewDimensionsInFloat": [200.0, 200.0]}
+    field: dict[str, object] = {
+        "FieldOfViewShape": "RECTANGLE",
+        "FieldOfViewDimensionsInFloat": [200.0, 200.0],
+    }
     field |= {"FieldOfViewOrigin": [0.0, 0.0], "FieldOfViewRotation": 90.0, "FieldOfViewHorizontalFlip": "NO"}
     moved: dict[str, object] = {"TableTopVerticalPosition": 1.0, "TableTopLateralPosition": 2.0}
 
