@@ -1,4 +1,4 @@
-"""R waves in the ECG that old runs carry as a curve (PS3.3-1998 C.10.2, retired), where no pointer tells them.
+"""R waves in the ECG that old runs carry as a curve (PS3.3-1998 C.10.2, retired), if no pointer tells them.
 
 A group 50xx of type ECG holds samples that are spread evenly over the frames, as many for each. What stands
 out of an ECG in its steepness is the QRS complex:
