@@ -143,7 +143,7 @@ def _farthest(drawn: list[RoadmapFrame]) -> str:
     tables = [frame for frame in drawn if frame.table_px is not None]
     if tables:
         table = max(tables, key=lambda frame: frame.table_px or 0.0)
-        way = f"{_length(table.table_mm, table.table_px or 0.0)} (table)"
+        way = f"at most {_length(table.table_mm, table.table_px or 0.0)} (table)"
     else:
         way = "an unknown way (table)"
-    return f"moved at most {way} + {_length(farthest.moved_mm, farthest.moved_px)} (estimated); "
+    return f"moved {way} + at most {_length(farthest.moved_mm, farthest.moved_px)} (estimated); "

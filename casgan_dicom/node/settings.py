@@ -86,7 +86,7 @@ class WorkerSettings:
     engine: str = "auto"
     """auto, torch or openvino."""
     mode: str = "invent"
-    """invent: as the bundle draws them; reference: the patient's own, of an earlier run (docs/reference.md)."""
+    """invent: as the bundle draws; reference: the patient's own, of an earlier run (docs/reference.md)."""
     reference_seconds: float = 7200.0
     """How long a received run may lend its vessels to others of its study."""
     without_reference: str = "skip"
