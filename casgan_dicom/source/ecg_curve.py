@@ -4,7 +4,7 @@ A group 50xx of type ECG holds samples that are spread evenly over the frames, a
 out of an ECG in its steepness is the QRS complex:
 
     e = mean of (dx/dt)² over 80 ms
-    R wave: the highest e within 0.3 s, at least a fifth of the run's highest
+    QRS: the highest e within 0.3 s, at least a fifth of the run's highest; R wave: its extreme
 
 Samples are cut off at both ends of their range, so heights mean little; the first and the last tenth of a
 second is left out, where a filter of the device rings.
@@ -91,4 +91,11 @@ def _qrs(samples: Array, rate_hz: float) -> list[int]:
             break
         if all(abs(int(place) - other) >= _APART_S * rate_hz for other in found):
             found.append(int(place))
-    return sorted(found)
+    return [_r_wave(samples, place, width) for place in sorted(found)]
+
+
+def _r_wave(samples: Array, place: int, width: int) -> int:
+    """The first sample that is farthest from the usual value around: it may be cut off there."""
+    first = max(0, place - width)
+    around = samples[max(0, place - 3 * width) : place + 3 * width]
+    return first + int(np.abs(samples[first : place + width // 2] - np.median(around)).argmax())

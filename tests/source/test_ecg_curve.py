@@ -32,7 +32,7 @@ def ecg(beats: tuple[float, ...] = BEATS_S, noise: float = 1.0, points: int = 60
 
 def curve(samples: np.ndarray, group: int = 0x5000, **change: Any) -> Dataset:  # noqa: ANN401 - any element
     """A header with a curve; `change` overrules an element by its number, as in `e0103=1`."""
-    form = ("<u2", "<i2", "<f4", "<f8", "<i4")[change.get("e0103", 0)]
+    form = ("<u2", "<i2", "<f4", "<f8", "<i4")[change.get("e0103") or 0]
     values: dict[int, tuple[str, Any]] = {
         0x0005: ("US", 2),
         0x0010: ("US", len(samples)),
@@ -109,3 +109,21 @@ def test_the_curve_of_a_real_run_says_what_its_pointer_says(real_xa: Path) -> No
     found = r_waves_of_curve(cine.header, times)
 
     assert [round(wave / 0.033) + 1 for wave in found] == pytest.approx([20, 53, 77], abs=1.01)
+
+
+def test_other_curves_and_very_long_ones_are_not_kept(tmp_path: Path) -> None:
+    path = write_xa(tmp_path / "a", moving_frames(60))
+    ds = dcmread(path)
+    for group, change in (
+        (0x5000, {"e0020": "PRESSURE"}),
+        (0x5002, {}),
+        (0x5004, {"e3000": bytes(2**20 + 2)}),
+    ):
+        for element in curve(ecg(), group, **change):
+            ds.add(element)
+    ds.save_as(path, enforce_file_format=True)
+
+    (cine,) = find_series([path]).cines
+
+    assert {tag.group for tag in list(cine.header.keys()) if tag.group >= 0x5000} == {0x5002}
+    assert any("3 curves not drawn" in note for note in cine.notes)

@@ -13,7 +13,7 @@ PRIVATE_SCHEME = "CodingSchemeDesignator(0008,0102)[1]> - Unrecognized defined t
 """No standard code means what the quality record says; dciodvfy warns of every private coding scheme. URN
 codes would silence it, but then highdicom does not read the report."""
 FRAME_DERIVATION = "PerFrameFunctionalGroupsSequence(5200,9230)[1]/DerivationImageSequence(0008,9124)"
-"""A multi-frame Secondary Capture may have functional groups; that of the derivation is an extension of it."""
+"""A multi-frame Secondary Capture may have functional groups; that of the derivation extends it."""
 ACCESSION = "Element=<AccessionNumber> IE <Series> versus <Study>"
 """dcentvfy counts Accession Number of an XA image to the series, that of a report to the study."""
 
