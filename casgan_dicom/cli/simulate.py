@@ -37,6 +37,11 @@ from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine
     help="Trace that arteries leave without contrast, times the physical value; 0 leaves none.",
 )
 @option("--pairs", is_flag=True, help="Write the same cine with contrast, and the masks, too.")
+@option(
+    "--reference",
+    is_flag=True,
+    help="Write an earlier run with contrast, too: same patient and view, another beat, breath and table.",
+)
 @option("--single-frame", is_flag=True, help="Write one object for each frame.")
 @option("--check", is_flag=True, help="Measure the cines beside real ones; best with a dozen.")
 @json_option("SIMULATE", "the report")
@@ -53,6 +58,7 @@ def simulate(  # noqa: PLR0913  # one parameter per option is how click calls
     ct: Path | None,
     cue: float,
     pairs: bool,
+    reference: bool,
     single_frame: bool,
     check: bool,
     as_json: bool,
@@ -60,7 +66,8 @@ def simulate(  # noqa: PLR0913  # one parameter per option is how click calls
     """Simulate X-ray cine of the coronary arteries and write it as XA DICOM to OUT.
 
     The cine of seed N goes to OUT/seed-N: without-contrast.dcm and, with --pairs, with-contrast.dcm and
-    masks.npz; with --single-frame, folders of the first two names. masks.npz holds bool arrays of (frames,
+    masks.npz; with --reference, reference.dcm, a run of the same study that was filled minutes before; with
+    --single-frame, folders of these names. masks.npz holds bool arrays of (frames,
     rows, columns): vessel_mask (filled enough to be seen), tree_mask (filled or not), centreline,
     catheter_mask, clutter_mask (wires, leads, clips, electrodes), heart_mask; field_mask is (rows, columns).
     Files of the same names are replaced.
@@ -68,7 +75,7 @@ def simulate(  # noqa: PLR0913  # one parameter per option is how click calls
     The same options give the same bytes on one machine and one set of package versions.
     """
     settings = CineSettings(size=size, frames=frames, cue=cue, bits=_bits(bits))
-    patients, files = Patients(seed, cines, ct), Files(out, pairs, single_frame)
+    patients, files = Patients(seed, cines, ct), Files(out, pairs, single_frame, reference)
     written = []
     for run in write_simulated(patients, settings, files, _say):
         written.append(run)

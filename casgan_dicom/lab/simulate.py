@@ -18,6 +18,8 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import DataSpec, simulated_data
 from casgan_dicom.lab.xa import Frames, RunHeader, write_cine, write_single_frames
+from casgan_dicom.model.data.run_pairs import RunPair, film_pair
+from casgan_dicom.model.roadmap.table import table_top_mm
 from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, simulate_cine
 from casgan_dicom.model.simulator.studio import Frame
 from casgan_dicom.source.paths import OnePath, as_path
@@ -65,6 +67,8 @@ class Files:
     """The same cine with contrast, and the masks, too."""
     single_frames: bool = False
     """One object for each frame."""
+    reference: bool = False
+    """An earlier run of the same patient and view with contrast, in the same study: the cine's reference."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError where the folder is named by no path, or an empty text."""
@@ -141,8 +145,12 @@ def write_simulated(
     backgrounds = data.backgrounds()
     for seed in range(patients.first, patients.first + patients.count):
         started = time.perf_counter()
-        cine = simulate_cine(seed, settings, backgrounds)
-        paths = tuple(_write(cine, files))
+        if files.reference:
+            pair = film_pair(seed, settings, backgrounds)
+            cine, paths = pair.target, (*_write_reference(pair, files), *_write(pair.target, files, pair))
+        else:
+            cine = simulate_cine(seed, settings, backgrounds)
+            paths = tuple(_write(cine, files))
         yield Written(seed, _measured_part(cine), paths, time.perf_counter() - started)
 
 
@@ -178,17 +186,28 @@ def _out_of_range(seed: int, settings: CineSettings) -> list[str]:
     return faults
 
 
-def _write(cine: SimulatedCine, files: Files) -> Iterator[Path]:
+def _write(cine: SimulatedCine, files: Files, pair: RunPair | None = None) -> Iterator[Path]:
     """Write a cine, and with pairs its twin and its masks; gives the paths."""
     folder = Path(files.out) / f"seed-{cine.seed}"
     write = _write_singles if files.single_frames else _write_multi
-    yield write(folder / "without-contrast", cine.plain, _header(cine, contrast=False))
+    headers = [_header(cine, contrast=contrast) for contrast in (False, True)]
+    if pair is not None:
+        headers = [_paired(header, pair, 1) for header in headers]
+    yield write(folder / "without-contrast", cine.plain, headers[0])
     if files.pairs:
-        yield write(folder / "with-contrast", cine.contrast, _header(cine, contrast=True))
+        yield write(folder / "with-contrast", cine.contrast, headers[1])
         masks = io.BytesIO()
         np.savez_compressed(masks, **{name: getattr(cine, name) for name in _MASKS})
         write_output(folder / "masks.npz", masks.getvalue())
         yield folder / "masks.npz"
+
+
+def _write_reference(pair: RunPair, files: Files) -> Iterator[Path]:
+    """Write the filled run that was taken before; gives its path."""
+    cine = pair.reference
+    write = _write_singles if files.single_frames else _write_multi
+    header = _paired(_header(cine, contrast=True), pair, 0)
+    yield write(Path(files.out) / f"seed-{cine.seed}" / "reference", cine.contrast, header)
 
 
 def _write_multi(stem: Path, frames: Frames, header: RunHeader) -> Path:
@@ -198,6 +217,25 @@ def _write_multi(stem: Path, frames: Frames, header: RunHeader) -> Path:
 def _write_singles(folder: Path, frames: Frames, header: RunHeader) -> Path:
     write_single_frames(folder, frames, header)
     return folder
+
+
+def _paired(header: RunHeader, pair: RunPair, run: int) -> RunHeader:
+    """The header of the first (0) or second (1) run of a pair: its number, R waves and table."""
+    step_s = header.frame_time_ms / 1000
+    count = len((pair.reference, pair.target)[run].indices)
+    frames = [round(float(wave) / step_s) + 1 for wave in pair.r_waves_s[run]]
+    down, right = pair.table_mm[run]
+    vertical, lateral, longitudinal = table_top_mm(
+        (float(down), float(right)),
+        (header.primary_deg, header.secondary_deg),
+        header.source_detector_mm / header.source_isocentre_mm,
+    )
+    return replace(
+        header,
+        run=run,
+        r_wave_frames=tuple(frame for frame in frames if 1 <= frame <= count),
+        table_top_mm=(vertical, longitudinal, lateral),
+    )
 
 
 def _header(cine: SimulatedCine, *, contrast: bool) -> RunHeader:

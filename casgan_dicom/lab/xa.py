@@ -8,7 +8,7 @@ file follows from the frames and the header given, dates and UIDs included: the 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -63,6 +63,12 @@ class RunHeader:
     """Display Shutter Module; None leaves it out."""
     contrast: bool = False
     """Whether contrast was injected: the run then carries Contrast/Bolus Agent (0018,0010)."""
+    r_wave_frames: tuple[int, ...] = field(default=(), repr=False)
+    """R Wave Pointer (0028,6040): frames with an R wave, from 1; empty leaves it out."""
+    table_top_mm: tuple[float, float, float] | None = field(default=None, repr=False)
+    """Table Top Vertical (300A,0128), Longitudinal (300A,0129) and Lateral (300A,012A) Position; with it goes
+    the Frame of Reference of the study's runs. None leaves them out. Like the R waves, no part of `repr`,
+    which UIDs are made of."""
 
     @property
     def start(self) -> datetime:
@@ -210,6 +216,9 @@ def _add_geometry(ds: Dataset, header: RunHeader) -> None:
     ds.PositionerMotion = "STATIC"
     ds.PositionerPrimaryAngle = _decimal(header.primary_deg)
     ds.PositionerSecondaryAngle = _decimal(header.secondary_deg)
+    _add_table(ds, header)
+    if header.r_wave_frames:
+        ds.RWavePointer = list(header.r_wave_frames)
     ds.PixelIntensityRelationship = header.relationship
     if header.relationship == "LOG":
         ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "US"
@@ -219,6 +228,18 @@ def _add_geometry(ds: Dataset, header: RunHeader) -> None:
     ds.BitsStored = header.bits
     ds.HighBit = header.bits - 1
     ds.PixelRepresentation = 0
+
+
+def _add_table(ds: Dataset, header: RunHeader) -> None:
+    """Where the table stands; classic XA has increments only (PS3.3 C.8.7.4), so this extends it."""
+    if header.table_top_mm is None:
+        return
+    ds.FrameOfReferenceUID = derived_uid("simulated frame of reference", header.seed)
+    ds.PositionReferenceIndicator = ""
+    ds.TableMotion = "STATIC"
+    vertical, longitudinal, lateral = (_decimal(mm) for mm in header.table_top_mm)
+    ds.TableTopVerticalPosition, ds.TableTopLongitudinalPosition = vertical, longitudinal
+    ds.TableTopLateralPosition = lateral
 
 
 def _add_shutter(ds: Dataset, shutter: Shutter | None) -> None:

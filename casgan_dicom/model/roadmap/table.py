@@ -9,6 +9,25 @@ from casgan_dicom.model.roadmap.run import Array
 from casgan_dicom.model.simulator.geometry import View
 
 
+def table_top_mm(
+    picture_shift: tuple[float, float], angles_deg: tuple[float, float], magnification: float
+) -> tuple[float, float, float]:
+    """Where a table that is moved in its own plane stands to shift the picture so.
+
+    The inverse of `picture_shift_mm` for a vertical position of 0: `picture_shift` (down, right) in mm on the
+    detector gives (vertical, lateral, longitudinal). Raises ValueError for a view along the table, in which
+    no such way shifts the picture to the side.
+    """
+    right, down, _ = View(*angles_deg).axes()
+    plane = np.array([[down[0], down[2]], [right[0], right[2]]]) * magnification
+    if abs(np.linalg.det(plane)) < 1e-3:
+        raise ValueError(
+            f"a view of {angles_deg} degrees looks along the table, want one from above or below"
+        )
+    lateral, longitudinal = np.linalg.solve(plane, np.asarray(picture_shift, dtype=np.float64))
+    return 0.0, float(lateral), float(longitudinal)
+
+
 def picture_shift_mm(
     table_top_mm: npt.ArrayLike, angles_deg: tuple[float, float], magnification: float
 ) -> Array:
