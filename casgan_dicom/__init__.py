@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from casgan_dicom.conversion.convert import convert
     from casgan_dicom.conversion.inspection import InspectedCine, Inspection, inspect
     from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
+    from casgan_dicom.conversion.reference_choice import ReferenceChoice
     from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
     from casgan_dicom.conversion.task import Step
     from casgan_dicom.errors import (
@@ -53,6 +54,7 @@ __all__ = [
     "OutputError",
     "PeerError",
     "PixelError",
+    "ReferenceChoice",
     "SeriesError",
     "SimulatedCine",
     "Skipped",
@@ -74,6 +76,7 @@ _ROOMS = {
     "conversion.convert": ("convert",),
     "conversion.inspection": ("InspectedCine", "Inspection", "inspect"),
     "conversion.options": ("ConvertOptions", "FrameChoice", "InjectionChoice", "ViewChoice"),
+    "conversion.reference_choice": ("ReferenceChoice",),
     "conversion.report": ("ConvertReport", "Output", "Skipped"),
     "conversion.task": ("Step",),
     "errors": (

@@ -54,12 +54,10 @@ def frame_groups(derivation: Derivation) -> list[Dataset]:
     groups = []
     for index, frame in enumerate(() if roadmap is None else roadmap.frames):
         assert roadmap is not None
-        made, content, group = Dataset(), Dataset(), Dataset()
+        made, group = Dataset(), Dataset()
         made.DerivationDescription = ascii_only(frame.clause(roadmap.when))[:1024]
         made.DerivationCodeSequence = [CodedConcept.from_code(code) for code in DERIVATION]
         made.SourceImageSequence = source_items(derivation, index)
-        content.FrameAcquisitionNumber = derivation.chosen[index] + 1
-        group.FrameContentSequence = [content]
         group.DerivationImageSequence = [made]
         groups.append(group)
     return groups

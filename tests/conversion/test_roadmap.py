@@ -18,6 +18,7 @@ from casgan_dicom.conversion.report import ConvertReport, Output
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.pixels.banner import NO_ROADMAP, banner_for, own_vessels
 from casgan_dicom.verification.verify import verify, verify_file
+from tests.support.enhanced_factory import write_enhanced
 from tests.support.factories import Frames, uid, write_xa_single_frames
 from tests.support.roadmap import (
     BEAT,
@@ -362,6 +363,34 @@ def test_series_of_single_frames_serve_on_both_sides(tmp_path: Path) -> None:
     assert {one.SeriesInstanceUID for one in ds.ReferencedSeriesSequence} == {uid("t"), uid("r")}
     assert verify(output.path, sources=[target, reference])[output.path] == []
     assert of_our_making(dciodvfy(output.path)) == []
+
+
+def test_enhanced_objects_serve_on_both_sides(tmp_path: Path) -> None:
+    """R waves by the delay of each frame; the phase is that of the same place in the beat."""
+
+    def beating(k: int) -> dict[str, dict[str, object]]:
+        return {"CardiacSynchronizationSequence": {"NominalCardiacTriggerDelayTime": 80.0 * (k % BEAT)}}
+
+    target = write_enhanced(
+        tmp_path / "t" / "a", target_frames(), per_frame=beating, AcquisitionDateTime="20240102105000"
+    )
+    reference = write_enhanced(
+        tmp_path / "r" / "a",
+        reference_frames(),
+        per_frame=beating,
+        AcquisitionDateTime="20240102104200",
+        SOPInstanceUID=uid("reference"),
+        SeriesInstanceUID=uid("reference series"),
+    )
+
+    output = only(convert([target], ReferenceChoice((reference,)), tmp_path / "out"))
+
+    assert output.roadmap is not None
+    assert (output.roadmap.phase_by, output.roadmap.clock) == ("ECG", "10:42")
+    drawn = [(k, frame) for k, frame in enumerate(output.roadmap.frames) if not frame.refused]
+    assert len(drawn) >= 15
+    assert all((frame.reference_frame - 1) % BEAT == k % BEAT for k, frame in drawn)
+    assert verify(output.path, sources=[target, reference])[output.path] == []
 
 
 # --- which run --------------------------------------------------------------------------------------------
