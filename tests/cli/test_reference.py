@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -24,7 +25,7 @@ def runs(tmp_path: Path) -> Path:
     """A target, and a folder with its reference and a run of another view."""
     write_target(tmp_path / "target" / "a")
     write_reference(tmp_path / "study" / "a")
-    other = {"SOPInstanceUID": uid("view"), "SeriesInstanceUID": uid("series of view")}
+    other: dict[str, Any] = {"SOPInstanceUID": uid("view"), "SeriesInstanceUID": uid("series of view")}
     write_reference(tmp_path / "study" / "b", PositionerPrimaryAngle=45, PatientName="SECRET^NAME", **other)
     return tmp_path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_vessels_are_where_they_were_in_this_phase_of_the_heart_and_nothing_else
 
 
 def test_where_the_picture_is_covered_nothing_is_drawn(tmp_path: Path) -> None:
-    shutter = {
+    shutter: dict[str, Any] = {
         "ShutterShape": "RECTANGULAR",
         "ShutterLeftVerticalEdge": 64,
         "ShutterRightVerticalEdge": COLUMNS,
@@ -409,7 +410,7 @@ def test_enhanced_objects_serve_on_both_sides(tmp_path: Path) -> None:
     ],
 )
 def test_a_named_run_that_does_not_fit_is_refused_and_nothing_is_written(
-    header: dict[str, object], told: str, forceable: bool, tmp_path: Path
+    header: dict[str, Any], told: str, forceable: bool, tmp_path: Path
 ) -> None:
     target = write_target(tmp_path / "t" / "a")
     reference = write_reference(tmp_path / "r" / "a", **header)

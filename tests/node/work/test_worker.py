@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import time
+from typing import Any
 
 import pytest
 
@@ -140,7 +141,7 @@ def test_where_no_run_fits_or_it_is_too_old_the_reason_is_said(
     guided: NodeSettings, ledger: Ledger, tmp_path: Path, age: float
 ) -> None:
     now = time()
-    other = {"PositionerPrimaryAngle": 0} if age == 60 else {}
+    other: dict[str, Any] = {"PositionerPrimaryAngle": 0} if age == 60 else {}
     taken(ledger, write_reference(tmp_path / "r.dcm", **other), uid("reference series"), now - age)
     job = taken(ledger, write_target(tmp_path / "t.dcm"), uid("series"), now)
     worker = worker_of(guided, ledger, DarkIsVessel())
