@@ -178,7 +178,8 @@ class Worker:
         settings = self._settings.worker
         if settings.mode != "reference":
             return None
-        return ReferenceChoice(search=self._jobs.lenders(job, time() - settings.reference_seconds))
+        lenders = self._jobs.lenders(job, time() - settings.reference_seconds)
+        return ReferenceChoice(search=tuple(path for path in lenders if path.is_file()))
 
     def record(self, job: str, outcome: dict[str, Any]) -> str:
         """Write the outcome of a conversion into the ledger."""

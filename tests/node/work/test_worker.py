@@ -136,6 +136,19 @@ def test_a_node_that_is_told_to_takes_the_vessels_of_an_earlier_run(
     assert b"own vessels of 10:42" in Path(row.derived[0]).read_bytes()
 
 
+def test_a_run_whose_file_is_gone_lends_nothing(guided: NodeSettings, ledger: Ledger, tmp_path: Path) -> None:
+    now = time()
+    reference = write_reference(tmp_path / "r.dcm")
+    taken(ledger, reference, uid("reference series"), now - 60)
+    reference.unlink()
+    job = taken(ledger, write_target(tmp_path / "t.dcm"), uid("series"), now)
+
+    outcome = worker_of(guided, ledger, DarkIsVessel()).attempt(job)
+
+    assert outcome["state"] == "skipped"
+    assert "there is no other run to take vessels from" in outcome["reasons"][0]
+
+
 @pytest.mark.parametrize("age", [60, 7300])
 def test_where_no_run_fits_or_it_is_too_old_the_reason_is_said(
     guided: NodeSettings, ledger: Ledger, tmp_path: Path, age: float
