@@ -14,13 +14,21 @@ from casgan_dicom.cli.output import json_option, need_extra, say
 with need_extra("metrics"):
     from casgan_dicom.lab.evaluate import EvaluateOptions
     from casgan_dicom.lab.evaluate import evaluate as evaluate_bundles
+    from casgan_dicom.lab.evaluate_roadmap import evaluate_roadmap
     from casgan_dicom.model.evaluation.protocol import Protocol
     from casgan_dicom.model.evaluation.report import report_figures
+    from casgan_dicom.model.evaluation.roadmap_report import PairProtocol
     from casgan_dicom.model.evaluation.tables import TableName
 
 
 @click.command()
 @click.argument("runs_or_bundles", metavar="RUN...", nargs=-1, required=True)
+@option(
+    "--mode",
+    type=click.Choice(["bundles", "reference"]),
+    default="bundles",
+    help="reference: the patient's own vessels of an earlier run, on --runs pairs of simulated runs.",
+)
 @option(
     "--table",
     type=click.Choice(["1", "2", "all"]),
@@ -81,6 +89,7 @@ with need_extra("metrics"):
 def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     *,
     runs_or_bundles: tuple[str, ...],
+    mode: str,
     table: TableName,
     data: str,
     extractor: str,
@@ -99,7 +108,19 @@ def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
 
     Writes table.md, table.csv, report.json and pictures.png to --out. The segmentor that reads all rows and
     the oracle are trained first and kept.
+
+    With --mode reference the first RUN's segmentor finds the vessels of the earlier runs, and each that draws
+    by a plan is measured on the same frames; table.md and report.json are written. --frames are those of each
+    run; of the other options only --data, --runs and --device count.
     """
+    if mode == "reference":
+        pairs = PairProtocol(patients=runs, target_frames=frames, failing=runs)
+        measured = evaluate_roadmap(
+            runs_or_bundles, data=data, out=out, protocol=pairs, device=device, log=say
+        )
+        text = json.dumps(measured.figures(), indent=2) if as_json else (out / "table.md").read_text()
+        click.echo(text.rstrip())
+        return
     protocol = Protocol(
         runs=runs, frames_per_run=frames, cines=cines, cue=cue, training_runs=training_runs, steps=steps
     )

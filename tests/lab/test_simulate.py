@@ -100,3 +100,22 @@ def test_an_empty_text_is_no_folder_for_files() -> None:
 def test_a_ct_folder_without_its_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds no chest_ct\.nii\.gz"):
         simulate(1, ct=str(tmp_path))
+
+
+def test_a_reference_is_an_earlier_run_of_the_same_study(tmp_path: Path) -> None:
+    settings, files = CineSettings(size=64, frames=24), Files(tmp_path, reference=True)
+    (written,) = write_simulated(Patients(first=4), settings, files)
+
+    earlier, later = (dcmread(path) for path in written.paths)
+    assert [path.name for path in written.paths] == ["reference.dcm", "without-contrast.dcm"]
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PositionerPrimaryAngle"):
+        assert earlier[keyword].value == later[keyword].value
+    assert earlier.SeriesInstanceUID != later.SeriesInstanceUID
+    assert earlier.AcquisitionTime < later.AcquisitionTime
+    assert "ContrastBolusAgent" in earlier
+    assert "ContrastBolusAgent" not in later
+    for ds in (earlier, later):
+        assert all(1 <= frame <= 24 for frame in np.atleast_1d(ds.RWavePointer))
+        assert "TableTopLateralPosition" in ds
+    assert earlier.TableTopLongitudinalPosition != later.TableTopLongitudinalPosition
+    assert np.abs(earlier.pixel_array[-1].astype(float) - later.pixel_array[-1]).max() > 20

@@ -7,7 +7,7 @@ background is made once and serves both runs, unless the view turns or another p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -25,9 +25,14 @@ from casgan_dicom.model.simulator.studio import Frame, Studio
 from casgan_dicom.model.simulator.table import Pan, Table
 from casgan_dicom.model.simulator.tree import CoronaryTree
 
+Chosen = Sequence[int] | Callable[[Run], Sequence[int]] | None
+"""Which frames of a run, or how to choose them once it is drawn; None for all."""
+
 _TABLE_SD_MM = 4.0
 _FARTHEST_MM = 12.0
 """The table is moved no farther between the runs, detector mm along each side."""
+_ROOM_MM = 32.0
+"""Width of the anatomy beside the picture, for the table between the runs and a pan in the second."""
 _LATER_SEED = 7 * 10**11
 """Added to a seed for the grain and the catheter of the second run."""
 _CHANGE_STREAM = 40_017
@@ -72,6 +77,8 @@ class RunPair:
     """Which frames of the reference hold contrast."""
     change: PairChange
     """What was asked for."""
+    background: Background
+    """The patient of the first run."""
 
     @property
     def table_mm(self) -> tuple[Array, Array]:
@@ -122,7 +129,7 @@ def film_pair(
     backgrounds: BackgroundSource,
     change: PairChange = PairChange(),
     *,
-    indices: tuple[Sequence[int] | None, Sequence[int] | None] = (None, None),
+    indices: tuple[Chosen, Sequence[int] | None] = (None, None),
 ) -> RunPair:
     """Simulate both runs.
 
@@ -137,17 +144,42 @@ def film_pair(
     change
         What is different in the second run.
     indices
-        Frames of the first and of the second run to render; None for all.
+        Frames of the first and of the second run to render; None for all. Those of the first may be a
+        function of the run.
     """
     settings = replace(settings, frame_rate=change.frame_rate)
     first, background = draw_reference(seed, settings, backgrounds, change)
-    second, behind = draw_target(seed, first, (background, backgrounds), change)
-    every = range(settings.frames)
-    reference = _film(seed, Studio.build(seed, first, background), indices[0] or every)
-    target = _film(seed, _later(seed, second, behind), indices[1] or every)
-    filling = first.filling()[list(reference.indices)]
-    filled = tuple(bool(share >= _FILLED * first.filling().max()) for share in filling)
-    return RunPair(reference, target, filled, change)
+    wanted = indices[0](first) if callable(indices[0]) else indices[0]
+    chosen = range(settings.frames) if wanted is None else wanted
+    reference = _film(seed, Studio.build(seed, first, background), chosen)
+    filling = first.filling()
+    filled = tuple(bool(filling[i] >= _FILLED * filling.max()) for i in reference.indices)
+    target = _film_target(seed, first, (background, backgrounds), change, indices[1])
+    return RunPair(reference, target, filled, change, background)
+
+
+def another_target(
+    pair: RunPair, backgrounds: BackgroundSource, change: PairChange, indices: Sequence[int] | None = None
+) -> RunPair:
+    """The same first run with another second one; `change` holds nothing that changes the first.
+
+    Raises ValueError where it does: frame rate, rhythm, injection and the narrowing are the first run's too.
+    """
+    base = PairChange()
+    for name in ("irregular", "treated", "washed_out", "frame_rate"):
+        if getattr(change, name) != getattr(base, name):
+            raise ValueError(f"{name} changes the first run of a pair as well, film both anew")
+    target = _film_target(
+        pair.reference.seed, pair.reference.run, (pair.background, backgrounds), change, indices
+    )
+    return replace(pair, target=target, change=change)
+
+
+def usable_frames(run: Run, lead_in: int, filled: int) -> tuple[int, ...]:
+    """Choose frames of a first run: some before the injection, and `filled` of them from when it is full."""
+    filling, start = run.filling(), run.lead_in_frames()
+    full = np.flatnonzero(filling >= 0.6 * filling.max())[:filled]
+    return (*range(max(0, start - lead_in), start), *(int(i) for i in full))
 
 
 def draw_reference(
@@ -155,7 +187,7 @@ def draw_reference(
 ) -> tuple[Run, Background]:
     """Draw the filled run, its table still, and the patient around it with room for another table."""
     _, view = draw_view(seed, settings)
-    room = int(np.ceil((_FARTHEST_MM + abs(change.pan_mm)) / view.pixel_mm)) + 1
+    room = int(np.ceil(_ROOM_MM / view.pixel_mm)) + 1
     view = replace(view, margin_px=max(view.margin_px, room))
     background = backgrounds.background(stream(seed, "background"), view)
     run = replace(draw_run(seed, settings, background.heart, view), table=Table())
@@ -201,6 +233,18 @@ def draw_target(
         tree, other = other, tree
     injection = Injection(start_s=-20.0, duration_s=1000.0, peak=first.injection.peak)
     return Run(first.settings, view, tree, other, motion, table, injection), background
+
+
+def _film_target(
+    seed: int,
+    first: Run,
+    patients: tuple[Background, BackgroundSource],
+    change: PairChange,
+    indices: Sequence[int] | None,
+) -> SimulatedCine:
+    run, behind = draw_target(seed, first, patients, change)
+    chosen = range(first.settings.frames) if indices is None else indices
+    return _film(seed, _later(seed, run, behind), chosen)
 
 
 def _panned(way_mm: float, rng: np.random.Generator) -> tuple[Pan, ...]:

@@ -120,7 +120,7 @@ class Blocks:
                 found[axis] = weighted_median(words[told], self.weight[told, axis])
                 off = np.abs(words[told] - found[axis])
                 spread[axis] = weighted_median(off, self.weight[told, axis])
-        known = float(np.hypot(*spread)) if any(counts) else None
+        known = float(np.hypot(spread[0], spread[1])) if any(counts) else None
         return BlockShift((found[0], found[1]), known, max(counts))
 
 

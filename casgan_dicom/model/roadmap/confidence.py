@@ -8,10 +8,12 @@ import numpy as np
 
 from casgan_dicom.model.roadmap.placed import Confidence, FrameReason, PhaseBy, RunReason, RunVerdict
 
-LEAST_BACKGROUND = 0.5
+LEAST_BACKGROUND = 0.35
 """Correlation of the backgrounds that a frame needs with an ECG."""
 LEAST_BACKGROUND_ESTIMATED = 0.8
 """Without one."""
+MOST_DOUBT = 0.15
+"""By how much another shift may fit better."""
 FARTHEST_PX = 8.0
 """Largest estimated shift, pixels of a 256 px frame."""
 MOST_SPREAD_PX = 3.0
@@ -23,18 +25,21 @@ MOST_REFUSED = 0.6
 
 
 def refusal(confidence: Confidence, shift_px: tuple[float, float], phase_by: PhaseBy) -> FrameReason | None:
-    """Why a frame is refused; None where it is not. `shift_px` in pixels of a 256 px frame."""
-    if confidence.phase_gap_s is not None and confidence.phase_gap_s > LARGEST_GAP_S:
-        return "gap"
-    if confidence.background < LEAST_BACKGROUND:
-        return "background"
-    if phase_by == "images" and confidence.background < LEAST_BACKGROUND_ESTIMATED:
-        return "phase"
-    if float(np.hypot(*shift_px)) > FARTHEST_PX:
-        return "moved"
-    if confidence.spread_px is not None and confidence.spread_px > MOST_SPREAD_PX:
-        return "blocks"
-    return None
+    """Why a frame is refused, the first reason that holds; None where it is not.
+
+    `shift_px` in pixels of a 256 px frame.
+    """
+    gap, spread = confidence.phase_gap_s or 0.0, confidence.spread_px or 0.0
+    estimated = phase_by == "images"
+    faults: tuple[tuple[FrameReason, bool], ...] = (
+        ("gap", gap > LARGEST_GAP_S),
+        ("background", confidence.background < LEAST_BACKGROUND),
+        ("phase", estimated and confidence.background < LEAST_BACKGROUND_ESTIMATED),
+        ("elsewhere", confidence.best_background - confidence.background > MOST_DOUBT),
+        ("moved", float(np.hypot(*shift_px)) > FARTHEST_PX),
+        ("blocks", any(shift_px) and spread > MOST_SPREAD_PX),
+    )
+    return next((reason for reason, fault in faults if fault), None)
 
 
 def run_verdict(frames: int, refusals: Mapping[FrameReason, int], phase_by: PhaseBy) -> RunVerdict:

@@ -57,6 +57,15 @@ def vessel_mask(probability: FloatImage, visible: Mask | None = None) -> Mask:
     return np.asarray(kept[parts])
 
 
+def without_specks(mask: Mask) -> Mask:
+    """A mask (H, W) without its parts of less than LEAST_PX."""
+    parts, _ = ndimage.label(mask, _ALL_ROUND)
+    area = np.bincount(parts.ravel())
+    kept = area >= LEAST_PX * size_unit((mask.shape[0], mask.shape[1])) ** 2
+    kept[0] = False
+    return np.asarray(kept[parts])
+
+
 def contrast_depth(frame: FloatImage, vessel: Mask, scale: Scale = "linear") -> FloatImage:
     """How much contrast darkens a filled frame.
 

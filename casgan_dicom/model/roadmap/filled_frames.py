@@ -15,20 +15,23 @@ from scipy import ndimage
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.model.roadmap.background import grid_factor, to_grid
 from casgan_dicom.model.roadmap.contrast_layer import ContrastLayer
-from casgan_dicom.model.roadmap.extraction import contrast_depth, grow, logarithm, size_unit, vessel_mask
+from casgan_dicom.model.roadmap.extraction import (
+    contrast_depth,
+    grow,
+    logarithm,
+    size_unit,
+    vessel_mask,
+    without_specks,
+)
 from casgan_dicom.model.roadmap.gaps import close_gaps
+from casgan_dicom.model.roadmap.lead_in import LeadIn
 from casgan_dicom.model.roadmap.run import FloatImage, Mask, ReferenceRun
 
-WELL_FILLED = 0.6
+WELL_FILLED = 0.7
 """Share of the fullest frame's vessel area that a usable frame has; a right coronary covers a quarter less
 in systole."""
 _FULLEST = 0.9
 """The quantile that stands for the fullest frame: a single frame of specks does not."""
-_LASTING = 0.5
-"""Share of the frames before the injection in which a mark is taken for the catheter."""
-_LEAD_IN_FRAMES = 3
-"""As many frames before the injection tell a catheter."""
-_CATHETER_PX = 2.0
 _BORDER_PX = 4.0
 """Within this distance of a shutter's edge nothing is taken for a vessel; pixels of a 256 px frame."""
 
@@ -52,32 +55,18 @@ class FilledFrame:
 
 
 @dataclass
-class _LeadIn:
-    """What is marked as vessel before any contrast: the catheter."""
-
-    frames: int = 0
-    marked: FloatImage | None = None
-
-    def add(self, mask: Mask) -> None:
-        """Take a frame without contrast."""
-        self.frames += 1
-        self.marked = mask.astype(np.float32) if self.marked is None else self.marked + mask
-
-    def catheter(self) -> Mask | None:
-        """Where it lies, bool (H, W); None where too few frames tell."""
-        if self.marked is None or self.frames < _LEAD_IN_FRAMES:
-            return None
-        lasting: Mask = self.marked >= _LASTING * self.frames
-        return grow(lasting, _CATHETER_PX * size_unit(lasting.shape))
-
-
-@dataclass
 class _Reader:
     """Goes through the run once."""
 
     run: ReferenceRun
-    lead_in: _LeadIn = field(default_factory=_LeadIn)
+    lead_in: LeadIn = field(default_factory=LeadIn)
     inner: Mask | None = None
+    begun: bool = False
+
+    def _vessel(self, frame: FloatImage, mask: Mask) -> Mask:
+        """The mask without catheter and wires, its gaps closed, without what is left of them as specks."""
+        depth = contrast_depth(frame, mask, self.run.scale)
+        return close_gaps(without_specks(self.lead_in.vessel(mask, depth)))
 
     def filled(self) -> Iterator[tuple[int, FloatImage, Mask]]:
         """(number, frame, mask of its vessels) of each frame that is filled."""
@@ -88,10 +77,10 @@ class _Reader:
                 self.inner = _inner(self.run.visible, frame.shape)
             mask = vessel_mask(probability, self.inner)
             if self.run.filled[number]:
-                catheter = self.lead_in.catheter()
-                yield number, frame, close_gaps(mask if catheter is None else mask & ~catheter)
-            else:
-                self.lead_in.add(mask)
+                self.begun = True
+                yield number, frame, self._vessel(frame, mask)
+            elif not self.begun:
+                self.lead_in.add(frame, mask, self.run.scale)
         if number + 1 != len(self.run.filled):
             raise ValueError(f"reference has {number + 1} frames, filled says {len(self.run.filled)}")
 

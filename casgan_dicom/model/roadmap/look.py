@@ -16,8 +16,15 @@ from casgan_dicom.model.roadmap.phase import wanted_times
 from casgan_dicom.model.roadmap.reference import COARSE_REACH, Reference, halved
 from casgan_dicom.model.roadmap.run import Array, FloatImage, Mask
 
-_AS_NEAR_S = 0.02
-"""Reference frames whose phases are this much alike are told apart by their background."""
+_PARTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Of the blocks' shift, which are tried."""
+_AS_NEAR_S = 0.034
+"""Reference frames whose phases are this much alike are told apart by their background: half a frame at 15 a
+second."""
+_DOUBT_S = 0.05
+"""By so much a frame is farther whose beat's begin or end is not known."""
+_AS_FULL = 0.9
+"""Share of the vessel area of the fullest of them that they need: the first ones are filled in part only."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +72,17 @@ class Match:
         """The highest correlation of all shifts."""
         return float(self.found.max())
 
+    @property
+    def shift(self) -> tuple[float, float]:
+        """How far the vessels are moved, pixels of the grid: as much of what the blocks say as the background
+        around the vessels bears out.
+
+        What the blocks have learnt of the beat does not hold for a breath, so it is an upper bound; and the
+        correlation alone locks on the lung, so it only chooses on the way from no shift to the blocks'.
+        """
+        ways = [(part * self.blocks.shift[0], part * self.blocks.shift[1]) for part in _PARTS]
+        return max(ways, key=self.background_at)  # of equals the shortest
+
     def background_at(self, shift: tuple[float, float]) -> float:
         """Correlation at a shift, pixels of the grid; -1 beyond the largest that was looked for."""
         reach = self.found.shape[0] // 2
@@ -95,19 +113,23 @@ def look_at(
 
 def choices_by_ecg(time_s: float, r_waves_s: Sequence[float], reference: Reference) -> list[Choice]:
     """The reference frames in the phase of a moment of the target: the nearest of each beat, of those that
-    are about as near as the nearest of all.
+    are about as near as the nearest of all, and about as full as the fullest of these.
 
     Raises ValueError where the reference has no ECG.
     """
-    if reference.beats_s is None:
+    if reference.beats is None:
         raise ValueError("the reference has no R waves, want two or more")
-    near: dict[int, float] = {}
-    for wanted in wanted_times(time_s, r_waves_s, reference.beats_s):
+    fill = reference.fill
+    near: dict[int, tuple[float, float]] = {}
+    for wanted in wanted_times(time_s, r_waves_s, reference.beats):
         gaps = np.abs(reference.times_s - wanted.time_s)
         at = int(gaps.argmin())
-        near[at] = min(float(gaps[at]), near.get(at, np.inf))
-    least = min(near.values())
-    return [Choice(at, gap) for at, gap in near.items() if gap <= least + _AS_NEAR_S]
+        gap = float(gaps[at])
+        near[at] = min((gap if wanted.told else gap + _DOUBT_S, gap), near.get(at, (np.inf, np.inf)))
+    least = min(near.values())[0]
+    alike = [Choice(at, gap) for at, (rank, gap) in near.items() if rank <= least + _AS_NEAR_S]
+    fullest = max(fill[choice.at] for choice in alike)
+    return [choice for choice in alike if fill[choice.at] >= _AS_FULL * fullest]
 
 
 def fits(look: Look, reference: Reference) -> Array:

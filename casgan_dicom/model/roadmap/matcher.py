@@ -37,7 +37,7 @@ class Matcher:
     def phase_by(self) -> PhaseBy:
         """Where the phase of the heart is from."""
         waves = self._run.r_waves_s
-        known = waves is not None and len(waves) > 0 and self._reference.beats_s is not None
+        known = waves is not None and len(waves) > 0 and self._reference.beats is not None
         return "ECG" if known else "images"
 
     def stream(self, frames: Iterable[FloatImage]) -> Iterator[Placed]:
@@ -68,7 +68,7 @@ class Matcher:
                 way = way or self._way()
                 choices = [Choice(way.step(fits(look, self._reference)), None)]
             match = compare(look, self._reference, choices)
-            yield self._count(self._judged(match, match.blocks.shift))
+            yield self._count(self._judged(match, match.shift))
 
     def run(self, frames: Iterable[FloatImage]) -> PlacedRun:
         """Match a whole run, each frame with what comes before and after it; frames are read once.
@@ -86,7 +86,7 @@ class Matcher:
                 way.step(fits(look, self._reference))
             choices = [[Choice(at, None)] for at in way.whole()]
         matches = [compare(look, self._reference, among) for look, among in zip(looks, choices, strict=True)]
-        shifts = self._smoothed([match.blocks.shift for match in matches])
+        shifts = self._smoothed([match.shift for match in matches])
         placed = [self._count(self._judged(m, s)) for m, s in zip(matches, shifts, strict=True)]
         verdict = self.verdict
         if verdict.refused:

@@ -18,11 +18,12 @@ from casgan_dicom.model.roadmap.run import FloatImage, Mask, Scale
 PhaseBy = Literal["ECG", "images"]
 """Where the phase of the heart is from; "images" is an estimate and has to be said as one."""
 
-FrameReason = Literal["background", "moved", "blocks", "phase", "gap", "run"]
+FrameReason = Literal["background", "elsewhere", "moved", "blocks", "phase", "gap", "run"]
 RunReason = Literal["frames", "ecg", "view"]
 
 FRAME_REASONS: Mapping[FrameReason, str] = {
     "background": "the background does not look like that of the reference frame",
+    "elsewhere": "the background fits clearly better with another shift",
     "moved": "the estimated shift is larger than can be trusted",
     "blocks": "the parts of the background do not agree on one shift",
     "phase": "the phase of the heart is estimated from the pictures and not certain enough",

@@ -13,7 +13,7 @@ from scipy import ndimage
 from casgan_dicom.model.roadmap.background import Spectrum, correlation, grid_factor, peak, structure, to_grid
 from casgan_dicom.model.roadmap.blocks import Blocks, Scene, block_centres, block_displacements
 from casgan_dicom.model.roadmap.filled_frames import FilledFrame
-from casgan_dicom.model.roadmap.phase import beats_of
+from casgan_dicom.model.roadmap.phase import Beat, beats_of
 from casgan_dicom.model.roadmap.run import Array, FloatImage, ReferenceRun, Scale
 
 COARSE_REACH = 5
@@ -34,8 +34,8 @@ class Reference:
     """Its well filled frames, in the order of time."""
     around: FloatImage
     """Weight of the background by its nearness to the vessels, 0 to 1, float32 (h, w) of the grid."""
-    beats_s: Array | None
-    """(B, 2) begin and end of each beat; None without an ECG."""
+    beats: tuple[Beat, ...] | None
+    """Its beats; None without an ECG."""
     table_px: Array | None
     """(F, 2) shift of the patient's picture by the table in each of `frames`, pixels; None where unknown."""
     shape: tuple[int, int]
@@ -71,6 +71,11 @@ class Reference:
     def times_s(self) -> Array:
         """(F,) when the frames were taken."""
         return np.array([frame.time_s for frame in self.frames])
+
+    @cached_property
+    def fill(self) -> Array:
+        """(F,) area of the vessels in pixels."""
+        return np.array([float(frame.layer.vessel.sum()) for frame in self.frames])
 
     @cached_property
     def scenes(self) -> tuple[Scene, ...]:

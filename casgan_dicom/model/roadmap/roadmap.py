@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from casgan_dicom.errors import SeriesError
+from casgan_dicom.model.roadmap.contrast_layer import ContrastLayer
 from casgan_dicom.model.roadmap.filled_frames import FilledFrame, read_filled
 from casgan_dicom.model.roadmap.matcher import Matcher
-from casgan_dicom.model.roadmap.phase import USUAL_BEAT_S, beats_of
+from casgan_dicom.model.roadmap.phase import USUAL_BEAT_S, beats_of, usual_length
 from casgan_dicom.model.roadmap.reference import Reference
 from casgan_dicom.model.roadmap.run import ReferenceRun, Scale, TargetRun
 
@@ -55,6 +56,13 @@ class Roadmap:
         """Of the display values, for `compose`."""
         return self.reference.scale
 
+    def layer(self, number: int) -> ContrastLayer:
+        """The vessels of a frame of the reference, by its number. Raises KeyError where it was not usable."""
+        for frame in self.reference.frames:
+            if frame.number == number:
+                return frame.layer
+        raise KeyError(f"frame {number} of the reference is not well filled, only {self.frames} are")
+
     def target(self, run: TargetRun) -> Matcher:
         """Prepare to lay these vessels over a run of the same matrix, field and view."""
         return Matcher(self.reference, run)
@@ -64,7 +72,7 @@ def _check_beat(frames: tuple[FilledFrame, ...], run: ReferenceRun) -> None:
     """Raise SeriesError where the well filled frames do not cover a beat."""
     beat = USUAL_BEAT_S
     if run.r_waves_s is not None and len(run.r_waves_s) >= 2:
-        beat = float(np.median(np.diff(beats_of(run.r_waves_s, frames[-1].time_s), axis=1)))
+        beat = usual_length(beats_of(run.r_waves_s, frames[-1].time_s))
     step = float(np.median(np.diff(run.times_s))) if len(run.times_s) > 1 else 0.0
     covered = frames[-1].time_s - frames[0].time_s + step
     if len(frames) < _LEAST_FRAMES or covered < _LEAST_OF_BEAT * beat:

@@ -41,7 +41,9 @@ def test_beats_of_equal_length_correspond_moment_by_moment(beat: float, share: f
 def test_beats_reach_from_before_the_first_r_wave_to_the_last_frame() -> None:
     beats = beats_of([0.5, 1.3, 2.1], 3.5)
 
-    assert beats == pytest.approx(np.array([[-0.3, 0.5], [0.5, 1.3], [1.3, 2.1], [2.1, 2.9], [2.9, 3.7]]))
+    assert [beat.begin_s for beat in beats] == pytest.approx([-0.3, 0.5, 1.3, 2.1, 2.9])
+    assert [beat.end_s for beat in beats] == pytest.approx([0.5, 1.3, 2.1, 2.9, 3.7])
+    assert [beat.told for beat in beats] == [False, True, True, False, False]
 
 
 def test_before_the_first_r_wave_the_beat_is_counted_back() -> None:
@@ -52,6 +54,23 @@ def test_before_the_first_r_wave_the_beat_is_counted_back() -> None:
 
 
 def test_every_beat_of_the_reference_has_its_moment() -> None:
-    wanted = wanted_times(10.2, [10.0, 10.9], np.array([[0.0, 0.8], [0.8, 1.5]]))
+    beats = beats_of([0.0, 0.9, 1.75], 1.8)
 
-    assert [w.time_s for w in wanted] == pytest.approx([0.2, 1.0])
+    wanted = wanted_times(10.2, [10.0, 10.9], beats)
+
+    assert [w.beat for w in wanted] == [0, 1, 2, 3]
+    assert [w.time_s - beats[w.beat].begin_s for w in wanted] == pytest.approx([0.2] * 4, rel=0.02)
+
+
+def test_a_beat_that_came_early_is_no_match() -> None:
+    wanted = wanted_times(0.2, [0.0, 0.9], beats_of([0.0, 0.9, 1.4, 2.3, 3.2], 3.2))
+
+    assert 2 not in [w.beat for w in wanted]
+    assert 1 in [w.beat for w in wanted]
+
+
+def test_systole_is_shorter_in_a_run_of_a_faster_heart() -> None:
+    """Bazett: with the root of the usual beat's length."""
+    wanted = wanted_times(0.3, [0.0, 1.0, 2.0], beats_of([0.0, 0.64, 1.28], 1.3))
+
+    assert wanted[1].time_s == pytest.approx(0.8 * 0.3)
