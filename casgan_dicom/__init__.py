@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from casgan_dicom.conversion.convert import convert
     from casgan_dicom.conversion.inspection import InspectedCine, Inspection, inspect
     from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
+    from casgan_dicom.conversion.reference_choice import ReferenceChoice
     from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
-    from casgan_dicom.conversion.synthesize import Step
+    from casgan_dicom.conversion.task import Step
     from casgan_dicom.errors import (
         CasganError,
         ConfigError,
@@ -53,6 +54,7 @@ __all__ = [
     "OutputError",
     "PeerError",
     "PixelError",
+    "ReferenceChoice",
     "SeriesError",
     "SimulatedCine",
     "Skipped",
@@ -74,8 +76,9 @@ _ROOMS = {
     "conversion.convert": ("convert",),
     "conversion.inspection": ("InspectedCine", "Inspection", "inspect"),
     "conversion.options": ("ConvertOptions", "FrameChoice", "InjectionChoice", "ViewChoice"),
+    "conversion.reference_choice": ("ReferenceChoice",),
     "conversion.report": ("ConvertReport", "Output", "Skipped"),
-    "conversion.synthesize": ("Step",),
+    "conversion.task": ("Step",),
     "errors": (
         "CasganError",
         "ConfigError",

@@ -19,9 +19,10 @@ from casgan_dicom.conversion.convert import loader_of
 from casgan_dicom.conversion.options import Artery, ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
 from casgan_dicom.conversion.pipeline import convert_series, silent
 from casgan_dicom.conversion.plan import Plan, plan_conversion
+from casgan_dicom.conversion.reference_choice import ReferenceChoice, Refused
 from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
-from casgan_dicom.conversion.synthesize import Progress as OnStep
-from casgan_dicom.conversion.synthesize import Step
+from casgan_dicom.conversion.task import Progress as OnStep
+from casgan_dicom.conversion.task import Step
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
 from casgan_dicom.pixels.compress import Compression, CompressionName
@@ -80,6 +81,27 @@ if TYPE_CHECKING:
     help="Seconds after the first frame at which contrast arrives in what it draws, and for how long it "
     "flows (3 s) before it washes out; none: filled throughout.",
 )
+@option(
+    "--reference",
+    multiple=True,
+    type=PATH,
+    metavar="RUN|auto",
+    help="Invent nothing: lay the patient's own vessels of this earlier filled run over every frame; files "
+    "or a folder. auto: of the nearest earlier run that fits. Experimental. Repeatable.",
+)
+@option(
+    "--in",
+    "search",
+    multiple=True,
+    type=PATH,
+    help="Folder in which --reference auto looks, beside SERIES. Repeatable.",
+)
+@option(
+    "--no-roadmap",
+    type=click.Choice(get_args(Refused)),
+    help="What becomes of a frame over which --reference can lay nothing: the untouched input, marked NO "
+    "ROADMAP (mark), or left out (omit).  [default: mark]",
+)
 @option("--maps", is_flag=True, help="Write attention map and vessel mask as a second series.")
 @option("--seg", is_flag=True, help="Write the vessel mask as DICOM Segmentation.")
 @option("--sr", is_flag=True, help="Write the quality record as a structured report.")
@@ -111,6 +133,9 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
     artery: Artery,
     view: str,
     injection: str,
+    reference: tuple[Path, ...],
+    search: tuple[Path, ...],
+    no_roadmap: Refused | None,
     maps: bool,
     seg: bool,
     sr: bool,
@@ -137,6 +162,7 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
             artery=artery,
             view=ViewChoice(view),
             injection=InjectionChoice(injection),
+            reference=_reference(reference, search, no_roadmap),
             maps=maps,
             seg=seg,
             sr=sr,
@@ -155,6 +181,20 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
     else:
         _show_report(report)
     ctx.exit(report.exit_code)
+
+
+def _reference(
+    runs: tuple[Path, ...], search: tuple[Path, ...], refused: Refused | None
+) -> ReferenceChoice | None:
+    """The earlier run that was asked for. Raises UsageError where the options do not go together."""
+    automatic = runs == (Path("auto"),)
+    if not runs and (search or refused):
+        raise click.UsageError(f"{'--in' if search else '--no-roadmap'} is of --reference")
+    if search and not automatic:
+        raise click.UsageError("--in is of --reference auto")
+    if not runs:
+        return None
+    return ReferenceChoice(() if automatic else runs, search, refused or "mark")
 
 
 def _compression(
@@ -219,8 +259,9 @@ def _show_report(report: ConvertReport) -> None:
         if output.preview is not None:
             tell(str(output.preview))
     for output in report.outputs:
-        if output.plan is not None and not output.plan.refused:  # a refusal is among the warnings
-            say(f"casgan-dicom: {output.source_series_uid}: {output.plan.clause()}")
+        drawn = output.roadmap or output.plan
+        if drawn is not None and not (output.plan and output.plan.refused):  # which is among the warnings
+            say(f"casgan-dicom: {output.source_series_uid}: {drawn.clause()}")
     about = [f"{output.source_series_uid}: {said}" for output in report.outputs for said in output.warnings]
     _show_warnings(about, report.warnings)
     _show_skipped(report.skipped)
@@ -252,18 +293,20 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
                 "rows": cine.rows,
                 "columns": cine.columns,
                 "frame_time_ms": cine.timing.frame_time_ms,
+                "references": [candidate.facts.series_uid for candidate in references],
                 "warnings": list(notes),
             }
-            for cine, notes in zip(plan.cines, plan.notes, strict=True)
+            for cine, notes, references in zip(plan.cines, plan.notes, plan.references, strict=True)
         ]
         skipped = ConvertReport(outputs=(), skipped=plan.skipped, warnings=plan.warnings).as_json()
         show_json({"would_convert": would, "skipped": skipped["skipped"], "warnings": skipped["warnings"]})
         return
     if plan.cines:
         say("casgan-dicom: whether frames show a heart is judged by their pixels, in the conversion only")
-    for cine in plan.cines:
+    for cine, references in zip(plan.cines, plan.references, strict=True):
         size = f"{cine.frames} frames, {cine.columns}×{cine.rows}, {cine.timing.frame_time_ms:g} ms/frame"
-        tell(f"would convert  {cine.series_uid}  {size}")
+        over = f"  vessels of {references[0].facts.series_uid}" if references else ""
+        tell(f"would convert  {cine.series_uid}  {size}{over}")
     _show_skipped(plan.skipped)
     noted = zip(plan.cines, plan.notes, strict=True)
     about = [f"{cine.series_uid}: {said}" for cine, notes in noted for said in notes]

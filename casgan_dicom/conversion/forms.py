@@ -82,17 +82,17 @@ def _maps(
     lossless = options.compression if options.compression.lossy_method is None else Compression()
     for name, frames in (("attention", made.attention), ("vessels", made.vessels)):
         if frames is not None:
-            shown = _with_banner(frames, new_spool()) if options.banner else frames
+            provenance = derivation.provenance
+            shown = _with_banner(frames, new_spool(), provenance.banner_texts) if options.banner else frames
             pixels = stored_pixels(shown, lossless, new_spool())
             yield Named(name, MapCine(derivation, pixels, name))
 
 
-def _with_banner(frames: FrameFile, spool: BinaryIO) -> FrameFile:
+def _with_banner(frames: FrameFile, spool: BinaryIO, texts: Callable[[int], tuple[str, ...]]) -> FrameFile:
     """A copy of frames with the banner in each: a map may be taken for a picture as well."""
-    banner = banner_for(frames.rows, frames.columns)
     writer = FrameWriter(spool, frames.rows, frames.columns, frames.bits)
     for k in range(frames.frames):
         frame = frames.read(k).copy()
-        banner.burn(frame, 2**frames.bits - 1)
+        banner_for(frames.rows, frames.columns, texts(k)).burn(frame, 2**frames.bits - 1)
         writer.write(frame)
     return writer.finish()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from casgan_dicom.conversion.reference_choice import ReferenceChoice
 from casgan_dicom.derived.provenance import Superseded
 from casgan_dicom.errors import ConfigError, SeriesError
 from casgan_dicom.pixels.compress import Compression
@@ -206,6 +207,8 @@ class ConvertOptions:
     """From where the run was taken, likewise."""
     injection: InjectionChoice = field(default_factory=InjectionChoice)
     """When contrast arrives and for how long it flows, likewise."""
+    reference: ReferenceChoice | None = None
+    """The earlier run whose vessels are laid over this one; None lets a generator invent them."""
     revision: int = 1
     """Which conversion of the series this is, where its frames changed after an earlier one."""
     supersedes: str = ""
@@ -228,6 +231,8 @@ class ConvertOptions:
             ("view", ViewChoice),
             ("injection", InjectionChoice),
         )
+        if not isinstance(self.reference, ReferenceChoice | None):
+            faults.append(f"reference is {self.reference!r}, want ReferenceChoice or None")
         for name, kind in kinds:
             if not isinstance(value := getattr(self, name), kind):
                 said = f"({str(value)!r})" if isinstance(value, str | int) else ""

@@ -12,16 +12,16 @@ import io
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, BinaryIO
 
 from casgan_dicom import __version__
-from casgan_dicom.conversion.contrast_notes import contrast_of, notes_on_contrast
+from casgan_dicom.conversion.contrast_notes import contrast_of
 from casgan_dicom.conversion.domain_check import ForeignRunError
 from casgan_dicom.conversion.forms import objects_of
 from casgan_dicom.conversion.options import ConvertOptions, numbers_text
@@ -31,11 +31,15 @@ from casgan_dicom.conversion.output_folder import (
     deliver,
     spool_in,
 )
+from casgan_dicom.conversion.output_notes import asked_of, notes_on_output
 from casgan_dicom.conversion.plan import Plan, bits_of, instances_of, plan_conversion, skip
 from casgan_dicom.conversion.plan_record import record_of
 from casgan_dicom.conversion.preview import ContactSheet
+from casgan_dicom.conversion.reference_reading import Guide, read_reference, relayed
+from casgan_dicom.conversion.reference_search import Candidate
 from casgan_dicom.conversion.report import ConvertReport, Output, Seconds, Skipped
-from casgan_dicom.conversion.synthesize import Progress, Spools, Step, Synthesized, Task, synthesize
+from casgan_dicom.conversion.synthesize import Synthesized, synthesize
+from casgan_dicom.conversion.task import Progress, Spools, Step, Task
 from casgan_dicom.derived.history import declared_lossless
 from casgan_dicom.derived.marks import Derivation
 from casgan_dicom.derived.provenance import ModelIdentity, Provenance, Superseded
@@ -43,8 +47,9 @@ from casgan_dicom.disk import write_output
 from casgan_dicom.errors import OutputError, SeriesError
 from casgan_dicom.pixels.banner import banner_for
 from casgan_dicom.pixels.display import Display
-from casgan_dicom.pixels.lossy import lossy_history
+from casgan_dicom.pixels.lossy import LossyHistory, lossy_history
 from casgan_dicom.source.cine import Cine
+from casgan_dicom.source.run_facts import facts_of
 
 if TYPE_CHECKING:
     from casgan_dicom.model.generator import Generator
@@ -126,10 +131,11 @@ def _convert_plan(
     skipped = list(plan.skipped)
     crowded = _crowded_series(plan.cines)
     try:
-        for cine, notes in zip(plan.cines, plan.notes, strict=True):
+        for cine, notes, references in zip(plan.cines, plan.notes, plan.references, strict=True):
             run = _Run(
                 cine=cine,
                 notes=notes,
+                references=references,
                 cines=len(plan.cines),
                 generator=generator,
                 options=options,
@@ -182,6 +188,8 @@ class _Run:
     cine: Cine
     notes: tuple[str, ...]
     """What the plan found odd about it."""
+    references: tuple[Candidate, ...]
+    """Earlier runs that may lend their vessels, the nearest first; none where a generator draws."""
     cines: int
     """How many are converted in this call."""
     generator: Generator
@@ -195,7 +203,8 @@ def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
     """One cine from its files to its place."""
     started = perf_counter()
     options = run.options
-    task = _task(run)
+    guide = _guide(run, progress)
+    task = _task(run, guide)
     with ExitStack() as open_files:
 
         def new_spool() -> BinaryIO:
@@ -213,9 +222,10 @@ def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
             derivation = Derivation(
                 cine=run.cine,
                 provenance=_provenance(run.generator, task, made, options),
-                lossy=lossy_history(run.cine),
+                lossy=_lossy(run.cine, guide),
                 created=clock(),
                 chosen=made.chosen,
+                reference=None if guide is None else guide.candidate.cine,
             )
             objects = objects_of(derivation, made, options, new_spool)
             placed = deliver(objects, run.out_dir, force=options.force)
@@ -223,7 +233,30 @@ def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
     return _output(run, task, _Result(made, derivation, placed, preview), perf_counter() - started)
 
 
-def _task(run: _Run) -> Task:
+def _guide(run: _Run, progress: Progress) -> Guide | None:
+    """The first earlier run that lends its vessels; None where a generator draws.
+
+    Raises SeriesError where all are refused, with every reason.
+    """
+    if run.options.reference is None:
+        return None
+    refused = []
+    tell = relayed(progress, run.cine, run.cines)
+    for candidate in run.references:
+        try:
+            return read_reference(candidate, facts_of(run.cine), run.generator, tell, force=run.options.force)
+        except SeriesError as error:
+            refused.append(f"series {candidate.facts.series_uid}: {error.message}")
+    raise SeriesError("; ".join(refused))
+
+
+def _lossy(cine: Cine, guide: Guide | None) -> LossyHistory:
+    """What the pixels have lost: those of the run, else the vessels laid over them."""
+    own = lossy_history(cine)
+    return own if own.lossy or guide is None else lossy_history(guide.candidate.cine)
+
+
+def _task(run: _Run, guide: Guide | None) -> Task:
     """How one cine is to be treated."""
     cine, options = run.cine, run.options
     return Task(
@@ -238,6 +271,8 @@ def _task(run: _Run) -> Task:
         sheet=options.preview,
         cines=run.cines,
         force=options.force,
+        guide=guide,
+        omits_refused=options.reference is not None and options.reference.refused == "omit",
     )
 
 
@@ -276,8 +311,9 @@ def _output(run: _Run, task: Task, result: _Result, seconds: float) -> Output:
         seconds=Seconds(**asdict(made.seconds), total=seconds),
         decoding=made.decoding,
         domain=made.domain,
-        warnings=(*run.notes, *task.display.notes, *_notes_on_output(run.options, made)),
+        warnings=(*run.notes, *task.display.notes, *notes_on_output(run.options, made)),
         plan=derivation.provenance.plan,
+        roadmap=derivation.provenance.roadmap,
         preview=result.preview,
     )
 
@@ -289,44 +325,15 @@ def _lost(run: _Run, derivation: Derivation) -> bool | None:
     return False if declared_lossless(run.cine.headers) else None
 
 
-def _notes_on_output(options: ConvertOptions, made: Synthesized) -> Iterator[str]:
-    """What differs from what was asked for, and what only the pixels tell."""
-    yield from made.notes
-    if options.part:
-        yield options.part
-    if made.domain.foreign:
-        yield made.domain.clause()
-    yield from made.decoding.refused
-    if constant := made.decoding.constant:
-        yield f"frames of one value in the middle of the run: {numbers_text(constant)}"
-    if repeated := made.decoding.repeated:
-        yield f"frames that equal the one before although the run moves: {numbers_text(repeated)}"
-    if made.frames.bits != options.bits:
-        yield f"the source has 8 bits, so the output has 8 and not {options.bits}"
-    if options.maps and made.attention is None:
-        yield "the method has no attention, so there is no attention map"
-    if made.plan is None and _asked(options) != _asked(ConvertOptions()):
-        yield "the method draws frame by frame, so --artery, --view and --injection mean nothing to it"
-    if made.plan is not None:
-        yield from made.plan.facts.notes
-        if made.plan.refused:
-            yield f"nothing was drawn: {made.plan.refused}"
-    yield from notes_on_contrast(options.frames, made.chosen, made.opacification)
-
-
-def _asked(options: ConvertOptions) -> dict[str, str]:
-    """What a method that draws by plan is asked for, by the names of `Provenance`."""
-    return {"artery": options.artery, "view": options.view.name, "injection": options.injection.name}
-
-
 def _provenance(generator: Generator, task: Task, made: Synthesized, options: ConvertOptions) -> Provenance:
     """Who makes the frames, and how."""
     compression = options.compression
-    asked = {} if made.plan is None else _asked(options)
+    asked = asked_of(options if made.plan is not None else ConvertOptions())
+    model = _identity(generator)
     uids = {instance.sop_instance_uid for instance in task.cine.instances}
     superseded = tuple(one for one in options.superseded if uids.intersection(one.sources))
     return Provenance(
-        model=_identity(generator),
+        model=model if made.roadmap is None else replace(model, method="roadmap"),
         display=task.display.describe(),
         banner=options.banner,
         bits=made.frames.bits,
@@ -340,7 +347,11 @@ def _provenance(generator: Generator, task: Task, made: Synthesized, options: Co
         decoding=made.decoding.clause(),
         domain=made.domain.clause(),
         plan=None if made.plan is None else record_of(made.plan),
-        **asked,
+        roadmap=made.roadmap,
+        omits_refused=task.omits_refused,
+        artery=asked["artery"],
+        view=asked["view"],
+        injection=asked["injection"],
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from casgan_dicom.conversion.notes import notes_about
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.output_folder import refuse_input_folder
+from casgan_dicom.conversion.reference_search import Candidate, ReferenceRuns
 from casgan_dicom.conversion.report import Skipped
 from casgan_dicom.derived.domain_record import DomainRecord
 from casgan_dicom.disk import is_part
@@ -34,6 +35,9 @@ class Plan:
     """Those that will not, with every reason."""
     warnings: tuple[str, ...]
     """What concerns no single cine."""
+    references: tuple[tuple[Candidate, ...], ...] = ()
+    """For each of them the earlier runs that may lend their vessels, the nearest first; none where a
+    generator draws."""
 
 
 def plan_conversion(paths: Sequence[Path], options: ConvertOptions, out_dir: Path) -> Plan:
@@ -41,7 +45,8 @@ def plan_conversion(paths: Sequence[Path], options: ConvertOptions, out_dir: Pat
 
     What an earlier run wrote to `out_dir` is no input, should `out_dir` lie inside a folder that was passed.
 
-    Raises SeriesError if there is no DICOM file at all, OutputError if `out_dir` could touch the input.
+    Raises SeriesError if there is no DICOM file at all, OutputError if `out_dir` could touch the input,
+    ConfigError if the reference that is named is no single run.
     """
     found = find_series(paths)
     cines = [cine for cine in found.cines if not _from_earlier_run(cine, out_dir)]
@@ -51,7 +56,9 @@ def plan_conversion(paths: Sequence[Path], options: ConvertOptions, out_dir: Pat
         said.append(f"{earlier} objects of an earlier run in the output folder passed over")
     files = [instance.path for cine in cines for instance in cine.instances]
     refuse_input_folder(out_dir, paths, files)
+    lenders = None if options.reference is None else ReferenceRuns(options.reference, paths)
     accepted: list[Cine] = []
+    references: list[tuple[Candidate, ...]] = []
     notes: list[tuple[str, ...]] = []
     skipped = [Skipped("", (), (file.reason,), path=file.path) for file in damaged]
     against = {series.uid: reasons_against_series(series) for series in found.series}
@@ -64,13 +71,15 @@ def plan_conversion(paths: Sequence[Path], options: ConvertOptions, out_dir: Pat
             continue
         try:
             laid_out = _notes_on_data(cine, options)
+            lend = () if lenders is None else lenders.usable(cine, force=options.force)
         except SeriesError as error:
             told = [text for text in (error.message, error.hint) if text]
             skipped.append(skip(cine, told, forceable=False))
             continue
         accepted.append(cine)
+        references.append(lend)
         notes.append((*(reason.text for reason in own), *notes_about(cine), *laid_out))
-    return Plan(tuple(accepted), tuple(notes), tuple(skipped), tuple(said))
+    return Plan(tuple(accepted), tuple(notes), tuple(skipped), tuple(said), tuple(references))
 
 
 def bits_of(cine: Cine, options: ConvertOptions) -> int:

@@ -15,6 +15,7 @@ from casgan_dicom.derived.domain_record import DomainRecord
 from casgan_dicom.derived.plan_record import PlanRecord
 from casgan_dicom.derived.provenance import ModelIdentity
 from casgan_dicom.derived.quality import FrameQuality
+from casgan_dicom.derived.roadmap_record import RoadmapRecord
 from casgan_dicom.pixels.self_check import Decoding
 
 SCHEMA = 4
@@ -100,6 +101,8 @@ class Output:
     """What was unusual about the source."""
     plan: PlanRecord | None = None
     """What was drawn, and where each fact about it is from; None for a method that draws frame by frame."""
+    roadmap: RoadmapRecord | None = None
+    """What was laid over it out of an earlier run, frame by frame; None where vessels are invented."""
     preview: Path | None = None
     """The contact sheet, where one was asked for."""
 

@@ -2,8 +2,9 @@
 
 The first pass measures the levels of the whole run, so that the first frame is scaled like the last, and
 keeps the few frames that a generator wants to see before it plans what it draws. The second looks for frames
-that already show contrast, in the whole run, since one frame alone does not tell. The plan is made then. The
-third pass runs the generator on the chosen frames and spools what it makes to files.
+that already show contrast, in the whole run, since one frame alone does not tell. The plan is made then, or,
+where an earlier run lends its vessels, every chosen frame is matched with it (``laying.py``). The third pass
+draws into the chosen frames, by the generator or by that match, and spools what it makes to files.
 
 Three promises about the output are kept here, in stored values: where attention is below 1/512 and where a
 shutter covers the picture, the output is the displayed input; the banner is the last thing written.
@@ -11,32 +12,34 @@ shutter covers the picture, the output is the displayed input; the banner is the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.conversion.domain_check import DomainCheck, turn_away
-from casgan_dicom.conversion.opacification import ContrastCheck, Opacification, look_every
-from casgan_dicom.conversion.options import Artery, FrameChoice, InjectionChoice, ViewChoice
+from casgan_dicom.conversion.laying import lay_over
+from casgan_dicom.conversion.making import MadeFrame, Making, Seen
+from casgan_dicom.conversion.opacification import Opacification
+from casgan_dicom.conversion.passes import Batch, batches, displayed, look_for_contrast, step_of, visible_in
 from casgan_dicom.conversion.picture_area import ALL_BLACK, PictureArea
 from casgan_dicom.conversion.preview import ContactSheet
 from casgan_dicom.conversion.run_context import run_context
 from casgan_dicom.conversion.run_sample import RunSample
+from casgan_dicom.conversion.task import Progress, Spools, Task
 from casgan_dicom.derived.domain_record import DomainRecord
 from casgan_dicom.derived.quality import FrameQuality
+from casgan_dicom.derived.roadmap_record import RoadmapRecord
 from casgan_dicom.errors import PixelError
-from casgan_dicom.pixels.banner import Banner
-from casgan_dicom.pixels.decode import StoredFrame, iter_frames
-from casgan_dicom.pixels.display import Display, to_stored
-from casgan_dicom.pixels.framefile import FrameFile, FrameWriter
+from casgan_dicom.pixels.decode import iter_frames
+from casgan_dicom.pixels.display import to_stored
+from casgan_dicom.pixels.framefile import FrameFile
 from casgan_dicom.pixels.self_check import Decoding, SelfCheck
 from casgan_dicom.pixels.stored_values import Clamped
-from casgan_dicom.source.cine import Cine
 
 if TYPE_CHECKING:
     from casgan_dicom.model.atlas.plan import RunPlan
@@ -45,74 +48,10 @@ if TYPE_CHECKING:
 
 UNTOUCHED_BELOW = 1 / 512
 """Attention below which the output is the input: half a level of 8 bits, which no display can show."""
-VESSEL_ABOVE = 0.5
-"""Probability from which a pixel counts as vessel."""
 
 Float = npt.NDArray[np.float32]
 Stored = npt.NDArray[np.unsignedinteger[Any]]
 Mask = npt.NDArray[np.bool_]
-Stage = Literal["measure", "check", "generate"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """How far a cine has come."""
-
-    source_instance_uid: str
-    """SOP Instance UID (0008,0018) of the source, the first where there are several."""
-    stage: Stage
-    """Which of the three passes."""
-    done: int
-    """Frames behind us in this pass."""
-    frames: int
-    """Frames of this pass."""
-    cines: int
-    """Cines that are converted in the same call, this one among them."""
-
-
-Progress = Callable[[Step], None]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One cine and how it is to be treated."""
-
-    cine: Cine
-    """The source."""
-    display: Display
-    """Its stored values to display values, and its shutters."""
-    banner: Banner | None
-    """What is burned in; None for nothing."""
-    choice: FrameChoice = field(default_factory=FrameChoice)
-    """Which frames are converted."""
-    artery: Artery = "auto"
-    """Which coronary artery is drawn, by a generator that plans."""
-    view: ViewChoice = field(default_factory=ViewChoice)
-    """From where the run was taken, for such a generator."""
-    injection: InjectionChoice = field(default_factory=InjectionChoice)
-    """When contrast arrives and for how long it flows, for such a generator."""
-    bits: int = 8
-    """Bits Stored (0028,0101) of the output."""
-    sheet: bool = False
-    """Whether a contact sheet is wanted."""
-    picture: Mask | None = None
-    """Where the run has a picture, bool (H, W); None before all frames were seen."""
-    cines: int = 1
-    """Cines that are converted in the same call, for who looks on."""
-    force: bool = False
-    """Whether a run that is foreign to the bundle is converted all the same."""
-
-
-@dataclass(frozen=True)
-class Spools:
-    """Empty files, open for reading and writing, for what is made frame by frame."""
-
-    frames: BinaryIO
-    """For the synthetic frames."""
-    attention: BinaryIO | None = None
-    """For the attention maps; None if they are not wanted."""
-    vessels: BinaryIO | None = None
-    """For the vessel masks; None if they are not wanted."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +96,8 @@ class Synthesized:
     """Tiles, if they were wanted."""
     plan: RunPlan | None = None
     """What was drawn over the run; None for a generator that draws frame by frame."""
+    roadmap: RoadmapRecord | None = None
+    """What was laid over the run out of an earlier one; None where vessels are invented."""
     notes: tuple[str, ...] = ()
     """What only the decoded values tell."""
 
@@ -165,80 +106,6 @@ class Synthesized:
         """Mean of the attention map over all pixels of all frames; None for a method without one."""
         known = [each.mean_attention for each in self.quality if each.mean_attention is not None]
         return sum(known) / len(known) if known else None
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """One frame on its way out."""
-
-    k: int
-    """Its place in the source, from 0."""
-    before: Stored
-    """The displayed input, in stored values."""
-    after: Stored
-    """The output, composed but not marked."""
-    attention: Float | None
-    """Where the generator drew."""
-    vessels: Float
-    """Probability of vessel in the output."""
-    out_of_range: float
-    """Share of pixels that were clipped to what can be displayed."""
-
-
-class _Making:
-    """The third pass: composes frames, marks them, measures them, and spools them."""
-
-    def __init__(
-        self,
-        task: Task,
-        spools: Spools,
-        chosen: tuple[int, ...],
-        contrast: Opacification,
-        domain: DomainRecord,
-    ) -> None:
-        cine = task.cine
-        self.task = task
-        self._contrast, self._domain = contrast, domain
-        self.frames = FrameWriter(spools.frames, cine.rows, cine.columns, task.bits)
-        self.attention = _writer(spools.attention, cine)
-        self.vessels = _writer(spools.vessels, cine)
-        self.quality: list[FrameQuality] = []
-        self.untouched = 0.0
-        self.with_attention = False
-        self.sheet = ContactSheet(tuple(k + 1 for k in chosen), domain.short) if task.sheet else None
-        self._bare = np.ones((cine.rows, cine.columns), dtype=np.bool_)
-        if task.banner is not None:
-            self._bare &= ~task.banner.mask(self._bare.shape)
-
-    def take(self, frame: _Frame) -> None:
-        """Measure a frame, mark it, and spool it with its maps."""
-        visible = self.task.display.visible(frame.k)
-        vessels = (frame.vessels >= VESSEL_ABOVE) & visible
-        attention = frame.attention
-        self.quality.append(
-            FrameQuality(
-                frame=frame.k + 1,
-                mean_attention=None if attention is None else float(attention.mean(dtype=np.float64)),
-                vessel_cover=float(vessels.sum() / max(1, visible.sum())),
-                out_of_range=frame.out_of_range,
-                opacified=self._contrast.opacified[frame.k],
-                opacified_probability=self._contrast.probability[frame.k],
-                source_cover=self._contrast.cover[frame.k],
-                domain_score=self._domain.of_frame(frame.k + 1),
-            )
-        )
-        self.untouched += float(np.mean(frame.before[self._bare] == frame.after[self._bare]))
-        if self.task.banner is not None:
-            self.task.banner.burn(frame.after, 2**self.task.bits - 1)
-        if self.sheet is not None:
-            before, after = _byte(frame.before, self.task.bits), _byte(frame.after, self.task.bits)
-            self.sheet.offer(len(self.quality) - 1, before, after, attention)
-        self.frames.write(frame.after)
-        if self.attention is not None and attention is not None:
-            self.with_attention = True
-            self.attention.write(to_stored(attention))
-        if self.vessels is not None:
-            self.vessels.write(np.where(vessels, np.uint8(255), np.uint8(0)))
 
 
 def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progress) -> Synthesized:
@@ -266,36 +133,43 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
         No frame is left of the choice, or the cine has fewer frames.
     """
     started = perf_counter()
-    sample, area = RunSample(generator.sampled(task.cine.frames)), PictureArea()
-    clamped, check, kind = Clamped(), SelfCheck(task.cine), DomainCheck(task.cine)
+    sample = RunSample(() if task.guide else generator.sampled(task.cine.frames))
+    area, clamped, check, kind = PictureArea(), Clamped(), SelfCheck(task.cine), DomainCheck(task.cine)
     decoded = check.passing(iter_frames(task.cine, clamped))
-    shown = kind.passing(area.passing(_displayed(task, progress, decoded)))
+    shown = kind.passing(area.passing(displayed(task, progress, decoded)))
     levels = generator.measure(sample.passing(shown))
     turn_away(domain := kind.result(generator), force=task.force)
     task = replace(task, picture=area.mask())
     measured = perf_counter()
-    found = _look_for_contrast(task, generator, levels, progress)
+    found = look_for_contrast(task, generator, levels, progress)
     decoding = check.result()
     checked = perf_counter()
     chosen = task.choice.pick(found.opacified, found.sure)
-    plan = _plan(task, generator, sample, found.opacified)
+    draw: Draw
+    if task.guide is not None:
+        draw = laid = lay_over(task, task.guide, chosen, progress)
+        record, plan = laid.record, None
+    else:
+        plan = _plan(task, generator, sample, found.opacified)
+        draw, record = _Drawn(chosen, levels, plan), None
     planned = perf_counter()
-    making = _Making(task, spools, chosen, found, domain)
-    generating = _generate(making, generator, _Drawn(chosen, levels, plan), progress)
+    making = Making(task, spools, draw.chosen, Seen(found, domain, record))
+    generating = _generate(making, generator, levels, draw, progress)
     return Synthesized(
         frames=making.frames.finish(),
         attention=making.attention.finish() if making.attention and making.with_attention else None,
         vessels=making.vessels.finish() if making.vessels else None,
-        chosen=chosen,
+        chosen=draw.chosen,
         quality=tuple(making.quality),
         opacification=found,
-        untouched_share=making.untouched / len(chosen),
+        untouched_share=making.untouched / len(draw.chosen),
         seconds=PassSeconds(measured - started, checked - measured, planned - checked, generating),
         decoding=decoding,
         domain=domain,
         sheet=making.sheet,
         plan=plan,
-        notes=(*clamped.notes(int(task.cine.header.BitsStored)), *_blank(task, chosen)),
+        roadmap=record,
+        notes=(*clamped.notes(int(task.cine.header.BitsStored)), *_blank(task, draw.chosen)),
     )
 
 
@@ -313,18 +187,6 @@ def keep_input(inputs: Stored, made: Synthesis, visible: Mask, bits: int = 8) ->
     return np.where(untouched, inputs, to_stored(made.frames, bits))
 
 
-def _look_for_contrast(task: Task, generator: Generator, levels: Levels, progress: Progress) -> Opacification:
-    """The second pass, over as many frames as tell when contrast comes and goes."""
-    frames = task.cine.frames
-    rate = task.cine.timing.cine_rate if frames > 1 else None
-    check = ContrastCheck(look_every(rate, frames), rate)
-    looked_at = ((k, shown) for k, shown in enumerate(_displayed(task, None)) if k % check.every == 0)
-    for batch in _batches(looked_at, generator.batch):
-        check.add(batch.shown, generator.vessels(batch.shown, levels), _visible(task, batch.numbers))
-        progress(_step(task, "check", batch.numbers[-1] + 1, frames))
-    return check.result(frames)
-
-
 def _plan(task: Task, generator: Generator, sample: RunSample, opacified: Sequence[bool]) -> RunPlan | None:
     """What is drawn over the run; None where nothing is planned."""
     if not sample.numbers:
@@ -334,9 +196,20 @@ def _plan(task: Task, generator: Generator, sample: RunSample, opacified: Sequen
     return generator.plan(frames, numbers, sample.scaled(context))
 
 
+class Draw(Protocol):
+    """What the third pass goes by."""
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """The frames that are converted, from 0 and rising."""
+
+    def __call__(self, generator: Generator, batch: Batch) -> Synthesis:
+        """Draw into some of them."""
+
+
 @dataclass(frozen=True)
 class _Drawn:
-    """What the third pass goes by."""
+    """Vessels as a generator makes them."""
 
     chosen: tuple[int, ...]
     """The frames that are converted, from 0."""
@@ -345,82 +218,36 @@ class _Drawn:
     plan: RunPlan | None
     """Of the whole run."""
 
-    def __call__(self, generator: Generator, batch: _Batch) -> Synthesis:
+    def __call__(self, generator: Generator, batch: Batch) -> Synthesis:
         """Let the generator draw into some of the frames."""
         if self.plan is None:
             return generator(batch.shown, self.levels)
         return generator(batch.shown, self.levels, self.plan, batch.numbers)
 
 
-def _generate(making: _Making, generator: Generator, drawn: _Drawn, progress: Progress) -> float:
+def _generate(making: Making, generator: Generator, levels: Levels, draw: Draw, progress: Progress) -> float:
     """The third pass; returns the seconds in the generator."""
-    task, seconds, chosen = making.task, 0.0, drawn.chosen
+    task, seconds, chosen = making.task, 0.0, draw.chosen
     wanted, top = frozenset(chosen), np.float32(2**task.bits - 1)
-    frames = islice(enumerate(_displayed(task, None)), chosen[-1] + 1)
-    for batch in _batches(((k, frame) for k, frame in frames if k in wanted), generator.batch):
+    frames = islice(enumerate(displayed(task, None)), chosen[-1] + 1)
+    for batch in batches(((k, frame) for k, frame in frames if k in wanted), generator.batch):
         started = perf_counter()
-        made = drawn(generator, batch)
+        made = draw(generator, batch)
         seconds += perf_counter() - started
         inputs = to_stored(batch.shown, task.bits)
-        visible = _visible(task, batch.numbers)
+        visible = visible_in(task, batch.numbers)
         outputs = keep_input(inputs, made, visible, task.bits)
-        vessels = generator.vessels(outputs.astype(np.float32) / top, drawn.levels)
+        vessels = generator.vessels(outputs.astype(np.float32) / top, levels)
         for i, k in enumerate(batch.numbers):
             attention = None
             if made.attention is not None:  # behind a shutter the input was kept
                 attention = np.where(visible[i], made.attention[i], np.float32(0))
             clipped = 0.0 if made.out_of_range is None else float(made.out_of_range[i])
-            making.take(_Frame(k, inputs[i], outputs[i], attention, vessels[i], clipped))
-        progress(_step(task, "generate", len(making.quality), len(chosen)))
+            making.take(MadeFrame(k, inputs[i], outputs[i], attention, vessels[i], clipped))
+        progress(step_of(task, "generate", len(making.quality), len(chosen)))
     return seconds
-
-
-def _step(task: Task, stage: Stage, done: int, frames: int) -> Step:
-    return Step(task.cine.instances[0].sop_instance_uid, stage, done, frames, task.cines)
-
-
-def _displayed(
-    task: Task, progress: Progress | None, decoded: Iterable[StoredFrame] | None = None
-) -> Iterator[Float]:
-    """Display values of every frame, float32 (H, W), of a pass that decodes them where none is given."""
-    for k, stored in enumerate(iter_frames(task.cine) if decoded is None else decoded):
-        yield task.display.apply(k, stored)
-        if progress is not None:
-            progress(_step(task, "measure", k + 1, task.cine.frames))
-
-
-def _visible(task: Task, numbers: Sequence[int]) -> Mask:
-    """Where frames show a picture and no shutter covers it, bool (T, H, W)."""
-    visible = np.stack([task.display.visible(k) for k in numbers])
-    return visible if task.picture is None else visible & task.picture
 
 
 def _blank(task: Task, numbers: Sequence[int]) -> tuple[str, ...]:
     """A sentence where the frames show no picture anywhere."""
-    return () if any(_visible(task, (k,)).any() for k in numbers) else (ALL_BLACK,)
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Frames that go through the networks together."""
-
-    numbers: tuple[int, ...]
-    """Their places in the source, from 0."""
-    shown: Float
-    """Their display values, (T, H, W)."""
-
-
-def _batches(frames: Iterable[tuple[int, Float]], size: int) -> Iterator[_Batch]:
-    """Numbered frames, stacked by `size`; the last batch is as long as what is left."""
-    stream = iter(frames)
-    while batch := list(islice(stream, max(1, size))):
-        yield _Batch(tuple(k for k, _ in batch), np.stack([frame for _, frame in batch]))
-
-
-def _byte(stored: Stored, bits: int) -> npt.NDArray[np.uint8]:
-    """Stored values as those of 8 bits."""
-    return (stored >> (bits - 8)).astype(np.uint8)
-
-
-def _writer(spool: BinaryIO | None, cine: Cine) -> FrameWriter | None:
-    return None if spool is None else FrameWriter(spool, cine.rows, cine.columns)
+    return () if any(visible_in(task, (k,)).any() for k in numbers) else (ALL_BLACK,)

@@ -38,17 +38,23 @@ def declared_lossless(headers: Sequence[Dataset]) -> bool:
 
 
 def unknown_history(
-    headers: Sequence[Dataset], *, lossy: bool, burning: bool = True, timed: bool = True
+    headers: Sequence[Dataset],
+    *,
+    lossy: bool,
+    burning: bool = True,
+    timed: bool = True,
+    laid_over: Sequence[Dataset] = (),
 ) -> str:
     """What the headers leave open, one clause without its full stop; empty where they say it all.
 
     `lossy` is whether the pixels are known to have lost information; `burning` is False for an object that
-    holds no pixels of the source; `timed` is False where the frame rate is assumed.
+    holds no pixels of the source; `timed` is False where the frame rate is assumed; `laid_over` are the
+    headers of another run whose vessels the pixels hold, of which only the loss is asked.
     """
     unsaid = []
     if burning and burned_in(headers) is None:
         unsaid.append("whether identity is burned in")
-    if not lossy and not declared_lossless(headers):
+    if not lossy and not declared_lossless((*headers, *laid_over)):
         unsaid.append("whether compression ever lost information")
     if not timed:
         unsaid.append("at which rate the frames were taken")

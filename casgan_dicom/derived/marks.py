@@ -13,7 +13,8 @@ import copy
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 
@@ -30,7 +31,6 @@ from casgan_dicom.derived.geometry import aspect_ratio
 from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all, unknown_history
 from casgan_dicom.derived.legal_header import carried_values, legal_header
 from casgan_dicom.derived.provenance import (
-    ModelIdentity,
     Provenance,
     ascii_only,
     derivation_text,
@@ -94,6 +94,8 @@ class Derivation:
     """Now, with a time zone."""
     chosen: tuple[int, ...]
     """Frames of the cine that were converted, from 0, rising."""
+    reference: Cine | None = None
+    """The earlier run whose vessels were laid over this one; None where vessels are invented."""
 
     @property
     def timing(self) -> FrameTiming:
@@ -110,7 +112,14 @@ class Derivation:
     def unsaid(self) -> str:
         """What the source leaves open about its pixels, one clause; empty where it says it all."""
         timed = self.cine.frames == 1 or self.cine.timing.source != "default"
-        return unknown_history(self.cine.headers, lossy=self.lossy.lossy, timed=timed)
+        over = () if self.reference is None else self.reference.headers
+        return unknown_history(self.cine.headers, lossy=self.lossy.lossy, timed=timed, laid_over=over)
+
+    @property
+    def lossless(self) -> bool:
+        """Whether every header of what the pixels were made of says that nothing was ever lost."""
+        over = () if self.reference is None else self.reference.headers
+        return declared_lossless((*self.cine.headers, *over))
 
     def series_uid(self, kind: Kind) -> UID:
         """Series Instance UID (0020,000E) of the objects of one kind."""
@@ -136,16 +145,17 @@ class Derivation:
     def _header_digest(self) -> str:
         """Digest of all that headers are made of; when the object was made is left out."""
         p, headers, timing = self.provenance, self.cine.headers, self.timing
-        lost = self.lossy.lossy, self.lossy.methods, self.lossy.ratios, declared_lossless(headers)
-        facts = (
+        lost = self.lossy.lossy, self.lossy.methods, self.lossy.ratios, self.lossless
+        facts: tuple[object, ...] = (
             carried_values(self.source),
             [str(self.source.get(word)) for word in ("SOPClassUID", "SeriesNumber", "InstanceNumber")],
             (derivation_text(p, unsaid=self.unsaid), p.warning),
-            series_description(self.source, plan=p.plan, motion=self.cine.motion),
+            series_description(self.source, p.title("angiogram"), p.plan, self.cine.motion),
             (p.model.name, p.model.version, p.model.method, p.model.engine),
             (lost, burned_in(headers), said_by_all(headers, "RecognizableVisualFeatures")),
             (aspect_ratio(self.source), timing.frame_time_ms, timing.vector_ms),
         )
+        facts += () if p.roadmap is None else (asdict(p.roadmap),)
         return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
     def sources(self, chosen: tuple[int, ...] | None = None) -> list[tuple[Instance, tuple[int, ...]]]:
@@ -154,15 +164,30 @@ class Derivation:
         Each with its frame numbers from 1, as in Referenced Frame Number (0008,1160); none where the whole
         instance was used.
         """
-        wanted = set(self.chosen if chosen is None else chosen)
-        used: list[tuple[Instance, tuple[int, ...]]] = []
-        first = 0
-        for instance in self.cine.instances:
-            numbers = tuple(k + 1 for k in range(instance.frames) if first + k in wanted)
-            first += instance.frames
-            if numbers:
-                used.append((instance, () if len(numbers) == instance.frames else numbers))
-        return used
+        return _instances_of(self.cine, self.chosen if chosen is None else chosen)
+
+    def reference_sources(self, index: int | None = None) -> list[tuple[Instance, tuple[int, ...]]]:
+        """The same of the earlier run: what was laid over all frames, or over one, by its place from 0.
+
+        Nothing for a frame without a roadmap.
+        """
+        roadmap = self.provenance.roadmap
+        if roadmap is None or self.reference is None:
+            return []
+        frames = roadmap.frames if index is None else (roadmap.frames[index],)
+        return _instances_of(self.reference, [one.reference_frame - 1 for one in frames if not one.refused])
+
+
+def _instances_of(cine: Cine, chosen: Sequence[int]) -> list[tuple[Instance, tuple[int, ...]]]:
+    """Instances that hold some frames of a cine, each with its numbers of them unless that is all of it."""
+    wanted, first = set(chosen), 0
+    used: list[tuple[Instance, tuple[int, ...]]] = []
+    for instance in cine.instances:
+        numbers = tuple(k + 1 for k in range(instance.frames) if first + k in wanted)
+        first += instance.frames
+        if numbers:
+            used.append((instance, () if len(numbers) == instance.frames else numbers))
+    return used
 
 
 def mark(ds: SOPClass, derivation: Derivation) -> None:
@@ -179,7 +204,7 @@ def mark(ds: SOPClass, derivation: Derivation) -> None:
         copy_filled(ds, source, keyword)
     ds.copy_patient_and_study_information(source)
     ds.SyntheticData = "YES"
-    _name_equipment(ds, source, derivation.provenance.model, moment)
+    _name_equipment(ds, derivation, moment)
     _stamp(ds, moment)
     strip_private(ds)
 
@@ -205,7 +230,10 @@ def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, ob
         "device_serial_number": model.weights_sha256[:64],
         "content_qualification": "RESEARCH",
         "series_description": series_description(
-            source, kind.title, derivation.provenance.plan, motion=derivation.cine.motion
+            source,
+            derivation.provenance.title(kind.title),
+            derivation.provenance.plan,
+            derivation.cine.motion,
         ),
     }
 
@@ -235,11 +263,13 @@ def decimal(value: float) -> str:
     return f"{value:.10g}"
 
 
-def _name_equipment(ds: SOPClass, source: Dataset, model: ModelIdentity, moment: datetime) -> None:
+def _name_equipment(ds: SOPClass, derivation: Derivation, moment: datetime) -> None:
     """Software Versions (0018,1020), the writer, and Contributing Equipment Sequence (0018,A001).
 
     The items are the scanner, this software, and highdicom.
     """
+    source, model = derivation.source, derivation.provenance.model
+    did = "Generated the frames" if derivation.provenance.roadmap is None else "Read the vessels"
     versions = [__version__, ascii_only(model.version)[:64]]
     ds.add_new("SoftwareVersions", "LO", versions)
     ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
@@ -251,8 +281,8 @@ def _name_equipment(ds: SOPClass, source: Dataset, model: ModelIdentity, moment:
         software_versions=versions,
         contribution_datetime=_datetime_text(moment),
         contribution_description=ascii_only(
-            f"Generated the frames: model {model.name}, method {model.method}, "
-            f"engine {model.engine}, weights sha256 {model.weights_sha256}"
+            f"{did}: model {model.name}, method {model.method}, engine {model.engine}, "
+            f"weights sha256 {model.weights_sha256}"
         )[:1024],
     )
     ours.DeviceUID = model_uid(model.weights_sha256, model.recipe)

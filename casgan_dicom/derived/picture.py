@@ -26,7 +26,7 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.derived.geometry import aspect_ratio, is_calibrated
-from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all
+from casgan_dicom.derived.history import burned_in, said_by_all
 from casgan_dicom.derived.marks import (
     ANGIOGRAM,
     MAPS,
@@ -39,8 +39,9 @@ from casgan_dicom.derived.marks import (
     source_number,
     strip_private,
 )
-from casgan_dicom.derived.provenance import MAP_TEXTS, derivation_text
+from casgan_dicom.derived.provenance import MAP_TEXTS, ROADMAP_MAP_TEXTS, derivation_text
 from casgan_dicom.derived.references import reference
+from casgan_dicom.derived.roadmap_groups import DERIVATION, LAID_OVER, SOURCE, frame_groups, source_item
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.pixels.stored import StoredPixels
 from casgan_dicom.source.timing import MIN_FRAME_TIME_MS, FrameTiming
@@ -147,8 +148,11 @@ class DerivedPicture(SOPClass):
         """Say in every way there is that this was generated."""
         self.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
         self.ConversionType = "SYN"
-        self.DerivationDescription = derivation_text(derivation.provenance, unsaid=derivation.unsaid)
-        self.DerivationCodeSequence = [CodedConcept.from_code(codes.DCM.ArtificialIntelligence)]
+        provenance = derivation.provenance
+        what = "Synthetic angiogram" if provenance.roadmap is None else "Roadmap"
+        self.DerivationDescription = derivation_text(provenance, what, unsaid=derivation.unsaid)
+        how = (codes.DCM.ArtificialIntelligence,) if provenance.roadmap is None else DERIVATION
+        self.DerivationCodeSequence = [CodedConcept.from_code(code) for code in how]
         self.ImageComments = derivation.provenance.warning
         # It means identity in the pixels: our banner is none, but what the source has burned in stays there,
         # and one that does not say whether it has may have.
@@ -159,19 +163,22 @@ class DerivedPicture(SOPClass):
 
     def _refer_to(self, derivation: Derivation, chosen: tuple[int, ...] | None) -> None:
         """Source Image Sequence (0008,2112) and Referenced Series Sequence (0008,1115)."""
-        sop_class = derivation.cine.header.SOPClassUID
-        purpose = codes.DCM.SourceImageForImageProcessingOperation
+        index = None if chosen is None else derivation.chosen.index(chosen[0])
+        runs = [(derivation.cine, derivation.sources(chosen), SOURCE)]
+        if derivation.reference is not None:
+            runs.append((derivation.reference, derivation.reference_sources(index), LAID_OVER))
         self.SourceImageSequence = []
-        series = Dataset()
-        series.SeriesInstanceUID = derivation.cine.series_uid
-        series.ReferencedInstanceSequence = []
-        for instance, numbers in derivation.sources(chosen):
-            series.ReferencedInstanceSequence.append(reference(sop_class, instance.sop_instance_uid))
-            item = reference(sop_class, instance.sop_instance_uid, numbers)
-            item.SpatialLocationsPreserved = "YES"
-            item.PurposeOfReferenceCodeSequence = [CodedConcept.from_code(purpose)]
-            self.SourceImageSequence.append(item)
-        self.ReferencedSeriesSequence = [series]
+        series: dict[str, Dataset] = {}
+        for run, used, purpose in runs:
+            for instance, numbers in used:
+                listed = series.setdefault(run.series_uid, Dataset())
+                listed.SeriesInstanceUID = run.series_uid
+                listed.setdefault("ReferencedInstanceSequence", [])
+                one = reference(run.header.SOPClassUID, instance.sop_instance_uid)
+                listed.ReferencedInstanceSequence.append(one)
+                item = source_item(run, instance.sop_instance_uid, numbers, purpose)
+                self.SourceImageSequence.append(item)
+        self.ReferencedSeriesSequence = list(series.values())
 
     def _refer_to_superseded(self, derivation: Derivation) -> None:
         """Referenced Image Sequence (0008,1140): what this object stands for from now on, if anything."""
@@ -201,7 +208,7 @@ class DerivedPicture(SOPClass):
         before = derivation.lossy
         if before.lossy or pixels.lossy:
             self.LossyImageCompression = "01"
-        elif declared_lossless(derivation.cine.headers):
+        elif derivation.lossless:
             self.LossyImageCompression = "00"
         methods, ratios = list(before.methods), list(before.ratios)
         if pixels.lossy:
@@ -250,6 +257,9 @@ class DerivedCine(DerivedPicture):
         self.NumberOfFrames = pixels.frames
         if pixels.frames > 1:
             self._add_timing(derivation.timing)
+        if derivation.provenance.roadmap is not None:
+            self.SharedFunctionalGroupsSequence = [Dataset()]
+            self.PerFrameFunctionalGroupsSequence = frame_groups(derivation)
 
     def _add_timing(self, timing: FrameTiming) -> None:
         """Frame times in the four places where different viewers look."""
@@ -286,6 +296,9 @@ class SyntheticFrame(DerivedPicture):
         chosen = (derivation.chosen[k],)
         which = Member(ANGIOGRAM, k + 1, f"\\frame {chosen[0] + 1}")
         super().__init__(derivation, pixels, SecondaryCaptureImageStorage, which, chosen)
+        provenance = derivation.provenance
+        if provenance.roadmap is not None:
+            self.DerivationDescription = derivation_text(provenance, "Roadmap", derivation.unsaid, frame=k)
 
 
 class MapCine(DerivedCine):
@@ -298,8 +311,8 @@ class MapCine(DerivedCine):
     def __init__(self, derivation: Derivation, pixels: StoredPixels, name: str) -> None:
         number = 2 * min(source_number(derivation), MAX_NUMBER // 2) - (name == "attention")
         super().__init__(derivation, pixels, Member(MAPS, number, f"\\{name}"))
-        self.ImageComments = MAP_TEXTS[name]
+        roadmap = derivation.provenance.roadmap is not None
+        self.ImageComments = (ROADMAP_MAP_TEXTS if roadmap else MAP_TEXTS)[name]
         what = "Attention map" if name == "attention" else "Vessel mask"
-        self.DerivationDescription = derivation_text(
-            derivation.provenance, f"{what} of a synthetic angiogram", unsaid=derivation.unsaid
-        )
+        what += " of a roadmap" if roadmap else " of a synthetic angiogram"
+        self.DerivationDescription = derivation_text(derivation.provenance, what, unsaid=derivation.unsaid)

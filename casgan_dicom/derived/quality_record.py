@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
+from textwrap import shorten
 
 from highdicom.base import SOPClass
 from highdicom.sr import (
@@ -48,6 +49,7 @@ from casgan_dicom.derived.marks import (
 from casgan_dicom.derived.provenance import ModelIdentity, Provenance, ascii_only
 from casgan_dicom.derived.quality import FrameQuality
 from casgan_dicom.derived.references import Reference, frame_references, instances_by_series, reference
+from casgan_dicom.derived.roadmap_record import RoadmapFrame
 from casgan_dicom.uids import derived_uid, model_uid
 
 SCHEME = "99CASGAN"
@@ -57,6 +59,10 @@ VESSEL_COVER = Code("VESSELCOVER", SCHEME, "Share of visible pixels that are syn
 OUT_OF_RANGE = Code("OUTOFRANGE", SCHEME, "Share of generated values clipped to display range")
 DOMAIN_SCORE = Code("DOMAINSCORE", SCHEME, "Out-of-domain score of the source frame, limit 1")
 OPACIFIED = Code("OPACIFIED", SCHEME, "Source frame already showed opacified vessels")
+ROADMAP = Code("ROADMAP", SCHEME, "Vessels of an earlier run were laid over the frame")
+NO_ROADMAP = Code("NOROADMAP", SCHEME, "Why no vessels were laid over the frame")
+ROADMAP_MATCH = Code("ROADMAPMATCH", SCHEME, "Correlation with the background of the reference frame")
+ROADMAP_MOVED = Code("ROADMAPMOVED", SCHEME, "Estimated shift of the vessels on the detector")
 OPACIFIED_FRAMES = Code("OPACIFIEDFRAMES", SCHEME, "Number of source frames with opacified vessels")
 OPACIFIED_PROBABILITY = Code("OPACIFIEDPROB", SCHEME, "Probability of opacified vessels in the source")
 SOURCE_COVER = Code("SOURCECOVER", SCHEME, "Share of visible pixels marked as vessel in source")
@@ -153,13 +159,17 @@ def _content(
     """The content tree, TID 1500. All UIDs in it follow from that of the report."""
     sop_class = str(derivation.cine.header.SOPClassUID)
     groups = [_summary(derivation.provenance, qualities, report_uid)]
-    for k, quality, (one, numbers) in zip(derivation.chosen[:MAX_FRAMES], qualities, made, strict=False):
+    frames = zip(derivation.chosen[:MAX_FRAMES], qualities, made, strict=False)
+    roadmap = derivation.provenance.roadmap
+    for index, (k, quality, (one, numbers)) in enumerate(frames):
         source, source_numbers = derivation.sources((k,))[0]
         images = (
             _image(one.sop_class_uid, one.sop_instance_uid, numbers),
             _image(sop_class, source.sop_instance_uid, source_numbers),
+            *_laid_over(derivation, index),
         )
-        groups.append(_group(quality, images, report_uid))
+        placed = None if roadmap is None else roadmap.frames[index]
+        groups.append(_group(quality, placed, images, report_uid))
     return MeasurementReport(
         observation_context=ObservationContext(
             observer_device_context=_observer(derivation.provenance.model)
@@ -196,10 +206,36 @@ def _summary(
     )
 
 
+def _laid_over(derivation: Derivation, index: int) -> list[SourceImageForMeasurementGroup]:
+    """The frame of the earlier run whose vessels were laid over a frame; none where none were."""
+    if derivation.reference is None:
+        return []
+    sop_class = str(derivation.reference.header.SOPClassUID)
+    used = derivation.reference_sources(index)
+    return [_image(sop_class, instance.sop_instance_uid, numbers) for instance, numbers in used]
+
+
+def _placed(frame: RoadmapFrame | None) -> tuple[list[Measurement], list[QualitativeEvaluation]]:
+    """Whether vessels of an earlier run were laid over a frame, how far they moved, or why they were not."""
+    if frame is None:
+        return [], []
+    numbers = [Measurement(ROADMAP_MATCH, frame.background, codes.UCUM.NoUnits)]
+    if frame.moved_mm is not None:
+        numbers.append(Measurement(ROADMAP_MOVED, frame.moved_mm, codes.UCUM.Millimeter))
+    if not frame.refused:
+        return numbers, [QualitativeEvaluation(ROADMAP, codes.SCT.Yes)]
+    why = Code(f"NO{frame.refused.upper()}"[:16], SCHEME, shorten(frame.reason, 64, placeholder="..."))
+    return numbers, [QualitativeEvaluation(ROADMAP, codes.SCT.No), QualitativeEvaluation(NO_ROADMAP, why)]
+
+
 def _group(
-    quality: FrameQuality, images: Sequence[SourceImageForMeasurementGroup], report_uid: str
+    quality: FrameQuality,
+    placed: RoadmapFrame | None,
+    images: Sequence[SourceImageForMeasurementGroup],
+    report_uid: str,
 ) -> MeasurementsAndQualitativeEvaluations:
-    """One frame, with the synthetic and the source picture of it."""
+    """One frame, with the synthetic and the source picture of it, and that of the earlier run."""
+    numbers, answers = _placed(placed)
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=derived_uid("quality", report_uid, quality.frame), identifier=f"Frame {quality.frame}"
@@ -208,8 +244,12 @@ def _group(
             Measurement(code, float(value), codes.UCUM.NoUnits)
             for code, share in _SHARES
             if (value := share(quality)) is not None
+        ]
+        + numbers,
+        qualitative_evaluations=[
+            QualitativeEvaluation(OPACIFIED, _answer(quality)),
+            *answers,
         ],
-        qualitative_evaluations=[QualitativeEvaluation(OPACIFIED, _answer(quality))],
         source_images=images,
     )
 
@@ -242,7 +282,7 @@ def _algorithm(provenance: Provenance) -> AlgorithmIdentification:
     model = provenance.model
     parameters = (
         provenance.warning,
-        *([provenance.plan.clause()] if provenance.plan else []),
+        *([provenance.clause] if provenance.clause else []),
         *([provenance.domain] if provenance.domain else []),
         f"method {model.method}",
         f"weights sha256 {model.weights_sha256}",

@@ -49,11 +49,18 @@ def frame_references(cine: Sequence[Reference]) -> list[tuple[Reference, tuple[i
 def instances_by_series(
     derivation: Derivation, cine: Sequence[Reference]
 ) -> dict[str, list[tuple[str, str]]]:
-    """SOP Class and Instance UIDs of the source and of the synthetic cine, by Series Instance UID."""
+    """SOP Class and Instance UIDs of source, run laid over it and synthetic cine, by series.
+
+    The keys are Series Instance UIDs (0020,000E).
+    """
     sop_class = str(derivation.cine.header.SOPClassUID)
     found = {
         derivation.cine.series_uid: [(sop_class, one.sop_instance_uid) for one, _ in derivation.sources()]
     }
+    if derivation.reference is not None:
+        laid_over = str(derivation.reference.header.SOPClassUID)
+        listed = found.setdefault(derivation.reference.series_uid, [])
+        listed += [(laid_over, one.sop_instance_uid) for one, _ in derivation.reference_sources()]
     for one in cine:
         found.setdefault(one.series_uid, []).append((one.sop_class_uid, one.sop_instance_uid))
     return found

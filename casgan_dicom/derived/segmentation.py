@@ -29,8 +29,9 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
 from casgan_dicom.derived.history import unknown_history
 from casgan_dicom.derived.marks import SEGMENTATION, Derivation, Member, copy_filled, source_number
 from casgan_dicom.derived.picture import DerivedPicture
-from casgan_dicom.derived.provenance import MAP_TEXTS, ascii_only, derivation_text
+from casgan_dicom.derived.provenance import MAP_TEXTS, ROADMAP_MAP_TEXTS, ascii_only, derivation_text
 from casgan_dicom.derived.references import Reference, frame_references, instances_by_series, reference
+from casgan_dicom.derived.roadmap_groups import LAID_OVER, source_item
 from casgan_dicom.pixels.framefile import FrameFile
 from casgan_dicom.pixels.stored import StoredPixels
 from casgan_dicom.uids import derived_uid
@@ -91,9 +92,10 @@ class VesselSegmentation(DerivedPicture):
         provenance = replace(derivation.provenance, banner=False)  # a mask of one bit has no room for it
         headers = derivation.cine.headers
         unsaid = unknown_history(headers, lossy=derivation.lossy.lossy, burning=False)
-        what = "Vessel mask of a synthetic angiogram"
+        what = "Vessel mask of a " + ("synthetic angiogram" if provenance.roadmap is None else "roadmap")
         self.DerivationDescription = derivation_text(provenance, what, unsaid=unsaid)
-        self.ImageComments = MAP_TEXTS["vessels"]
+        roadmap = derivation.provenance.roadmap
+        self.ImageComments = (MAP_TEXTS if roadmap is None else ROADMAP_MAP_TEXTS)["vessels"]
         self.ContentLabel = "AI_SYNTHETIC"
         self.ContentDescription = "AI SYNTHETIC vessel mask, not for diagnosis"
         self.ContentCreatorName = None
@@ -103,8 +105,10 @@ class VesselSegmentation(DerivedPicture):
         sop_class = derivation.cine.header.SOPClassUID
         synthetic = frame_references(self._cine)
         groups: list[Dataset] = []
-        for k, (made, numbers) in zip(chosen or derivation.chosen, synthetic, strict=True):
-            position = len(groups) + 1
+        for index, (k, (made, numbers)) in enumerate(
+            zip(chosen or derivation.chosen, synthetic, strict=True)
+        ):
+            position = index + 1
             content, group = Dataset(), Dataset()
             content.TemporalPositionIndex = position
             content.DimensionIndexValues = [1, position]
@@ -115,6 +119,7 @@ class VesselSegmentation(DerivedPicture):
             group.DerivationImageSequence = [
                 _derived_from(mask, codes.DCM.SegmentationImageDerivation),
                 _derived_from(picture, codes.DCM.ArtificialIntelligence),
+                *_laid_over(derivation, index),
             ]
             groups.append(group)
         self.PerFrameFunctionalGroupsSequence = groups
@@ -160,7 +165,7 @@ class VesselSegmentation(DerivedPicture):
         segment = Dataset()
         segment.SegmentNumber = 1
         segment.SegmentLabel = SEGMENT_LABEL
-        segment.SegmentDescription = "Invented, not imaged. Not for diagnosis."
+        segment.SegmentDescription = _what_it_is(derivation)
         segment.SegmentAlgorithmType = "AUTOMATIC"
         segment.SegmentAlgorithmName = name
         segment.SegmentationAlgorithmIdentificationSequence = [algorithm]
@@ -215,6 +220,27 @@ def _packed(masks: FrameFile, cine: Sequence[Reference], spool: BinaryIO) -> Sto
         bits=1,
         sha256=digest.hexdigest(),
     )
+
+
+def _what_it_is(derivation: Derivation) -> str:
+    """Segment Description (0062,0006)."""
+    roadmap = derivation.provenance.roadmap
+    if roadmap is None:
+        return "Invented, not imaged. Not for diagnosis."
+    return f"The patient's own vessels of {roadmap.when}, moved: not current. Not for diagnosis."
+
+
+def _laid_over(derivation: Derivation, index: int) -> list[Dataset]:
+    """The frame of the earlier run whose vessels were laid over a frame, as a derivation; none if refused."""
+    items = []
+    for instance, numbers in derivation.reference_sources(index):
+        assert derivation.reference is not None
+        item = Dataset()
+        item.DerivationCodeSequence = [_code(codes.DCM.PixelByPixelMultiplication)]
+        source = source_item(derivation.reference, instance.sop_instance_uid, numbers, LAID_OVER)
+        item.SourceImageSequence = [source]
+        items.append(item)
+    return items
 
 
 def _derived_from(source: Dataset, derivation: Code) -> Dataset:

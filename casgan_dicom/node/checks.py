@@ -158,6 +158,10 @@ def _engine(value: object) -> str:
     return "" if value in _ENGINES else f"one of {', '.join(_ENGINES)}"
 
 
+def _one_of(*words: str) -> Callable[[object], str]:
+    return lambda value: "" if value in words else f"one of {', '.join(words)}"
+
+
 def _between(low: int, high: int | None = None) -> Callable[[object], str]:
     def rule(value: object) -> str:
         right = isinstance(value, int) and low <= value and (high is None or value <= high)
@@ -179,6 +183,8 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "peers.addresses": _places,
     "worker.bundle": _bundle,
     "worker.engine": _engine,
+    "worker.mode": _one_of("invent", "reference"),
+    "worker.without_reference": _one_of("skip", "invent"),
     "worker.deaths": _between(1),
     "destinations.name": _name,
     "destinations.host": _host,

@@ -195,7 +195,9 @@ _FORM = "mf-gray8"
 
 def _recipe(settings: NodeSettings) -> str:
     """What decides a result besides the series. Raises WeightsError if the bundle is not there."""
-    return f"{weights_digest(settings.worker.bundle)} {__version__} {_FORM}"
+    worker = settings.worker
+    mode = "" if worker.mode == "invent" else f" {worker.mode}, else {worker.without_reference}"
+    return f"{weights_digest(worker.bundle)} {__version__} {_FORM}{mode}"
 
 
 @contextmanager

@@ -91,6 +91,12 @@ class WorkerSettings:
     """One worker process for each: auto, cpu, cuda or cuda:N."""
     engine: str = "auto"
     """auto, torch or openvino."""
+    mode: str = "invent"
+    """invent: as the bundle draws; reference: the patient's own, of an earlier run (docs/reference.md)."""
+    reference_seconds: float = 7200.0
+    """How long a received run may lend its vessels to others of its study."""
+    without_reference: str = "skip"
+    """What becomes of a run for which there is none: skip, or invent."""
     deaths: int = 3
     """Deaths of the worker at the same place of a series, without progress, after which it is quarantined."""
 

@@ -4,7 +4,10 @@ Anonymisers remove descriptions, and no viewer shows Synthetic Data (0008,001C);
 drawn with Pillow's built-in bitmap font, which needs no font file and no FreeType, so that the same frame
 gets the same bytes on every machine. One font pixel becomes a whole number of image pixels.
 
-The box is white on black, centred on the last rows, and no larger than the text: under 4 % of an image
+A roadmap, which shows the patient's own vessels of an earlier run, has texts of its own: invented they are
+not, but not of now either (`own_vessels`).
+
+The box is white on black, centred on the last rows, and no larger than the text: about 4 % of an image
 of 256 columns or more.
 """
 
@@ -19,9 +22,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 TEXTS = ("AI SYNTHETIC - NOT FOR DIAGNOSIS", "AI SYNTHETIC", "AI")
 """What is written; the first that fits across the image."""
+NO_ROADMAP = ("NO ROADMAP",)
+"""What is written into a frame of a roadmap over which nothing was laid."""
 
 _BASE = 256  # columns for which one font pixel is one image pixel: the text then spans three quarters
 _BASE_ROWS = 64  # rows that one font pixel needs at least: the box then covers a sixth of them
+_SHORTEST = ("NOT CURRENT", "NOT NOW")
 _PAD = 1  # font pixels of black around the text
 
 
@@ -49,14 +55,22 @@ class Banner:
         return covered
 
 
-@lru_cache(maxsize=8)
-def banner_for(rows: int, columns: int) -> Banner:
-    """The banner of a frame of `rows` × `columns`: the longest text that fits, scaled by whole numbers.
+def own_vessels(clock: str) -> tuple[str, ...]:
+    """What is burned into a frame with a roadmap; `clock` tells when its vessels were filled, "" unknown."""
+    if not clock:
+        return ("OWN VESSELS, TIME UNKNOWN - NOT CURRENT", "OWN VESSELS - NOT CURRENT", *_SHORTEST)
+    long = f"OWN VESSELS OF {clock}, MOVED - NOT CURRENT"
+    return (long, f"OWN VESSELS {clock} - NOT CURRENT", f"{clock}, NOT CURRENT", *_SHORTEST)
 
-    Raises ValueError when not even the shortest text fits.
+
+@lru_cache(maxsize=32)
+def banner_for(rows: int, columns: int, texts: tuple[str, ...] = TEXTS) -> Banner:
+    """The banner of a frame of `rows` × `columns`: the first text that fits, scaled by whole numbers.
+
+    Raises ValueError when not even the last text fits.
     """
     scale = max(1, min(columns // _BASE, rows // _BASE_ROWS))
-    for text in TEXTS:
+    for text in texts:
         ink = np.kron(np.pad(letters(text), _PAD), np.ones((scale, scale), dtype=np.bool_)).astype(np.bool_)
         height, width = ink.shape
         if height <= rows and width <= columns:

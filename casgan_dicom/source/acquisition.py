@@ -15,6 +15,7 @@ from itertools import accumulate, pairwise
 from pydicom.dataset import Dataset
 
 from casgan_dicom.source.cine import Cine
+from casgan_dicom.source.ecg_curve import r_waves_of_curve
 from casgan_dicom.source.elements import numbers
 from casgan_dicom.source.motion import STILL_DEGREES
 
@@ -128,10 +129,11 @@ def _times(cine: Cine) -> tuple[float, ...]:
 
 
 def _r_waves(cine: Cine, times: tuple[float, ...]) -> tuple[float, ...]:
-    """R waves by R Wave Pointer (0028,6040), else R Wave Time Vector (0018,6060), else the trigger delays."""
+    """R waves by R Wave Pointer (0028,6040), R Wave Time Vector (0018,6060), trigger delays, or a curve."""
     if not times:
         return ()
-    for found in (_pointed(cine, times), _listed(cine, times), _before_frames(cine, times)):
+    for read in (_pointed, _listed, _before_frames, _drawn):
+        found = read(cine, times)
         if found and all(BEAT_S[0] <= b - a <= BEAT_S[1] for a, b in pairwise(found)):
             return found
     return ()
@@ -149,6 +151,11 @@ def _listed(cine: Cine, times: tuple[float, ...]) -> tuple[float, ...]:
     """R Wave Time Vector (0018,6060): milliseconds, taken only where all lie within the run."""
     found = [ms / 1000 for ms in numbers(cine.header, "RWaveTimeVector")] if len(cine.instances) == 1 else []
     return tuple(found) if all(0 <= wave <= times[-1] for wave in found) else ()
+
+
+def _drawn(cine: Cine, times: tuple[float, ...]) -> tuple[float, ...]:
+    """The ECG that a multi-frame object carries as a curve (50xx,3000)."""
+    return r_waves_of_curve(cine.header, times) if len(cine.instances) == 1 else ()
 
 
 def _before_frames(cine: Cine, times: tuple[float, ...]) -> tuple[float, ...]:

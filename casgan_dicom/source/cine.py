@@ -60,6 +60,9 @@ class Cine:
     """Primary and secondary angle of each frame in degrees; empty: those of `header` are for all."""
     frame_delays_ms: tuple[float | None, ...] = ()
     """How long after an R wave each frame was taken, None where unknown; empty where no header says."""
+    frame_tables: tuple[tuple[float, float, float], ...] = ()
+    """Vertical, lateral and longitudinal position of the table top of each frame in mm; empty where no
+    functional group, or no header of single frames, says them all."""
     motion: tuple[str, ...] = ()
     """What moves during the run: `rotation` of the positioner, `stepping` of the table; see ``motion.py``."""
     faults: tuple[str, ...] = ()

@@ -72,6 +72,45 @@ def clocks_of(headers: Sequence[Dataset], numbers: Sequence[int | None] = ()) ->
     return sorted(found, key=lambda clock: len(set(clock.times)) < _AS_FINE * finest)
 
 
+@dataclass(frozen=True)
+class Moment:
+    """When something was taken, by one element of one header."""
+
+    day: int | None
+    """Days since the year 1; None where the date is unknown."""
+    time_us: int
+    """Microseconds of the day."""
+
+    @property
+    def clock(self) -> str:
+        """Hour and minute, as on a clock: ``10:42``."""
+        minutes = self.time_us // 60_000_000
+        return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+    def seconds_after(self, other: Moment) -> float:
+        """Seconds from another moment to this one, below 0 where it comes later.
+
+        Where a date is unknown, the times of day alone tell: a fall by more than half a day is a new day.
+        """
+        passed = self.time_us - other.time_us
+        if self.day is not None and other.day is not None:
+            passed += (self.day - other.day) * DAY_US
+        elif passed < -_HALF_DAY_US:
+            passed += DAY_US
+        return passed / 1e6
+
+
+def moment_of(ds: Dataset, date_keyword: str, time_keyword: str) -> Moment | None:
+    """When an instance was taken by these elements; None where they tell no time.
+
+    A date and time in one (DT) has no keyword of a date beside it.
+    """
+    reading = _reading(ds, date_keyword, time_keyword)
+    if reading is None or reading[1] >= DAY_US:
+        return None
+    return Moment(*reading)
+
+
 def times_in_order(texts: Sequence[str]) -> tuple[list[int | None], bool]:
     """The moments of dates and times (DT) that follow each other; None for a text without a time.
 

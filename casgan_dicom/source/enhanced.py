@@ -25,7 +25,7 @@ from pydicom.uid import EnhancedXAImageStorage, EnhancedXRFImageStorage
 from pydicom.valuerep import DT
 
 from casgan_dicom.source.elements import numbers, plain, plain_values
-from casgan_dicom.source.motion import Motion, motion_by_positions
+from casgan_dicom.source.motion import Motion, motion_by_positions, table_tops
 from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags
 from casgan_dicom.source.timing import FrameTiming, timing_of_frame_times, timing_of_instance
 
@@ -44,6 +44,9 @@ _FROM_FRAMES = (
     ("FrameAnatomySequence", "AnatomicRegionSequence"),
     ("XRayGeometrySequence", "DistanceSourceToDetector"),
     ("XRayGeometrySequence", "DistanceSourceToIsocenter"),
+    ("FieldOfViewSequence", "FieldOfViewDimensionsInFloat"),
+    ("FieldOfViewSequence", "FieldOfViewRotation"),
+    ("FieldOfViewSequence", "FieldOfViewHorizontalFlip"),
 )
 """Macro and element of what becomes part of the classic header if all frames that have it agree."""
 _PLANES = {"MONOPLANE": "SINGLE PLANE", "PLANE A": "BIPLANE A", "PLANE B": "BIPLANE B"}
@@ -110,6 +113,8 @@ class ClassicView:
     """Whether contrast had been administered by the time of each frame; empty where no group says."""
     angles: tuple[tuple[float, float], ...] = ()
     """Positioner angles of each frame in degrees; empty where one pair holds for all or a frame has none."""
+    tables_mm: tuple[tuple[float, float, float], ...] = ()
+    """Positions of the table top of each frame, as in `Cine`."""
     motion: tuple[str, ...] = ()
     """What moves during the run, as in `Cine`."""
     delays_ms: tuple[float | None, ...] = ()
@@ -164,6 +169,7 @@ def classic_view(ds: Dataset, frames: int) -> ClassicView:
         angles=_moving_angles(group, frames),
         motion=motion.kinds,
         delays_ms=_delays(group, frames),
+        tables_mm=_tables(group, frames),
         faults=_faults(len(group.given), frames),
         notes=(*notes, *motion.notes, *(() if group.given else (absent,))),
     )
@@ -259,6 +265,11 @@ def _moving_angles(group: Groups, frames: int) -> tuple[tuple[float, float], ...
             return ()
         pairs.append((values[0][0], values[1][0]))
     return tuple(pairs) if len(set(pairs)) > 1 else ()
+
+
+def _tables(group: Groups, frames: int) -> tuple[tuple[float, float, float], ...]:
+    """Positions of the table top of each frame, where every frame has one."""
+    return table_tops([group(k, "TablePositionSequence") for k in group.span if frames == len(group.span)])
 
 
 def _delays(group: Groups, frames: int) -> tuple[float | None, ...]:

@@ -31,7 +31,7 @@ from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.elements import integer, numbers, plain, plain_values
 from casgan_dicom.source.enhanced import classic_view, is_enhanced
 from casgan_dicom.source.header import Head
-from casgan_dicom.source.motion import Motion, motion_by_positions, motion_by_steps
+from casgan_dicom.source.motion import Motion, motion_by_positions, motion_by_steps, table_tops
 from casgan_dicom.source.runs import Run, place, runs_in
 from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags, shutter_notes
 from casgan_dicom.source.timing import FrameTiming, timing_of_instance, timing_of_moments
@@ -186,7 +186,8 @@ def _cines_of_run(series_uid: str, group: Sequence[Head], run: Run, notes: Seque
     motion = motion_by_positions(headers, headers)
     said = [*notes, *run.notes, *motion.notes]
     cine = _cine(series_uid, heads, timing_of_moments(run.times, run.source), said)
-    return [replace(cine, motion=motion.kinds, frame_angles=_moving_angles(headers))]
+    angles, tables = _moving_angles(headers), table_tops(headers)
+    return [replace(cine, motion=motion.kinds, frame_angles=angles, frame_tables=tables)]
 
 
 def _moving_angles(headers: Sequence[Dataset]) -> tuple[tuple[float, float], ...]:
@@ -215,6 +216,7 @@ def _enhanced(series_uid: str, head: Head) -> Cine:
         frame_contrast=view.contrast,
         frame_angles=view.angles,
         frame_delays_ms=view.delays_ms,
+        frame_tables=view.tables_mm,
         motion=view.motion,
         faults=view.faults,
     )

@@ -39,6 +39,8 @@ _ARCHIVES = (
 """Kind, and the bytes at a place by which it is known."""
 _BIT_POSITION = 0x0102
 """Overlay Bit Position (60xx,0102); above 0 where the overlay sits in the pixels, PS3.3 C.9.2 of 2004."""
+_ECG_LIMIT = 2**20
+"""Bytes of an ECG that are kept of a header."""
 _NAMED_AT_MOST = 4
 """How many groups a note names."""
 
@@ -184,7 +186,8 @@ def _convert_values(ds: Dataset) -> list[str]:
 def _without_drawings(ds: Dataset) -> list[str]:
     """Remove overlays, curves and icon, which nothing here draws, and say so: they may be large.
 
-    The overlay that is a bitmap shutter stays.
+    The overlay that is a bitmap shutter stays, and so does a curve that is an ECG of a usual length
+    (``ecg_curve.py``).
     """
     shutter = shutter_group(ds)
     notes = []
@@ -193,7 +196,8 @@ def _without_drawings(ds: Dataset) -> list[str]:
         groups = sorted({tag.group for tag in tags})
         inside = any(tag in tags for tag in _overlays_in_pixels(ds))
         for tag in tags:
-            del ds[tag]
+            if not _is_ecg(ds, tag.group):
+                del ds[tag]
         if groups:
             named = ", ".join(f"{group:04X}" for group in groups[:_NAMED_AT_MOST])
             where = ", in part in the bits above BitsStored (0028,0101)" if inside else ""
@@ -201,6 +205,14 @@ def _without_drawings(ds: Dataset) -> list[str]:
     if "IconImageSequence" in ds:
         del ds.IconImageSequence
     return notes
+
+
+def _is_ecg(ds: Dataset, group: int) -> bool:
+    """Whether a curve calls itself an ECG and is not long."""
+    kind, data = ds.get((group, 0x0020)), ds.get((group, 0x3000))
+    if not 0x5000 <= group <= 0x50FF or kind is None or data is None or kind.value != "ECG":
+        return False
+    return isinstance(data.value, bytes) and len(data.value) <= _ECG_LIMIT
 
 
 def _overlays_in_pixels(ds: Dataset) -> list[BaseTag]:

@@ -63,6 +63,23 @@ def motion_by_positions(views: Sequence[Dataset], tables: Sequence[Dataset]) -> 
     return _motion(turns, steps)
 
 
+def table_top(ds: Dataset) -> tuple[float, float, float] | None:
+    """Vertical, lateral and longitudinal position of the table top in mm; None unless a header has all three.
+
+    Table Top Vertical (300A,0128), Lateral (300A,012A) and Longitudinal Position (300A,0129).
+    """
+    found = [numbers(ds, keyword) for keyword in _TABLE_TOP]
+    if any(len(values) != 1 for values in found):
+        return None
+    return found[0][0], found[1][0], found[2][0]
+
+
+def table_tops(frames: Sequence[Dataset]) -> tuple[tuple[float, float, float], ...]:
+    """Positions of the table top of each frame, where every frame has one."""
+    known = [place for place in map(table_top, frames) if place is not None]
+    return tuple(known) if len(known) == len(frames) else ()
+
+
 def _motion(
     turns: Mapping[str, float],
     steps: Mapping[str, float],

@@ -17,6 +17,7 @@ from casgan_dicom.pixels.syntaxes import always_loses
 from casgan_dicom.source.cine import Instance
 from casgan_dicom.source.series import find_series
 from casgan_dicom.verification.kinds import ObjectKind, evidence, kind_of, source_items
+from casgan_dicom.verification.roadmap_rules import is_laid_over
 
 PATIENT_AND_STUDY = (
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "PatientAge",
@@ -76,13 +77,18 @@ def compare(ds: Dataset, sources: Mapping[str, Dataset]) -> list[Finding]:
     -------
     list of Finding
         References to instances that are not among `sources`, or to frames that they do not have; elements of
-        patient and study that differ once decoded; loss or burned-in identity that is no longer declared.
+        patient and study that differ once decoded; loss or burned-in identity that is no longer declared. Of
+        a roadmap also a run that its vessels are of and that is not among `sources`, or of another patient.
     """
     found = [Finding("source-reference", message) for message in _references(ds, sources)]
-    used = [sources[uid] for uid, _, _ in _referenced(ds) if uid in sources]
+    known = [(sources[uid], item) for uid, _, item in _referenced(ds) if uid in sources]
+    used = [source for source, item in known if not is_laid_over(item)]
+    laid_over = [source for source, item in known if is_laid_over(item)]
     found += [Finding("source-identity", message) for message in _identity(ds, used)]
-    found += [Finding("source-history", message) for message in _history(ds, used)]
+    found += [Finding("source-history", message) for message in _history(ds, used, laid_over)]
     found += [Finding("source-geometry", message) for message in _geometry(ds, used)]
+    found += [Finding("reference-missing", message) for message in _missing(ds, sources)]
+    found += [Finding("reference-identity", message) for message in _same_person(ds, laid_over)]
     return found
 
 
@@ -141,15 +147,32 @@ def _identity(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
             yield f"{keyword} {Tag(keyword)} is not that of the source"
 
 
-def _history(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
+def _missing(ds: Dataset, sources: Mapping[str, Dataset]) -> Iterator[str]:
+    """A roadmap whose vessels are of a run that nobody has shown here."""
+    items = [item for item in source_items(ds) if is_laid_over(item)]
+    uids = {str(item.get("ReferencedSOPInstanceUID")) for item in items}
+    if missing := len(uids - set(sources)):
+        yield f"{missing} of {len(uids)} instances of the run whose vessels it shows are no source given"
+
+
+def _same_person(ds: Dataset, laid_over: Sequence[Dataset]) -> Iterator[str]:
+    """The vessels of another patient, or of another study, are no roadmap."""
+    for keyword in ("PatientID", "IssuerOfPatientID", "PatientBirthDate", "StudyInstanceUID"):
+        ours = _text(ds, keyword)
+        theirs = {_text(legal_header(source).ds, keyword) for source in laid_over} - {""}
+        if ours and theirs - {ours}:
+            yield f"{keyword} {Tag(keyword)} is not that of the run whose vessels it shows"
+
+
+def _history(ds: Dataset, used: Sequence[Dataset], laid_over: Sequence[Dataset]) -> Iterator[str]:
     """What sticks to pixels for good and has to be said again."""
     if kind_of(ds) is ObjectKind.REPORT:
         return
-    if any(_is_lossy(source) for source in used) and ds.get("LossyImageCompression") != "01":
+    if any(_is_lossy(source) for source in (*used, *laid_over)) and ds.get("LossyImageCompression") != "01":
         yield "LossyImageCompression (0028,2110) is not 01, but the source has lost information"
     if kind_of(ds) is ObjectKind.SEGMENTATION or not used:
         return
-    if ds.get("LossyImageCompression") == "00" and not declared_lossless(used):
+    if ds.get("LossyImageCompression") == "00" and not declared_lossless((*used, *laid_over)):
         yield "LossyImageCompression (0028,2110) is 00, but the source does not say so"
     burned = burned_in(used)
     if burned != "NO" and ds.get("BurnedInAnnotation") != "YES":

@@ -41,6 +41,7 @@ from casgan_dicom.verification.kinds import (
     source_series,
     source_uids,
 )
+from casgan_dicom.verification.roadmap_rules import LAID_OVER, is_laid_over
 
 FORBIDDEN = (
     "IrradiationEventUID", "KVP", "XRayTubeCurrent", "Exposure", "ExposureTime", "RadiationSetting",
@@ -134,12 +135,12 @@ def _source_image(ds: Dataset) -> Iterator[str]:
 def _source_purpose(ds: Dataset) -> Iterator[str]:
     items = source_items(ds)
     codes = [codes_in(item, "PurposeOfReferenceCodeSequence") for item in items]
-    wrong = sum(("121322", "DCM") not in code for code in codes)
+    wrong = sum(not {("121322", "DCM"), LAID_OVER} & set(code) for code in codes)
     yield from _in_some(wrong, items, "no purpose (121322, DCM, Source image for image processing operation)")
 
 
 def _source_location(ds: Dataset) -> Iterator[str]:
-    items = source_items(ds)
+    items = [item for item in source_items(ds) if not is_laid_over(item)]  # roadmap_rules.py asks those
     wrong = sum(item.get("SpatialLocationsPreserved") != "YES" for item in items)
     yield from _in_some(wrong, items, "SpatialLocationsPreserved (0028,135A) other than YES")
 

@@ -50,6 +50,7 @@ from casgan_dicom.verification.kinds import (
     kind_of,
     several,
 )
+from casgan_dicom.verification.roadmap_rules import banner_texts
 
 WRITTEN = (
     ExplicitVRLittleEndian,
@@ -179,7 +180,10 @@ def _banner_pixels(ds: Dataset) -> Iterator[str]:
     if unsound or not 0 < rows <= MAX_SIDE or not 0 < columns <= MAX_SIDE:
         return
     try:
-        shares = [_legible_share(frame, ds.BitsStored) for frame in _first_and_last(ds)]
+        shares = [
+            _legible_share(frame, ds.BitsStored, banner_texts(ds, index))
+            for index, frame in _first_and_last(ds)
+        ]
     except Exception as error:  # decoders raise anything on a broken stream
         yield f"the first or the last frame cannot be decoded ({type(error).__name__})"
         return
@@ -190,8 +194,8 @@ def _banner_pixels(ds: Dataset) -> Iterator[str]:
         yield f"DerivationDescription (0008,2111) says '{BANNER_ABSENT}', but the pixels show one"
 
 
-def _first_and_last(ds: Dataset) -> Iterator[npt.NDArray[np.integer[Any]]]:
-    """Stored values of two frames, (rows, columns); of one, where there is no other."""
+def _first_and_last(ds: Dataset) -> Iterator[tuple[int, npt.NDArray[np.integer[Any]]]]:
+    """Places from 0 and stored values of two frames, (rows, columns); of one, where there is no other."""
     indices, syntax = sorted({0, _frames(ds) - 1}), _syntax(ds)
     who = decoder_of(syntax)
     with warnings.catch_warnings():
@@ -199,11 +203,13 @@ def _first_and_last(ds: Dataset) -> Iterator[npt.NDArray[np.integer[Any]]]:
         if who.way != "process":
             where = Path(str(ds.filename)) if _deferred(ds) else ds
             plugin = "pydicom" if syntax == RLELossless else ""
-            yield from iter_pixels(where, raw=True, indices=indices, decoding_plugin=plugin)
+            frames = iter_pixels(where, raw=True, indices=indices, decoding_plugin=plugin)
+            yield from zip(indices, frames, strict=True)
             return
         way = Way(who.library, str(syntax), (_number(ds, "Rows"), _number(ds, "Columns")))
         with decoder_process() as process:
-            yield from process.decode(map(partial(_stream, ds), indices), way)
+            frames = process.decode(map(partial(_stream, ds), indices), way)
+            yield from zip(indices, frames, strict=True)
 
 
 def _stream(ds: Dataset, index: int) -> bytes:
@@ -220,13 +226,13 @@ def _stream(ds: Dataset, index: int) -> bytes:
         return get_frame(file, index, **options)
 
 
-def _legible_share(frame: npt.NDArray[np.integer[Any]], bits: int) -> float:
+def _legible_share(frame: npt.NDArray[np.integer[Any]], bits: int, texts: tuple[str, ...]) -> float:
     """Share of the banner's pixels that are bright where it has ink and dark where it has none; 0 to 1.
 
     0 for a frame in which no banner has room.
     """
     try:
-        banner = banner_for(*frame.shape)
+        banner = banner_for(frame.shape[0], frame.shape[1], texts)
     except ValueError:
         return 0.0
     bright = frame[banner.rows, banner.columns] >= 2 ** (bits - 1)

@@ -22,7 +22,7 @@ from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.conversion.plan import plan_conversion
 from casgan_dicom.conversion.report import ConvertReport
-from casgan_dicom.conversion.synthesize import Step
+from casgan_dicom.conversion.task import Step
 from casgan_dicom.derived.provenance import Superseded
 from casgan_dicom.errors import OutputError, SeriesError, WeightsError
 from casgan_dicom.model.data.normalisation import Levels

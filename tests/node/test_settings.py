@@ -156,6 +156,14 @@ def test_these_settings_make_sense(settings: NodeSettings) -> None:
         ),
         (NodeSettings(worker=WorkerSettings(deaths=0)), "worker.deaths is 0, want at least 1"),
         (
+            NodeSettings(worker=WorkerSettings(mode="dream")),
+            "worker.mode is 'dream', want one of invent, reference",
+        ),
+        (
+            NodeSettings(worker=WorkerSettings(without_reference="ask")),
+            "worker.without_reference is 'ask', want one of skip, invent",
+        ),
+        (
             NodeSettings(worker=WorkerSettings(devices=())),
             "worker.devices is (), want one or more of auto, cpu, cuda and cuda:N",
         ),
@@ -216,6 +224,7 @@ def test_every_time_has_that_rule() -> None:
         listener=ListenerSettings(idle_seconds=-1.0),
         peers=(replace(PEER, quiet_seconds=-1.0),),
         destinations=(replace(PACS, connect_seconds=-1.0, response_seconds=-1.0),),
+        worker=WorkerSettings(reference_seconds=-1.0),
     )
     for name in ("completion", "retry", "restart"):
         table = getattr(everything, name)

@@ -243,6 +243,21 @@ class JobList:
             promised=row["expected"] if row["stills"] else None,
         )
 
+    def lenders(self, job: str, since: float) -> tuple[Path, ...]:
+        """Files of all other series that are complete and came in after `since`, the latest data set of each.
+
+        Which of them are of the same study, and may lend their vessels, their headers tell.
+        """
+        with self._ledger.reading() as db:
+            rows = db.execute(
+                "SELECT instances.sop_uid, instances.path FROM instances JOIN jobs USING (job)"
+                " WHERE jobs.state != 'receiving' AND instances.received_at >= ?"
+                " AND jobs.series_uid != (SELECT series_uid FROM jobs WHERE job = ?)"
+                " ORDER BY instances.rowid",
+                [since, job],
+            ).fetchall()
+        return tuple({row["sop_uid"]: Path(row["path"]) for row in rows}.values())
+
     def known(self, jobs: Sequence[str]) -> set[str]:
         """Those of some ids that are jobs."""
         with self._ledger.reading() as db:

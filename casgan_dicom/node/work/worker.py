@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from time import time
@@ -22,8 +22,9 @@ from typing import Any
 
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import Loader, convert_series
-from casgan_dicom.conversion.report import ConvertReport
-from casgan_dicom.conversion.synthesize import Step
+from casgan_dicom.conversion.reference_choice import ReferenceChoice
+from casgan_dicom.conversion.report import ConvertReport, Output
+from casgan_dicom.conversion.task import Step
 from casgan_dicom.derived.provenance import Superseded
 from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import CasganError, OutputError
@@ -157,17 +158,22 @@ class Worker:
             superseded=tuple(Superseded(**asdict(made)) for made in inputs.superseded),
             part=part,
         )
+        wanted = replace(options, reference=self._reference(job))
         log.info("conversion starts", job=job, series_uid=inputs.series_uid, files=len(inputs.paths))
 
         def on_step(step: Step) -> None:
             place.note(f"{step.stage} {step.done}/{step.frames} of {step.source_instance_uid}")
 
-        report = convert_series(inputs.paths, self._load, options, out, progress=on_step)
+        report = convert_series(inputs.paths, self._load, wanted, out, progress=on_step)
+        notes = [_lent_by(output) for output in report.outputs if output.roadmap is not None]
+        if not report.outputs and wanted.reference and self._settings.worker.without_reference == "invent":
+            why = [f"vessels invented instead: {reason}" for reason in _reasons(report)]
+            report = convert_series(inputs.paths, self._load, options, out, progress=on_step)
+            notes = why if report.outputs else []
         for folder in (out, out.parent, out.parent.parent):  # made on the way
             sync_folder(folder)
         state = "delivering" if report.outputs else "skipped"
-        reasons = [reason for skipped in report.skipped for reason in skipped.reasons]
-        reasons += [part] if part else []
+        reasons = [*notes, *_reasons(report), *([part] if part else [])]
         log.info(
             "conversion ended",
             job=job,
@@ -178,6 +184,14 @@ class Worker:
             seconds=round(sum(output.seconds.total for output in report.outputs), 3),
         )
         return {"state": state, "reasons": list(dict.fromkeys(reasons)), "derived": _derived(report)}
+
+    def _reference(self, job: str) -> ReferenceChoice | None:
+        """Where a run that lends its vessels is looked for; None where vessels are invented."""
+        settings = self._settings.worker
+        if settings.mode != "reference":
+            return None
+        lenders = self._jobs.lenders(job, time() - settings.reference_seconds)
+        return ReferenceChoice(search=tuple(path for path in lenders if path.is_file()))
 
     def record(self, job: str, outcome: dict[str, Any]) -> str:
         """Write the outcome of a conversion into the ledger."""
@@ -190,6 +204,17 @@ class Worker:
         elif state != "done":
             log.warning("nothing to deliver", job=job, state=state, reasons=outcome["reasons"])
         return str(state)
+
+
+def _reasons(report: ConvertReport) -> list[str]:
+    """Why cines were skipped."""
+    return [reason for skipped in report.skipped for reason in skipped.reasons]
+
+
+def _lent_by(output: Output) -> str:
+    """Which run lent its vessels, for who looks at the jobs."""
+    assert output.roadmap is not None
+    return f"vessels of series {output.roadmap.series_uid}, {output.roadmap.when}"
 
 
 def _derived(report: ConvertReport) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import time
+from typing import Any
 
 import pytest
 from pydicom import dcmread
@@ -26,6 +28,7 @@ from casgan_dicom.node.work.worker import Worker
 from casgan_dicom.verification.verify import verify_file
 from tests.support.factories import moving_frames, uid, write_xa
 from tests.support.painter import DiscPainter, Frames
+from tests.support.roadmap import DarkIsVessel, write_reference, write_target
 
 ROOT = Path(__file__).resolve().parents[3]
 PACS = DestinationSettings(name="pacs", host="127.0.0.1", port=104, ae_title="PACS")
@@ -103,6 +106,80 @@ def test_an_ineligible_series_is_skipped_with_every_reason(
     assert "Modality (0008,0060)" in " ".join(row.reasons)
     assert "ContrastBolusAgent (0018,0010)" in " ".join(row.reasons)
     assert Deliveries(ledger).to_enqueue() == []
+
+
+def taken(ledger: Ledger, path: Path, series: str, at: float) -> str:
+    """A job of a run that is written already, and came in at that time."""
+    row = Received(uid(series), "0" * 64, series, path, 1, 6, None, "CATHLAB", "127.0.0.1")
+    job = Receipts(ledger, "w").enter(row, at).job
+    for opened in JobList(ledger).receiving(at + 1):
+        assert JobList(ledger).close(opened.job, opened.series, at + 1)
+    return job
+
+
+@pytest.fixture
+def guided(settings: NodeSettings) -> NodeSettings:
+    """A node that invents nothing."""
+    return replace(settings, worker=replace(settings.worker, mode="reference"))
+
+
+def test_a_node_that_is_told_to_takes_the_vessels_of_an_earlier_run(
+    guided: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    now = time()
+    taken(ledger, write_reference(tmp_path / "r.dcm"), uid("reference series"), now - 60)
+    job = taken(ledger, write_target(tmp_path / "t.dcm"), uid("series"), now)
+    worker = worker_of(guided, ledger, DarkIsVessel())
+
+    assert worker.record(job, worker.attempt(job)) == "delivering"
+
+    row = next(row for row in list_jobs(ledger) if row.job == job)
+    assert row.reasons == (f"vessels of series {uid('reference series')}, 10:42",)
+    assert b"own vessels of 10:42" in Path(row.derived[0]).read_bytes()
+
+
+def test_a_run_whose_file_is_gone_lends_nothing(guided: NodeSettings, ledger: Ledger, tmp_path: Path) -> None:
+    now = time()
+    reference = write_reference(tmp_path / "r.dcm")
+    taken(ledger, reference, uid("reference series"), now - 60)
+    reference.unlink()
+    job = taken(ledger, write_target(tmp_path / "t.dcm"), uid("series"), now)
+
+    outcome = worker_of(guided, ledger, DarkIsVessel()).attempt(job)
+
+    assert outcome["state"] == "skipped"
+    assert "there is no other run to take vessels from" in outcome["reasons"][0]
+
+
+@pytest.mark.parametrize("age", [60, 7300])
+def test_where_no_run_fits_or_it_is_too_old_the_reason_is_said(
+    guided: NodeSettings, ledger: Ledger, tmp_path: Path, age: float
+) -> None:
+    now = time()
+    other: dict[str, Any] = {"PositionerPrimaryAngle": 0} if age == 60 else {}
+    taken(ledger, write_reference(tmp_path / "r.dcm", **other), uid("reference series"), now - age)
+    job = taken(ledger, write_target(tmp_path / "t.dcm"), uid("series"), now)
+    worker = worker_of(guided, ledger, DarkIsVessel())
+
+    assert worker.record(job, worker.attempt(job)) == "skipped"
+
+    reasons = " ".join(next(row for row in list_jobs(ledger) if row.job == job).reasons)
+    wanted = "angles: 30 and 0 degrees apart" if age == 60 else "there is no other run to take vessels from"
+    assert wanted in reasons
+
+
+def test_the_fallback_invents_vessels_and_the_job_says_so(
+    guided: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    lenient = replace(guided, worker=replace(guided.worker, without_reference="invent"))
+    job = queued(ledger, tmp_path / "a.dcm")
+    worker = worker_of(lenient, ledger)
+
+    assert worker.record(job, worker.attempt(job)) == "delivering"
+
+    (row,) = list_jobs(ledger)
+    assert "vessels invented instead: no reference" in row.reasons[0]
+    assert b"vessels are invented" in Path(row.derived[0]).read_bytes()
 
 
 def test_a_bug_fails_its_series_without_a_word_of_the_header(

@@ -1,0 +1,79 @@
+"""What every pass over a cine does: decode, display, and look for contrast, with one batch in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from casgan_dicom.conversion.opacification import ContrastCheck, Opacification, look_every
+from casgan_dicom.conversion.task import Mask, Progress, Stage, Step, Task
+from casgan_dicom.pixels.decode import StoredFrame, iter_frames
+
+if TYPE_CHECKING:
+    from casgan_dicom.model.data.normalisation import Levels
+    from casgan_dicom.model.generator import Generator
+
+Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Frames that go through the networks together."""
+
+    numbers: tuple[int, ...]
+    """Their places in the source, from 0."""
+    shown: Float
+    """Their display values, (T, H, W)."""
+
+
+def batches(frames: Iterable[tuple[int, Float]], size: int) -> Iterator[Batch]:
+    """Numbered frames, stacked by `size`; the last batch is as long as what is left."""
+    stream = iter(frames)
+    while batch := list(islice(stream, max(1, size))):
+        yield Batch(tuple(k for k, _ in batch), np.stack([frame for _, frame in batch]))
+
+
+def step_of(task: Task, stage: Stage, done: int, frames: int) -> Step:
+    """How far a pass over a cine has come."""
+    return Step(task.cine.instances[0].sop_instance_uid, stage, done, frames, task.cines)
+
+
+def displayed(
+    task: Task, progress: Progress | None, decoded: Iterable[StoredFrame] | None = None
+) -> Iterator[Float]:
+    """Display values of every frame, float32 (H, W), of a pass that decodes them where none is given."""
+    for k, stored in enumerate(iter_frames(task.cine) if decoded is None else decoded):
+        yield task.display.apply(k, stored)
+        if progress is not None:
+            progress(step_of(task, "measure", k + 1, task.cine.frames))
+
+
+def visible_throughout(task: Task) -> Mask:
+    """Where every frame of the run shows a picture, bool (H, W)."""
+    visible: Mask = visible_in(task, (0,))[0]
+    for k in range(1, task.cine.frames):
+        visible &= task.display.visible(k)
+    return visible
+
+
+def visible_in(task: Task, numbers: Sequence[int]) -> Mask:
+    """Where frames show a picture and no shutter covers it, bool (T, H, W)."""
+    visible = np.stack([task.display.visible(k) for k in numbers])
+    return visible if task.picture is None else visible & task.picture
+
+
+def look_for_contrast(task: Task, generator: Generator, levels: Levels, progress: Progress) -> Opacification:
+    """The second pass, over as many frames as tell when contrast comes and goes."""
+    frames = task.cine.frames
+    rate = task.cine.timing.cine_rate if frames > 1 else None
+    check = ContrastCheck(look_every(rate, frames), rate)
+    looked_at = ((k, shown) for k, shown in enumerate(displayed(task, None)) if k % check.every == 0)
+    for batch in batches(looked_at, generator.batch):
+        check.add(batch.shown, generator.vessels(batch.shown, levels), visible_in(task, batch.numbers))
+        progress(step_of(task, "check", batch.numbers[-1] + 1, frames))
+    return check.result(frames)
