@@ -8,7 +8,7 @@ there.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +82,9 @@ class _StandIn:
     def sampled(self, _: int) -> tuple[int, ...]:
         """It plans nothing."""
         return ()
+
+    def judge(self, _: Sequence[Frames]) -> None:
+        """It knows no training frames."""
 
     def __call__(self, frames: Frames, _: Levels | None = None) -> Synthesis:
         """A dark bar."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
+from typing import Literal
 
 from casgan_dicom.log import get_logger
 
@@ -27,6 +28,10 @@ class _Told:
     withheld: int = 0
 
 
+Outcome = Literal["message refused", "association aborted", "association rejected"]
+"""What comes of a fault."""
+
+
 class Complaints:
     """What is wrong with what peers do, told in the log; threads may share it.
 
@@ -41,8 +46,8 @@ class Complaints:
         self._told: dict[str, _Told] = {}
         self._lock = threading.Lock()
 
-    def say(self, event: str, *, address: str, **facts: str | int) -> None:
-        """Write a warning; the first one after some were withheld says how many."""
+    def say(self, outcome: Outcome, *, address: str, **facts: str | int) -> None:
+        """Write a warning with what came of it; the first one after some were withheld says how many."""
         with self._lock:
             now = self._clock()
             told = self._told.get(address)
@@ -56,4 +61,9 @@ class Complaints:
             if told.lines > TOLD_AT_ONCE:
                 told.withheld += 1
                 return
-        log.warning(event, address=address, **facts)
+        if outcome == "message refused":
+            log.warning("message refused", address=address, **facts)
+        elif outcome == "association aborted":
+            log.warning("association aborted", address=address, **facts)
+        else:
+            log.warning("association rejected", address=address, **facts)

@@ -43,7 +43,7 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.node.pdu_items import ItemError
 from casgan_dicom.node.receive.association_request import AssociationRequest, read_request
 from casgan_dicom.node.receive.commands import Answer, CommandError, Request, encode_response
-from casgan_dicom.node.receive.complaints import Complaints
+from casgan_dicom.node.receive.complaints import Complaints, Outcome
 from casgan_dicom.node.receive.connections import Connections
 from casgan_dicom.node.receive.doorman import Doorman
 from casgan_dicom.node.receive.messages import P_DATA_TF, Messages, command_pdus
@@ -165,10 +165,10 @@ class _Provider(DULServiceProvider):
         for pdu in command_pdus(response, context_id, self.assoc.requestor.maximum_length or 0):
             self.line.send(pdu)
 
-    def complain(self, event: str, reason: str, **facts: str | int) -> None:
-        """Tell what was wrong, and who did it."""
+    def complain(self, outcome: Outcome, reason: str, **facts: str | int) -> None:
+        """Tell what was wrong, who did it, and what came of it."""
         title = self.asked.calling if self.asked is not None else ""
-        self._house.complaints.say(event, address=self._address, ae_title=title, reason=reason, **facts)
+        self._house.complaints.say(outcome, address=self._address, ae_title=title, reason=reason, **facts)
 
     def _process_recv_primitive(self) -> bool:
         """Look for something to send, after a sleep if there is nothing at all to do."""
