@@ -92,6 +92,7 @@ if TYPE_CHECKING:
 @option(
     "--in",
     "search",
+    envvar="CASGAN_CONVERT_IN",
     multiple=True,
     type=PATH,
     help="Folder in which --reference auto looks, beside SERIES. Repeatable.",

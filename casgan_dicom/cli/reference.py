@@ -25,6 +25,7 @@ _MARKS = {"fits": "+", "refused": "-", "unknown": "?"}
 @option(
     "--in",
     "search",
+    envvar="CASGAN_REFERENCE_IN",
     multiple=True,
     type=PATH,
     help="Folder in which earlier runs are looked for, beside TARGET. Repeatable.",

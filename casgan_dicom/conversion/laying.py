@@ -21,13 +21,13 @@ from casgan_dicom.conversion.reference_reading import Guide, table_shifts, times
 from casgan_dicom.conversion.task import Progress, Task
 from casgan_dicom.derived.roadmap_record import RoadmapFrame, RoadmapRecord
 from casgan_dicom.errors import SeriesError
-from casgan_dicom.model.drawing import Synthesis
 from casgan_dicom.model.roadmap.placed import FRAME_REASONS, RUN_REASONS, Placed, PlacedRun, compose
 from casgan_dicom.model.roadmap.run import Scale, TargetRun
 from casgan_dicom.source.acquisition import acquisition_of
 from casgan_dicom.source.run_facts import facts_of
 
 if TYPE_CHECKING:
+    from casgan_dicom.model.drawing import Synthesis
     from casgan_dicom.model.generator import Generator
 
 Float = npt.NDArray[np.float32]
@@ -51,6 +51,8 @@ class LaidOver:
 
     def __call__(self, generator: Generator, batch: Batch) -> Synthesis:  # noqa: ARG002 - is not asked
         """Draw into some of the frames."""
+        from casgan_dicom.model.drawing import Synthesis  # noqa: PLC0415 - `-h` must not wait for torch
+
         drawn = np.stack([self._drawn(k, frame) for k, frame in zip(batch.numbers, batch.shown, strict=True)])
         light = np.divide(drawn, batch.shown, out=np.ones_like(drawn), where=batch.shown > 0)
         taken = np.where(drawn == batch.shown, np.float32(0), np.clip(1 - light, 0, 1))
