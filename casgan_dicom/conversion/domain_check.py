@@ -28,6 +28,9 @@ _EVERY = 7
 """Rows and columns of which one is compared with the frame before."""
 NOT_KNOWN = "the bundle knows no statistics of its training frames"
 """Why nothing is judged."""
+SMALLEST_SIDE = 128
+"""Rows and columns from which a picture is judged by its score: no X-ray run has fewer, and coarser ones look
+like nothing that a bundle was trained on."""
 HINT = "--force converts it all the same"
 
 Frame = npt.NDArray[np.float32]
@@ -75,6 +78,11 @@ class DomainCheck:
         if found is None:
             return DomainRecord(None, reasons=(NOT_KNOWN,))
         reasons = self._reasons(found)
+        size = f"{self._cine.rows} × {self._cine.columns}"
+        if min(self._cine.rows, self._cine.columns) < SMALLEST_SIDE and not reasons:
+            return DomainRecord(
+                None, reasons=(f"{size} pixels are too few, {SMALLEST_SIDE} a side are wanted",)
+            )
         score = round(found.score, 2)
         scores = zip(self._numbers, found.scores, strict=True)
         return DomainRecord(

@@ -17,6 +17,9 @@ from casgan_dicom.verification.verify import verify_file
 from tests.support.factories import moving_frames, write_xa
 from tests.support.painter import DiscPainter
 
+RUN = moving_frames(4, 128, 160)
+"""Large enough to be judged."""
+
 
 def converted(source: Path, out: Path, score: float | None, **options: bool) -> ConvertReport:
     """Convert by a painter that gives every frame this score."""
@@ -32,7 +35,7 @@ def converted(source: Path, out: Path, score: float | None, **options: bool) -> 
 
 
 def test_a_usual_run_says_its_score_everywhere(tmp_path: Path) -> None:
-    report = converted(write_xa(tmp_path / "in" / "a"), tmp_path / "out", 0.25, sr=True, preview=True)
+    report = converted(write_xa(tmp_path / "in" / "a", RUN), tmp_path / "out", 0.25, sr=True, preview=True)
 
     (output,) = report.outputs
     assert report.exit_code == 0
@@ -49,7 +52,7 @@ def test_a_usual_run_says_its_score_everywhere(tmp_path: Path) -> None:
 
 
 def test_a_foreign_run_is_turned_away_with_its_score(tmp_path: Path) -> None:
-    report = converted(write_xa(tmp_path / "in" / "a"), tmp_path / "out", 1.75)
+    report = converted(write_xa(tmp_path / "in" / "a", RUN), tmp_path / "out", 1.75)
 
     (skipped,) = report.skipped
     assert (report.outputs, report.exit_code) == ((), 4)
@@ -61,7 +64,7 @@ def test_a_foreign_run_is_turned_away_with_its_score(tmp_path: Path) -> None:
 
 
 def test_a_foreign_run_that_is_forced_says_so(tmp_path: Path) -> None:
-    report = converted(write_xa(tmp_path / "in" / "a"), tmp_path / "out", 1.75, force=True)
+    report = converted(write_xa(tmp_path / "in" / "a", RUN), tmp_path / "out", 1.75, force=True)
 
     (output,) = report.outputs
     said = "FOREIGN to what the model was trained on, converted by force: out-of-domain score 1.75"
@@ -71,7 +74,7 @@ def test_a_foreign_run_that_is_forced_says_so(tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_knows_nothing_judges_nothing_and_says_so(tmp_path: Path) -> None:
-    report = converted(write_xa(tmp_path / "in" / "a"), tmp_path / "out", None)
+    report = converted(write_xa(tmp_path / "in" / "a", RUN), tmp_path / "out", None)
 
     (output,) = report.outputs
     assert (output.domain.foreign, output.domain.score) == (None, None)
@@ -95,3 +98,13 @@ def test_a_picture_of_the_size_of_a_chest_is_foreign(tmp_path: Path) -> None:
     report = converted(source, tmp_path / "out", 0.0)
 
     assert "means a picture of 448 mm" in report.skipped[0].reasons[0]
+
+
+def test_a_picture_of_few_pixels_is_not_judged_by_its_score(tmp_path: Path) -> None:
+    report = converted(write_xa(tmp_path / "in" / "a", moving_frames(4, 127, 160)), tmp_path / "out", 1.75)
+
+    (output,) = report.outputs
+    assert output.domain.foreign is None
+    assert output.domain.clause() == (
+        "Kind of picture not judged: 127 × 160 pixels are too few, 128 a side are wanted"
+    )
