@@ -104,7 +104,7 @@ log.info("x", a=True, b=None, c=Path("/p"), d=["x", 1, Path("q")], e=("y",), f=U
         "d": ["x", 1, "q"],
         "e": ["y"],
         "f": "1.2",
-        "g": "Ä\n\udc80",
+        "g": "Ä\\x0a\\udc80",
         "h": "nan",
         "i": "-inf",
     }

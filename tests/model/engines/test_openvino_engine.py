@@ -84,8 +84,11 @@ def closed_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
 def on_openvino(folder: str | Path, precision: Precision) -> Generator:
     """A bundle on OpenVINO, compiled once."""
     bundle = load_bundle(folder)
-    make = partial(OpenVinoEngine, size=bundle.info.size, precision=precision)
-    return Generator(bundle, make(TranslationNet(bundle).eval()), make_engine=make)
+    make = partial(OpenVinoEngine, precision=precision)
+    draw = make(TranslationNet(bundle).eval(), bundle.info.size)
+    return Generator(
+        bundle, draw, make_engine=partial(make, size=bundle.info.segmentor_size or bundle.info.size)
+    )
 
 
 class Reference:

@@ -242,7 +242,7 @@ def test_what_is_no_dicom_node_is_an_error_in_time(
     with raw_peer(talk) as port:
         message, _ = failing(impatient(port), [write_xa(tmp_path / "a")])
 
-    assert message.startswith(f"FAKEPACS at 127.0.0.1:{port} ")
+    assert f"FAKEPACS at 127.0.0.1:{port} " in message
 
 
 def test_a_rejection_with_codes_of_no_standard_is_told_at_once(tmp_path: Path) -> None:
