@@ -8,20 +8,20 @@ background is made once and serves both runs, unless the view turns or another p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from casgan_dicom.model.simulator.aorta import Aorta
 from casgan_dicom.model.simulator.background import Background, BackgroundSource
 from casgan_dicom.model.simulator.catheter import Catheter
-from casgan_dicom.model.simulator.cine import SimulatedCine
+from casgan_dicom.model.simulator.cine import SimulatedCine, film_in
 from casgan_dicom.model.simulator.contrast import Injection
 from casgan_dicom.model.simulator.geometry import Array
 from casgan_dicom.model.simulator.motion import Motion
 from casgan_dicom.model.simulator.noise import NoiseFields
 from casgan_dicom.model.simulator.run import CineSettings, Run, draw_run, draw_view, stream
-from casgan_dicom.model.simulator.studio import Frame, Studio
+from casgan_dicom.model.simulator.studio import Studio
 from casgan_dicom.model.simulator.table import Pan, Table
 from casgan_dicom.model.simulator.tree import CoronaryTree
 
@@ -151,7 +151,7 @@ def film_pair(
     first, background = draw_reference(seed, settings, backgrounds, change)
     wanted = indices[0](first) if callable(indices[0]) else indices[0]
     chosen = range(settings.frames) if wanted is None else wanted
-    reference = _film(seed, Studio.build(seed, first, background), chosen)
+    reference = film_in(seed, Studio.build(seed, first, background), chosen)
     filling = first.filling()
     filled = tuple(bool(filling[i] >= _FILLED * filling.max()) for i in reference.indices)
     target = _film_target(seed, first, (background, backgrounds), change, indices[1])
@@ -244,7 +244,7 @@ def _film_target(
 ) -> SimulatedCine:
     run, behind = draw_target(seed, first, patients, change)
     chosen = range(first.settings.frames) if indices is None else indices
-    return _film(seed, _later(seed, run, behind), chosen)
+    return film_in(seed, _later(seed, run, behind), chosen)
 
 
 def _panned(way_mm: float, rng: np.random.Generator) -> tuple[Pan, ...]:
@@ -280,25 +280,4 @@ def _later(seed: int, run: Run, background: Background) -> Studio:
         studio,
         noise=NoiseFields(seed + _LATER_SEED, shape, studio.detector.grain),
         catheter=replace(catheter, present=studio.catheter.present),
-    )
-
-
-def _film(seed: int, studio: Studio, indices: Sequence[int]) -> SimulatedCine:
-    """Render frames in a studio that is set up already."""
-    run = studio.run
-    frames = [studio.frame(index) for index in indices]
-    stacked = {field.name: np.stack([getattr(f, field.name) for f in frames]) for field in fields(Frame)}
-    depth = np.uint8 if run.settings.bits == 8 else np.uint16
-    stacked |= {name: stacked[name].astype(depth) for name in ("plain", "contrast")}
-    return SimulatedCine(
-        **stacked,
-        field_mask=studio.field,
-        phase=run.motion.phase([run.settings.time_s(i) for i in indices]),
-        indices=tuple(indices),
-        run=run,
-        heart=studio.background.heart,
-        detector=studio.detector,
-        calibration=studio.calibration,
-        seed=seed,
-        settings=run.settings,
     )

@@ -178,7 +178,12 @@ def film(seed: int, run: Run, background: Background, indices: Sequence[int]) ->
     `seed` decides what the run leaves open: the imaging chain, the catheter, the noise. Several patients may
     be filmed before one background, which takes longer to make than a few frames.
     """
-    studio = Studio.build(seed, run, background)
+    return film_in(seed, Studio.build(seed, run, background), indices)
+
+
+def film_in(seed: int, studio: Studio, indices: Sequence[int]) -> SimulatedCine:
+    """Render frames in a studio that is set up already; `seed` is the one that is noted with them."""
+    run = studio.run
     frames = [studio.frame(index) for index in indices]
     stacked = {field.name: np.stack([getattr(f, field.name) for f in frames]) for field in fields(Frame)}
     depth = np.uint8 if run.settings.bits == 8 else np.uint16
@@ -189,7 +194,7 @@ def film(seed: int, run: Run, background: Background, indices: Sequence[int]) ->
         phase=run.motion.phase([run.settings.time_s(i) for i in indices]),
         indices=tuple(indices),
         run=run,
-        heart=background.heart,
+        heart=studio.background.heart,
         detector=studio.detector,
         calibration=studio.calibration,
         seed=seed,
