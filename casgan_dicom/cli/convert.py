@@ -17,12 +17,12 @@ from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import EXIT_CODES, json_option, say, show_json, tell
 from casgan_dicom.conversion.convert import loader_of
 from casgan_dicom.conversion.options import Artery, ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
-from casgan_dicom.conversion.pipeline import convert_series, silent
+from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.conversion.plan import Plan, plan_conversion
 from casgan_dicom.conversion.reference_choice import ReferenceChoice, Refused
 from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
 from casgan_dicom.conversion.task import Progress as OnStep
-from casgan_dicom.conversion.task import Step
+from casgan_dicom.conversion.task import Step, silent
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
 from casgan_dicom.pixels.compress import Compression, CompressionName

@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from casgan_dicom.conversion.options import ConvertOptions
-from casgan_dicom.conversion.pipeline import Loader, convert_series, silent
+from casgan_dicom.conversion.pipeline import Loader, convert_series
 from casgan_dicom.conversion.report import ConvertReport
-from casgan_dicom.conversion.task import Progress
+from casgan_dicom.conversion.task import Progress, silent
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
 from casgan_dicom.source.paths import OnePath, Paths, as_path, as_paths

@@ -39,7 +39,7 @@ from casgan_dicom.conversion.reference_reading import Guide, read_reference, rel
 from casgan_dicom.conversion.reference_search import Candidate
 from casgan_dicom.conversion.report import ConvertReport, Output, Seconds, Skipped
 from casgan_dicom.conversion.synthesize import Synthesized, synthesize
-from casgan_dicom.conversion.task import Progress, Spools, Step, Task
+from casgan_dicom.conversion.task import Progress, Spools, Task, silent
 from casgan_dicom.derived.history import declared_lossless
 from casgan_dicom.derived.marks import Derivation
 from casgan_dicom.derived.provenance import ModelIdentity, Provenance, Superseded
@@ -57,10 +57,6 @@ if TYPE_CHECKING:
 Clock = Callable[[], datetime]
 Loader = Callable[[], "Generator"]
 """Gives the generator: a new one, or one that is kept from call to call."""
-
-
-def silent(step: Step) -> None:
-    """Report no progress."""
 
 
 def now() -> datetime:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from casgan_dicom.conversion.reference_choice import ReferenceChoice
 from casgan_dicom.conversion.reference_reading import look_at
 from casgan_dicom.conversion.reference_search import Candidate, ReferenceRuns
-from casgan_dicom.conversion.task import Step
+from casgan_dicom.conversion.task import silent
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.source.candidates import Verdict
 from casgan_dicom.source.cine import Cine
@@ -115,13 +115,9 @@ class _Looks:
 
     def _verdict(self, candidate: Candidate, generator: Generator) -> Verdict:
         try:
-            return look_at(candidate, generator, _silent).verdict
+            return look_at(candidate, generator, silent).verdict
         except SeriesError as error:
             return Verdict("filled", "refused", error.message)
-
-
-def _silent(step: Step) -> None:
-    """Report no progress."""
 
 
 def _target(cine: Cine, runs: ReferenceRuns, looks: _Looks) -> ListedTarget:

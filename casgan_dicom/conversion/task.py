@@ -41,6 +41,10 @@ class Step:
 Progress = Callable[[Step], None]
 
 
+def silent(step: Step) -> None:
+    """Report no progress."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One cine and how it is to be treated."""
