@@ -6,7 +6,7 @@ the digests of its pixels and of what its header says: sending again is idempote
 (another processor, another engine, a source that tells more of its history) never hides behind the UID of an
 earlier one.
 
-`is_uid` says of any text whether it is a UID at all.
+`is_uid` says of any text whether it is a UID at all, `is_like_uid` whether it may be said as one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ROOT = uuid.UUID("a1f6e1f2-5c0e-5d6f-9f0b-2b6e8c3d7a54")
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONGEST_UID = 64
-_SHOWN_UID = re.compile(rf"[0-9.]{{1,{_LONGEST_UID}}}")
+_LIKE_UID = re.compile(rf"[0-9.]{{1,{_LONGEST_UID}}}")
 
 
 def derived_uid(purpose: str, *parts: str | int) -> UID:
@@ -65,13 +65,18 @@ def is_uid(text: str) -> bool:
     return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
 
 
+def is_like_uid(text: str) -> bool:
+    """Whether a text is of at most 64 digits and dots: so it holds no name, and can stand in a message."""
+    return _LIKE_UID.fullmatch(text) is not None
+
+
 IMPLEMENTATION_CLASS_UID = derived_uid("implementation", "casgan-dicom")
 """Who wrote the file: Implementation Class UID (0002,0012)."""
 
 
 def shown_uid(uid: str) -> str:
     """A UID as a message names an object by it; of what is none, only that."""
-    return uid if _SHOWN_UID.fullmatch(uid) else "no UID"
+    return uid if is_like_uid(uid) else "no UID"
 
 
 def uid_name(value: object) -> str:

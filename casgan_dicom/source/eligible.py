@@ -58,8 +58,6 @@ SECONDARY_CAPTURES = (
 )
 """What is read when asked: a secondary capture may be one of XA or XRF, as its Modality tells."""
 MODALITIES = ("XA", "RF")
-_QUOTABLE_UID = re.compile(r"[0-9.]{1,100}")
-"""Which wrong UIDs may be quoted: digits and dots hold no name."""
 _CODE = re.compile(r"[A-Za-z0-9.-]{1,16}")
 """Which codes may be quoted: a name has a space or a caret."""
 CARDIAC_REGIONS = tuple(

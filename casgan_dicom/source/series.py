@@ -7,7 +7,6 @@ File names mean nothing: everything is keyed by SOP Instance UID (0008,0018). On
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +19,10 @@ from casgan_dicom.source.grouping import cines_of
 from casgan_dicom.source.header import ARCHIVE, DICOMDIR, Head, SkippedFile, read_head, unreadable
 from casgan_dicom.source.inflate import HeaderBudget
 from casgan_dicom.source.paths import files_below, refuse_unreachable
+from casgan_dicom.uids import is_like_uid
 
 DUPLICATE = "another copy of a SOP Instance UID (0008,0018)"
 """Reason to pass over a file: its content is that of another one."""
-_QUOTABLE_UID = re.compile(r"[0-9.]{1,64}")
 _NAMED_AT_MOST = 5
 """How many of the elements that differ are named."""
 
@@ -129,7 +128,7 @@ def _added(head: Head, same_uid: _Instances) -> SkippedFile | None:
 def _one_uid(same_uid: _Instances) -> str:
     """The fault of different instances under one UID: what they differ in, never its value."""
     uid = same_uid.heads[0].instance.sop_instance_uid
-    shown = f" {uid}" if _QUOTABLE_UID.fullmatch(uid) else ""
+    shown = f" {uid}" if is_like_uid(uid) else ""
     names = list(same_uid.differ)
     named = ", ".join(names[:_NAMED_AT_MOST])
     more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""

@@ -6,7 +6,6 @@ transfer syntax of the file, so nothing here ever decodes or changes them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from casgan_dicom.errors import SeriesError
+from casgan_dicom.uids import is_like_uid
 
-_LEGAL_UID = re.compile(r"[0-9.]{1,64}")
 _SOP_INSTANCE_UID = 0x00080018
 
 
@@ -106,4 +105,4 @@ def _outgoing(path: Path, ds: Dataset) -> Outgoing | str:
 
 def _legal(value: object) -> bool:
     """Whether a value can be a UID: pynetdicom refuses longer ones, and nothing else belongs in a message."""
-    return isinstance(value, str) and _LEGAL_UID.fullmatch(value) is not None
+    return isinstance(value, str) and is_like_uid(value)
