@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +21,7 @@ Kind = Literal[
     "wash-out",
     "injection at the end",
 ]
-KINDS: tuple[Kind, ...] = (
-    "no contrast",
-    "lead-in alone",
-    "injection inside",
-    "filled throughout",
-    "wash-out",
-    "injection at the end",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 TREE_SHARE = 0.1
 """A frame shows vessels when this share of the injected tree's pixels does."""
 DARKENED = 0.1

@@ -141,22 +141,19 @@ def test_nothing_that_a_node_writes_is_for_other_users(
 PLANTED = ("pynetdicom", "numpy", "pickle", "multiprocessing", "casgan_dicom", "sqlite3", "sitecustomize")
 
 
-def plant(folder: Path) -> Path:
-    """Modules that somebody laid into a folder; each leaves its name in the file that is given back."""
-    traces = folder / "traces.txt"
+@pytest.fixture
+def traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Modules that somebody laid into the working directory; each leaves its name in this file."""
+    elsewhere = tmp_path / "cwd"
+    elsewhere.mkdir()
+    traces = elsewhere / "traces.txt"
     for name in PLANTED:
-        (folder / f"{name}.py").write_text(f"open({str(traces)!r}, 'a').write({name!r} + ' ')\n")
+        (elsewhere / f"{name}.py").write_text(f"open({str(traces)!r}, 'a').write({name!r} + ' ')\n")
+    monkeypatch.chdir(elsewhere)
     return traces
 
 
-def test_no_process_of_a_node_takes_code_from_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    elsewhere = tmp_path / "cwd"
-    elsewhere.mkdir()
-    traces = plant(elsewhere)
-    monkeypatch.chdir(elsewhere)
-
+def test_no_process_of_a_node_takes_code_from_the_working_directory(tmp_path: Path, traces: Path) -> None:
     with FakePacs() as pacs, program(config(tmp_path, pacs)) as (port, _):
         send(port, [cine(tmp_path / "sent", "good")])
         wait_for(lambda: states(tmp_path) == ["done"], "the delivery")
@@ -164,14 +161,8 @@ def test_no_process_of_a_node_takes_code_from_the_working_directory(
     assert not traces.exists()
 
 
-def test_no_process_that_renders_takes_code_from_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_process_that_renders_takes_code_from_the_working_directory(tmp_path: Path, traces: Path) -> None:
     """Training and evaluation render in processes that Python itself starts, with `-c`."""
-    elsewhere = tmp_path / "cwd"
-    elsewhere.mkdir()
-    traces = plant(elsewhere)
-    monkeypatch.chdir(elsewhere)
     runs = ["--set", f"data.runs={FEW_RUNS + 1}"]
     options = ["--preset", "smoke", *runs, "--out", str(tmp_path / "run")]
     data = ["--data", "sim:1,cache=no"]

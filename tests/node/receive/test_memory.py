@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,17 @@ def _remove(path: Path) -> None:
 def _remove_folder(path: Path) -> None:
     path.unlink()
     path.parent.rmdir()
+
+
+def _said_at_next_start(data: Path, content: bytes, state: str) -> list[dict[str, Any]]:
+    """What a listener logs that finds a job in this state whose one file is gone, folder and all."""
+    with listening(data) as running, Wire.associated(running.port) as wire:
+        wire.store(XA, uid("instance"), content)
+    _set_state(running.layout, state)
+    _remove_folder(Path(running.rows()[0]["path"]))
+    with log_lines() as lines, listening(data):
+        pass
+    return events(lines)
 
 
 def _cut(path: Path) -> None:
@@ -88,25 +100,13 @@ def test_job_that_lacks_files_goes_on_when_they_are_sent_again(running: Listenin
 
 @pytest.mark.parametrize("state", ["done", "skipped", "undelivered", "delivering"])
 def test_what_may_be_deleted_is_no_error_at_the_next_start(tmp_path: Path, folder: Path, state: str) -> None:
-    with listening(tmp_path / "data") as running, Wire.associated(running.port) as wire:
-        wire.store(XA, uid("instance"), data_set(folder))
-    _set_state(running.layout, state)
-    _remove_folder(Path(running.rows()[0]["path"]))
+    said = _said_at_next_start(tmp_path / "data", data_set(folder), state)
 
-    with log_lines() as lines, listening(tmp_path / "data"):
-        pass
-
-    assert not [line for line in events(lines) if line["level"] in ("error", "critical")]
+    assert not [line for line in said if line["level"] in ("error", "critical")]
 
 
 @pytest.mark.parametrize("state", ["receiving", "queued", "converting", "failed"])
 def test_missing_file_of_an_unfinished_job_is_an_error(tmp_path: Path, folder: Path, state: str) -> None:
-    with listening(tmp_path / "data") as running, Wire.associated(running.port) as wire:
-        wire.store(XA, uid("instance"), data_set(folder))
-    _set_state(running.layout, state)
-    _remove_folder(Path(running.rows()[0]["path"]))
+    said = _said_at_next_start(tmp_path / "data", data_set(folder), state)
 
-    with log_lines() as lines, listening(tmp_path / "data"):
-        pass
-
-    assert [line["count"] for line in events(lines) if line["level"] == "error"] == [1]
+    assert [line["count"] for line in said if line["level"] == "error"] == [1]
