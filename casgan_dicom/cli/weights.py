@@ -12,8 +12,8 @@ from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, need_extra, say, show_json, tell
 from casgan_dicom.lab.domain import learn_domain_of
 from casgan_dicom.lab.training_data import WANTED
-from casgan_dicom.model.bundle.bundle import DOMAIN_NAME, load_bundle
-from casgan_dicom.model.bundle.shelf import ALIASES, shipped_bundles
+from casgan_dicom.model.bundle.bundle import DOMAIN_NAME, load_bundle, replace_segmentor
+from casgan_dicom.model.bundle.shelf import ALIASES, SEGMENTOR_NAME, bundle_folder, shipped_bundles
 from casgan_dicom.model.export.export import Format, export_bundle
 
 
@@ -56,6 +56,19 @@ def card(*, bundle: Path, run: Path | None, report: Path) -> None:
     with need_extra("metrics"):
         from casgan_dicom.model.bundle.card import write_card  # noqa: PLC0415 - an optional extra
     tell(str(write_card(bundle, report, run)))
+
+
+@weights.command()
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@option("--of", "other", required=True, help="The bundle that has it, a name or a folder.")
+def segmentor(*, bundle: Path, other: str) -> None:
+    """Give BUNDLE (a folder) the vessel segmentor of another bundle.
+
+    What BUNDLE knows of the kind of its training frames goes, since it spoke of the features of the segmentor
+    before; `casgan-dicom weights domain` teaches it anew.
+    """
+    replace_segmentor(bundle, bundle_folder(other))
+    tell(f"{bundle / SEGMENTOR_NAME}: of bundle '{other}'")
 
 
 @weights.command()

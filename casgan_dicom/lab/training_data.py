@@ -19,12 +19,20 @@ import platformdirs
 from casgan_dicom.errors import ConfigError, PixelError, SeriesError
 from casgan_dicom.lab.ct import ct_backgrounds, ct_digest
 from casgan_dicom.lab.progress import Log, silent
-from casgan_dicom.model.data.frames import Domains, Frames, Series, frame_set, patient_key
+from casgan_dicom.model.data.frames import (
+    Domains,
+    Frames,
+    FrameSet,
+    Series,
+    frame_set,
+    join_frames,
+    patient_key,
+)
 from casgan_dicom.model.data.guided import GuidedRuns, guided_runs
 from casgan_dicom.model.data.image_folder import read_images
 from casgan_dicom.model.data.posed import PosedRuns, join, posed_runs
 from casgan_dicom.model.data.rendering import SimulatedData
-from casgan_dicom.model.data.simulated import angiograms, simulated_domains
+from casgan_dicom.model.data.simulated import angiograms, pairs, simulated_domains
 from casgan_dicom.model.data.split import one_side
 from casgan_dicom.model.data.xcad import ANGIOGRAMS, BACKGROUNDS, read_frames, read_labelled, xcad_root
 from casgan_dicom.model.methods.atlas import AtlasOptions
@@ -99,6 +107,9 @@ class DataSpec:
         return text
 
 
+VARIED_FRAMES = 4
+"""Frames of each run that a segmentor sees in many ways."""
+
 Data = str | Sequence[OnePath] | DataSpec
 """Training data as a caller names it: a SPEC, two folders, or what is read already."""
 
@@ -169,10 +180,11 @@ def load_domains(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> 
     own_runs = method.posed or method.guided
     if spec.simulated is not None:
         simulated = replace(spec.simulated, log=log)
+        labelled = _vessels_to_vary(simulated, settings)
         if own_runs:  # x is nobody's: the method has frames of its own
             y = angiograms(simulated, "y", data, settings.normalisation)
-            return Domains(y, y)
-        return Domains(*simulated_domains(simulated, data, settings.normalisation))
+            return Domains(y, y, labelled)
+        return Domains(*simulated_domains(simulated, data, settings.normalisation), labelled)
     if own_runs:
         raise _needs_simulator(settings)
     return Domains(
@@ -207,6 +219,20 @@ def load_guided(spec: DataSpec, settings: TrainSettings, log: Log = silent) -> G
     wanted = settings.own.poses
     parts = chests(replace(spec.simulated, log=log), wanted.backgrounds)
     return join([guided_runs(data, replace(wanted, backgrounds=count)) for data, count in parts])
+
+
+def _vessels_to_vary(data: SimulatedData, settings: TrainSettings) -> FrameSet | None:
+    """What a segmentor with runs of its own learns from: frames without contrast, twins and masks."""
+    wanted = settings.segmentor
+    if not wanted.runs or wanted.path:
+        return None
+    of_each = replace(settings.data, frames_per_run=VARIED_FRAMES)
+    return join_frames(
+        [
+            pairs(chest, "segmentor", replace(of_each, runs=count), settings.normalisation)
+            for chest, count in chests(data, wanted.runs)
+        ]
+    )
 
 
 def chests(data: SimulatedData, backgrounds: int) -> list[tuple[SimulatedData, int]]:

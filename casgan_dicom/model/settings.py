@@ -53,8 +53,13 @@ class SegmentorSettings:
     empty: float = 0.0
     """Share of them that are frames without contrast, whose vessels are none: from angiograms alone a network
     learns that there is always something to mark, and takes catheters and ribs for it."""
+    runs: int = 0
+    """Simulated runs of its own that it learns from, shown as other machines would, with vessels of any depth
+    (sim: only); 0: it learns from the angiograms of the run, as they are."""
     lr: float = 3e-4
     """Learning rate of AdamW."""
+    start: str = ""
+    """A segmentor of this width to go on from: a safetensors file, or a bundle by its name or folder."""
     path: str = ""
     """A segmentor to load instead of training one: a safetensors file, or a bundle by its name or folder.
     Empty trains one, or takes that of the bundle "casgan" where frames from folders have no masks."""

@@ -59,7 +59,8 @@ def settings_to_dict(settings: TrainSettings) -> dict[str, Any]:
 _AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(("log_steps", "sample_steps", "net.ngf", "net.ndf", "net.n_blocks", "segmentor.base"), 1),
     **dict.fromkeys(("segmentor.batch", "data.runs", "data.frames_per_run", "optim.steps", "optim.batch"), 1),
-    **dict.fromkeys(("segmentor.steps", "data.frame_size", "data.whole_steps", "data.cue"), 0),
+    **dict.fromkeys(("segmentor.steps", "segmentor.runs", "data.frame_size", "data.whole_steps"), 0),
+    "data.cue": 0,
     "checkpoint_minutes": 0,
     **dict.fromkeys(("optim.decay_steps", "optim.pool", "seed", "optim.lr", "optim.weight_decay"), 0),
     "data.split_seed": 0,

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from casgan_dicom.cli import cli
+from casgan_dicom.model.bundle.bundle import load_bundle
 from casgan_dicom.model.export.facts import NOTICE
 from casgan_dicom.model.simulator.version import SIMULATOR
 from tests.model.bundles import write_bundle
@@ -57,3 +58,14 @@ def test_info_says_which_simulator_made_the_data(tmp_path: Path, data: str, told
     bundle = write_bundle(tmp_path / "bundle", ["data.frame_size=32"], data=data)
     result = CliRunner().invoke(cli, ["weights", "info", str(bundle)])
     assert f"simulator       {told}" in result.stdout.splitlines()
+
+
+def test_a_bundle_takes_the_segmentor_of_another(tmp_path: Path) -> None:
+    small = ["data.frame_size=32"]
+    one, other = (write_bundle(tmp_path / name, small, data=f"Of {name}.") for name in ("one", "other"))
+
+    result = CliRunner().invoke(cli, ["weights", "segmentor", str(one), "--of", str(other)])
+
+    assert result.exit_code == 0
+    assert "other" in result.stdout
+    assert load_bundle(one).info.data == "Of one. Segmentor: Of other."

@@ -57,6 +57,8 @@ DOMAIN_NAME = "domain.safetensors"
 """File of what is known of the kind of the training frames."""
 VERSION = "1"
 """Version of the bundles that are written here; behind it stands which weights it is, as 1+0123abcd."""
+SEGMENTOR_TOLD = "Segmentor: "
+"""What begins the sentence about the segmentor's training data, where those were others."""
 SIMULATED_LICENCE = "Apache-2.0"
 """Licence of weights that are trained on the simulator: its own."""
 UNKNOWN_LICENCE = "NOASSERTION"
@@ -157,6 +159,32 @@ def add_domain(folder: Path, statistics: DomainStatistics) -> None:
     write_json(folder / "config.json", config)
 
 
+def replace_segmentor(folder: Path, other: Path) -> None:
+    """Give the bundle in `folder`, which has files of its own, the segmentor of the bundle in `other`.
+
+    What it knew of the kind of its training frames goes: those were the features of the one before. Settings
+    stay those of the bundle's training, but for the width. Raises WeightsError where one of them is damaged,
+    or they bring frames to other network values.
+    """
+    theirs, config = load_bundle(other), read_config(folder)
+    told = read_config(other)
+    if config["settings"]["normalisation"] != told["settings"]["normalisation"]:
+        raise WeightsError(f"bundles '{folder.name}' and '{other.name}' bring frames to other network values")
+    (folder / DOMAIN_NAME).unlink(missing_ok=True)
+    config["sha256"].pop(DOMAIN_NAME, None)
+    state = {name: value.contiguous() for name, value in theirs.segmentor.state_dict().items()}
+    write_whole(folder / SEGMENTOR_NAME, save(state))
+    config["sha256"][SEGMENTOR_NAME] = file_sha256(folder / SEGMENTOR_NAME)
+    config["settings"]["segmentor"]["base"] = told["settings"]["segmentor"]["base"]
+    config.pop("segmentor_size", None)
+    if (size := theirs.info.segmentor_size or theirs.info.size) != config["size"]:
+        config["segmentor_size"] = size
+    own = config["data"].split(SEGMENTOR_TOLD)[0].rstrip()
+    source = theirs.info.data.rpartition(SEGMENTOR_TOLD)[2].strip()
+    config["data"] = own if source == own else f"{own} {SEGMENTOR_TOLD}{source}"
+    write_json(folder / "config.json", config)
+
+
 def save_bundle(
     folder: Path,
     settings: TrainSettings,
@@ -228,10 +256,10 @@ def is_simulated(data: str) -> bool:
 
 
 def _without_paths(settings: TrainSettings) -> TrainSettings:
-    """`settings` without the places of segmentor and first weights on the machine that trained."""
+    """`settings` without the places of segmentor, its start and first weights on the machine that trained."""
     return replace(
         settings,
-        segmentor=replace(settings.segmentor, path=""),
+        segmentor=replace(settings.segmentor, path="", start=""),
         net=replace(settings.net, start=""),
     )
 

@@ -8,7 +8,7 @@ kept for evaluation is chosen in `split`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,18 @@ class Domains:
     """Angiograms."""
     labelled: FrameSet | None = None
     """Angiograms whose vessels a person has marked; None where those of `y` are known, or none are."""
+
+
+def join_frames(parts: Sequence[FrameSet]) -> FrameSet:
+    """Several sets of frames of one size as one; all of them have twins and masks, or none has."""
+    first = parts[0]
+    return FrameSet(
+        np.concatenate([part.frames for part in parts]),
+        np.concatenate([part.levels for part in parts]),
+        None if first.twins is None else np.concatenate([part.twins for part in parts]),
+        None if first.masks is None else np.concatenate([part.masks for part in parts]),
+        sum(part.series for part in parts),
+    )
 
 
 def frame_set(

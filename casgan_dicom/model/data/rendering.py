@@ -42,6 +42,7 @@ Purpose = Literal[
     "second reference",
     "pose",
     "guided",
+    "segmentor",
 ]
 _LATER_START = 10**15
 """First seed of purposes that came later, beyond every seed of the first ones."""
@@ -49,6 +50,7 @@ _STRETCHES: tuple[tuple[int, tuple[Purpose, ...]], ...] = (
     (0, ("x", "y", "evaluation", "evaluation segmentor", "oracle")),
     (_LATER_START, ("reference", "second reference", "pose")),
     (2 * _LATER_START, ("guided",)),
+    (3 * _LATER_START, ("segmentor",)),
 )
 """First seed of purposes that came together: were one more among them, every seed would become another."""
 MOST_SEED = _LATER_START // (len(_STRETCHES[0][1]) * 1_000_000) - 1

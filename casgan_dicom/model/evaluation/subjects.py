@@ -170,7 +170,7 @@ def _subject(folder: Path) -> Subject:
 
 
 def _recipe(settings: TrainSettings, data: str) -> str:
-    unseeded = replace(settings, seed=0, name="", segmentor=replace(settings.segmentor, path=""))
+    unseeded = replace(settings, seed=0, name="", segmentor=replace(settings.segmentor, path="", start=""))
     return hashlib.sha256(f"{json.dumps(settings_to_dict(unseeded))}{data}".encode()).hexdigest()[:16]
 
 

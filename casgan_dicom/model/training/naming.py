@@ -22,7 +22,17 @@ from casgan_dicom.model.tables import settings_to_dict
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NAMED_AT_MOST = 12
 """How many changed settings a recipe names."""
-_NO_RECIPE = ("method", "preset", "description", "name", "seed", "trackers", "segmentor.path", "net.start")
+_NO_RECIPE = (
+    "method",
+    "preset",
+    "description",
+    "name",
+    "seed",
+    "trackers",
+    "segmentor.path",
+    "segmentor.start",
+    "net.start",
+)
 """Settings that do not say how it was trained, and paths: what lay there is said of the data."""
 
 

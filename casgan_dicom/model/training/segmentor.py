@@ -33,6 +33,7 @@ from casgan_dicom.model.methods.losses import soft_dice_loss
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.tables import settings_to_dict
+from casgan_dicom.model.training.varied_vessels import VariedVessels
 
 Labelled = tuple[Tensor, Tensor]
 """Images in network values and masks, both (B, 1, H, W)."""
@@ -91,9 +92,18 @@ def train_segmentor(
 ) -> UNet:
     """Train the segmentor of a run on its labelled frames; raises ConfigError where it has none."""
     s, draws = settings.segmentor, torch.Generator().manual_seed(settings.seed + 2)
+    varied = (
+        VariedVessels(sampler.angiograms, settings.normalisation, settings.data.crop, s.empty)
+        if s.runs
+        else None
+    )
+    net = UNet(s.base)
+    if s.start:
+        load_unet(net, segmentor_file(s.start))
+        net.requires_grad_(True)
     return train_unet(
-        UNet(s.base).to(device),
-        lambda: sampler.labelled(s.batch, draws, empty=s.empty),
+        net.to(device),
+        lambda: varied(s.batch, draws) if varied else sampler.labelled(s.batch, draws, empty=s.empty),
         steps=s.steps,
         lr=s.lr,
         log=lambda step, loss: log(f"segmentor step {step}: loss {loss:.4f}"),

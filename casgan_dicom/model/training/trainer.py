@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from casgan_dicom.errors import CasganError, ConfigError
-from casgan_dicom.model.bundle.bundle import is_simulated, save_bundle
+from casgan_dicom.model.bundle.bundle import SEGMENTOR_TOLD, is_simulated, save_bundle
 from casgan_dicom.model.bundle.shelf import SEGMENTOR_NAME
 from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.data.sampler import CROP_STEP, CropSampler
@@ -211,7 +211,7 @@ class Trainer:
             told, simulated = [begun], [only]
         source = (segmentor_source(path) or "of unknown data.") if path else self.data
         if source not in (self.data, data):
-            told.append(f"Segmentor: {source}")
+            told.append(f"{SEGMENTOR_TOLD}{source}")
             simulated.append(is_simulated(source))
         mixed = is_simulated(self.data) and not all(simulated)
         return " ".join([f"{'Generator: ' if mixed else ''}{data}", *told])

@@ -19,7 +19,14 @@ from safetensors.torch import load_file, save, save_file
 
 from casgan_dicom.disk import file_sha256
 from casgan_dicom.errors import WeightsError
-from casgan_dicom.model.bundle.bundle import DOMAIN_NAME, WEIGHT_FILES, add_domain, load_bundle, save_bundle
+from casgan_dicom.model.bundle.bundle import (
+    DOMAIN_NAME,
+    WEIGHT_FILES,
+    add_domain,
+    load_bundle,
+    replace_segmentor,
+    save_bundle,
+)
 from casgan_dicom.model.bundle.shelf import ALIASES, RETIRED, bundle_folder, shipped_bundles
 from casgan_dicom.model.domain.statistics import DomainStatistics, fit_statistics
 from casgan_dicom.model.methods import registry
@@ -481,3 +488,37 @@ def test_a_file_of_statistics_that_holds_something_else_is_refused(folder: Path)
 
     with pytest.raises(WeightsError, match=f"{DOMAIN_NAME} lacks"):
         load_bundle(folder)
+
+
+def test_a_bundle_takes_the_segmentor_of_another(folder: Path, tmp_path: Path) -> None:
+    """The kind of its training frames was told by the features of the one before."""
+    edit(folder, data="XCAD. Segmentor: frames of somebody.")
+    add_domain(folder, some_statistics(folder))
+    wider = write_bundle(
+        tmp_path / "wider", ["segmentor.base=6", "data.frame_size=96"], data="Theirs. Segmentor: Others."
+    )
+
+    replace_segmentor(folder, wider)
+
+    taken, theirs = load_bundle(folder), load_bundle(wider)
+    assert all(
+        torch.equal(value, taken.segmentor.state_dict()[name])
+        for name, value in theirs.segmentor.state_dict().items()
+    )
+    assert (taken.info.size, taken.info.segmentor_size) == (256, 96)
+    assert taken.info.data == "XCAD. Segmentor: Others."
+    assert taken.domain is None
+
+    replace_segmentor(folder, write_bundle(tmp_path / "alike", data="XCAD."))
+
+    assert load_bundle(folder).info.data == "XCAD."
+    assert load_bundle(folder).info.segmentor_size is None
+
+
+def test_a_segmentor_that_sees_other_network_values_is_not_taken(folder: Path, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    with pytest.raises(WeightsError, match="other network values"):
+        replace_segmentor(folder, write_bundle(tmp_path / "other", ["normalisation.low=-0.5"]))
+
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
