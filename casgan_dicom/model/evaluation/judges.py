@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,9 @@ from casgan_dicom.model.evaluation.protocol import NORMALISATION, Protocol
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import DataSettings
 from casgan_dicom.model.training.segmentor import load_unet, save_unet, train_unet
+
+FILLED_CUE = 1.0
+"""Trace of the arteries in the segmentor's frames, whatever the input has: all of them are filled."""
 
 Frames = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.bool_]
@@ -43,11 +46,13 @@ class Judges:
     def train(cls, data: SimulatedData, protocol: Protocol, folder: Path, log: Log) -> Judges:
         """Train both, or load what an earlier evaluation of the same data and protocol left in `folder`."""
         own = protocol.data(protocol.training_runs)
+        filled = replace(own, cue=FILLED_CUE)
         segmentor = _Lesson(
             "evaluation segmentor", protocol.segmentor_base, protocol.steps, batch=4, whole=False
         )
         oracle = _Lesson("oracle", protocol.oracle_base, 2 * protocol.steps, batch=2, whole=True)
-        paths = [_train(lesson, data, own, folder, log) for lesson in (segmentor, oracle)]
+        lessons = ((segmentor, filled), (oracle, own))
+        paths = [_train(lesson, data, frames, folder, log) for lesson, frames in lessons]
         nets = UNet(segmentor.base), UNet(oracle.base)
         for net, path in zip(nets, paths, strict=True):
             load_unet(net, path)

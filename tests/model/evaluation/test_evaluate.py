@@ -20,6 +20,7 @@ from casgan_dicom.model.evaluation.evaluate import (
     evaluate_bundles,
     evaluate_frames,
 )
+from casgan_dicom.model.evaluation.judges import Judges
 from casgan_dicom.model.evaluation.protocol import Protocol
 from casgan_dicom.model.evaluation.subjects import Subject, find_subjects
 from casgan_dicom.model.generator import Generator
@@ -182,6 +183,17 @@ def test_judges_are_trained_once_and_shared_by_reports(
     assert all(row.sets is None for row in again.rows)
     before = {row.name: row.scores for row in report.rows}
     assert [repr(row.scores) for row in again.rows] == [repr(before[row.name]) for row in again.rows]
+
+
+def test_the_segmentor_is_the_same_whatever_trace_the_input_has(
+    report: Report, data: SimulatedData, judges: Path
+) -> None:
+    """Filled vessels leave no trace of empty ones; figures of two cues are held against each other."""
+    other = Judges.train(data, replace(SMALL, cue=0.0), judges, lambda _: None)
+
+    assert [name for name in report.judges if name in other.files] == [
+        name for name in report.judges if name.startswith("segmentor")
+    ]
 
 
 @pytest.mark.parametrize("change", [{"runs": 1}, {"cines": 1}])
