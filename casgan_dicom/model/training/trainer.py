@@ -56,6 +56,9 @@ from casgan_dicom.model.training.trackers import Tracker, make_trackers, missing
 
 Log = Callable[[str], None]
 
+UNKNOWN_DATA = "of unknown data."
+"""Said of a segmentor that tells nothing of what it was trained on."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -203,18 +206,31 @@ class Trainer:
 
     def _trained_on(self) -> str:
         """What generator and segmentor were trained on; "Simulated …" only if all of it was."""
-        start, path = self.settings.net.start, self.settings.segmentor.path
+        start = self.settings.net.start
         told, simulated = [], [True]
         data = data_told(self.data, self.sampler.x, self.sampler.y)
         if start:
             begun, only = start_told(start, data)
             told, simulated = [begun], [only]
-        source = (segmentor_source(path) or "of unknown data.") if path else self.data
+        source, only = self._segmentor_trained_on(data)
         if source not in (self.data, data):
             told.append(f"{SEGMENTOR_TOLD}{source}")
-            simulated.append(is_simulated(source))
+            simulated.append(only)
         mixed = is_simulated(self.data) and not all(simulated)
         return " ".join([f"{'Generator: ' if mixed else ''}{data}", *told])
+
+    def _segmentor_trained_on(self, data: str) -> tuple[str, bool]:
+        """What the segmentor was trained on, where the run's own is `data`, and whether all is simulated."""
+        s = self.settings.segmentor
+        given = s.path or s.start
+        if not given:
+            return self.data, is_simulated(self.data)
+        source = segmentor_source(given) or UNKNOWN_DATA
+        only = is_simulated(source)
+        if s.path:
+            return source, only
+        begun = f"{data} Begun from one trained on: {source.rpartition(SEGMENTOR_TOLD)[2]}"
+        return begun, only and is_simulated(data)
 
     def _with_frame_size(self) -> TrainSettings:
         """The settings, with the size of a folder's frames where training kept it: use is at that scale."""

@@ -25,7 +25,7 @@ from casgan_dicom.model.settings import NormalisationSettings
 from casgan_dicom.model.simulator.clutter import still_clutter
 from casgan_dicom.model.simulator.views import sample_view
 
-DEPTHS = (0.3, 1.4)
+DEPTHS = (0.4, 1.4)
 """Depth of the vessels, in parts of the simulated one; spread evenly over its logarithm."""
 NARROWEST = 0.62
 """Least part of a frame's width that is shown, brought to full size."""
@@ -33,12 +33,13 @@ CLUTTERED = 0.4
 """Share of the frames with clutter beside their own."""
 GRAIN = 0.06
 """Largest standard deviation of added grain, in parts of the range between the levels."""
-STOPPED = 0.3
-"""Share of the frames with blades or a round stop burned in."""
+STOPPED = 0.5
+"""Share of the frames with blades or a round stop burned in, sharp or soft."""
 _DARKEST = 0.004
 _TRIES = 20
 
 Floats = npt.NDArray[np.float64]
+Shown = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.bool_]
 
 
@@ -69,7 +70,7 @@ class VariedVessels:
         images, masks = (np.stack([pair[k] for pair in drawn])[:, None] for k in range(2))
         return torch.from_numpy(images), torch.from_numpy(masks)
 
-    def _one(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def _one(self, rng: np.random.Generator) -> tuple[Shown, Shown]:
         index = int(rng.integers(len(self.frames)))
         picture, mask = self._filled(rng, index)
         picture, mask = _part(rng, picture, mask)
@@ -78,8 +79,7 @@ class VariedVessels:
         shown = _archived(rng, _displayed(rng, picture))
         levels = measure_levels([shown], self.normalisation)
         if rng.random() < STOPPED:
-            seen = _field_stop(rng, len(shown))
-            shown, mask = np.where(seen, shown, np.float32(0)), mask & seen
+            shown, mask = _stopped(rng, shown, mask)
         top, left = (int(rng.integers(side - self.crop + 1)) for side in shown.shape)
         window = slice(top, top + self.crop), slice(left, left + self.crop)
         return to_network(shown[window], levels, self.normalisation), mask[window].astype(np.float32)
@@ -140,7 +140,7 @@ def _displayed(rng: np.random.Generator, picture: Floats) -> Floats:
     return np.asarray(np.clip(begin + width * (bent - low) / max(high - low, 1e-3), 0, 1))
 
 
-def _archived(rng: np.random.Generator, picture: Floats) -> npt.NDArray[np.float32]:
+def _archived(rng: np.random.Generator, picture: Floats) -> Shown:
     """Grainy, in 8 bits, and half of the time by JPEG; float32 in [0, 1]."""
     if rng.random() < 0.5:
         low, high = np.percentile(picture, (10, 90))
@@ -153,10 +153,18 @@ def _archived(rng: np.random.Generator, picture: Floats) -> npt.NDArray[np.float
     return levels.astype(np.float32) / np.float32(255)
 
 
-def _field_stop(rng: np.random.Generator, size: int) -> Masks:
-    """What blades or a round field leave of a square of so many pixels."""
-    column, row = np.meshgrid(*[(np.arange(size) + 0.5) / size] * 2)
+def _stopped(rng: np.random.Generator, shown: Shown, mask: Masks) -> tuple[Shown, Masks]:
+    """A frame behind blades or a round stop, whose edge may be soft, and what is left of its mask."""
+    column, row = np.meshgrid(*[(np.arange(len(shown)) + 0.5) / len(shown)] * 2)
     if rng.random() < 0.4:
-        return np.asarray(np.hypot(column - 0.5, row - 0.5) < rng.uniform(0.48, 0.68))
-    left, top, right, bottom = rng.uniform(0, 0.14, 4)
-    return np.asarray((column > left) & (column < 1 - right) & (row > top) & (row < 1 - bottom))
+        centre = rng.uniform(0.46, 0.54, 2)
+        seen = np.hypot(column - centre[0], row - centre[1]) < rng.uniform(0.48, 0.68)
+    else:
+        left, top, right, bottom = rng.uniform(0, 0.14, 4)
+        seen = (column > left) & (column < 1 - right) & (row > top) & (row < 1 - bottom)
+        if rng.random() < 0.5:
+            seen &= np.abs(column - 0.5) + np.abs(row - 0.5) < rng.uniform(0.62, 0.95)
+    soft = rng.uniform(0.3, 3.0) if rng.random() < 0.6 else 0.0
+    light = ndimage.gaussian_filter(seen.astype(np.float32), soft) if soft else seen.astype(np.float32)
+    left_over = np.float32(rng.uniform(0, 0.1)) * (rng.random() < 0.5)
+    return np.asarray(shown * (left_over + (1 - left_over) * light), np.float32), mask & seen

@@ -349,6 +349,30 @@ def test_a_bundle_says_what_a_given_segmentor_was_trained_on(
     assert (info.data, info.licence) == (told, licence)
 
 
+@pytest.mark.parametrize(
+    ("origin", "told", "licence"),
+    [
+        ("XCAD.", "Begun from one trained on: XCAD.", "NOASSERTION"),
+        ("Simulated otherwise.", "Begun from one trained on: Simulated otherwise.", "Apache-2.0"),
+    ],
+)
+def test_a_bundle_says_what_its_segmentor_went_on_from(
+    tmp_path: Path, origin: str, told: str, licence: str
+) -> None:
+    path = tmp_path / "unet.safetensors"
+    save_unet(UNet(4), path)
+    settings = tiny_settings({"segmentor": {"start": str(path)}})
+    write_lesson(path, settings, origin)
+    trainer = Trainer(settings, tiny_sampler(settings), tmp_path / "run", data="Simulated cine.")
+    trainer.run()
+
+    info = load_bundle(trainer.export()).info
+
+    assert info.data.endswith(told)
+    assert "Segmentor: Simulated cine." in info.data
+    assert info.licence == licence
+
+
 @pytest.mark.parametrize("content", [None, b"", b"x" * 100])
 def test_a_segmentor_that_cannot_be_read_is_refused_and_the_folder_stays_free(
     tmp_path: Path, content: bytes | None
