@@ -23,6 +23,8 @@ _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _RATIO = "PixelAspectRatio"
 _FINEST = 1000
 """Largest part of a ratio that comes of two spacings: closer than they are measured."""
+MAX_INTEGER = 2**31 - 1
+"""Largest integer string (IS), PS3.5 6.2."""
 
 
 def is_calibrated(source: Dataset) -> bool:
@@ -46,7 +48,10 @@ def aspect_ratio(ds: Dataset) -> tuple[int, int] | None:
         if sides := _sides(ds, keyword):
             return _whole(sides)
     given = _sides(ds, _RATIO)
-    return None if given is None or given[0] == given[1] else (int(given[0]), int(given[1]))
+    if given is None or given[0] == given[1]:
+        return None
+    whole = all(side.denominator == 1 and side <= MAX_INTEGER for side in given)
+    return (int(given[0]), int(given[1])) if whole else _whole(given)
 
 
 def notes_on_geometry(ds: Dataset) -> Iterator[str]:

@@ -14,8 +14,12 @@ from casgan_dicom.pixels.layout import holds_fragments, stream_layout
 from casgan_dicom.pixels.pixel_data import content_of, frame_bytes
 from casgan_dicom.pixels.syntaxes import always_loses, lossy_method
 from casgan_dicom.source.cine import Cine, Instance
-from casgan_dicom.source.elements import numbers, several
+from casgan_dicom.source.elements import items_of, numbers, one_text, several
 from casgan_dicom.source.transfer_syntaxes import JPEG_XL_OF_JPEG
+
+_FLAGS = ("LossyImageCompression", "LossyImageCompressionRetired")
+_CODES, _LOSSY_CODE = "DerivationCodeSequence", ("113040", "DCM")
+"""Lossy Compression, PS3.16 CID 7203."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def lossy_history(cine: Cine) -> LossyHistory:
     Returns
     -------
     LossyHistory
-        What the headers declare (the retired element (0008,2110) included) and, where a stream has lost
+        What the headers declare (`declares_loss`) and, where a stream has lost
         information but no header says how, its method with the measured ratio of allocated to encoded bytes.
         A method that several instances went through is named once, with the ratio of the first.
 
@@ -127,9 +131,25 @@ def _ratios(ds: Dataset) -> list[float]:
     return ratios if all(ratio > 0 for ratio in ratios) else []
 
 
+def declares_loss(ds: Dataset) -> bool:
+    """Whether a header says that pixels have lost information, by whichever element.
+
+    Lossy Image Compression (0028,2110) or the retired (0008,2110) is 01, Lossy Image Compression Method
+    (0028,2114) names one, Derivation Code Sequence (0008,9215) has the code of it, or, where the flag is no
+    00, Lossy Image Compression Ratio (0028,2112) is above 1.
+    """
+    flags = [one_text(ds, keyword) for keyword in _FLAGS]
+    if "01" in flags or any(map(str, several(ds.get("LossyImageCompressionMethod")))):
+        return True
+    codes = [(one_text(i, "CodeValue"), one_text(i, "CodingSchemeDesignator")) for i in items_of(ds, _CODES)]
+    return _LOSSY_CODE in codes or ("00" not in flags and any(ratio > 1 for ratio in _ratios(ds)))
+
+
 def _declared_lossy(ds: Dataset) -> str:
-    """Lossy Image Compression (0028,2110), or the retired element (0008,2110): 00, 01 or nothing."""
-    return str(ds.get("LossyImageCompression") or ds.get("LossyImageCompressionRetired") or "")
+    """What a header says of loss: 00, 01 or nothing."""
+    if declares_loss(ds):
+        return "01"
+    return "00" if "00" in (one_text(ds, keyword) for keyword in _FLAGS) else ""
 
 
 def _measured_ratio(cine: Cine, losses: Sequence[Sequence[_Loss]], method: str) -> float:

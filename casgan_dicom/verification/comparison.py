@@ -12,7 +12,7 @@ from pydicom.tag import Tag
 from casgan_dicom.derived.geometry import aspect_ratio
 from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all
 from casgan_dicom.derived.legal_header import legal_header
-from casgan_dicom.pixels.lossy import loses
+from casgan_dicom.pixels.lossy import declares_loss, loses
 from casgan_dicom.pixels.syntaxes import always_loses
 from casgan_dicom.source.cine import Instance
 from casgan_dicom.source.series import find_series
@@ -168,7 +168,10 @@ def _history(ds: Dataset, used: Sequence[Dataset], laid_over: Sequence[Dataset])
     """What sticks to pixels for good and has to be said again."""
     if kind_of(ds) is ObjectKind.REPORT:
         return
-    if any(_is_lossy(source) for source in (*used, *laid_over)) and ds.get("LossyImageCompression") != "01":
+    if (
+        any(declares_loss(source) for source in (*used, *laid_over))
+        and ds.get("LossyImageCompression") != "01"
+    ):
         yield "LossyImageCompression (0028,2110) is not 01, but the source has lost information"
     if kind_of(ds) is ObjectKind.SEGMENTATION or not used:
         return
@@ -192,10 +195,6 @@ def _geometry(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
 def _alike(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool:
     (a, b), (c, d) = one or (1, 1), other or (1, 1)
     return a * d == b * c
-
-
-def _is_lossy(source: Dataset) -> bool:
-    return "01" in (source.get("LossyImageCompression"), source.get("LossyImageCompressionRetired"))
 
 
 def _text(ds: Dataset, keyword: str) -> str:

@@ -15,11 +15,13 @@ from pydicom.tag import Tag
 from casgan_dicom.derived.geometry import aspect_ratio, notes_on_geometry
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.series import find_series
-from casgan_dicom.verification.comparison import compare
+from casgan_dicom.verification.comparison import compare, source_headers
 from casgan_dicom.verification.verify import verify_file
 from tests.derived.test_segmentation import as_cine, masks_for, segmentation
+from tests.support.cines import cine_of as only_cine_of
 from tests.support.derived import cine_of, derivation_of, derived
 from tests.support.enhanced_factory import write_enhanced
+from tests.support.factories import with_texts, write_xa
 from tests.support.honest import write_cine, write_frame, write_map
 from tests.support.validators import dciodvfy
 
@@ -64,6 +66,29 @@ def test_shape_of_a_pixel_is_carried_over_where_no_spacing_is(
     assert (tuple(ds.PixelAspectRatio) if "PixelAspectRatio" in ds else None) == ratio
     assert "PixelSpacing" not in ds
     assert "ImagerPixelSpacing" not in ds
+
+
+@pytest.mark.parametrize(
+    ("written", "ratio"),
+    [
+        ("1.2\\1", (6, 5)),
+        ("0.5\\1", (1, 2)),
+        ("1\\1,25", (4, 5)),
+        ("1.00001\\1", None),
+        ("9999999999\\9999999999", None),
+    ],
+)
+def test_a_ratio_of_fractions_becomes_one_of_integers(
+    tmp_path: Path, written: str, ratio: tuple[int, int] | None
+) -> None:
+    source = with_texts(write_xa(tmp_path / "a"), PixelAspectRatio=written)
+
+    path = write_cine(only_cine_of(source), tmp_path / "out")
+
+    ds = dcmread(path)
+    assert (tuple(ds.PixelAspectRatio) if "PixelAspectRatio" in ds else None) == ratio
+    assert verify_file(path) == []
+    assert compare(ds, source_headers([source])) == []
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
@@ -18,7 +17,7 @@ from casgan_dicom.source.acquisition import acquisition_of
 from casgan_dicom.source.numerals import mend_numerals
 from tests.support.cines import cine_of
 from tests.support.enhanced_factory import write_enhanced
-from tests.support.factories import moving_frames, write_xa, write_xa_single_frames
+from tests.support.factories import moving_frames, with_texts, write_xa, write_xa_single_frames
 
 COMMA = "has a decimal comma, which is read as a decimal point"
 
@@ -33,17 +32,6 @@ def written(keyword: str, vr: str, value: bytes) -> tuple[object, list[str]]:
         notes = mend_numerals(ds, ds[tag])
     found = ds.get(keyword)
     return (list(found) if hasattr(found, "__iter__") and not isinstance(found, str) else found), notes
-
-
-def with_values(path: Path, **values: str) -> Path:
-    """Write decimal or integer strings into a file whatever they hold."""
-    ds = dcmread(path)
-    little = ds.original_encoding[1]
-    for keyword, text in values.items():
-        tag, value = Tag(keyword), text.encode() + b" " * (len(text) % 2)
-        ds._dict[tag] = RawDataElement(tag, "DS", len(value), value, 0, False, bool(little))
-    ds.save_as(path)
-    return path
 
 
 @pytest.mark.parametrize(
@@ -131,7 +119,7 @@ def test_the_first_window_that_can_be_used_is_used(
     wanted = write_xa(tmp_path / "a", run, BitsStored=12, WindowCenter=2048, WindowWidth=1000)
     odd = write_xa(tmp_path / "b", run, BitsStored=12, syntax=syntax)
 
-    cine = cine_of(with_values(odd, WindowCenter=center, WindowWidth=width))
+    cine = cine_of(with_texts(odd, WindowCenter=center, WindowWidth=width))
 
     np.testing.assert_array_equal(
         Display.of(cine).apply(0, run[0]), Display.of(cine_of(wanted)).apply(0, run[0])
@@ -143,7 +131,7 @@ def test_the_first_window_that_can_be_used_is_used(
 def test_a_window_that_cannot_be_used_is_said(tmp_path: Path, center: str, width: str) -> None:
     path = write_xa(tmp_path / "a", moving_frames(2, bits=12), BitsStored=12)
 
-    cine = cine_of(with_values(path, WindowCenter=center, WindowWidth=width))
+    cine = cine_of(with_texts(path, WindowCenter=center, WindowWidth=width))
 
     assert any("the full range is shown" in note for note in cine.notes)
     assert "full range 0..4095" in Display.of(cine).describe()
@@ -157,7 +145,7 @@ def test_windows_of_an_enhanced_object_and_of_single_frames_are_read_alike(tmp_p
         shared={"FrameVOILUTSequence": {"WindowCenter": [7, 2048], "WindowWidth": [0, 1000]}},
     )
     for path in write_xa_single_frames(tmp_path / "s", run, BitsStored=12):
-        with_values(path, WindowCenter="7\\2048", WindowWidth="0\\1000")
+        with_texts(path, WindowCenter="7\\2048", WindowWidth="0\\1000")
 
     for cine in (cine_of(enhanced), cine_of(tmp_path / "s")):
         assert cine.frames == 3
@@ -168,7 +156,7 @@ def test_windows_of_an_enhanced_object_and_of_single_frames_are_read_alike(tmp_p
 def test_times_with_a_decimal_comma_are_used_and_said(tmp_path: Path) -> None:
     path = write_xa(tmp_path / "a", moving_frames(2), CineRate=30)
 
-    cine = cine_of(with_values(path, FrameTime="66,667"))
+    cine = cine_of(with_texts(path, FrameTime="66,667"))
 
     assert (cine.timing.frame_time_ms, cine.timing.source) == (66.667, "FrameTime (0018,1063)")
     assert cine.notes == (f"FrameTime (0018,1063) {COMMA}",)
@@ -178,7 +166,7 @@ def test_times_with_a_decimal_comma_are_used_and_said(tmp_path: Path) -> None:
 def test_a_frame_time_that_is_none_is_said(tmp_path: Path, frame_time: str) -> None:
     path = write_xa(tmp_path / "a", moving_frames(2), CineRate=20)
 
-    cine = cine_of(with_values(path, FrameTime=frame_time))
+    cine = cine_of(with_texts(path, FrameTime=frame_time))
 
     assert cine.timing.frame_time_ms == 50.0
     assert any("FrameTime (0018,1063)" in note for note in cine.notes)
@@ -189,7 +177,7 @@ def test_view_and_scale_with_a_decimal_comma_are_used(tmp_path: Path) -> None:
 
     acquisition = acquisition_of(
         cine_of(
-            with_values(
+            with_texts(
                 path,
                 PositionerPrimaryAngle="-30,5",
                 PositionerSecondaryAngle="10,0\\0",
@@ -217,7 +205,7 @@ def test_view_and_scale_with_a_decimal_comma_are_used(tmp_path: Path) -> None:
 def test_a_rescale_is_read_or_said(tmp_path: Path, slope: str, intercept: str, said: str) -> None:
     path = write_xa(tmp_path / "a", moving_frames(2, bits=12), BitsStored=12)
 
-    cine = cine_of(with_values(path, RescaleSlope=slope, RescaleIntercept=intercept))
+    cine = cine_of(with_texts(path, RescaleSlope=slope, RescaleIntercept=intercept))
 
     assert (said in Display.of(cine).describe()) if said else "rescale" not in Display.of(cine).describe()
     assert all("Rescale" in note for note in cine.notes)

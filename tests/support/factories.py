@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from pydicom import dcmread
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.tag import Tag
@@ -130,6 +133,18 @@ def write_xa(
         ds.file_meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", uid("instance"))
         ds.file_meta.MediaStorageSOPClassUID = ds.get("SOPClassUID", XRayAngiographicImageStorage)
     ds.save_as(path, enforce_file_format=True)
+    return path
+
+
+def with_texts(path: Path, **values: str) -> Path:
+    """Write texts into a file whatever they hold, each under the VR of its element."""
+    ds = dcmread(path)
+    implicit, little = ds.original_encoding
+    for keyword, text in values.items():
+        tag, value = Tag(keyword), text.encode() + b" " * (len(text) % 2)
+        vr = dictionary_VR(tag)
+        ds._dict[tag] = RawDataElement(tag, vr, len(value), value, 0, bool(implicit), bool(little))
+    ds.save_as(path)
     return path
 
 
