@@ -19,6 +19,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from casgan_dicom.source.cine import Instance
+from casgan_dicom.source.codes import mend_codes
 from casgan_dicom.source.elements import integer
 from casgan_dicom.source.encoding import before_pixels, encoding_of
 from casgan_dicom.source.inflate import HEADER_BYTES, HeaderBudget, InflateError, inflated
@@ -176,7 +177,7 @@ def _convert_values(ds: Dataset) -> list[str]:
             element = ds[tag]
             for item in element.value if element.VR == "SQ" else ():
                 dropped += _convert_values(item)
-            dropped += mend_numerals(ds, element)
+            dropped += mend_numerals(ds, element) + mend_codes(ds, element)
         except Exception as error:  # one bad element must not hide the run; what it held is not repeated
             dropped.append(f"{keyword_for_tag(tag) or 'private'} {tag} ignored: {type(error).__name__}")
             del ds[tag]
