@@ -31,6 +31,7 @@ _EDGES = (
     "ShutterLowerHorizontalEdge",
 )  # fmt: skip
 _EDGE_NAMES = ("left", "right", "upper", "lower")
+_ALL = "it would cover the whole picture"
 _LOOKED_AT = 2**24
 """Pixels of the largest picture that is looked at for what is visible: no detector has more."""
 _FAR = 2.0**20
@@ -64,16 +65,34 @@ def shutter_mask(ds: Dataset, rows: int, columns: int, frame: int = 0) -> Mask:
     Edges and rims belong to what is visible; a bitmap covers where its bits are 1.
     """
     visible = np.ones((rows, columns), dtype=np.bool_)
-    row = np.arange(1, rows + 1, dtype=np.float64)[:, None]
-    column = np.arange(1, columns + 1, dtype=np.float64)[None, :]
-    shapes = shutter_shapes(ds)
-    for shape, (read, inside) in _SHAPES.items():
-        geometry = read(ds, rows, columns) if shape in shapes else ""
-        if not isinstance(geometry, str):
-            visible &= inside(geometry, row, column)
-    if "BITMAP" in shapes:
-        _hide_bitmap(visible, ds, frame)
+    for shape in dict.fromkeys(shutter_shapes(ds)):
+        alone = _left_visible_by(shape, ds, (rows, columns), frame)
+        if not isinstance(alone, str):
+            visible &= alone
     return visible
+
+
+def _left_visible_by(shape: str, ds: Dataset, size: tuple[int, int], frame: int = 0) -> Mask | str:
+    """What one shape leaves visible; why it covers nothing, where its geometry is no possible one.
+
+    A bitmap says of every pixel what it does, so it may cover them all. A shape of an unknown name has no
+    reason.
+    """
+    if shape == "BITMAP":
+        if _bitmap_size(ds) is None:
+            return "ShutterOverlayGroup (0018,1623) leads to no whole overlay"
+        alone = np.ones(size, dtype=np.bool_)
+        _hide_bitmap(alone, ds, frame)
+        return alone
+    if shape not in _SHAPES:
+        return ""
+    read, inside = _SHAPES[shape]
+    geometry = read(ds, *size)
+    if isinstance(geometry, str):
+        return geometry
+    row, column = (np.arange(1, side + 1, dtype=np.float64) for side in size)
+    alone = inside(geometry, row[:, None], column[None, :])
+    return alone if alone.any() else _ALL
 
 
 def shutter_notes(ds: Dataset, rows: int, columns: int) -> list[str]:
@@ -82,18 +101,16 @@ def shutter_notes(ds: Dataset, rows: int, columns: int) -> list[str]:
     `rows` and `columns` are the size of the picture. Whatever the header holds, nothing is raised.
     """
     notes, shapes = [], shutter_shapes(ds)
-    for shape, (read, _) in _SHAPES.items():
-        geometry = read(ds, rows, columns) if shape in shapes else ""
-        if isinstance(geometry, str) and geometry:
-            notes.append(f"{_SHAPE} {shape} is ignored: {geometry}")
-    if "BITMAP" in shapes and _bitmap_size(ds) is None:
-        notes.append(f"{_SHAPE} BITMAP is ignored: ShutterOverlayGroup (0018,1623) leads to no whole overlay")
+    looked_at = bool(shapes) and 0 < rows * columns <= _LOOKED_AT
+    for shape in (*_SHAPES, "BITMAP") if looked_at else ():
+        alone = _left_visible_by(shape, ds, (rows, columns)) if shape in shapes else ""
+        if isinstance(alone, str) and alone:
+            notes.append(f"{_SHAPE} {shape} is ignored: {alone}")
     if unknown := sum(shape not in (*_SHAPES, "BITMAP") for shape in shapes if shape):
         wanted = ", ".join((*_SHAPES, "BITMAP"))
         notes.append(f"{_SHAPE} holds {unknown} values that are none of {wanted}: they are ignored")
-    shows = len(shapes) == 1 and shapes[0] in ("RECTANGULAR", "CIRCULAR")  # alone they cannot hide all
-    looked_at = bool(shapes) and not shows and 0 < rows * columns <= _LOOKED_AT
-    if looked_at and not shutter_mask(ds, rows, columns).any():
+    alone_possible = len(shapes) == 1 and shapes[0] in _SHAPES  # or it was ignored
+    if looked_at and not alone_possible and not shutter_mask(ds, rows, columns).any():
         notes.append(f"{_SHAPE} {', '.join(shapes)} leave nothing visible: nothing can be drawn there")
     return notes
 

@@ -234,6 +234,14 @@ def edges(left: int, right: int, upper: int, lower: int) -> dict[str, Any]:
     }
 
 
+def between(shape: str, *elements: tuple[int, Any]) -> Dataset:
+    """A shutter of fractions, which decimal strings hold where an integer is meant."""
+    ds = shutter(shape)
+    for element, numbers in elements:
+        ds.add_new(Tag(0x0018, element), "FD", numbers)
+    return ds
+
+
 IMPOSSIBLE = {
     "swapped": shutter("RECTANGULAR", **edges(70, 5, 60, 3)),
     "swapped in one direction": shutter("RECTANGULAR", **edges(70, 5, 3, 60)),
@@ -253,6 +261,15 @@ IMPOSSIBLE = {
     "one point": shutter("POLYGONAL", VerticesOfThePolygonalShutter=[9, 9, 9, 9, 9, 9]),
     "a line": shutter("POLYGONAL", VerticesOfThePolygonalShutter=[1, 1, 30, 30, 60, 60]),
     "polygon outside": shutter("POLYGONAL", VerticesOfThePolygonalShutter=[100, 1, 100, 50, 150, 50]),
+    "polygon beside a corner": shutter("POLYGONAL", VerticesOfThePolygonalShutter=[1, -99, -99, 1, -99, -99]),
+    "polygon beside another": shutter(
+        "POLYGONAL", VerticesOfThePolygonalShutter=[60, 200, 200, 60, 200, 200]
+    ),
+    "polygon between pixels": between(
+        "POLYGONAL", (0x1620, [20.2, 20.2, 20.2, 20.8, 20.8, 20.8, 20.8, 20.2])
+    ),
+    "circle between pixels": between("CIRCULAR", (0x1610, [32.5, 40.5]), (0x1612, 0.5)),
+    "edges between pixels": between("RECTANGULAR", (0x1602, 40.2), (0x1604, 40.8), (0x1606, 5), (0x1608, 60)),
     "no overlay": shutter("BITMAP", ShutterOverlayGroup=0x6000),
     "no shape": shutter("STAR"),
 }
