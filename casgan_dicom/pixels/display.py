@@ -35,6 +35,7 @@ NOT_FOR_DISPLAY = ("LOG", "DISP")
 """Pixel Intensity Relationships whose rescale leads back to X-ray intensity, not to display."""
 KNOWN_RELATIONSHIPS = ("LIN", *NOT_FOR_DISPLAY)
 
+_RESCALE = "RescaleSlope (0028,1053), RescaleIntercept (0028,1052)"
 _KEPT = 8
 """Tables and masks of a cine that are kept, of each: a mask of 4096 × 4096 has 16 MiB."""
 
@@ -93,7 +94,7 @@ class DisplayMapping:
         if signed:
             stored = np.where(stored >= 2 ** (bits - 1), stored - 2**bits, stored)
         with np.errstate(over="ignore", invalid="ignore"):  # judged by the next lines
-            display = _voi(_rescaled(stored.astype(np.float64), ds, recipe), ds, recipe, notes)
+            display = _voi(_rescaled(stored.astype(np.float64), ds, recipe, notes), ds, recipe, notes)
         if not np.isfinite(display).all():
             raise PixelError(
                 f"display values are not finite ({'; '.join(recipe)}): RescaleSlope (0028,1053),"
@@ -267,18 +268,24 @@ def _lowest_bit(ds: Dataset, bits: int) -> int:
     return high + 1 - bits if isinstance(high, int) and bits <= high < 16 else 0
 
 
-def _rescaled(values: Float, ds: Dataset, recipe: list[str]) -> Float:
+def _term(code: str) -> str:
+    """A code that may be shown; otherwise what it is not, since it may be anything."""
+    return quoted(code, "CS").strip("'")
+
+
+def _rescaled(values: Float, ds: Dataset, recipe: list[str], notes: list[str]) -> Float:
     """Values that the VOI stage expects: rescaled, unless the rescale leads back to X-ray intensity."""
     relationship = str(ds.get("PixelIntensityRelationship") or "")
     if relationship:
-        known = "" if relationship in KNOWN_RELATIONSHIPS else " (unknown)"
-        recipe.append(f"intensity {relationship}{known}")
+        known = relationship in KNOWN_RELATIONSHIPS
+        recipe.append(f"intensity {relationship if known else _term(relationship) + ' (unknown)'}")
     if ds.get("ModalityLUTSequence"):
         recipe.append("Modality LUT not applied")
     slope, intercept = numbers(ds, "RescaleSlope"), numbers(ds, "RescaleIntercept")
     if len(slope) != 1 or len(intercept) != 1:
         if (slope or [1.0], intercept or [0.0]) != ([1.0], [0.0]):
             recipe.append("rescale not applied (slope or intercept is no number)")
+            notes.append(f"{_RESCALE}: one of them is no number, the rescale is not applied")
         return values
     if (slope[0], intercept[0]) == (1.0, 0.0):
         return values
@@ -319,7 +326,9 @@ def _windowed(values: Float, window: tuple[float, float], function: str, recipe:
     if function == "LINEAR_EXACT":
         recipe.append(f"{name} LINEAR_EXACT")
     else:
-        recipe.append(f"{name} LINEAR" + ("" if function == "LINEAR" else f" (for unknown {function})"))
+        recipe.append(
+            f"{name} LINEAR" + ("" if function == "LINEAR" else f" (for unknown {_term(function)})")
+        )
         center, width = center - 0.5, width - 1.0
     if width == 0:
         return (values > center).astype(np.float64)

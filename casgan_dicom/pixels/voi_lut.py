@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from casgan_dicom.source.elements import numbers, several
+from casgan_dicom.source.elements import numbers, several, swap_bytes
 
 Float = npt.NDArray[np.float64]
 
@@ -44,15 +44,14 @@ def look_up(values: Float, item: Dataset, ds: Dataset) -> LookedUp:
     item
         Item of VOI LUT Sequence (0028,3010).
     ds
-        The header that it is from, for Pixel Representation (0028,0103).
+        The header that it is from, for its byte order.
     """
     descriptor = numbers(item, "LUTDescriptor")
     if len(descriptor) != 3:
         return _passed_over("descriptor", f"{_DESCRIPTOR} has {len(descriptor)} numbers, need 3")
-    # 0 entries mean 65,536; the first value mapped has the sign of the pixels even where it was read as US.
-    entries, first, said = int(descriptor[0]) or 2**16, descriptor[1], int(descriptor[2])
-    if ds.get("PixelRepresentation") == 1 and first >= 2**15:
-        first -= 2**16
+    # 0 entries mean 65,536; the first value mapped has the sign of what goes into the table.
+    entries, said = int(descriptor[0]) or 2**16, int(descriptor[2])
+    first = _first_mapped(descriptor[1], entries, values)
     lut = _lut_data(item, entries, ds)
     if len(lut) < entries:
         found = f"LUTData (0028,3006) has {len(lut)} values, {_DESCRIPTOR} says {entries}"
@@ -64,6 +63,17 @@ def look_up(values: Float, item: Dataset, ds: Dataset) -> LookedUp:
     recipe = f"VOI LUT of {entries} entries from {first:g}, {depth} bit" + (f" (said {said})" if note else "")
     index = np.clip(np.floor(values - first), 0, entries - 1).astype(np.int64)
     return LookedUp(np.clip(lut[index] / (2.0**depth - 1.0), 0.0, 1.0), recipe, note)
+
+
+def _first_mapped(first: float, entries: int, values: Float) -> float:
+    """The first value mapped, which sixteen bits hold with a sign or without, whatever it was written as.
+
+    Where the table lies beside all values as it was read, and between them with the other sign, it is that.
+    """
+    low, high = float(values.min()), float(values.max())
+    beside = first > high or first + entries - 1 < low
+    other = first - 2**16 if first >= 2**15 else first + 2**16 if first < 0 else first
+    return other if beside and low <= other + entries - 1 and other <= high else first
 
 
 def _depth(top: int, said: int) -> int:
@@ -89,10 +99,12 @@ def _lut_data(item: Dataset, entries: int, ds: Dataset) -> Float:
     data = item.get("LUTData")
     if isinstance(data, bytes):
         little = ds.original_encoding[1] is not False
-        dtype = np.dtype("u1" if len(data) < 2 * entries else "<u2" if little else ">u2")
-        lut = np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype=dtype)
+        if len(data) == entries + entries % 2:  # bytes, one for each entry, in words of two
+            packed = data if little or item["LUTData"].VR != "OW" else swap_bytes(data)
+            return np.frombuffer(packed, np.uint8).astype(np.float64)
+        lut = np.frombuffer(data[: len(data) // 2 * 2], dtype="<u2" if little else ">u2")
         return lut.astype(np.float64)
     words = np.asarray(several(data), dtype=np.float64)
-    if len(words) < entries <= 2 * len(words) and words.max() > 255:
+    if 2 * len(words) == entries + entries % 2 and words.max() > 255:
         return words.astype("<u2").view(np.uint8).astype(np.float64)
     return words

@@ -19,6 +19,7 @@ from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 
 from casgan_dicom.source.clocks import times_in_order
+from casgan_dicom.source.elements import several
 
 DEFAULT_RATE_HZ = 15.0
 """Frames per second of a run whose header says nothing: the usual cine rate of coronary angiography."""
@@ -114,18 +115,19 @@ def timing_of_instance(ds: Dataset, frames: int) -> FrameTiming:
     """
     notes: list[str] = []
     vector = _vector(ds, frames, notes)
-    frame_time = _frame_time(ds, notes)
+    frame_time = _stated(ds, "FrameTime", FRAME_TIME, notes)
     if vector and (frame_time is None or _points_at_vector(ds)):
         return FrameTiming(statistics.median(vector[1:]), vector, FRAME_TIME_VECTOR, tuple(notes))
     if frame_time is not None:
         return FrameTiming(frame_time, None, FRAME_TIME, tuple(notes))
     for keyword, name in _RATES:
-        if rate := _positive(ds.get(keyword)):
+        if rate := _stated(ds, keyword, name, notes):
             return FrameTiming(1000.0 / rate, None, name, tuple(notes))
     if rate := _presented_rate(ds):
         return FrameTiming(1000.0 / rate, None, f"{_FLOAT_RATE} {Tag(_FLOAT_RATE)}", tuple(notes))
     if frames > 1:
-        notes.append(f"no timing in the header, {DEFAULT_RATE_HZ:g} frames per second assumed")
+        usable = " that can be used" if notes else ""
+        notes.append(f"no timing in the header{usable}, {DEFAULT_RATE_HZ:g} frames per second assumed")
     return FrameTiming(1000.0 / DEFAULT_RATE_HZ, None, "default", tuple(notes))
 
 
@@ -197,10 +199,10 @@ def _presented_rate(ds: Dataset) -> float | None:
 
 
 def _points_at_vector(ds: Dataset) -> bool:
-    """Whether Frame Increment Pointer (0028,0009) names Frame Time Vector."""
-    pointer = ds.get("FrameIncrementPointer")
-    pointers = pointer if isinstance(pointer, MultiValue) else [pointer]
-    return any(p == Tag("FrameTimeVector") for p in pointers)
+    """Whether Frame Increment Pointer (0028,0009) names Frame Time Vector before Frame Time."""
+    known = [Tag("FrameTime"), Tag("FrameTimeVector")]
+    named = [pointer for pointer in several(ds.get("FrameIncrementPointer")) if pointer in known]
+    return named[:1] == known[1:]
 
 
 def _vector(ds: Dataset, frames: int, notes: list[str]) -> tuple[float, ...] | None:
@@ -219,12 +221,12 @@ def _vector(ds: Dataset, frames: int, notes: list[str]) -> tuple[float, ...] | N
     return (0.0, *steps)
 
 
-def _frame_time(ds: Dataset, notes: list[str]) -> float | None:
-    """Frame Time (0018,1063) where time passes; otherwise None, with a note if there was one."""
-    value = ds.get("FrameTime")
+def _stated(ds: Dataset, keyword: str, name: str, notes: list[str]) -> float | None:
+    """A time or a rate above 0; otherwise None, with a note if there was one."""
+    value = ds.get(keyword)
     number = _positive(value)
     if number is None and value is not None and value != "":
-        notes.append(f"{FRAME_TIME} is no number above 0 and was not used")
+        notes.append(f"{name} is no number above 0 and was not used")
     return number
 
 

@@ -9,6 +9,8 @@ from pydicom.dataset import Dataset
 
 from casgan_dicom.source.elements import numbers_or_gaps
 
+FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+"""Terms of VOI LUT Function (0028,1056)."""
 _NAMES = "WindowCenter (0028,1050), WindowWidth (0028,1051)"
 
 
@@ -41,10 +43,18 @@ def windows_of(ds: Dataset) -> Windows:
 
 
 def window_notes(ds: Dataset) -> list[str]:
-    """Say where the window that a header states first is not the one that is shown."""
+    """Say where the window that a header states first, or its function, is not the one that is shown."""
     windows = windows_of(ds)
     if not windows.pairs or ds.get("VOILUTSequence"):
         return []
+    if windows.function not in FUNCTIONS:
+        terms = ", ".join(FUNCTIONS)
+        return [f"VOILUTFunction (0028,1056) is none of {terms}: read as LINEAR", *_not_first(windows)]
+    return _not_first(windows)
+
+
+def _not_first(windows: Windows) -> list[str]:
+    """The sentence on windows of which the first is not the one that is shown."""
     chosen = windows.chosen
     if chosen is None:
         each = "the window" if len(windows.pairs) == 1 else f"none of {len(windows.pairs)} windows"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_rescale, apply_voi, apply_windowing
+from pydicom.uid import ExplicitVRBigEndian
 
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.display import DisplayMapping, to_stored
+from casgan_dicom.source.elements import swap_bytes
+from tests.support.cines import shown
 from tests.support.factories import moving_frames, write_xa, xa_dataset
 from tests.support.programs import find_program
 
@@ -92,6 +96,68 @@ def test_a_first_value_of_a_signed_lut_read_as_unsigned_is_negative() -> None:
     np.testing.assert_allclose(
         mapping.apply(np.array([-2, -1, 0, 1, 2])), np.array([0, 0, 128, 255, 255]) / 255
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "intercept", "vr"),
+    [(64512, -1024, "US"), (-1024, -1024, "SS"), (0, 0, "US"), (-25536, 40000, "SS"), (40000, 40000, "US")],
+)
+def test_the_first_value_mapped_has_the_sign_of_what_is_mapped(first: int, intercept: int, vr: str) -> None:
+    item = lut_item(list(range(4096)), 0, 12)
+    item.add_new("LUTDescriptor", vr, [4096, first, 12])
+    ds = header(12, VOILUTSequence=[item], RescaleSlope=1, RescaleIntercept=intercept)
+
+    mapping = DisplayMapping.from_dataset(ds)
+
+    np.testing.assert_allclose(mapping.apply(np.arange(4096)), np.arange(4096) / 4095, atol=1e-6)
+
+
+@pytest.mark.parametrize("missing", [1, 96])
+@pytest.mark.parametrize("as_words", [False, True])
+def test_a_lut_that_is_a_little_short_is_not_taken_for_bytes(missing: int, as_words: bool) -> None:
+    data = list(range(4096 - missing))
+    item = lut_item(data, 0, 12)
+    item.LUTDescriptor = [4096, 0, 12]
+    if as_words:
+        item.add_new("LUTData", "OW", np.asarray(data, "<u2").tobytes())
+    ds = header(12, VOILUTSequence=[item], WindowCenter=2048, WindowWidth=4096)
+    ds.set_original_encoding(False, True)
+
+    mapping = DisplayMapping.from_dataset(ds)
+
+    assert f"has {4096 - missing} values" in mapping.notes[0]
+    np.testing.assert_allclose(mapping.apply(np.arange(4096)), np.arange(4096) / 4095, atol=1e-6)
+
+
+def test_bytes_of_a_lut_lie_in_words_of_big_endian_too(tmp_path: Path) -> None:
+    data = np.arange(255, -1, -1, dtype=np.uint8)
+    item = lut_item([0], 0, 8)
+    item.LUTDescriptor = [256, 0, 8]
+    item.add_new("LUTData", "OW", swap_bytes(data.tobytes()))
+    path = write_xa(tmp_path / "a", syntax=ExplicitVRBigEndian, VOILUTSequence=[item])
+
+    np.testing.assert_allclose(shown(path), data[moving_frames()] / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "rescale",
+    [{"RescaleSlope": 2}, {"RescaleSlope": 2, "RescaleIntercept": ""}, {"RescaleIntercept": -100}],
+)
+def test_half_a_rescale_is_a_note(rescale: dict[str, object]) -> None:
+    (said,) = DisplayMapping.from_dataset(header(8, **rescale)).notes
+
+    assert said.startswith("RescaleSlope (0028,1053), RescaleIntercept (0028,1052)")
+
+
+@pytest.mark.parametrize("keyword", ["VOILUTFunction", "PixelIntensityRelationship"])
+def test_what_is_no_code_is_not_repeated(keyword: str) -> None:
+    odd: dict[str, object] = {"WindowCenter": 100, "WindowWidth": 50, keyword: "Doe^John of 3 Main Street"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, of no legal CS
+        mapping = DisplayMapping.from_dataset(header(8, **odd))
+
+    assert "Doe" not in mapping.describe().title()
+    assert "no legal CS" in mapping.describe()
 
 
 def test_a_voi_lut_goes_before_a_window() -> None:

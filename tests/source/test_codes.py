@@ -18,8 +18,8 @@ from tests.support.factories import with_texts, write_xa
 SAID = "is written in small letters or with spaces around it"
 
 
-def read(tmp_path: Path, keyword: str, text: str, **more: object) -> Cine:
-    return cine_of(with_texts(write_xa(tmp_path / "a", **more), **{keyword: text}))
+def read(tmp_path: Path, keyword: str, text: str) -> Cine:
+    return cine_of(with_texts(write_xa(tmp_path / "a"), **{keyword: text}))
 
 
 @pytest.mark.parametrize("text", ["dynamic", " DYNAMIC", "Dynamic "])
@@ -69,7 +69,8 @@ def test_burned_in_identity_is_known_by_its_code(tmp_path: Path, text: str, know
 
 
 def test_a_method_of_loss_is_named_by_its_term(tmp_path: Path) -> None:
-    cine = read(tmp_path, "LossyImageCompressionMethod", "iso_10918_1", LossyImageCompressionRatio=10)
+    path = write_xa(tmp_path / "a", LossyImageCompressionRatio=10)
+    cine = cine_of(with_texts(path, LossyImageCompressionMethod="iso_10918_1"))
 
     assert lossy_history(cine).methods == ("ISO_10918_1",)
 

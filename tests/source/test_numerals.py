@@ -210,3 +210,11 @@ def test_a_rescale_is_read_or_said(tmp_path: Path, slope: str, intercept: str, s
     assert (said in Display.of(cine).describe()) if said else "rescale" not in Display.of(cine).describe()
     assert all("Rescale" in note for note in cine.notes)
     assert bool(cine.notes) is ((slope, intercept) != ("2", "-10"))
+
+
+def test_a_function_of_the_window_that_is_none_is_said(tmp_path: Path) -> None:
+    path = write_xa(tmp_path / "a", WindowCenter=100, WindowWidth=50, VOILUTFunction="MAGIC")
+
+    assert cine_of(path).notes == (
+        "VOILUTFunction (0028,1056) is none of LINEAR, LINEAR_EXACT, SIGMOID: read as LINEAR",
+    )

@@ -34,6 +34,37 @@ def test_the_frame_increment_pointer_chooses_the_vector() -> None:
     assert timing.frame_time_ms == 40.0
 
 
+@pytest.mark.parametrize(
+    ("pointers", "vector"),
+    [
+        (["FrameTime", "FrameTimeVector"], None),
+        (["FrameTimeVector", "FrameTime"], (0.0, 40.0, 80.0, 40.0)),
+        (["PositionerPrimaryAngle", "FrameTimeVector"], (0.0, 40.0, 80.0, 40.0)),
+        (["PositionerPrimaryAngle"], None),
+    ],
+)
+def test_the_first_that_the_pointer_names_counts(
+    pointers: list[str], vector: tuple[float, ...] | None
+) -> None:
+    named = [Tag(pointer) for pointer in pointers]
+    ds = xa_dataset(FrameTime=50, FrameTimeVector=[0, 40, 80, 40], FrameIncrementPointer=named)
+
+    assert timing_of_instance(ds, 4).vector_ms == vector
+
+
+@pytest.mark.parametrize("keyword", ["CineRate", "RecommendedDisplayFrameRate"])
+@pytest.mark.parametrize("rate", [0, -15])
+def test_a_rate_that_is_none_is_said(keyword: str, rate: int) -> None:
+    ds = xa_dataset(FrameTime=None, FrameIncrementPointer=None, **{keyword: rate})
+
+    timing = timing_of_instance(ds, 4)
+
+    assert timing.notes == (
+        f"{keyword} {Tag(keyword)} is no number above 0 and was not used",
+        "no timing in the header that can be used, 15 frames per second assumed",
+    )
+
+
 @pytest.mark.parametrize("vector", [[0, 40, 40], [0, 40, 0, 40], [0, 40, -1, 40]])
 def test_a_vector_that_cannot_be_right_is_noted_and_not_used(vector: list[float]) -> None:
     ds = xa_dataset(FrameTime=50, FrameTimeVector=vector, FrameIncrementPointer=Tag("FrameTimeVector"))
@@ -90,7 +121,7 @@ def test_without_a_frame_time_the_rates_speak(
 
     assert timing.frame_time_ms == pytest.approx(frame_time_ms)
     assert timing.source == source
-    assert bool(timing.notes) == (source == "default")
+    assert bool(timing.notes) == (source == "default" or 0 in header.values())
 
 
 def test_a_frame_time_of_zero_is_none() -> None:
