@@ -2,7 +2,7 @@
 
 A header names a transfer syntax, and a file may hold something else: it is the stream that was made by an
 encoder. Read are the markers before the first data of JPEG (ITU-T T.81), JPEG-LS (T.87), JPEG 2000 (T.800)
-and HTJ2K (T.814), and of JPEG XL what jpeg_xl.py reads; nothing is decoded.
+and HTJ2K (T.814), the header of RLE (PS3.5 G.5), and of JPEG XL what jpeg_xl.py reads; nothing is decoded.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal
 
 from casgan_dicom.pixels.jpeg_xl import begins_xl, xl_header
 
-Kind = Literal["JPEG", "JPEG-LS", "JPEG 2000", "HTJ2K", "JPEG XL"]
+Kind = Literal["JPEG", "JPEG-LS", "JPEG 2000", "HTJ2K", "JPEG XL", "RLE"]
 
 _METHODS: Mapping[Kind, str] = MappingProxyType(
     {
@@ -30,6 +31,7 @@ _METHODS: Mapping[Kind, str] = MappingProxyType(
 
 _SOI, _SOC_SIZ = b"\xff\xd8\xff", b"\xff\x4f\xff\x51"
 _JP2, _JP2C = b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"jp2c"
+_RLE_HEADER, _SEGMENTS = struct.Struct("<16I"), range(1, 16)
 _NO_FRAME_HEADER = (0xC4, 0xC8, 0xCC)
 """Markers among those of frame headers that are none: DHT, JPG, DAC."""
 _WITHOUT_TRANSFORM = (0xC3, 0xC7, 0xCB, 0xCF)
@@ -46,9 +48,9 @@ class StreamHeader:
     kind: Kind
     """The standard it follows."""
     precision: int
-    """Bits of a sample, as the encoder saw them."""
+    """Bits of a sample, as the encoder saw them; of RLE those of the words that hold it."""
     rows: int
-    """Height; 0 if it follows after the first scan (DNL)."""
+    """Height; 0 if it follows after the first scan (DNL), or if the stream says nothing of it (RLE)."""
     columns: int
     """Width."""
     loses: bool | None
@@ -80,7 +82,7 @@ class StreamHeader:
 
 def begins_stream(head: bytes, *, xl: bool = False) -> bool:
     """Whether a stream of a known kind begins here; a bare one of JPEG XL only where `xl` says so."""
-    return head.startswith((_SOI, _SOC_SIZ, _JP2)) or begins_xl(head, bare=xl)
+    return head.startswith((_SOI, _SOC_SIZ, _JP2)) or begins_xl(head, bare=xl) or bool(_rle_segments(head))
 
 
 def without_box(stream: bytes) -> bytes:
@@ -106,6 +108,8 @@ def stream_header(head: bytes, *, xl: bool = False) -> StreamHeader | None:
     """
     if begins_xl(head, bare=xl):
         return _jpeg_xl(head)
+    if segments := _rle_segments(head):
+        return StreamHeader("RLE", 8 * segments, 0, 0, loses=False)
     boxed = head.startswith(_JP2)
     head = without_box(head)
     try:
@@ -114,6 +118,16 @@ def stream_header(head: bytes, *, xl: bool = False) -> StreamHeader | None:
         return _jpeg(head) if head.startswith(_SOI) else None
     except (struct.error, IndexError):
         return None
+
+
+def _rle_segments(head: bytes) -> int:
+    """Number of segments of an RLE stream: where they begin rises from 64, the other offsets are 0."""
+    if len(head) < _RLE_HEADER.size:
+        return 0
+    segments, first, *others = _RLE_HEADER.unpack_from(head)
+    used, unused = others[: segments - 1], others[max(segments - 1, 0) :]
+    known = segments in _SEGMENTS and first == _RLE_HEADER.size and not any(unused)
+    return segments if known and all(a < b for a, b in pairwise((first, *used))) else 0
 
 
 def _jpeg(head: bytes) -> StreamHeader | None:

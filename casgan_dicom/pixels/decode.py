@@ -34,7 +34,7 @@ from casgan_dicom.pixels.layout import (
     native_layout,
     stream_layout,
 )
-from casgan_dicom.pixels.pixel_data import content_of, frame_bytes, instance_error
+from casgan_dicom.pixels.pixel_data import content_of, frame_bytes, instance_error, part_of_value
 from casgan_dicom.pixels.plain_streams import frame_of_bytes, inflated_frame
 from casgan_dicom.pixels.stored_values import Clamped, in_range, unmasked
 from casgan_dicom.pixels.stream_faults import check_streams
@@ -134,20 +134,15 @@ def _native_frames(instance: Instance, cine: Cine) -> Iterator[StoredFrame]:
     with native_file(instance, cine) as file:
         layout = native_layout(file, instance, cine)
         for k in range(instance.frames):
-            file.seek(layout.start + k * layout.stride)
-            yield _unused_bits_off(_native_frame(file, cine, layout), cine)
+            yield _unused_bits_off(_native_frame(file, k, cine, layout), cine)
 
 
-def _native_frame(file: BinaryIO, cine: Cine, layout: NativeLayout) -> StoredFrame:
-    """The frame at which the file stands, in words of this machine."""
-    odd = layout.swapped and (frame_bytes(cine) % 2 or file.tell() % 2 != layout.start % 2)
-    if odd:
-        raise PixelError("frames of an odd size in big endian words: cannot be told apart")
-    dtype = np.dtype(f"{'<' if layout.little else '>'}u{int(cine.header.BitsAllocated) // 8}")
-    words = np.frombuffer(file.read(frame_bytes(cine)), dtype)
-    if layout.swapped:
-        words = words.reshape(-1, 2)[:, ::-1]
-    return words.reshape(cine.rows, cine.columns).astype(dtype.newbyteorder("="))
+def _native_frame(file: BinaryIO, k: int, cine: Cine, layout: NativeLayout) -> StoredFrame:
+    """Frame `k`, from 0, in words of this machine."""
+    at, nbytes = k * layout.stride, frame_bytes(cine)
+    content = part_of_value(file, layout.start, at, nbytes, swapped=layout.swapped)
+    words = np.frombuffer(content, f"{'<' if layout.little else '>'}u{int(cine.header.BitsAllocated) // 8}")
+    return words.reshape(cine.rows, cine.columns).astype(words.dtype.newbyteorder("="))
 
 
 def _unused_bits_off(words: StoredFrame, cine: Cine) -> StoredFrame:
@@ -227,7 +222,7 @@ def values_of(
     """
     ds = cine.header
     inside = instance.overlay_in_pixels and header is not None and not header.loses
-    if header is None or inside:
+    if header is None or header.kind == "RLE" or inside:
         return _unused_bits_off(words, cine)
     signed = bool(ds.get("PixelRepresentation"))
     values, beyond = in_range(words, header.precision, int(ds.BitsStored), signed=signed)

@@ -11,9 +11,10 @@ import os
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import BinaryIO
 
@@ -31,6 +32,7 @@ from casgan_dicom.pixels.pixel_data import (
     encapsulated,
     frame_bytes,
     instance_error,
+    part_of_value,
     pixel_element,
 )
 from casgan_dicom.pixels.plain_streams import last_parts
@@ -155,40 +157,40 @@ def native_layout(file: BinaryIO, instance: Instance, cine: Cine) -> NativeLayou
         )
     stride = each
     notes: tuple[str, ...] = ()
-    if surplus not in (0, frames * each % 2):  # an even length is the rule, PS3.5 7.1.1
-        stride, notes = _with_surplus(file, element, frames, each)
     swapped = not element.little and element.vr == "OW" and int(cine.header.BitsAllocated) == 8
+    if surplus not in (0, frames * each % 2):  # an even length is the rule, PS3.5 7.1.1
+        stride, notes = _with_surplus(
+            partial(part_of_value, file, element.start, swapped=swapped), element, frames, each
+        )
     return NativeLayout(element.start, stride, element.little, swapped, notes)
 
 
 def _with_surplus(
-    file: BinaryIO, element: PixelElement, frames: int, each: int
+    part: Callable[[int, int], bytes], element: PixelElement, frames: int, each: int
 ) -> tuple[int, tuple[str, ...]]:
     """Bytes from frame to frame, and a note, where there are more bytes than the frames take.
 
-    Padding behind each frame is told from padding behind them all by being the same everywhere.
+    Padding behind each frame is told from padding behind them all by being the same everywhere. `part` gives
+    so many bytes of the value from a place on.
     """
     surplus = element.length - frames * each
     padding, rest = divmod(surplus, frames)
     said = f"PixelData (7FE0,0010) holds {surplus} bytes more than its {frames} frames of {each}"
     if frames > 1 and padding and not rest:
-        between, behind = _paddings(file, element, frames, each)
+        between, behind = _paddings(part, surplus, frames, each)
         odd = each % 2 == padding == 1
         if (odd and (between or not behind)) or (between and not behind):
             return each + padding, (f"{said}: read as {padding} of padding behind each frame",)
     return each, (f"{said}: those at the end are passed over",)
 
 
-def _paddings(file: BinaryIO, element: PixelElement, frames: int, each: int) -> tuple[bool, bool]:
+def _paddings(part: Callable[[int, int], bytes], surplus: int, frames: int, each: int) -> tuple[bool, bool]:
     """Whether what would be padding behind each frame is one value, and what would be behind them all."""
-    surplus = element.length - frames * each
     padding = surplus // frames
     values: set[int] = set()
     for k in range(frames):
-        file.seek(element.start + k * (each + padding) + each)
-        values.update(file.read(padding))
-    file.seek(element.start + frames * each)
-    return len(values) == 1, len(set(file.read(surplus))) == 1
+        values.update(part(k * (each + padding) + each, padding))
+    return len(values) == 1, len(set(part(frames * each, surplus))) == 1
 
 
 def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
@@ -378,7 +380,9 @@ def _misnamed(frames: Frames, syntax: str) -> list[str]:
 
 def _check_end(instance: Instance, found: Encapsulated) -> None:
     """Raise PixelError unless the last stream of an unfinished sequence ends, where its kind has an end."""
-    if not found.fragments or not any(fragment.begins for fragment in found.fragments):
+    if not any(fragment.begins for fragment in found.fragments):
+        return
+    if found.fragments[-1].header is not None and found.fragments[-1].header.kind == "RLE":
         return
     last = found.fragments[-1]
     with instance.path.open("rb") as file:

@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.codestream import StreamHeader, begins_stream, stream_header
 from casgan_dicom.source.cine import Cine, Instance
+from casgan_dicom.source.elements import swap_bytes
 from casgan_dicom.source.encoding import before_pixels
 from casgan_dicom.source.transfer_syntaxes import JPEG_XL, JPEG_XL_LOSSLESS, JPEG_XL_OF_JPEG
 from casgan_dicom.uids import shown_uid
@@ -77,6 +78,18 @@ def content_of(file: BinaryIO, fragments: Iterable[Fragment]) -> bytes:
         file.seek(fragment.start)
         parts.append(file.read(fragment.length))
     return b"".join(parts)
+
+
+def part_of_value(file: BinaryIO, start: int, at: int, count: int, *, swapped: bool) -> bytes:
+    """So many bytes of an uncompressed value that begins at `start`, from its byte `at` on.
+
+    `swapped` is whether it lies in words of two, of which the second byte comes first (PS3.5 7.3).
+    """
+    odd = at % 2 if swapped else 0
+    file.seek(start + at - odd)
+    if not swapped:
+        return file.read(count)
+    return swap_bytes(file.read(count + odd + (count + odd) % 2))[odd : odd + count]
 
 
 def frame_bytes(cine: Cine) -> int:

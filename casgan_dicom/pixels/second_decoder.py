@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pydicom.config import IGNORE
-from pydicom.uid import UID, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEGLSLossless, RLELossless
 
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.codestream import StreamHeader
@@ -49,7 +48,7 @@ class Encoded:
     stream: bytes
     """All its fragments."""
     header: StreamHeader | None
-    """What the stream says of itself; None for RLE and deflated ones, which say nothing."""
+    """What the stream says of itself; None for deflated ones, which say nothing."""
     syntax: str
     """Transfer Syntax UID (0002,0010) of the file."""
     shape: tuple[int, int]
@@ -88,18 +87,18 @@ def second_decoder(syntax: str, header: StreamHeader | None) -> SecondDecoder | 
         What the stream says of itself.
     """
     if header is None:
-        return {RLELossless: OWN_RLE, DEFLATED_FRAMES: LIBDEFLATE}.get(UID(syntax, IGNORE))
+        return LIBDEFLATE if syntax == DEFLATED_FRAMES else OWN_RLE if syntax == RLELossless else None
     if header.kind == "JPEG":
         if not header.transformed:
             return LOSSLESS_JPEG
         return LIBJPEG_TURBO if header.precision == 8 else LIBJPEG_TURBO_12
-    if header.kind == "JPEG-LS":
-        return GDCM_CHARLS
-    wavelets = {
+    others = {
+        "JPEG-LS": (GDCM_CHARLS, GDCM_CHARLS),
+        "RLE": (OWN_RLE, OWN_RLE),
         "JPEG 2000": (GDCM_OPENJPEG, GDCM_OPENJPEG_LOSSY),
         "HTJ2K": (OPENJPH, OPENJPH_LOSSY),
     }
-    known = wavelets.get(header.kind)  # of JPEG XL there is no other
+    known = others.get(header.kind)  # of JPEG XL there is no other
     return known[header.loses is True] if known else None
 
 

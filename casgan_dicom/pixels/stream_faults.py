@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from casgan_dicom.pixels.codestream import StreamHeader
-from casgan_dicom.pixels.pixel_data import Fragment, instance_error
+from casgan_dicom.pixels.pixel_data import Fragment, frame_bytes, instance_error
 from casgan_dicom.source.cine import Cine, Instance
+from casgan_dicom.source.transfer_syntaxes import UNCOMPRESSED_FRAMES
 
 
 def check_streams(instance: Instance, cine: Cine, frames: Iterable[Sequence[Fragment]]) -> None:
@@ -16,8 +17,27 @@ def check_streams(instance: Instance, cine: Cine, frames: Iterable[Sequence[Frag
     the fragments of each frame.
     """
     for fragments in frames:
-        if (header := fragments[0].header) is not None and (fault := _fault_of(header, cine)):
+        header = fragments[0].header
+        if header is not None:
+            fault = _fault_of_words(header, cine) if header.kind == "RLE" else _fault_of(header, cine)
+        elif instance.transfer_syntax == UNCOMPRESSED_FRAMES:
+            fault = _fault_of_length(sum(fragment.length for fragment in fragments), frame_bytes(cine))
+        else:
+            fault = ""
+        if fault:
             raise instance_error(instance, fault)
+
+
+def _fault_of_words(header: StreamHeader, cine: Cine) -> str:
+    """The same of RLE, which says nothing but how many bytes its words have."""
+    wanted = cine.header.BitsAllocated
+    found = f"frames are encoded in {header.precision // 8} segments of a byte"
+    return "" if header.precision == wanted else f"{found}, BitsAllocated (0028,0100) says {wanted}"
+
+
+def _fault_of_length(found: int, wanted: int) -> str:
+    """The same of an uncompressed frame in fragments, behind which a byte of padding may stand."""
+    return "" if wanted <= found <= wanted + wanted % 2 else f"a frame has {found} bytes, {wanted} are wanted"
 
 
 def _fault_of(header: StreamHeader, cine: Cine) -> str:

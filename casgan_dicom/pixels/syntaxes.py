@@ -144,7 +144,13 @@ def decoding(uid: str, stream: StreamHeader | None) -> tuple[Decoder, UID]:
     named = UID(uid, IGNORE)
     if stream is None:
         return decoder_of(uid), named
-    kinds = {"JPEG-LS": JPEGLSNearLossless, "JPEG 2000": JPEG2000, "HTJ2K": HTJ2K, "JPEG XL": JPEG_XL}
+    kinds = {
+        "JPEG-LS": JPEGLSNearLossless,
+        "JPEG 2000": JPEG2000,
+        "HTJ2K": HTJ2K,
+        "JPEG XL": JPEG_XL,
+        "RLE": RLELossless,
+    }
     if stream.kind != "JPEG":
         own = kinds[stream.kind]
         return SYNTAXES[own].decoder, named if decoder_of(uid) == SYNTAXES[own].decoder else own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_fragments, generate_frames
+from pydicom.filebase import DicomIO
+from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -27,7 +30,9 @@ from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.layout import layout_notes
 from casgan_dicom.pixels.lossy import lossy_history
+from casgan_dicom.source.elements import swap_bytes
 from casgan_dicom.source.series import find_series
+from tests.support.encoders import DEFLATED_FRAMES, UNCOMPRESSED_FRAMES, by_frame
 from tests.support.factories import Frames, moving_frames, write_xa, write_xa_single_frames
 
 NATIVE = [
@@ -60,6 +65,16 @@ def with_pixels(path: Path, data: bytes, **elements: object) -> Path:
 def streams_of(path: Path) -> list[bytes]:
     ds = dcmread(path)
     return list(generate_frames(ds.PixelData, number_of_frames=int(ds.NumberOfFrames)))
+
+
+def write_meta(path: Path, named: UID) -> None:
+    """Another Transfer Syntax UID in the File Meta Information, and nothing else changed."""
+    content, meta = path.read_bytes(), dcmread(path).file_meta
+    end = 144 + int.from_bytes(content[140:144], "little")
+    meta.TransferSyntaxUID = named
+    written = io.BytesIO()
+    write_file_meta_info(DicomIO(written), meta)
+    path.write_bytes(content[:132] + written.getvalue() + content[end:])
 
 
 @pytest.mark.parametrize("syntax", NATIVE, ids=lambda uid: uid.keyword)
@@ -135,11 +150,25 @@ def test_single_frames_say_their_surplus_together(tmp_path: Path) -> None:
     assert notes[0].endswith("(in 4 of 4 files)")
 
 
-def test_bytes_of_old_big_endian_words_are_put_in_their_order(tmp_path: Path) -> None:
-    run = moving_frames(3)
+@pytest.mark.parametrize(
+    ("size", "pad"),
+    [
+        ((3, 64, 80), b""),
+        ((1, 65, 79), b""),
+        ((3, 65, 79), b""),
+        ((4, 65, 79), b""),
+        ((3, 65, 79), b"\0"),
+        ((4, 65, 79), b"\0"),
+    ],
+)
+def test_bytes_of_old_big_endian_words_are_put_in_their_order(
+    tmp_path: Path, size: tuple[int, int, int], pad: bytes
+) -> None:
+    run = moving_frames(*size)
     path = write_xa(tmp_path / "run", run, syntax=ExplicitVRBigEndian)
     ds = dcmread(path)
-    ds.PixelData = np.frombuffer(ds.PixelData, "<u2").byteswap().tobytes()
+    content = b"".join(frame.tobytes() + pad for frame in run)
+    ds.PixelData = swap_bytes(content + b"\0" * (len(content) % 2))
     ds["PixelData"].VR = "OW"
     ds.save_as(path)
 
@@ -186,7 +215,7 @@ TABLES: list[Table] = [
 ]
 
 
-@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless])
+@pytest.mark.parametrize("syntax", ENCAPSULATED)
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("extended", [False, True])
 def test_frames_in_two_fragments_are_found_whatever_the_offset_table_says(
@@ -298,26 +327,31 @@ def test_a_last_frame_without_its_end_is_cut_short(tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless])
-@pytest.mark.parametrize("named", [ExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize(
+    ("syntax", "named"),
+    [(a, b) for a in ENCAPSULATED for b in (ExplicitVRLittleEndian, *ENCAPSULATED) if a != b],
+)
 def test_streams_under_the_name_of_others_are_decoded_as_what_they_are(
     tmp_path: Path, syntax: UID, named: UID
 ) -> None:
     path = write_xa(tmp_path / "run", syntax=syntax)
     wanted = read(path)[0]
-    path.write_bytes(path.read_bytes().replace(syntax.encode(), named.encode().ljust(22, b"\0"), 1))
+    write_meta(path, named)
 
     found, notes = read(path)
 
     np.testing.assert_array_equal(found, wanted)
-    assert notes[0].startswith(f"TransferSyntaxUID (0002,0010) is '{named.name}', but 4 of 4 frames are JPEG")
+    kind = "RLE" if syntax == RLELossless else "JPEG"
+    said = f"TransferSyntaxUID (0002,0010) is '{named.name}', but 4 of 4 frames are {kind}"
+    assert notes[0].startswith(said)
     (cine,) = find_series([path]).cines
     assert lossy_history(cine).lossy is (syntax == JPEGBaseline8Bit)
 
 
 def test_frames_that_are_stored_otherwise_than_their_syntax_says_are_named(tmp_path: Path) -> None:
-    path = write_xa(tmp_path / "rle", syntax=RLELossless)
-    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.5\0", b"1.2.840.10008.1.2.1\0", 1))
+    path = write_xa(tmp_path / "frames")
+    by_frame(path, path, DEFLATED_FRAMES)
+    write_meta(path, ExplicitVRLittleEndian)
     with pytest.raises(
         PixelError, match=r"encapsulated frames .*, TransferSyntaxUID \(0002,0010\) 'Explicit"
     ):
@@ -331,3 +365,31 @@ def test_frames_that_are_stored_otherwise_than_their_syntax_says_are_named(tmp_p
     native.write_bytes(content)
     with pytest.raises(PixelError, match=r"uncompressed frames, TransferSyntaxUID \(0002,0010\) 'RLE"):
         read(native)
+
+
+@pytest.mark.parametrize("change", [-10, 10])
+def test_an_uncompressed_frame_of_another_length_is_found_before_it_is_read(
+    tmp_path: Path, change: int
+) -> None:
+    path = write_xa(tmp_path / "run", moving_frames(bits=12), BitsStored=12)
+    by_frame(path, path, UNCOMPRESSED_FRAMES)
+    streams = streams_of(path)
+    odd = streams[2][:change] if change < 0 else streams[2] + bytes(change)
+    with_pixels(path, encapsulate([*streams[:2], odd, *streams[3:]]))
+    (cine,) = find_series([path]).cines
+
+    with pytest.raises(PixelError, match=f"a frame has {10240 + change} bytes, 10240 are wanted"):
+        layout_notes(cine)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_rle_of_words_of_another_width_is_found_before_it_is_decoded(tmp_path: Path, bits: int) -> None:
+    path = write_xa(tmp_path / "run", moving_frames(bits=bits), syntax=RLELossless)
+    other = 24 - bits
+    ds = dcmread(path)
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = other, 8, 7
+    ds.save_as(path)
+    (cine,) = find_series([path]).cines
+
+    with pytest.raises(PixelError, match=rf"{bits // 8} segments of a byte, BitsAllocated .* says {other}"):
+        layout_notes(cine)
