@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
+
+from casgan_dicom.source.written_times import legal_date, legal_datetime, legal_time, legal_zone
 
 MAX_LENGTH: Mapping[str, int] = {
     "AE": 16, "CS": 16, "DS": 16, "IS": 12, "LO": 64, "LT": 10240, "PN": 64, "SH": 16, "ST": 1024, "UI": 64,
@@ -37,13 +38,6 @@ NUMBERS: Mapping[str, range] = {"PregnancyStatus": range(1, 5)}
 """The same where they are no text."""
 
 _SEXES = {"MALE": "M", "FEMALE": "F", "OTHER": "O"}
-_DATE = re.compile(r"(\d{4})([-./]?)(\d{2})\2(\d{2})")
-_TIME = re.compile(r"(\d{2})(?:(:?)(\d{2})(?:\2(\d{2})(?:[.,](\d+))?)?)?|(\d):(\d{2})(?::(\d{2}))?")
-_DATETIME = re.compile(
-    r"(\d{4}([-./]?)\d{2}\2\d{2})[T ]?(\d{2}(?::?\d{2}(?::?\d{2}(?:[.,]\d+)?)?)?)? ?(Z|[+-]\d{2}:?\d{2})?"
-)
-_PARTIAL_DATETIME = re.compile(r"\d{4}((0[1-9]|1[0-2]))?([+-]\d{4})?")
-_ZONE = re.compile(r"([+-])(\d{2}):?(\d{2})")
 _AGE = re.compile(r"(\d{1,3}) ?([DWMY])", re.IGNORECASE)
 _CODE = re.compile(r"[A-Z0-9 _]*")
 _ORIENTATION = re.compile(r"[APRLHF]{1,3}")
@@ -88,51 +82,6 @@ def _in_terms(keyword: str, text: str | None) -> str | None:
         return text
     text = _SEXES.get(text, text) if keyword == "PatientSex" else text
     return text if text in terms else None
-
-
-def _date(text: str) -> str | None:
-    match = _DATE.fullmatch(text.strip())
-    if match is None:
-        return None
-    year, _, month, day = match.groups()
-    try:
-        date(int(year), int(month), int(day))
-    except ValueError:
-        return None
-    return f"{year}{month}{day}"
-
-
-def _time(text: str) -> str | None:
-    match = _TIME.fullmatch(text.strip())
-    if match is None:
-        return None
-    hour = match[1] or f"0{match[6]}"
-    parts = [hour, *(part for part in (match[3] or match[7], match[4] or match[8]) if part)]
-    if int(parts[0]) > 23 or any(int(part) > 59 for part in parts[1:2]) or int((parts[2:] or ["0"])[0]) > 60:
-        return None  # the 60th second is a leap second
-    return "".join(parts) + (f".{match[5][:6]}" if match[5] else "")
-
-
-def _datetime(text: str) -> str | None:
-    text = text.strip()
-    if _PARTIAL_DATETIME.fullmatch(text):  # a year, or a year and a month
-        return text
-    match = _DATETIME.fullmatch(text)
-    if match is None:
-        return None
-    day, clock = _date(match[1]), _time(match[3]) if match[3] else ""
-    zone = _zone(match[4]) if match[4] else ""
-    return None if day is None or clock is None or zone is None else f"{day}{clock}{zone}"
-
-
-def _zone(text: str) -> str | None:
-    """Offset from UTC as &ZZXX."""
-    if text == "Z":
-        return "+0000"
-    match = _ZONE.fullmatch(text)
-    if match is None or int(match[2]) > 14 or int(match[3]) > 59:
-        return None
-    return "".join(match.groups())
 
 
 def _age(text: str) -> str | None:
@@ -201,8 +150,8 @@ def _address(text: str) -> str | None:
 
 _Mend = Callable[[str], str | None]
 _BY_VR: Mapping[str, _Mend] = {
-    "AE": _line, "AS": _age, "CS": _code, "DA": _date, "DS": _decimal, "DT": _datetime, "IS": _integer,
-    "LO": _line, "LT": _lines, "PN": _name, "SH": _line, "ST": _lines, "TM": _time, "UC": _line, "UI": _uid,
-    "UR": _address, "UT": _lines,
+    "AE": _line, "AS": _age, "CS": _code, "DA": legal_date, "DS": _decimal, "DT": legal_datetime,
+    "IS": _integer, "LO": _line, "LT": _lines, "PN": _name, "SH": _line, "ST": _lines, "TM": legal_time,
+    "UC": _line, "UI": _uid, "UR": _address, "UT": _lines,
 }  # fmt: skip
-_BY_KEYWORD: Mapping[str, _Mend] = {"TimezoneOffsetFromUTC": _zone, "PatientOrientation": _orientation}
+_BY_KEYWORD: Mapping[str, _Mend] = {"TimezoneOffsetFromUTC": legal_zone, "PatientOrientation": _orientation}

@@ -1,8 +1,9 @@
 """Moments that headers tell: which clock is read, and how it passes midnight. Microseconds.
 
-A date (DA) and a time (TM), or both in one (DT), PS3.5 6.2. The time zone is left out: differences within a
-run are all that is asked for. Where a header has no date or the same one on both sides of midnight, a clock
-that falls from the end of a day to its beginning goes on in the next day.
+A date (DA) and a time (TM), or both in one (DT), PS3.5 6.2, however they are written. An offset from UTC
+counts only where it changes: differences within a run are all that is asked for. Where a header has no date
+or the same one on both sides of midnight, a clock that falls from the end of a day to its beginning goes on
+in the next day.
 """
 
 from __future__ import annotations
@@ -10,10 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
 
+import numpy as np
 from pydicom.dataset import Dataset
+
+from casgan_dicom.source.written_times import legal_date, legal_datetime, legal_time
 
 DAY_US = 24 * 3600 * 10**6
 _HALF_DAY_US = DAY_US // 2
@@ -25,8 +31,8 @@ _ELEMENTS = (
     ("AcquisitionDate", "AcquisitionTime", "AcquisitionTime (0008,0032)"),
     ("ContentDate", "ContentTime", "ContentTime (0008,0033)"),
 )
-_DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
-_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2}(?:[.,]\d{1,6})?))?)?")
+_DATETIME = re.compile(r"(\d{8})(\d{2,6}(?:\.\d+)?)?([+-]\d{4})?")
+"""A legal DT with a whole date."""
 _AS_FINE = 0.9
 """A clock that tells so large a share of the moments of the finest one apart is as good as that."""
 
@@ -61,15 +67,17 @@ def clocks_of(headers: Sequence[Dataset], numbers: Sequence[int | None] = ()) ->
         by is the first: it is the first of those that tell the instances apart, so not one that is the same
         over a run while another counts its frames.
     """
-    found = []
+    found, filled = [], []
     for date_keyword, time_keyword, source in _ELEMENTS:
         readings = [_reading(ds, date_keyword, time_keyword) for ds in headers]
         known = [reading for reading in readings if reading is not None]
         if len(known) == len(headers) and known:
             clock = _clock(source, known, numbers)
             found += [clock] if max(clock.times) > min(clock.times) else []
+        elif 2 * len(known) > len(headers):
+            filled += _with_gaps_filled(source, readings, numbers)
     finest = max((len(set(clock.times)) for clock in found), default=0)
-    return sorted(found, key=lambda clock: len(set(clock.times)) < _AS_FINE * finest)
+    return sorted(found, key=lambda clock: len(set(clock.times)) < _AS_FINE * finest) or filled
 
 
 @dataclass(frozen=True)
@@ -106,9 +114,7 @@ def moment_of(ds: Dataset, date_keyword: str, time_keyword: str) -> Moment | Non
     A date and time in one (DT) has no keyword of a date beside it.
     """
     reading = _reading(ds, date_keyword, time_keyword)
-    if reading is None or reading[1] >= DAY_US:
-        return None
-    return Moment(*reading)
+    return None if reading is None or reading.time_us >= DAY_US else Moment(reading.day, reading.time_us)
 
 
 def times_in_order(texts: Sequence[str]) -> tuple[list[int | None], bool]:
@@ -116,32 +122,96 @@ def times_in_order(texts: Sequence[str]) -> tuple[list[int | None], bool]:
 
     The second is whether midnight was passed and the date did not tell.
     """
-    readings = [_parsed(text[:8], text[8:]) for text in texts]
-    one_day = len({reading[0] for reading in readings if reading}) == 1
+    known = iter(_in_one_zone([reading for text in texts if (reading := _parsed(text))]))
+    readings = [next(known) if _parsed(text) else None for text in texts]
+    one_day = len({reading.day for reading in readings if reading}) == 1
     days, passed, before = 0, False, 0
     times: list[int | None] = []
     for reading in readings:
         if reading is None:
             times.append(None)
             continue
-        if one_day and reading[1] < before - _HALF_DAY_US:
+        if one_day and reading.time_us < before - _HALF_DAY_US:
             days, passed = days + 1, True
-        before = reading[1]
-        times.append(((reading[0] or 0) + days) * DAY_US + before)
+        before = reading.time_us
+        times.append(((reading.day or 0) + days) * DAY_US + before)
     return times, passed
 
 
-def _clock(source: str, readings: Sequence[tuple[int | None, int]], numbers: Sequence[int | None]) -> Clock:
+class _Reading(NamedTuple):
+    """What one header tells."""
+
+    day: int | None
+    """Days since the year 1; None where unknown."""
+    time_us: int
+    """Microseconds of the day."""
+    offset_us: int | None
+    """From UTC; None where unknown."""
+
+
+def _clock(source: str, readings: Sequence[_Reading], numbers: Sequence[int | None]) -> Clock:
     """The clock of these days and times of day."""
-    days = {day for day, _ in readings}
-    if len(days) > 1 and None not in days:
-        return Clock(source, tuple((day or 0) * DAY_US + time for day, time in readings))
-    times = [time for _, time in readings]
+    readings = _in_one_zone(readings)
+    days = [reading.day for reading in readings]
+    times = [reading.time_us for reading in readings]
     later = _after_midnight(times, numbers)
-    if not later:
-        return Clock(source, tuple(times))
-    note = f"{source} passes midnight and its date does not tell: {sum(later)} frames are of the next day"
-    return Clock(source, tuple(t + DAY_US * new for t, new in zip(times, later, strict=True)), (note,))
+    moved = [t + DAY_US * new for t, new in zip(times, later, strict=False)]
+    if len(set(days)) > 1 and None not in days:
+        stated = [(day or 0) * DAY_US + t for day, t in zip(days, times, strict=True)]
+        in_order = [day or 0 for _, day in sorted(zip(moved, days, strict=False))]
+        late = in_order == sorted(in_order) and in_order[-1:] == [day + 1 for day in in_order[:1]]
+        if not late or not _falls(moved, numbers) < _falls(stated, numbers):
+            return Clock(source, tuple(stated))
+        why = "its date changes at another frame"
+    else:
+        if not later:
+            return Clock(source, tuple(times))
+        why = "its date does not tell"
+    return Clock(
+        source,
+        tuple(moved),
+        (f"{source} passes midnight and {why}: {sum(later)} frames are of the next day",),
+    )
+
+
+def _in_one_zone(readings: Sequence[_Reading]) -> list[_Reading]:
+    """The same in UTC, where the offset from it changes and all that is needed is known."""
+    if len({reading.offset_us for reading in readings}) < 2:
+        return list(readings)
+    shifted = []
+    for reading in readings:
+        if reading.day is None or reading.offset_us is None:
+            return list(readings)
+        day, time_us = divmod(reading.day * DAY_US + reading.time_us - reading.offset_us, DAY_US)
+        shifted.append(_Reading(day, time_us, 0))
+    return shifted
+
+
+def _with_gaps_filled(
+    source: str, readings: Sequence[_Reading | None], numbers: Sequence[int | None]
+) -> list[Clock]:
+    """A clock that a few headers lack, where Instance Numbers rise with it; else none.
+
+    Between two frames that have a time, time passes evenly with the number; before and behind them all, by
+    the usual step.
+    """
+    known = [k for k, reading in enumerate(readings) if reading is not None]
+    given = [number for number in numbers if number is not None]
+    if not len(set(given)) == len(given) == len(readings):
+        return []
+    clock = _clock(source, [r for r in readings if r is not None], [given[k] for k in known])
+    rising = sorted((given[k], time) for k, time in zip(known, clock.times, strict=True))
+    at, times = (list(each) for each in zip(*rising, strict=True))
+    if any(a >= b for a, b in pairwise(times)):
+        return []
+    step = median((b - a) / (n - m) for (m, a), (n, b) in pairwise(rising))
+    missing = [number for number in given if number not in set(at)]
+    at = [min(*given, at[0]), *at, max(*given, at[-1])]
+    times = [times[0] - step * (at[1] - at[0]), *times, times[-1] + step * (at[-1] - at[-2])]
+    filled = np.rint(np.interp(given, at, times)).astype(np.int64)
+    some = f"{source} cannot be read in {len(missing)} of {len(given)} frames"
+    note = f"{some}: they are placed by InstanceNumber (0020,0013)"
+    return [Clock(source, tuple(filled.tolist()), (*clock.notes, note))]
 
 
 def _after_midnight(times: Sequence[int], numbers: Sequence[int | None]) -> list[bool]:
@@ -167,26 +237,30 @@ def _falls(times: Sequence[int], numbers: Sequence[int | None]) -> int:
     return sum(a[0] < b[0] and a[1] > b[1] for a, b in pairwise(known))
 
 
-def _reading(ds: Dataset, date_keyword: str, time_keyword: str) -> tuple[int | None, int] | None:
+def _reading(ds: Dataset, date_keyword: str, time_keyword: str) -> _Reading | None:
     """Day and time of day of an element; None if there is no time that can be read."""
-    time = str(ds.get(time_keyword) or "").strip()
-    return _parsed(str(ds.get(date_keyword) or ""), time) if date_keyword else _parsed(time[:8], time[8:])
+    text = str(ds.get(time_keyword) or "")
+    if not date_keyword:
+        return _parsed(text)
+    return _told(legal_date(str(ds.get(date_keyword) or "")), legal_time(text), None)
 
 
-def _parsed(day: str, time: str) -> tuple[int | None, int] | None:
-    """Days since the year 1, None where unknown, and microseconds of the day."""
-    match = _TIME.match(time)
-    if match is None:
+def _parsed(text: str) -> _Reading | None:
+    """Day, time of day and zone of a DT; None if there is no time that can be read."""
+    match = _DATETIME.fullmatch(legal_datetime(text) or "")
+    return _told(*match.groups()) if match else None
+
+
+def _told(day: str | None, time: str | None, zone: str | None) -> _Reading | None:
+    """What legal texts tell; None where there is no time."""
+    if not time:
         return None
-    hours, minutes, rest = (float((part or "0").replace(",", ".")) for part in match.groups())
-    passed = timedelta(hours=hours, minutes=minutes, seconds=rest)
-    return _day_number(day), passed // timedelta(microseconds=1)
-
-
-def _day_number(day: str) -> int | None:
-    """Days since the year 1 of a DA; None where there is none."""
-    match = _DATE.match(day.strip())
-    try:
-        return date(*(int(part) for part in match.groups())).toordinal() if match else None
-    except ValueError:
-        return None
+    seconds, _, fraction = time.partition(".")
+    hours, minutes, rest = (int(seconds[at : at + 2] or 0) for at in (0, 2, 4))
+    time_us = (3600 * hours + 60 * minutes + rest) * 10**6 + int(fraction.ljust(6, "0"))
+    offset = None
+    if zone:
+        minutes_off = 60 * int(zone[1:3]) + int(zone[3:])
+        offset = (-1 if zone[0] == "-" else 1) * minutes_off * 60 * 10**6
+    number = date(int(day[:4]), int(day[4:6]), int(day[6:])).toordinal() if day else None
+    return _Reading(number, time_us, offset)

@@ -36,6 +36,16 @@ def of_times(times: Sequence[str], *, day: str | None, element: str = "Acquisiti
         ({"AcquisitionTime": "235959.9"}, {"AcquisitionTime": "000000.1"}),
         ({"AcquisitionDateTime": "20240102100000.1+0900"}, {"AcquisitionDateTime": "20240102100000.3+0900"}),
         ({"AcquisitionDateTime": "20240102235959.9"}, {"AcquisitionDateTime": "20240102000000.1"}),
+        ({"AcquisitionDateTime": "20240102100000.1+0100"}, {"AcquisitionDateTime": "20240102110000.3+0200"}),
+        ({"AcquisitionDateTime": "20240102233000.1-0100"}, {"AcquisitionDateTime": "20240103003000.3+0000"}),
+        ({"AcquisitionDateTime": "2024.01.02 10:00:00.1"}, {"AcquisitionDateTime": "20240102100000.3"}),
+        ({"AcquisitionDateTime": "2024-01-02T10:00:00.1"}, {"AcquisitionDateTime": "20240102T100000.3"}),
+        ({"AcquisitionTime": "9:05:00.1"}, {"AcquisitionTime": "9:05:00,3"}),
+        ({"AcquisitionTime": "9:5:0.1"}, {"AcquisitionTime": "090500.3"}),
+        (
+            {"AcquisitionDate": "2024-1-2", "AcquisitionTime": "235959.9"},
+            {"AcquisitionDate": "2024/01/03", "AcquisitionTime": "0:00:00.1"},
+        ),
     ],
 )
 def test_moments_of_two_frames_are_200_ms_apart(first: dict[str, object], second: dict[str, object]) -> None:
@@ -44,8 +54,68 @@ def test_moments_of_two_frames_are_200_ms_apart(first: dict[str, object], second
     assert clock.times[1] - clock.times[0] == 200_000
 
 
-def test_a_frame_without_time_leaves_no_clock() -> None:
-    assert clocks_of([xa_dataset(), xa_dataset(AcquisitionTime=None)]) == []
+@pytest.mark.parametrize("times", [["100000", ""], ["100000", "", ""], ["100001", "", "100000", "100002"]])
+@pytest.mark.parametrize("numbers", [[], [1, 2, 3, 4]])
+def test_frames_without_time_that_nothing_places_leave_no_clock(times: list[str], numbers: list[int]) -> None:
+    assert clocks_of(of_times(times, day="20240102"), numbers[: len(times)]) == []
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize("unreadable", ["", "XX", "250000", "10:75"])
+@pytest.mark.parametrize("missing", [0, 2, 5])
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_frame_without_time_is_placed_by_its_number(unreadable: str, missing: int, turn: int) -> None:
+    times = [f"1000{k:02d}.5" for k in range(6)]
+    times[missing] = unreadable
+    numbers = [10, 20, 30, 40, 50, 60]
+
+    (clock,) = clocks_of(of_times(times, day="20240102")[::turn], numbers[::turn])
+
+    assert [b - a for a, b in pairwise(clock.times[::turn])] == [1_000_000] * 5
+    assert clock.notes[0].startswith("AcquisitionTime (0008,0032) cannot be read in 1 of 6 frames")
+
+
+@pytest.mark.parametrize("numbers", [[1, 2, 3, 4, 5, 5], [1, 2, 3, 4, 5, None], [1, 3, 2, 4, 5, 6]])
+def test_a_frame_without_time_is_not_placed_by_numbers_that_cannot_be_right(
+    numbers: list[int | None],
+) -> None:
+    times = [f"1000{k:02d}.5" for k in range(5)]
+
+    assert clocks_of(of_times([*times, ""], day="20240102"), numbers) == []
+
+
+def test_a_clock_that_all_frames_have_goes_before_one_with_gaps() -> None:
+    headers = of_times(["100000", "100001", "100002", ""], day="20240102")
+    for k, ds in enumerate(headers):
+        ds.ContentTime = f"11000{k}"
+
+    assert [clock.source for clock in clocks_of(headers, [1, 2, 3, 4])] == ["ContentTime (0008,0033)"]
+
+
+@pytest.mark.parametrize("late", [-2, -1, 1, 2])
+def test_a_date_that_changes_at_another_frame_than_the_clock(late: int) -> None:
+    times = ["235959.7", "235959.8", "235959.9", "000000.0", "000000.1", "000000.2"]
+    headers = [
+        xa_dataset(AcquisitionDate="20240102" if k < 3 + late else "20240103", AcquisitionTime=time)
+        for k, time in enumerate(times)
+    ]
+
+    (clock,) = clocks_of(headers, [1, 2, 3, 4, 5, 6])
+
+    assert [b - a for a, b in pairwise(clock.times)] == [100_000] * 5
+    assert "its date changes at another frame" in clock.notes[0]
+
+
+def test_a_morning_and_the_night_of_the_next_day_stay_apart() -> None:
+    days = ["20240102", "20240102", "20240103", "20240103"]
+    headers = of_times(["000000.0", "000000.1", "235959.8", "235959.9"], day=None)
+    for ds, day in zip(headers, days, strict=True):
+        ds.AcquisitionDate = day
+
+    (clock,) = clocks_of(headers, [1, 2, 3, 4])
+
+    assert clock.times[2] - clock.times[1] > DAY_US
+    assert clock.notes == ()
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR")
