@@ -11,10 +11,11 @@ import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from pydicom import dcmread
 from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_has_tag
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
@@ -33,6 +34,8 @@ _HEAD_BYTES = 4096
 _VRS = re.compile(
     rb"AE|AS|AT|CS|DA|DS|DT|FD|FL|IS|LO|LT|OB|OD|OF|OL|OV|OW|PN|SH|SL|SQ|SS|ST|SV|TM|UC|UI|UL|UN|UR|US|UT|UV"
 )
+_LONG_VRS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+"""Those with a length of four bytes behind two that are reserved."""
 _HIGHEST_FIRST_GROUP = 0x28
 """The highest group with which a data set of an image may begin."""
 _LONGEST_FIRST = 2**16
@@ -123,6 +126,25 @@ def refuse_deflated(path: Path) -> None:
 def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
     """Whether the next element is Pixel Data."""
     return int(tag) == _PIXELS
+
+
+def begins_data_set(head: bytes) -> bool:
+    """Whether a file begins like a data set, without the preamble of 128 bytes and DICM (PS3.10 7.1).
+
+    Its first two elements have to be known ones of File Meta Information or of identification, in order.
+    """
+    syntax = _plain(head)
+    order: Literal["little", "big"] = "big" if syntax == ExplicitVRBigEndian else "little"
+    tags: list[int] = []
+    at = 0
+    while syntax is not None and len(tags) < 2 and at + 12 <= len(head):
+        group, element = (int.from_bytes(head[k : k + 2], order) for k in (at, at + 2))
+        tags.append(group << 16 | element)
+        vr = head[at + 4 : at + 6]
+        place, size = (4, 4) if syntax == ImplicitVRLittleEndian else (8, 4) if vr in _LONG_VRS else (6, 2)
+        at += place + size + int.from_bytes(head[at + place : at + place + size], order)
+    known = all(tag >> 16 in (2, 8) and dictionary_has_tag(tag) for tag in tags)
+    return len(tags) == 2 and tags[0] < tags[1] and known
 
 
 def written_syntax(head: bytes) -> UID | None:

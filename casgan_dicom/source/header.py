@@ -21,7 +21,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectorySto
 from casgan_dicom.source.cine import Instance
 from casgan_dicom.source.codes import mend_codes
 from casgan_dicom.source.elements import integer
-from casgan_dicom.source.encoding import before_pixels, encoding_of
+from casgan_dicom.source.encoding import before_pixels, begins_data_set, encoding_of
 from casgan_dicom.source.inflate import HEADER_BYTES, HeaderBudget, InflateError, inflated
 from casgan_dicom.source.numerals import mend_numerals
 from casgan_dicom.source.shutters import shutter_group
@@ -38,6 +38,9 @@ _ARCHIVES = (
     ("rar", 0, b"Rar!\x1a\x07"), ("bzip2", 0, b"BZh"), ("xz", 0, b"\xfd7zXZ\x00"), ("tar", 257, b"ustar"),
 )  # fmt: skip
 """Kind, and the bytes at a place by which it is known."""
+_DICM = b"DICM\x02\x00"
+"""How File Meta Information begins, wherever that is."""
+_NO_PREAMBLE = "no 128 bytes of preamble and DICM in front of it"
 _BIT_POSITION = 0x0102
 """Overlay Bit Position (60xx,0102); above 0 where the overlay sits in the pixels, PS3.3 C.9.2 of 2004."""
 _ECG_LIMIT = 2**20
@@ -80,7 +83,7 @@ def read_head(path: Path, budget: HeaderBudget | None = None) -> Head | SkippedF
         with path.open("rb") as file:
             start = file.read(262)
             if start[128:132] != b"DICM":
-                return SkippedFile(path, _what_else(start))
+                return _what_else(path, start)
             file.seek(0)
             ds, has_pixels, inside, notes = _read_dataset(file, budget or HeaderBudget())
     except OSError as error:
@@ -98,12 +101,14 @@ def read_head(path: Path, budget: HeaderBudget | None = None) -> Head | SkippedF
     return Head(instance, ds, notes)
 
 
-def _what_else(start: bytes) -> str:
-    """Why a file is passed over that begins like this: archives are named, what is in them may be DICOM."""
+def _what_else(path: Path, start: bytes) -> SkippedFile:
+    """A file that begins like this: archives are named, and DICOM whose beginning was lost is damaged."""
     for kind, at, magic in _ARCHIVES:
         if start[at:].startswith(magic):
-            return f"{ARCHIVE} ({kind}), not unpacked"
-    return NOT_DICOM
+            return SkippedFile(path, f"{ARCHIVE} ({kind}), not unpacked")
+    if _DICM in start or begins_data_set(start):
+        return SkippedFile(path, f"{DAMAGED}: {_NO_PREAMBLE}", damaged=True)
+    return SkippedFile(path, NOT_DICOM)
 
 
 def unreadable(path: Path, error: Exception) -> SkippedFile:

@@ -23,6 +23,8 @@ from casgan_dicom.uids import is_like_uid
 
 DUPLICATE = "another copy of a SOP Instance UID (0008,0018)"
 """Reason to pass over a file: its content is that of another one."""
+NOWHERE = "a link that leads nowhere"
+"""Reason to pass over what may have been part of a run, but is no file."""
 _NAMED_AT_MOST = 5
 """How many of the elements that differ are named."""
 
@@ -150,6 +152,8 @@ def _files(paths: Sequence[Path]) -> tuple[list[Path], list[SkippedFile]]:
                 if path.is_file() and (real := path.resolve()) not in seen:
                     seen.add(real)
                     files.append(path)
+                if path.is_symlink() and not path.exists():
+                    skipped.append(SkippedFile(path, NOWHERE))
             except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
                 skipped.append(unreadable(path, error))
     return files, skipped

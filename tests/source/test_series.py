@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from casgan_dicom.quoting import printable
 from casgan_dicom.source.eligible import reasons_against
 from casgan_dicom.source.header import DICOMDIR, NOT_DICOM, SkippedFile
 from casgan_dicom.source.series import DUPLICATE, find_series
-from tests.support.factories import moving_frames, uid, write_header, write_xa
+from tests.support.factories import moving_frames, uid, write_header, write_xa, write_xa_single_frames
 
 
 def test_a_multi_frame_instance_is_one_cine_whatever_its_name_and_depth(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_what_is_out_of_reach_in_a_folder_may_be_lost_to_the_run_and_is_said(
     )
 
 
-def test_links_in_a_circle_and_to_nowhere_are_no_files(tmp_path: Path) -> None:
+def test_links_in_a_circle_and_to_nowhere_are_no_files_and_said(tmp_path: Path) -> None:
     write_xa(tmp_path / "run")
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
@@ -191,7 +192,53 @@ def test_links_in_a_circle_and_to_nowhere_are_no_files(tmp_path: Path) -> None:
     found = find_series([tmp_path])
 
     assert len(found.cines) == 1
-    assert found.skipped == ()
+    assert found.damaged == ()
+    assert found.skipped_counts == {"a link that leads nowhere": 2}
+
+
+def without_preamble(content: bytes) -> bytes:
+    return content[128:]
+
+
+def with_a_short_preamble(content: bytes) -> bytes:
+    return content[1:]
+
+
+def without_preamble_and_mark(content: bytes) -> bytes:
+    return content[132:]
+
+
+def data_set_alone(content: bytes) -> bytes:
+    return content[144 + int.from_bytes(content[140:144], "little") :]
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize(
+    "beginning", [without_preamble, with_a_short_preamble, without_preamble_and_mark, data_set_alone]
+)
+def test_a_file_whose_beginning_was_lost_is_damaged_and_no_stranger(
+    tmp_path: Path, syntax: UID, beginning: Callable[[bytes], bytes]
+) -> None:
+    *_, last = write_xa_single_frames(tmp_path, moving_frames(4), syntax=syntax)
+    last.write_bytes(beginning(last.read_bytes()))
+
+    found = find_series([tmp_path])
+
+    assert [cine.frames for cine in found.cines] == [3]
+    (lost,) = found.damaged
+    assert lost.path == last
+    assert "no 128 bytes of preamble" in lost.reason
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"", b"\x08\0", bytes(300), b"\x02\0\0\0UL\x04\0", b"\x89PNG\r\n\x1a\n" + bytes(99), b"<html>" * 50],
+)
+def test_what_begins_like_no_data_set_is_no_dicom(tmp_path: Path, start: bytes) -> None:
+    write_xa(tmp_path / "run")
+    (tmp_path / "other").write_bytes(start)
+
+    assert find_series([tmp_path]).skipped_counts == {NOT_DICOM: 1}
 
 
 def test_links_to_folders_are_followed_and_none_is_searched_twice(tmp_path: Path) -> None:
