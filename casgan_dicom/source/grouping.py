@@ -5,7 +5,8 @@ vary in one run: patient and study, SOP class and modality, plane and geometry, 
 display, shutters, and compression. Of each group runs are made if its times increase (``runs.py``); otherwise
 each instance is a cine of one frame, because three copies of a picture are no run. So neither a stray image
 nor the other plane breaks up a run. What may vary (contrast, subtraction, synthetic marks, body part) does
-not group: a run in which it does is judged whole, by all its headers.
+not group: a run in which it does is judged whole, by all its headers. Nor do angles that hardly differ, or
+that go on from frame to frame as those of a positioner that turns.
 
 Windows: the mapping of the first frame is applied to all frames of a run, so frames with another window would
 be shown as no viewer shows them, some of them saturated. Linear windows of which no two show any value more
@@ -18,9 +19,9 @@ Everything is keyed by SOP Instance UID (0008,0018): both planes may share an In
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import accumulate, combinations, pairwise
 
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
@@ -28,10 +29,17 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from casgan_dicom.source.cine import Cine
+from casgan_dicom.source.clocks import clocks_of
 from casgan_dicom.source.elements import integer, numbers, plain, plain_values
 from casgan_dicom.source.enhanced import classic_view, is_enhanced
 from casgan_dicom.source.header import Head
-from casgan_dicom.source.motion import Motion, motion_by_positions, motion_by_steps, table_tops
+from casgan_dicom.source.motion import (
+    SAID_DEGREES,
+    Motion,
+    motion_by_positions,
+    motion_by_steps,
+    table_tops,
+)
 from casgan_dicom.source.runs import Run, place, runs_in
 from casgan_dicom.source.shutters import SHUTTER_KEYWORDS, bitmap_tags, shutter_notes
 from casgan_dicom.source.timing import FrameTiming, timing_of_instance, timing_of_moments
@@ -45,8 +53,10 @@ PATIENT_AND_STUDY = (
 )  # fmt: skip
 """What tells one patient and study from another."""
 _ANGLES = ("PositionerPrimaryAngle", "PositionerSecondaryAngle")
+_TURN_DEGREES, _TURN_US = 15.0, 2 * 10**6
+"""Longest step of a rotation, in angle and in time: 60 degrees a second at four frames a second."""
 _KIND_AND_PLANE = (
-    "SOPClassUID", "Modality", *_ANGLES, "PatientOrientation", "Laterality", "ImageLaterality",
+    "SOPClassUID", "Modality", "PatientOrientation", "Laterality", "ImageLaterality",
 )  # fmt: skip
 _PIXEL_FORMAT = (
     "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
@@ -92,33 +102,82 @@ def cines_of(series_uid: str, heads: Sequence[Head]) -> tuple[Cine, ...]:
     single = [head for head in classic if head.instance.frames == 1]
     cines = [_enhanced(series_uid, head) for head in enhanced]
     cines += [_still(series_uid, head) for head in classic if head.instance.frames != 1]
-    traits = [_traits(head) for head in single]
+    traits = [_traits(head) | view for head, view in zip(single, _views(single), strict=True)]
     differing = [name for name in (traits or [{}])[0] if len({each[name] for each in traits}) > 1]
     taken = {integer(head.ds.get("InstanceNumber")) for head in single}
     by_traits: dict[Hashable, list[Head]] = {}
     for head, each in zip(single, traits, strict=True):
         by_traits.setdefault(tuple(each.values()), []).append(head)
-    for members in by_traits.values():
+    for members in _with_turns(by_traits):
         for group in _by_window(members):
             named = [*differing, *([_WINDOW_OR_LUT] if len(group) < len(members) else [])]
             for run in runs_in([head.ds for head in group], taken):
                 names = [*named, *run.apart]
-                notes = [_apart(len(run.members), len(single), names)] if names else []
+                others = len(run.members) < len(single)
+                notes = [_apart(len(run.members), len(single), names)] if names and others else []
                 cines += _cines_of_run(series_uid, group, run, notes)
     return tuple(sorted(map(_with_looks, cines), key=lambda cine: place(cine.header)))
 
 
 def _traits(head: Head) -> Traits:
-    """What may not vary in a run, but for the window."""
+    """What may not vary in a run, but for view and window."""
     ds = head.ds
     traits: Traits = {f"{word} {Tag(word)}": plain(ds.get(word)) for word in _CONSTANT}
-    if ds.get("PositionerMotion") == "DYNAMIC":  # then every frame has a view of its own
-        traits |= {f"{word} {Tag(word)}": None for word in _ANGLES}
     traits["ImageType (0008,0008) value 3"] = plain_values(ds.get("ImageType"))[2:]
     bitmap = (ds.get(tag) for tag in bitmap_tags(ds))
     traits["OverlayData (60xx,3000) of the shutter"] = tuple(plain(each and each.value) for each in bitmap)
     traits["TransferSyntaxUID (0002,0010)"] = _syntax_kind(head.instance.transfer_syntax)
     return traits
+
+
+def _views(heads: Sequence[Head]) -> list[Traits]:
+    """The view of each as traits: angles that hardly differ are one, those of a moving positioner none."""
+    traits: list[Traits] = [{} for _ in heads]
+    for word in _ANGLES:
+        found = [numbers(head.ds, word) for head in heads]
+        angles = sorted({angle for values in found for angle in values})
+        steps = (b - a > SAID_DEGREES for a, b in pairwise(angles))
+        places = dict(zip(angles, accumulate(steps, initial=0), strict=True)) if angles else {}
+        for head, values, view in zip(heads, found, traits, strict=True):
+            place = plain(head.ds.get(word)) if len(values) != 1 else places[values[0]]
+            view[f"{word} {Tag(word)}"] = None if head.ds.get("PositionerMotion") == "DYNAMIC" else place
+    return traits
+
+
+def _with_turns(by_traits: Mapping[Hashable, list[Head]]) -> list[list[Head]]:
+    """The groups, in which frames that are alone in their views become one where they follow each other fast.
+
+    Such a positioner turns, whether its header says so or not.
+    """
+    groups, alone = [], dict[Hashable, list[Head]]()
+    for members in by_traits.values():
+        if len(members) > 1:
+            groups.append(members)
+        else:
+            alone.setdefault(tuple(_traits(members[0]).values()), []).append(members[0])
+    return groups + [turn for heads in alone.values() for turn in _turns(heads)]
+
+
+def _turns(heads: Sequence[Head]) -> list[list[Head]]:
+    """Parts in which angles and time go on in steps that a rotation may have."""
+    headers = [head.ds for head in heads]
+    clocks = clocks_of(headers, [integer(ds.get("InstanceNumber")) or None for ds in headers])
+    angles = [[angle for word in _ANGLES for angle in numbers(ds, word)] for ds in headers]
+    if not clocks:
+        return [[head] for head in heads]
+    times = clocks[0].times
+    order = sorted(range(len(heads)), key=lambda k: times[k])
+    parts = [[order[0]]]
+    for a, b in pairwise(order):
+        far = len(angles[a]) != len(angles[b]) or not angles[a]
+        far = far or max(abs(x - y) for x, y in zip(angles[a], angles[b], strict=True)) > _TURN_DEGREES
+        if far or times[b] - times[a] > _TURN_US:
+            parts.append([])
+        parts[-1].append(b)
+    whole = [part for part in parts if len(part) > 2]
+    return [[heads[k] for k in sorted(part)] for part in whole] + [
+        [heads[k]] for part in parts if len(part) <= 2 for k in part
+    ]
 
 
 def _syntax_kind(transfer_syntax: str) -> str:

@@ -20,7 +20,7 @@ ROTATION, STEPPING = "rotation", "stepping"
 """What a run is called whose positioner turns, and one whose table moves."""
 STILL_DEGREES = 5.0
 """Up to this difference of angles over a run one view stands for all of its frames."""
-_SAID_DEGREES = 0.5
+SAID_DEGREES = 0.5
 """Up to this difference of angles the positioner stands still."""
 _STILL_MM = 1.0
 """Up to this difference of positions the table stands still."""
@@ -87,7 +87,7 @@ def _motion(
     untold_step: Sequence[str] = (),
 ) -> Motion:
     """What ways in degrees and in mm mean, by their elements, and motions that nothing measures."""
-    notes = [_turned(word, degrees) for word, degrees in turns.items() if degrees > _SAID_DEGREES]
+    notes = [_turned(word, degrees) for word, degrees in turns.items() if degrees > SAID_DEGREES]
     notes += [f"{note}: {_NONE}" for note in untold_turn]
     moved = [
         f"the table moves by {mm:.0f} mm during the run ({word} {Tag(word)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from casgan_dicom.derived.provenance import view_name
 from casgan_dicom.source.acquisition import acquisition_of
+from casgan_dicom.source.series import find_series
 from tests.support.cines import cine_of
 from tests.support.enhanced_factory import write_enhanced
 from tests.support.factories import moving_frames, uid, write_xa
@@ -128,3 +130,75 @@ def test_frames_of_an_enhanced_object_that_turn_or_step_are_alike(tmp_path: Path
     assert view_name(cine.header, motion=cine.motion) == "rotation stepping"
     assert any("PositionerPrimaryAngle (0018,1510) moves by 30 degrees" in note for note in cine.notes)
     assert any("the table moves by 60 mm" in note for note in cine.notes)
+
+
+def write_views(
+    folder: Path, views: Sequence[tuple[float, float]], step_s: float = 0.1, motion: str | None = "STATIC"
+) -> None:
+    """Single frames, one for each pair of positioner angles."""
+    for k, (primary, secondary) in enumerate(views):
+        seconds = 3600 * 10 + k * step_s
+        write_xa(
+            folder / str(k),
+            moving_frames(len(views))[k][None],
+            SOPInstanceUID=uid(f"view {k}"),
+            InstanceNumber=k + 1,
+            NumberOfFrames=None,
+            AcquisitionTime=f"{int(seconds // 3600):02d}{int(seconds // 60 % 60):02d}{seconds % 60:09.6f}",
+            PositionerPrimaryAngle=primary,
+            PositionerSecondaryAngle=secondary,
+            PositionerMotion=motion,
+        )
+
+
+@pytest.mark.parametrize("motion", ["STATIC", None])
+def test_angles_that_hardly_differ_are_one_view(tmp_path: Path, motion: str | None) -> None:
+    write_views(tmp_path, [(-30, 20), (-30.1, 20.2), (-29.9, 20), (-30, 19.8)], motion=motion)
+
+    (cine,) = find_series([tmp_path]).cines
+
+    assert (cine.frames, cine.motion) == (4, ())
+
+
+@pytest.mark.parametrize("degrees", [1.6, 8.0, -12.0])
+@pytest.mark.parametrize("motion", ["STATIC", None])
+def test_single_frames_of_a_rotation_that_nobody_declares_are_one_run(
+    tmp_path: Path, degrees: float, motion: str | None
+) -> None:
+    write_views(tmp_path, [(-30 + degrees * k, 0) for k in range(6)], motion=motion)
+
+    (cine,) = find_series([tmp_path]).cines
+
+    assert (cine.frames, cine.motion) == (6, ("rotation",))
+    assert all("the others differ" not in note for note in cine.notes)
+
+
+def test_a_rotation_beside_a_run_that_stands_still_is_one_run_of_its_own(tmp_path: Path) -> None:
+    write_views(tmp_path, [(-30, 0)] * 4 + [(-28 + 3 * k, 0) for k in range(5)])
+
+    cines = find_series([tmp_path]).cines
+
+    assert [(cine.frames, cine.motion) for cine in cines] == [(4, ()), (5, ("rotation",))]
+    assert "the others differ in PositionerPrimaryAngle (0018,1510)" in cines[0].notes[0]
+
+
+@pytest.mark.parametrize(
+    ("views", "step_s"),
+    [
+        ([(-30, 0), (-20, 0), (-10, 0)], 5.0),  # three exposures, each in its view
+        ([(-30, 0), (30, 0), (0, 40)], 0.1),
+        ([(-30, 0), (-20, 0)], 0.1),
+    ],
+)
+def test_stills_in_views_of_their_own_are_no_rotation(
+    tmp_path: Path, views: list[tuple[float, float]], step_s: float
+) -> None:
+    write_views(tmp_path, views, step_s)
+
+    assert [cine.frames for cine in find_series([tmp_path]).cines] == [1] * len(views)
+
+
+def test_two_planes_that_are_told_by_their_angles_alone_are_two_runs(tmp_path: Path) -> None:
+    write_views(tmp_path, [(-30.1, 0), (60, 0), (-30, 0), (60.2, 0), (-29.9, 0), (60.1, 0)])
+
+    assert [cine.frames for cine in find_series([tmp_path]).cines] == [3, 3]
