@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from casgan_dicom.errors import PixelError
+
 Words = npt.NDArray[np.integer[Any]]
 
 _SLACK = 8
@@ -75,6 +77,11 @@ def in_range(words: Words, precision: int, bits: int, *, signed: bool) -> tuple[
     signed
         Pixel Representation (0028,0103).
 
+    Raises
+    ------
+    PixelError
+        Most values lie so far beyond that no encoder's overshoot explains it.
+
     Notes
     -----
     Streams but those of JPEG 2000 know no sign. Where they have more bits than are stored, negative values
@@ -87,4 +94,15 @@ def in_range(words: Words, precision: int, bits: int, *, signed: bool) -> tuple[
     if signed and values.min() >= 0 and values.max() > high + 2**bits // _SLACK:
         return unmasked(words, bits, signed=True), 0
     beyond = int(np.count_nonzero((values < low) | (values > high)))
+    if 2 * beyond > values.size and 2 * _far(values, low, high, 2**bits // _SLACK) > values.size:
+        raise PixelError(
+            f"{beyond} of {values.size} values of a frame lie beyond BitsStored (0028,0101), which is "
+            f"{bits}: they go from {values.min()} to {values.max()}, in a stream of {precision} bits"
+        )
     return (np.clip(values, low, high) if beyond else values), beyond
+
+
+def _far(values: Words, low: int, high: int, slack: int) -> int:
+    """How many values lie beyond these limits by more than the slack."""
+    wide = values.astype(np.int64)
+    return int(np.count_nonzero((wide < low - slack) | (wide > high + slack)))

@@ -23,12 +23,13 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.stored_values import Clamped, in_range, unmasked
 from tests.pixels.test_decoder_process import lossless_jpeg
 from tests.support.cines import cine_of, shown
 from tests.support.encoders import dcmtk, with_streams
-from tests.support.factories import Frames, write_xa
+from tests.support.factories import Frames, moving_frames, write_xa
 
 NATIVE = [
     ImplicitVRLittleEndian,
@@ -99,6 +100,19 @@ def test_values_beyond_bits_stored_are_counted_and_said() -> None:
         "3 values of 1 frames lie beyond BitsStored (0028,0101), which is 10, in streams of 16 bits: clamped",
     )
     assert Clamped().notes(10) == ()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_values_of_more_bits_than_are_stored_are_no_overshoot(tmp_path: Path, *, signed: bool) -> None:
+    run = moving_frames(2, bits=12)
+    words = run.astype(np.int16) - 2048 if signed else run
+    path = write_xa(tmp_path / "run", words, syntax=JPEGLSLossless, BitsStored=12)
+    ds = dcmread(path)
+    ds.BitsStored, ds.HighBit = 8, 7
+    ds.save_as(path)
+
+    with pytest.raises(PixelError, match=r"lie beyond BitsStored \(0028,0101\), which is 8: they go from"):
+        list(iter_frames(cine_of(path)))
 
 
 @pytest.mark.parametrize("bits", [9, 10, 11])
