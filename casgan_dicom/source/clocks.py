@@ -190,28 +190,34 @@ def _in_one_zone(readings: Sequence[_Reading]) -> list[_Reading]:
 def _with_gaps_filled(
     source: str, readings: Sequence[_Reading | None], numbers: Sequence[int | None]
 ) -> list[Clock]:
-    """A clock that a few headers lack, where Instance Numbers rise with it; else none.
-
-    Between two frames that have a time, time passes evenly with the number; before and behind them all, by
-    the usual step.
-    """
-    known = [k for k, reading in enumerate(readings) if reading is not None]
+    """A clock that a few headers lack, where Instance Numbers rise with it; else none."""
     given = [number for number in numbers if number is not None]
     if not len(set(given)) == len(given) == len(readings):
         return []
-    clock = _clock(source, [r for r in readings if r is not None], [given[k] for k in known])
-    rising = sorted((given[k], time) for k, time in zip(known, clock.times, strict=True))
-    at, times = (list(each) for each in zip(*rising, strict=True))
-    if any(a >= b for a, b in pairwise(times)):
+    known = [(reading, n) for reading, n in zip(readings, given, strict=True) if reading is not None]
+    clock = _clock(source, *zip(*known, strict=True))
+    told = iter(clock.times)
+    times = evenly_filled([None if reading is None else next(told) for reading in readings], given)
+    some = f"{source} cannot be read in {len(given) - len(known)} of {len(given)} frames"
+    notes = (*clock.notes, f"{some}: they are placed by InstanceNumber (0020,0013)")
+    return [Clock(source, tuple(times), notes)] if times else []
+
+
+def evenly_filled(times: Sequence[int | None], numbers: Sequence[int]) -> list[int]:
+    """Times of which less than half are missing, in microseconds, filled in by the numbers of their frames.
+
+    Between two known ones time passes evenly with the number; before and behind them all, by the usual step.
+    Empty where too few are known or where they do not rise with the number.
+    """
+    known = sorted((n, time) for n, time in zip(numbers, times, strict=True) if time is not None)
+    if 2 * len(known) <= len(times) or len(known) < 2 or any(a >= b for (_, a), (_, b) in pairwise(known)):
         return []
-    step = median((b - a) / (n - m) for (m, a), (n, b) in pairwise(rising))
-    missing = [number for number in given if number not in set(at)]
-    at = [min(*given, at[0]), *at, max(*given, at[-1])]
-    times = [times[0] - step * (at[1] - at[0]), *times, times[-1] + step * (at[-1] - at[-2])]
-    filled = np.rint(np.interp(given, at, times)).astype(np.int64)
-    some = f"{source} cannot be read in {len(missing)} of {len(given)} frames"
-    note = f"{some}: they are placed by InstanceNumber (0020,0013)"
-    return [Clock(source, tuple(filled.tolist()), (*clock.notes, note))]
+    step = median((b - a) / (n - m) for (m, a), (n, b) in pairwise(known))
+    (first, start), (last, end) = known[0], known[-1]
+    before, after = step * (first - min(numbers)), step * (max(numbers) - last)
+    at = [min(numbers), *(n for n, _ in known), max(numbers)]
+    passed = [-before, *(float(time - start) for _, time in known), end - start + after]
+    return [start + round(float(one)) for one in np.interp(list(numbers), at, passed)]
 
 
 def _after_midnight(times: Sequence[int], numbers: Sequence[int | None]) -> list[bool]:

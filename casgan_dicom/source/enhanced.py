@@ -159,6 +159,12 @@ def classic_view(ds: Dataset, frames: int) -> ClassicView:
     for first in (vois[0], shutters[0]):
         header.update(first)
     motion = _motion(group)
+    shown = [bool(len(group(k, "FrameVOILUTSequence"))) for k in group.span]
+    if any(shown) and not all(shown):
+        lack = f"is absent in {shown.count(False)} of {len(shown)} frames"
+        notes.append(
+            f"FrameVOILUTSequence (0028,9132) {lack}, which are shown as without a window of their own"
+        )
     absent = "PerFrameFunctionalGroupsSequence (5200,9230) is absent: all frames are read alike"
     return ClassicView(
         header=header,
@@ -389,6 +395,6 @@ def _timing(header: Dataset, group: Groups, frames: int) -> FrameTiming:
         if timing is not None:
             return timing
         if any(texts):
-            notes.append(f"{name} does not increase from frame to frame and was not used")
+            notes.append(f"{name} is missing in most frames or does not increase, and was not used")
     timing = timing_of_instance(header, frames)
     return replace(timing, notes=(*notes, *timing.notes))

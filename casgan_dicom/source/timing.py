@@ -18,7 +18,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 
-from casgan_dicom.source.clocks import times_in_order
+from casgan_dicom.source.clocks import evenly_filled, times_in_order
 from casgan_dicom.source.elements import several
 
 DEFAULT_RATE_HZ = 15.0
@@ -144,15 +144,22 @@ def timing_of_frame_times(texts: Sequence[str], source: str) -> FrameTiming | No
     Returns
     -------
     FrameTiming or None
-        As `timing_of_moments`; None where a time is missing, goes back, or is the same for all frames.
+        As `timing_of_moments`; None where most times are missing, or one goes back, or all are the same.
     """
     times, passed = times_in_order(texts)
     known = [time for time in times if time is not None]
-    if len(known) < max(2, len(times)) or known[0] == known[-1] or any(a > b for a, b in pairwise(known)):
+    missing = len(times) - len(known)
+    if missing:
+        known = evenly_filled(times, range(len(times)))
+    if len(known) < 2 or known[0] == known[-1] or any(a > b for a, b in pairwise(known)):
         return None
     timing = timing_of_moments(known, source)
-    note = f"{source} passes midnight and its date does not tell: a day is added"
-    return replace(timing, notes=(*timing.notes, note)) if passed else timing
+    notes = [f"{source} passes midnight and its date does not tell: a day is added"] if passed else []
+    if missing:
+        notes.append(
+            f"{source} cannot be read in {missing} of {len(times)} frames: it is taken to pass evenly"
+        )
+    return replace(timing, notes=(*timing.notes, *notes))
 
 
 def timing_of_moments(times: Sequence[int], source: str) -> FrameTiming:

@@ -394,3 +394,46 @@ def test_more_windows_than_are_kept_are_each_applied(tmp_path: Path) -> None:
 
 def test_a_classic_run_is_not_enhanced() -> None:
     assert not is_enhanced(xa_dataset(SOPClassUID=XRayAngiographicImageStorage))
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize("unreadable", ["", "XX", "20240102250000"])
+@pytest.mark.parametrize("missing", [0, 2, 4])
+def test_a_frame_without_a_time_leaves_the_times_of_the_others(
+    tmp_path: Path, unreadable: str, missing: int
+) -> None:
+    times = [moment(0.1 * k) for k in range(5)]
+    times[missing] = unreadable
+
+    cine = read(
+        tmp_path,
+        frames=moving_frames(5),
+        per_frame=lambda k: {"FrameContentSequence": {"FrameAcquisitionDateTime": times[k]}},
+    )
+
+    assert (cine.timing.frame_time_ms, cine.timing.vector_ms) == (100.0, None)
+    assert cine.timing.source == "FrameAcquisitionDateTime (0018,9074)"
+    assert "cannot be read in 1 of 5 frames: it is taken to pass evenly" in cine.timing.notes[0]
+
+
+def test_frames_of_which_most_have_no_time_have_none_of_theirs(tmp_path: Path) -> None:
+    cine = read(
+        tmp_path,
+        frames=moving_frames(4),
+        per_frame=lambda k: {
+            "FrameContentSequence": {"FrameAcquisitionDateTime": moment(k) if k < 2 else ""}
+        },
+    )
+
+    assert cine.timing.source == "default"
+    assert "is missing in most frames" in cine.timing.notes[0]
+
+
+def test_frames_without_a_window_among_others_that_have_one_are_said(tmp_path: Path) -> None:
+    cine = read(
+        tmp_path,
+        shared={"FrameVOILUTSequence": None},
+        per_frame=lambda k: {} if k == 1 else {"FrameVOILUTSequence": window(100, 50)},
+    )
+
+    assert cine.notes[0].startswith("FrameVOILUTSequence (0028,9132) is absent in 1 of 4 frames")
