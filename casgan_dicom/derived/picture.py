@@ -135,14 +135,14 @@ class DerivedPicture(SOPClass):
     def _copy_laterality(self, source: Dataset) -> None:
         """Body part and side as the source says.
 
-        Laterality (0020,0060) is type 2C: unless the body part is an unpaired one or the image says its own
-        side, it must be present, and is empty where the source does not know it.
+        Laterality (0020,0060) is type 2C: where the body part is an unpaired one, or the image says its own
+        side, it may not be present; else it must, and is empty where the source does not know it.
         """
-        for keyword in ("BodyPartExamined", "Laterality", "ImageLaterality"):
+        for keyword in ("BodyPartExamined", "ImageLaterality"):
             copy_filled(self, source, keyword)
-        sided = "Laterality" in self or "ImageLaterality" in self
-        if not sided and self.get("BodyPartExamined") not in _UNPAIRED:
+        if "ImageLaterality" not in self and self.get("BodyPartExamined") not in _UNPAIRED:
             self.Laterality = None
+            copy_filled(self, source, "Laterality")
 
     def _mark_picture(self, derivation: Derivation) -> None:
         """Say in every way there is that this was generated."""

@@ -326,7 +326,15 @@ def test_identity_burned_into_the_source_is_still_declared(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("body", "side", "laterality"),
-    [("HEART", None, "absent"), ("LEG", "L", "L"), ("LEG", None, ""), (None, None, "")],
+    [
+        ("HEART", None, "absent"),
+        ("HEART", "R", "absent"),
+        ("CHEST", "L", "absent"),
+        ("LEG", "L", "L"),
+        ("LEG", None, ""),
+        (None, None, ""),
+        (None, "R", "R"),
+    ],
 )
 def test_laterality_is_stated_unless_the_body_part_has_no_side(
     tmp_path: Path, body: str | None, side: str | None, laterality: str
@@ -335,6 +343,15 @@ def test_laterality_is_stated_unless_the_body_part_has_no_side(
 
     assert ds.get("Laterality", "absent") in (laterality, laterality or None)
     assert not [line for line in dciodvfy(tmp_path / "out") if line.startswith("Error")]
+
+
+def test_an_image_that_says_its_side_needs_no_other(tmp_path: Path) -> None:
+    source = cine_of(tmp_path, BodyPartExamined="KIDNEY", Laterality="R", ImageLaterality="R")
+
+    ds = written(source, tmp_path / "out")
+
+    assert (ds.get("Laterality"), ds.ImageLaterality) == (None, "R")
+    assert dciodvfy(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize(
