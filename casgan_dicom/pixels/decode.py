@@ -160,6 +160,7 @@ def _decoded_frames(
     """Encapsulated frames; runs of streams of one kind go to their decoder together."""
     decoder, clamped = tools
     headers = [fragments[0].header for fragments in layout.frames]
+    done = 0
     with instance.path.open("rb") as file:
         streams = (content_of(file, fragments) for fragments in layout.frames)
         runs = groupby(headers, lambda header: decoding(instance.transfer_syntax, header))
@@ -174,8 +175,32 @@ def _decoded_frames(
                 frames = _plain(some, cine, deflated=who.way == "deflated")
             else:
                 frames = _by_pydicom(some, syntax, cine.header)
-            for header, words in zip(run_headers, frames, strict=True):
+            for header, words in zip(run_headers, _named(frames, who, done), strict=True):
                 yield values_of(words, header, instance, cine, clamped)
+            done += len(run_headers)
+
+
+def _named(frames: Iterator[StoredFrame], who: Decoder, before: int) -> Iterator[StoredFrame]:
+    """The same frames; what a decoder raises names it, and the frame, of which there were `before`."""
+    number = before
+    while True:
+        number += 1
+        try:
+            words = next(frames, None)
+        except PixelError as error:
+            raise PixelError(f"frame {number}: {error.message}", hint=error.hint) from error
+        except Exception as error:  # decoders raise anything on a broken stream
+            said = str(error) if isinstance(error, DecodeError) else f"{type(error).__name__}: {_said(error)}"
+            raise DecodeError(f"frame {number}, {who.name}: {said}") from error
+        if words is None:
+            return
+        yield words
+
+
+def _said(error: Exception) -> str:
+    """What an error says: its first line, or the one below where that only announces it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return first_line(Exception(lines[1] if len(lines) > 1 and lines[0].endswith(":") else str(error)))
 
 
 def _way(who: Decoder, syntax: UID, cine: Cine) -> Way:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from casgan_dicom.pixels.codestream import StreamHeader
 from casgan_dicom.pixels.pixel_data import Fragment, frame_bytes, instance_error
 from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.transfer_syntaxes import UNCOMPRESSED_FRAMES
 
+_ENDING = ("JPEG-LS", "JPEG 2000", "HTJ2K")
+_END_OF_IMAGE, _TAIL = b"\xff\xd9", 64
+"""What ends a stream, which no data within it may hold, and within how many bytes padding may follow."""
 
-def check_streams(instance: Instance, cine: Cine, frames: Iterable[Sequence[Fragment]]) -> None:
+
+def check_streams(instance: Instance, cine: Cine, frames: Sequence[Sequence[Fragment]]) -> None:
     """Raise PixelError if a stream is none that may be decoded: of another size than the header's, above all.
 
     A few bytes may say that they are an image of many gigabytes, and a decoder believes them. `frames` are
@@ -26,6 +30,21 @@ def check_streams(instance: Instance, cine: Cine, frames: Iterable[Sequence[Frag
             fault = ""
         if fault:
             raise instance_error(instance, fault)
+    _check_ends(instance, frames)
+
+
+def _check_ends(instance: Instance, frames: Sequence[Sequence[Fragment]]) -> None:
+    """Raise PixelError if a stream that no decoder takes without its end has none: it was cut short."""
+    with instance.path.open("rb") as file:
+        for number, fragments in enumerate(frames, 1):
+            header, last = fragments[0].header, fragments[-1]
+            if header is None or header.kind not in _ENDING:
+                continue
+            file.seek(last.start + max(0, last.length - _TAIL))
+            if _END_OF_IMAGE not in file.read(min(last.length, _TAIL)):
+                raise instance_error(
+                    instance, f"frame {number} is cut short: its {header.kind} stream has no end"
+                )
 
 
 def _fault_of_words(header: StreamHeader, cine: Cine) -> str:

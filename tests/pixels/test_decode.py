@@ -408,3 +408,30 @@ def test_the_real_twelve_bit_still_agrees_with_dcmtk(real_xa: Path, tmp_path: Pa
     error = np.abs(decoded(path)[0].astype(int) - dcmread(tmp_path / "back").pixel_array.astype(int))
 
     assert error.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("syntax", "decoder"),
+    [
+        (JPEGBaseline8Bit, "GDCM, in a process of its own"),
+        (JPEGLSLossless, "CharLS (pyjpegls)"),
+        (RLELossless, "pydicom, frame by frame"),
+    ],
+)
+def test_what_cannot_be_decoded_names_the_frame_and_the_decoder(
+    tmp_path: Path, syntax: UID, decoder: str
+) -> None:
+    path = write_xa(tmp_path / "run", syntax=syntax)
+    ds = dcmread(path)
+    streams = list(generate_frames(ds.PixelData, number_of_frames=4))
+    whole = streams[2].rstrip(b"\0")
+    end = whole[-2:] if syntax != RLELossless else b""
+    streams[2] = whole[: len(whole) // 2] + end
+    ds.PixelData = encapsulate(streams)
+    ds.save_as(path)
+
+    with pytest.raises(PixelError) as caught:
+        decoded(path)
+
+    assert f"cannot be decoded (frame 3, {decoder}: " in caught.value.message
+    assert not caught.value.message.endswith(":)")

@@ -393,3 +393,26 @@ def test_rle_of_words_of_another_width_is_found_before_it_is_decoded(tmp_path: P
 
     with pytest.raises(PixelError, match=rf"{bits // 8} segments of a byte, BitsAllocated .* says {other}"):
         layout_notes(cine)
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless])
+@pytest.mark.parametrize("left", [-2, -40, 150])
+def test_a_frame_that_was_cut_short_within_a_whole_file_is_found_before_it_is_decoded(
+    tmp_path: Path, syntax: UID, left: int
+) -> None:
+    path = write_xa(tmp_path / "run", syntax=syntax)
+    streams = streams_of(path)
+    with_pixels(path, encapsulate([streams[0], streams[1].rstrip(b"\0")[:left], *streams[2:]]))
+    (cine,) = find_series([path]).cines
+
+    with pytest.raises(PixelError, match=r"frame 2 is cut short: its JPEG.* stream has no end"):
+        layout_notes(cine)
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless])
+def test_padding_behind_the_end_of_a_stream_is_no_missing_end(tmp_path: Path, syntax: UID) -> None:
+    path = write_xa(tmp_path / "run", syntax=syntax)
+    wanted = read(path)[0]
+    with_pixels(path, encapsulate([stream + bytes(40) for stream in streams_of(path)]))
+
+    np.testing.assert_array_equal(read(path)[0], wanted)
