@@ -8,6 +8,7 @@ offset table does no harm. What was read otherwise than the header says is said.
 from __future__ import annotations
 
 import os
+import re
 import struct
 import zlib
 from collections import Counter
@@ -30,6 +31,7 @@ from casgan_dicom.pixels.pixel_data import (
     PixelElement,
     content_of,
     encapsulated,
+    fragment_at,
     frame_bytes,
     instance_error,
     part_of_value,
@@ -48,6 +50,8 @@ Frames = tuple[tuple[Fragment, ...], ...]
 _HEADER_BYTES = 2**28
 """What a deflated data set may hold beside its frames."""
 _END_OF_IMAGE = b"\xff\xd9"
+_NEXT_STREAM = re.compile(rb"\xff\xd9\x00{0,16}(?=\xff\xd8\xff|\xff\x4f\xff\x51)")
+"""The end of a stream, where another begins behind it."""
 _TAIL = 64
 """Bytes of the last fragment in which its stream has to end."""
 
@@ -218,6 +222,7 @@ def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
         _ending_by_themselves(found, instance, ds)
         or _frames(found, instance.frames, list(tables.values()))
         or _listed(found, instance.frames, ds)
+        or _behind_each_other(found, instance, ds)
     )
     if not frames:
         raise _other_number(found, instance)
@@ -225,8 +230,11 @@ def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
         raise _wrong_syntax(instance, "encapsulated frames of an unknown kind", "uncompressed ones")
     notes = [f"{name} {fault}: frames were found by their streams" for name, fault in _faults(tables, frames)]
     notes += _wrong_lengths(ds, frames)
-    if spare := len(found.fragments) - sum(map(len, frames)):
+    if (spare := len(found.fragments) - sum(map(len, frames))) > 0:
         notes.append(f"PixelData (7FE0,0010) holds {spare} fragments that ExtendedOffsetTable leaves out")
+    if spare < 0:
+        holds = f"PixelData (7FE0,0010) holds {len(found.fragments)} fragments for {len(frames)} frames"
+        notes.append(f"{holds}: their streams stand behind each other in them")
     notes += _misnamed(frames, instance.transfer_syntax)
     if not found.delimited:
         _check_end(instance, found)
@@ -299,6 +307,25 @@ def _listed(found: Encapsulated, wanted: int, ds: Dataset) -> Frames:
         return ()
     frames = tuple((found.fragments[place],) for place in places)
     return frames if all(f[0].length == n for f, n in zip(frames, lengths, strict=True)) else ()
+
+
+def _behind_each_other(found: Encapsulated, instance: Instance, ds: Dataset) -> Frames:
+    """Frames of which several stand in one fragment, each stream behind the end of another; else nothing.
+
+    No data of JPEG, JPEG-LS or JPEG 2000 hold an end with a beginning behind it.
+    """
+    nbytes = int(ds.Rows) * int(ds.Columns) * int(ds.BitsAllocated) // 8
+    whole = all(fragment.begins and fragment.header for fragment in found.fragments)
+    length = sum(fragment.length for fragment in found.fragments)
+    if not whole or not 0 < len(found.fragments) < instance.frames or length > 2 * instance.frames * nbytes:
+        return ()
+    frames = []
+    with instance.path.open("rb") as file:
+        for fragment in found.fragments:
+            content = content_of(file, [fragment])
+            places = [0, *(match.end() for match in _NEXT_STREAM.finditer(content)), len(content)]
+            frames += [(fragment_at(file, fragment.start + a, b - a),) for a, b in pairwise(places)]
+    return tuple(frames) if len(frames) == instance.frames else ()
 
 
 def _ending_by_themselves(found: Encapsulated, instance: Instance, ds: Dataset) -> Frames:

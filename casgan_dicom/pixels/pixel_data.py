@@ -139,7 +139,7 @@ def encapsulated(instance: Instance) -> Encapsulated:
             if table is None:
                 table = struct.unpack(f"<{length // 4}I", file.read(length)[: length // 4 * 4])
             elif length:
-                found.append(_fragment(file, start, length, xl=xl))
+                found.append(fragment_at(file, start, length, xl=xl))
             file.seek(start + length)
         delimited = tag == _SEQUENCE_END
         if table is None or not (delimited or _ends(tag, file)):
@@ -148,8 +148,9 @@ def encapsulated(instance: Instance) -> Encapsulated:
     return Encapsulated(table, tuple(found), delimited)
 
 
-def _fragment(file: BinaryIO, start: int, length: int, *, xl: bool) -> Fragment:
-    """The fragment that begins here."""
+def fragment_at(file: BinaryIO, start: int, length: int, *, xl: bool = False) -> Fragment:
+    """The fragment, or a part of one, that begins here."""
+    file.seek(start)
     head = file.read(min(length, _HEAD_BYTES))
     begins = begins_stream(head, xl=xl)
     header = stream_header(head, xl=xl)

@@ -416,3 +416,32 @@ def test_padding_behind_the_end_of_a_stream_is_no_missing_end(tmp_path: Path, sy
     with_pixels(path, encapsulate([stream + bytes(40) for stream in streams_of(path)]))
 
     np.testing.assert_array_equal(read(path)[0], wanted)
+
+
+@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless])
+@pytest.mark.parametrize("groups", [[4], [1, 3], [2, 2]])
+@pytest.mark.parametrize("delimiter", [DELIMITER, b""])
+def test_frames_that_stand_behind_each_other_in_a_fragment_are_told_apart(
+    tmp_path: Path, syntax: UID, groups: list[int], delimiter: bytes
+) -> None:
+    path = write_xa(tmp_path / "run", syntax=syntax)
+    wanted = read(path)[0]
+    streams = iter(streams_of(path))
+    parts = [b"".join(next(streams) for _ in range(count)) for count in groups]
+    with_pixels(path, encapsulate(parts, has_bot=False))
+    path.write_bytes(path.read_bytes().removesuffix(DELIMITER) + delimiter)
+
+    found, notes = read(path)
+
+    np.testing.assert_array_equal(found, wanted)
+    assert f"holds {len(groups)} fragments for 4 frames" in notes[0]
+
+
+def test_fewer_streams_than_frames_are_no_run(tmp_path: Path) -> None:
+    path = write_xa(tmp_path / "run", syntax=JPEGLSLossless)
+    with_pixels(path, encapsulate([b"".join(streams_of(path)[:3])], has_bot=False))
+
+    with pytest.raises(
+        PixelError, match=r"holds 1 fragments, 1 streams, NumberOfFrames \(0028,0008\) says 4"
+    ):
+        read(path)
