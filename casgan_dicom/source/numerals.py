@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from pydicom.config import IGNORE
-from pydicom.datadict import dictionary_has_tag, dictionary_VM, keyword_for_tag
+from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import IS, DSfloat
@@ -20,6 +20,8 @@ from casgan_dicom.source.elements import several
 
 NUMERAL_VRS = ("DS", "IS", "FL", "FD")
 """Value representations (PS3.5 6.2) of numbers that may be wrong without being unreadable."""
+_TEXT_VRS = ("LO", "LT", "SH", "ST", "UC", "UT")
+"""Those under which some files write numbers."""
 _COMMA = re.compile(r"[-+]?(?:\d+,\d*|,\d+)(?:[eE][-+]?\d+)?")
 _COUNTED = ("NumberOfFrames",)
 """Elements whose absence would say something else than that they cannot be read: they stay as they are."""
@@ -35,7 +37,7 @@ def mend_numerals(ds: Dataset, element: DataElement) -> list[str]:
     ds
         The data set; the element is replaced in it, or removed where nothing of it can be used.
     element
-        One of its elements. Private ones and other kinds than `NUMERAL_VRS` are left as they are.
+        One of its elements. Private ones, and what is no number by the dictionary, are left as they are.
 
     Returns
     -------
@@ -47,8 +49,12 @@ def mend_numerals(ds: Dataset, element: DataElement) -> list[str]:
     PS3.5 6.2 (DS, IS), 6.4 (value multiplicity). A value that is blank or no finite number stays as an empty
     one in a list of open length, so that the others keep their places.
     """
-    given = several(element.value)
-    if element.VR not in NUMERAL_VRS or not dictionary_has_tag(element.tag) or not any(map(_filled, given)):
+    if element.VR not in (*NUMERAL_VRS, *_TEXT_VRS) or not dictionary_has_tag(element.tag):
+        return []
+    text = element.value if element.VR in _TEXT_VRS and isinstance(element.value, str) else None
+    given = several(element.value) if text is None else text.split("\\")
+    vr = dictionary_VR(element.tag)
+    if vr not in NUMERAL_VRS or not any(map(_filled, given)):
         return []
     name = f"{keyword_for_tag(element.tag)} {element.tag}"
     notes, multiplicity = [], dictionary_VM(element.tag)
@@ -66,7 +72,7 @@ def mend_numerals(ds: Dataset, element: DataElement) -> list[str]:
         return []
     whole = None not in numbers and len(numbers) >= wanted
     if whole or (not wanted and any(number is not None for number in numbers)):
-        ds[element.tag] = _rewritten(element, numbers)
+        ds[element.tag] = _rewritten(element, element.VR if element.VR in NUMERAL_VRS else vr, numbers)
     else:
         del ds[element.tag]
     return notes
@@ -107,9 +113,8 @@ def _gaps(name: str, numbers: Sequence[float | None], *, fixed: bool) -> list[st
     return [f"{name}: value {named} of {len(numbers)} is no number, {what}"]
 
 
-def _rewritten(element: DataElement, numbers: Sequence[float | None]) -> DataElement:
+def _rewritten(element: DataElement, vr: str, numbers: Sequence[float | None]) -> DataElement:
     """The same element with these values; integer strings (IS) that hold a fraction become decimal ones."""
-    vr = str(element.VR)
     if vr == "IS" and any(number is not None and number != int(number) for number in numbers):
         vr = "DS"
     values = [_value(number, vr) for number in numbers]

@@ -218,3 +218,15 @@ def test_a_function_of_the_window_that_is_none_is_said(tmp_path: Path) -> None:
     assert cine_of(path).notes == (
         "VOILUTFunction (0028,1056) is none of LINEAR, LINEAR_EXACT, SIGMOID: read as LINEAR",
     )
+
+
+@pytest.mark.parametrize("vr", ["LO", "SH", "UT", "ST", "UN"])
+def test_numbers_that_are_written_as_texts_are_read_as_numbers(vr: str) -> None:
+    assert written("FrameTime", vr, b"66,667") == (66.667, [f"FrameTime (0018,1063) {COMMA}"])
+    assert written("WindowCenter", vr, b"2048,5\\1")[0] == [2048.5, 1]
+    assert written("FrameTime", vr, b"66.667")[1] == []
+
+
+@pytest.mark.parametrize("vr", ["DS", "IS", "LO"])
+def test_a_code_that_is_written_as_a_number_stays_a_code(vr: str) -> None:
+    assert written("PositionerMotion", vr, b"DYNAMIC ") == ("DYNAMIC", [])
