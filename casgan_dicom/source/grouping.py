@@ -244,9 +244,28 @@ def _cines_of_run(series_uid: str, group: Sequence[Head], run: Run, notes: Seque
     headers = [head.ds for head in heads]
     motion = motion_by_positions(headers, headers)
     said = [*notes, *run.notes, *motion.notes]
-    cine = _cine(series_uid, heads, timing_of_moments(run.times, run.source), said)
+    cine = _cine(series_uid, heads, _timing_of_run(headers, run), said)
     angles, tables = _moving_angles(headers), table_tops(headers)
     return [replace(cine, motion=motion.kinds, frame_angles=angles, frame_tables=tables)]
+
+
+def _timing_of_run(headers: Sequence[Dataset], run: Run) -> FrameTiming:
+    """When the frames of a run were taken: by its clock, or by their rate where that is too coarse.
+
+    All headers have to state the same rate, and the clock may contradict it by one of its steps at most.
+    """
+    timing = timing_of_moments(run.times, run.source)
+    if 2 * len(set(run.times)) > len(run.times):
+        return timing
+    stated = [timing_of_instance(ds, 1) for ds in headers]
+    step_us = min(b - a for a, b in pairwise(run.times) if b > a)
+    passed_us = 1000 * stated[0].frame_time_ms * (len(headers) - 1)
+    one = len({(each.source, each.frame_time_ms) for each in stated}) == 1
+    fits = abs(passed_us - (run.times[-1] - run.times[0])) <= step_us
+    if stated[0].source == "default" or not one or not fits:
+        return timing
+    note = f"{run.source} is too coarse to tell the frames apart: {stated[0].source} is used"
+    return replace(stated[0], notes=(*stated[0].notes, note))
 
 
 def _moving_angles(headers: Sequence[Dataset]) -> tuple[tuple[float, float], ...]:

@@ -213,3 +213,42 @@ def test_two_planes_of_a_series_are_two_runs(
 
     assert sorted(map(places, cines)) == [[0, 2, 4, 6], [1, 3, 5, 7]]
     assert not any("InstanceNumber" in note for cine in cines for note in cine.notes)
+
+
+@pytest.mark.parametrize(
+    ("rate", "source"),
+    [
+        ({"FrameTime": 66.667}, "FrameTime (0018,1063)"),
+        ({"CineRate": 15}, "CineRate (0018,0040)"),
+        ({"RecommendedDisplayFrameRate": 15}, "RecommendedDisplayFrameRate (0008,2144)"),
+    ],
+)
+def test_a_clock_of_whole_seconds_leaves_the_rate_to_the_headers(
+    tmp_path: Path, rate: dict[str, object], source: str
+) -> None:
+    (cine,) = cines_of(tmp_path, 30, lambda k: {"AcquisitionTime": clock(k // 15), **rate})
+
+    assert cine.timing.frame_time_ms == pytest.approx(66.667, abs=1e-3)
+    assert cine.timing.source == source
+    assert "AcquisitionTime (0008,0032) is too coarse to tell the frames apart" in " ".join(cine.notes)
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        lambda _: {},
+        lambda _: {"CineRate": 100},  # the clock contradicts it
+        lambda k: {"CineRate": 15 + k % 2},
+        lambda _: {"CineRate": 0},
+    ],
+)
+def test_a_rate_that_cannot_be_right_leaves_the_mean_of_the_clock(tmp_path: Path, rate: Elements) -> None:
+    cines = cines_of(tmp_path, 60, lambda k: {"AcquisitionTime": clock(k // 15), **rate(k)})
+
+    assert [cine.timing.source for cine in cines] == ["AcquisitionTime (0008,0032)"]
+
+
+def test_a_clock_that_tells_frames_apart_goes_before_any_rate(tmp_path: Path) -> None:
+    (cine,) = cines_of(tmp_path, 6, lambda k: {"AcquisitionTime": clock(k / 10), "CineRate": 15})
+
+    assert (cine.timing.frame_time_ms, cine.timing.source) == (100.0, "AcquisitionTime (0008,0032)")
