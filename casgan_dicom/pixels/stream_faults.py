@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from casgan_dicom.pixels.codestream import StreamHeader
 from casgan_dicom.pixels.pixel_data import Fragment, frame_bytes, instance_error
+from casgan_dicom.pixels.syntaxes import decoder_of
 from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.transfer_syntaxes import UNCOMPRESSED_FRAMES
+from casgan_dicom.uids import uid_name
 
+_MOST_BITS = 16
 _ENDING = ("JPEG-LS", "JPEG 2000", "HTJ2K")
 _END_OF_IMAGE, _TAIL = b"\xff\xd9", 64
 """What ends a stream, which no data within it may hold, and within how many bytes padding may follow."""
@@ -20,12 +23,15 @@ def check_streams(instance: Instance, cine: Cine, frames: Sequence[Sequence[Frag
     A few bytes may say that they are an image of many gigabytes, and a decoder believes them. `frames` are
     the fragments of each frame.
     """
-    for fragments in frames:
+    has_header = decoder_of(instance.transfer_syntax).way == "process"
+    for number, fragments in enumerate(frames, 1):
         header = fragments[0].header
         if header is not None:
             fault = _fault_of_words(header, cine) if header.kind == "RLE" else _fault_of(header, cine)
         elif instance.transfer_syntax == UNCOMPRESSED_FRAMES:
             fault = _fault_of_length(sum(fragment.length for fragment in fragments), frame_bytes(cine))
+        elif has_header and not fragments[0].begins:
+            fault = f"frame {number} begins like no stream of {uid_name(instance.transfer_syntax)}"
         else:
             fault = ""
         if fault:
@@ -71,6 +77,6 @@ def _fault_of(header: StreamHeader, cine: Cine) -> str:
     if header.components != 1:
         return f"frames are encoded with {header.components} components, SamplesPerPixel (0028,0002) says 1"
     stored = cine.header.BitsStored
-    if header.kind == "JPEG" and header.precision < stored:
+    if header.precision > _MOST_BITS or (header.kind == "JPEG" and header.precision < stored):
         return f"frames are encoded with {header.precision} bits, BitsStored (0028,0101) says {stored}"
     return ""

@@ -445,3 +445,14 @@ def test_fewer_streams_than_frames_are_no_run(tmp_path: Path) -> None:
         PixelError, match=r"holds 1 fragments, 1 streams, NumberOfFrames \(0028,0008\) says 4"
     ):
         read(path)
+
+
+@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless])
+def test_a_frame_that_is_no_stream_is_found_before_it_is_decoded(tmp_path: Path, syntax: UID) -> None:
+    path = write_xa(tmp_path / "run", syntax=syntax)
+    streams = streams_of(path)
+    with_pixels(path, encapsulate([streams[0], b"\x01" + streams[1][1:], *streams[2:]]))
+    (cine,) = find_series([path]).cines
+
+    with pytest.raises(PixelError, match="frame 2 begins like no stream of"):
+        layout_notes(cine)
