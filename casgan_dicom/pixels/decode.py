@@ -4,9 +4,9 @@ Frames stream, so memory does not grow with the run. What the file promises is c
 a stream that is cut short, holds another number of frames or frames of another size is an error, never a
 shorter run.
 
-Which bytes are a frame tells layout.py, which decoder takes which transfer syntax syntaxes.py; a stream of
-another kind than the syntax names is decoded as what it is. All decoders have free licences; those of other
-makers run in a process of their own (decoder_process.py).
+Which bytes are a frame tell layout.py and native_layout.py, which decoder takes which transfer syntax
+syntaxes.py; a stream of another kind than the syntax names is decoded as what it is. All decoders have free
+licences; those of other makers run in a process of their own (decoder_process.py).
 """
 
 from __future__ import annotations
@@ -26,14 +26,8 @@ from pydicom.uid import UID
 from casgan_dicom.errors import PixelError, first_line
 from casgan_dicom.pixels.codestream import StreamHeader
 from casgan_dicom.pixels.decoder_process import DecodeError, DecoderProcess, Way
-from casgan_dicom.pixels.layout import (
-    NativeLayout,
-    StreamLayout,
-    holds_fragments,
-    native_file,
-    native_layout,
-    stream_layout,
-)
+from casgan_dicom.pixels.layout import StreamLayout, holds_fragments, stream_layout
+from casgan_dicom.pixels.native_layout import NativeLayout, native_file, native_layout
 from casgan_dicom.pixels.pixel_data import content_of, frame_bytes, instance_error, part_of_value
 from casgan_dicom.pixels.plain_streams import frame_of_bytes, inflated_frame
 from casgan_dicom.pixels.stored_values import Clamped, in_range, unmasked

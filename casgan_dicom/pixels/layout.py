@@ -1,75 +1,51 @@
 """Which bytes of Pixel Data (7FE0,0010) are which frame: told by the data, where an index contradicts it.
 
-Native frames lie one behind the other; some writers put a byte of padding behind each frame of an odd size.
-Encapsulated ones are one or several fragments each. Every stream says itself where it begins, so a wrong
-offset table does no harm. What was read otherwise than the header says is said.
+Where uncompressed frames lie, native_layout.py tells. Encapsulated ones are one or several fragments each.
+Every stream says itself where it begins, so a wrong offset table does no harm. What was read otherwise than
+the header says is said.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
-from typing import BinaryIO
 
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from casgan_dicom.errors import PixelError
+from casgan_dicom.pixels.native_layout import native_file, native_layout
 from casgan_dicom.pixels.pixel_data import (
     UNDEFINED_LENGTH,
     Encapsulated,
     Fragment,
-    PixelElement,
     content_of,
     encapsulated,
     fragment_at,
-    frame_bytes,
     instance_error,
-    part_of_value,
     pixel_element,
+    wrong_syntax,
 )
 from casgan_dicom.pixels.plain_streams import last_parts
 from casgan_dicom.pixels.stream_faults import check_streams
 from casgan_dicom.pixels.syntaxes import decoder_name, decoder_of, decoding, loss_of
 from casgan_dicom.source.cine import Cine, Instance
-from casgan_dicom.source.inflate import inflated
 from casgan_dicom.source.transfer_syntaxes import DEFLATED_FRAMES, UNCOMPRESSED_FRAMES
 from casgan_dicom.uids import shown_uid, uid_name
 
 Frames = tuple[tuple[Fragment, ...], ...]
 
-_HEADER_BYTES = 2**28
-"""What a deflated data set may hold beside its frames."""
 _END_OF_IMAGE = b"\xff\xd9"
 _NEXT_STREAM = re.compile(rb"\xff\xd9\x00{0,16}(?=\xff\xd8\xff|\xff\x4f\xff\x51)")
 """The end of a stream, where another begins behind it."""
 _TAIL = 64
 """Bytes of the last fragment in which its stream has to end."""
-
-
-@dataclass(frozen=True)
-class NativeLayout:
-    """Uncompressed frames."""
-
-    start: int
-    """Position of the first."""
-    stride: int
-    """Bytes from one to the next."""
-    little: bool
-    """Whether their words are little endian."""
-    swapped: bool
-    """Whether their bytes lie in words of two, of which the second comes first."""
-    notes: tuple[str, ...]
-    """What was read otherwise than the header says."""
 
 
 @dataclass(frozen=True)
@@ -126,77 +102,6 @@ def _notes(instance: Instance, ds: Dataset, cine: Cine) -> tuple[str, ...]:
         return native_layout(file, instance, cine).notes
 
 
-@contextmanager
-def native_file(instance: Instance, cine: Cine) -> Iterator[BinaryIO]:
-    """The file of uncompressed frames, inflated where it was deflated; gone or closed behind the block."""
-    if decoder_of(instance.transfer_syntax).way != "inflated":
-        with instance.path.open("rb") as file:
-            yield file
-        return
-    limit = (instance.frames + 1) * (frame_bytes(cine) + 1) + _HEADER_BYTES
-    with instance.path.open("rb") as packed, inflated(packed, limit, whole=True) as file:
-        yield file
-
-
-def native_layout(file: BinaryIO, instance: Instance, cine: Cine) -> NativeLayout:
-    """Say where the uncompressed frames of a file lie.
-
-    Raises PixelError unless so many bytes, all present, are the frames promised.
-    """
-    element = pixel_element(file, instance)
-    present = os.fstat(file.fileno()).st_size - element.start
-    if element.length == UNDEFINED_LENGTH:
-        raise _wrong_syntax(instance, "encapsulated frames", "uncompressed ones")
-    if element.length > present:
-        found = f"{present} of {element.length} bytes"
-        raise instance_error(instance, f"PixelData (7FE0,0010) is cut short: {found}")
-    each, frames = frame_bytes(cine), instance.frames
-    surplus = element.length - frames * each
-    padded = each % 2 == 1 and surplus == frames
-    if not (0 <= surplus < max(each, 2) or padded):
-        raise instance_error(
-            instance,
-            f"PixelData (7FE0,0010) holds {element.length} bytes, NumberOfFrames (0028,0008) {frames} × "
-            f"{each} bytes are wanted",
-        )
-    stride = each
-    notes: tuple[str, ...] = ()
-    swapped = not element.little and element.vr == "OW" and int(cine.header.BitsAllocated) == 8
-    if surplus not in (0, frames * each % 2):  # an even length is the rule, PS3.5 7.1.1
-        stride, notes = _with_surplus(
-            partial(part_of_value, file, element.start, swapped=swapped), element, frames, each
-        )
-    return NativeLayout(element.start, stride, element.little, swapped, notes)
-
-
-def _with_surplus(
-    part: Callable[[int, int], bytes], element: PixelElement, frames: int, each: int
-) -> tuple[int, tuple[str, ...]]:
-    """Bytes from frame to frame, and a note, where there are more bytes than the frames take.
-
-    Padding behind each frame is told from padding behind them all by being the same everywhere. `part` gives
-    so many bytes of the value from a place on.
-    """
-    surplus = element.length - frames * each
-    padding, rest = divmod(surplus, frames)
-    said = f"PixelData (7FE0,0010) holds {surplus} bytes more than its {frames} frames of {each}"
-    if frames > 1 and padding and not rest:
-        between, behind = _paddings(part, surplus, frames, each)
-        odd = each % 2 == padding == 1
-        if (odd and (between or not behind)) or (between and not behind):
-            return each + padding, (f"{said}: read as {padding} of padding behind each frame",)
-    return each, (f"{said}: those at the end are passed over",)
-
-
-def _paddings(part: Callable[[int, int], bytes], surplus: int, frames: int, each: int) -> tuple[bool, bool]:
-    """Whether what would be padding behind each frame is one value, and what would be behind them all."""
-    padding = surplus // frames
-    values: set[int] = set()
-    for k in range(frames):
-        values.update(part(k * (each + padding) + each, padding))
-    return len(values) == 1, len(set(part(frames * each, surplus))) == 1
-
-
 def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
     """Say which fragments of a file are which frame.
 
@@ -215,7 +120,7 @@ def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
     _refuse_undecodable(instance)
     with instance.path.open("rb") as file:
         if pixel_element(file, instance).length != UNDEFINED_LENGTH and file.read(3) != b"\xfe\xff\x00":
-            raise _wrong_syntax(instance, "uncompressed frames", "encapsulated ones")
+            raise wrong_syntax(instance, "uncompressed frames", "encapsulated ones")
     found = encapsulated(instance)
     tables = _offset_tables(found, ds)
     frames = (
@@ -227,7 +132,7 @@ def stream_layout(instance: Instance, ds: Dataset) -> StreamLayout:
     if not frames:
         raise _other_number(found, instance)
     if not (_names_fragments(instance) or all(frame[0].header for frame in frames)):
-        raise _wrong_syntax(instance, "encapsulated frames of an unknown kind", "uncompressed ones")
+        raise wrong_syntax(instance, "encapsulated frames of an unknown kind", "uncompressed ones")
     notes = [f"{name} {fault}: frames were found by their streams" for name, fault in _faults(tables, frames)]
     notes += _wrong_lengths(ds, frames)
     if (spare := len(found.fragments) - sum(map(len, frames))) > 0:
@@ -417,12 +322,3 @@ def _check_end(instance: Instance, found: Encapsulated) -> None:
         tail = file.read(min(last.length, _TAIL))
     if not tail.rstrip(b"\0").endswith(_END_OF_IMAGE):
         raise instance_error(instance, "PixelData (7FE0,0010) is cut short: its last frame has no end")
-
-
-def _wrong_syntax(instance: Instance, found: str, wanted: str) -> PixelError:
-    """The error of a file whose frames are not stored as its transfer syntax says."""
-    name = uid_name(instance.transfer_syntax)
-    return instance_error(
-        instance,
-        f"PixelData (7FE0,0010) holds {found}, TransferSyntaxUID (0002,0010) {name} means {wanted}",
-    )

@@ -19,7 +19,7 @@ from casgan_dicom.source.cine import Cine, Instance
 from casgan_dicom.source.elements import swap_bytes
 from casgan_dicom.source.encoding import before_pixels
 from casgan_dicom.source.transfer_syntaxes import JPEG_XL, JPEG_XL_LOSSLESS, JPEG_XL_OF_JPEG
-from casgan_dicom.uids import shown_uid
+from casgan_dicom.uids import shown_uid, uid_name
 
 UNDEFINED_LENGTH = 2**32 - 1
 
@@ -172,4 +172,13 @@ def instance_error(instance: Instance, text: str) -> PixelError:
     return PixelError(
         f"instance {shown_uid(instance.sop_instance_uid)}: {text}",
         hint="the file is damaged or incomplete: fetch it again from the archive",
+    )
+
+
+def wrong_syntax(instance: Instance, found: str, wanted: str) -> PixelError:
+    """The error of a file whose frames are not stored as its transfer syntax says."""
+    name = uid_name(instance.transfer_syntax)
+    return instance_error(
+        instance,
+        f"PixelData (7FE0,0010) holds {found}, TransferSyntaxUID (0002,0010) {name} means {wanted}",
     )
