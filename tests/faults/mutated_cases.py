@@ -25,6 +25,7 @@ from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.conversion.report import ConvertReport
 from casgan_dicom.errors import CasganError
+from casgan_dicom.source.elements import several
 from casgan_dicom.verification.verify import verify_file
 from tests.faults.file_mutations import write_case
 from tests.support.painter import DiscPainter
@@ -105,7 +106,7 @@ def _faults_of(report: ConvertReport, folder: Path) -> list[str]:
             warnings.simplefilter("ignore")  # ours, of a character set that the source had already
             ds = dcmread(output.path)
         sources = [headers[uid] for uid in output.source_instances]
-        frames = sum(int(each.get("NumberOfFrames") or 1) for each in sources)
+        frames = sum(int((*several(each.get("NumberOfFrames")), 1)[0]) for each in sources)
         wanted = (frames, sources[0].Rows, sources[0].Columns)
         found = (ds.get("NumberOfFrames", 1), *ds.pixel_array.shape[-2:])
         if found != wanted:
