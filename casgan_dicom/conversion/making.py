@@ -12,6 +12,7 @@ from casgan_dicom.conversion.opacification import Opacification
 from casgan_dicom.conversion.preview import ContactSheet
 from casgan_dicom.conversion.task import Spools, Task
 from casgan_dicom.derived.domain_record import DomainRecord
+from casgan_dicom.derived.geometry import aspect_ratio
 from casgan_dicom.derived.quality import FrameQuality
 from casgan_dicom.derived.roadmap_record import RoadmapRecord
 from casgan_dicom.pixels.banner import Banner, banner_for
@@ -69,7 +70,8 @@ class Making:
         self.quality: list[FrameQuality] = []
         self.untouched = 0.0
         self.with_attention = False
-        self.sheet = ContactSheet(tuple(k + 1 for k in chosen), seen.domain.short) if task.sheet else None
+        numbers, pixel = tuple(k + 1 for k in chosen), aspect_ratio(task.cine.header) or (1, 1)
+        self.sheet = ContactSheet(numbers, seen.domain.short, pixel) if task.sheet else None
         self._bare = np.ones((cine.rows, cine.columns), dtype=np.bool_)
         for index in range(len(chosen)):
             if (banner := self._banner(index)) is not None:

@@ -36,6 +36,8 @@ class ContactSheet:
     """Number of each frame of the output in its source, from 1."""
     note: str = ""
     """What else is written above the tiles, a few words; empty for nothing."""
+    pixel: tuple[int, int] = (1, 1)
+    """Height and width of a pixel, in one unit: a circle is to be one here, too."""
     _tiles: dict[int, list[Frame]] = field(default_factory=dict)
 
     @property
@@ -57,7 +59,7 @@ class ContactSheet:
         rows = [shown, output]
         if attention is not None:
             rows.append(np.rint(np.clip(attention, 0, 1) * 255).astype(np.uint8))
-        self._tiles[index] = [_tile(row) for row in rows]
+        self._tiles[index] = [_tile(row, self.pixel) for row in rows]
 
     def save(self, file: BinaryIO) -> None:
         """Write the sheet as PNG. Raises ValueError before every pick was offered."""
@@ -89,10 +91,11 @@ class ContactSheet:
         return paper
 
 
-def _tile(frame: Frame) -> Frame:
-    """`frame` shrunk so that its longer side is `TILE`; never enlarged."""
-    scale = min(1.0, TILE / max(frame.shape))
-    size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
+def _tile(frame: Frame, pixel: tuple[int, int]) -> Frame:
+    """`frame` with square pixels, shrunk so that its longer side is `TILE`; never enlarged beyond that."""
+    height, width = (side * part / min(pixel) for side, part in zip(frame.shape, pixel, strict=True))
+    scale = min(1.0, TILE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX))
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from casgan_dicom.conversion.options import ConvertOptions
+from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.conversion.preview import COLUMNS, TILE, ContactSheet
+from tests.support.factories import write_xa
+from tests.support.painter import DiscPainter
 
 
 def sheet_of(frames: int, size: tuple[int, int], *, attention: bool = True) -> Image.Image:
@@ -63,3 +68,22 @@ def test_picture_says_what_it_is_in_pixels_and_in_text() -> None:
 def test_sheet_is_not_written_before_its_frames_were_seen() -> None:
     with pytest.raises(ValueError, match="never offered"):
         ContactSheet((1, 2)).save(io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    ("pixel", "size"),
+    [((1, 1), (100, 100)), ((6, 5), (120, 100)), ((1, 2), (100, 200)), ((2**31 - 1, 1), (TILE, 1))],
+)
+def test_a_circle_stays_a_circle(tmp_path: Path, pixel: tuple[int, int], size: tuple[int, int]) -> None:
+    path = write_xa(tmp_path / "a", np.full((1, 100, 100), 90, np.uint8), PixelAspectRatio=list(pixel))
+
+    report = convert_series(
+        [path], DiscPainter().as_generator, ConvertOptions(preview=True), tmp_path / "out"
+    )
+
+    (sheet,) = (output.preview for output in report.outputs)
+    assert sheet is not None
+    paper = np.asarray(Image.open(sheet))
+    rows, columns = np.nonzero(paper == 90)
+    input_rows = rows[rows < 60 + size[0]]
+    assert (int(np.ptp(input_rows)) + 1, int(np.ptp(columns)) + 1) == size
