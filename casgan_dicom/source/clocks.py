@@ -63,7 +63,8 @@ def clocks_of(headers: Sequence[Dataset], numbers: Sequence[int | None] = ()) ->
     -------
     list of Clock
         From Acquisition DateTime (0008,002A), Acquisition Time (0008,0032) with its date and Content Time
-        (0008,0033) with its date: those that every header has and that are not the same in all. The one to go
+        (0008,0033) with its date: those that are not the same in all, and that every header has, or all but a
+        few whose numbers place them. The one to go
         by is the first: it is the first of those that tell the instances apart, so not one that is the same
         over a run while another counts its frames.
     """
@@ -76,8 +77,9 @@ def clocks_of(headers: Sequence[Dataset], numbers: Sequence[int | None] = ()) ->
             found += [clock] if max(clock.times) > min(clock.times) else []
         elif 2 * len(known) > len(headers):
             filled += _with_gaps_filled(source, readings, numbers)
+    found += filled
     finest = max((len(set(clock.times)) for clock in found), default=0)
-    return sorted(found, key=lambda clock: len(set(clock.times)) < _AS_FINE * finest) or filled
+    return sorted(found, key=lambda clock: len(set(clock.times)) < _AS_FINE * finest)
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,20 @@ def test_a_clock_that_all_frames_have_goes_before_one_with_gaps() -> None:
     for k, ds in enumerate(headers):
         ds.ContentTime = f"11000{k}"
 
-    assert [clock.source for clock in clocks_of(headers, [1, 2, 3, 4])] == ["ContentTime (0008,0033)"]
+    clocks = clocks_of(headers, [1, 2, 3, 4])
+
+    assert [clock.source.split()[0] for clock in clocks] == ["ContentTime", "AcquisitionTime"]
+
+
+def test_a_fine_clock_with_gaps_goes_before_one_that_hardly_tells_frames_apart() -> None:
+    headers = of_times([f"10000{k // 3}" for k in range(6)], day="20240102")
+    for k, ds in enumerate(headers):
+        ds.ContentTime = "" if k == 2 else f"110000.{k}"
+
+    clocks = clocks_of(headers, [1, 2, 3, 4, 5, 6])
+
+    assert [clock.source.split()[0] for clock in clocks] == ["ContentTime", "AcquisitionTime"]
+    assert [b - a for a, b in pairwise(clocks[0].times)] == [100_000] * 5
 
 
 @pytest.mark.parametrize("late", [-2, -1, 1, 2])
