@@ -26,6 +26,7 @@ from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.conversion.report import ConvertReport
 from casgan_dicom.errors import CasganError
 from casgan_dicom.source.elements import several
+from casgan_dicom.source.header import Head, read_head
 from casgan_dicom.verification.verify import verify_file
 from tests.faults.file_mutations import write_case
 from tests.support.painter import DiscPainter
@@ -115,13 +116,15 @@ def _faults_of(report: ConvertReport, folder: Path) -> list[str]:
 
 
 def _headers(folder: Path) -> dict[str, Dataset]:
-    """The headers that can be read, by SOP Instance UID."""
+    """The headers that can be read, by SOP Instance UID: by pydicom, or where its own bytes told us how."""
     found: dict[str, Dataset] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path in folder.iterdir():
             try:
-                ds = dcmread(path)
+                ds: Dataset = dcmread(path)
+                head = read_head(path) if "SOPInstanceUID" not in ds else None
+                ds = head.ds if isinstance(head, Head) else ds
                 found[str(ds.SOPInstanceUID)] = ds
             except Exception:  # no header: then nothing may have been made of it, or the look-up fails
                 continue
