@@ -1,15 +1,12 @@
-"""``casgan-dicom node``: run the node; ``status``, ``jobs`` and ``retry`` look into its ledger."""
+"""``casgan-dicom node``: run the node; ``status``, ``jobs`` and ``quarantine`` look into its ledger."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from time import time
 from typing import get_args
 
 import click
@@ -17,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from casgan_dicom.cli.node_orders import cancel, convert, ledger_of, priority, retry
 from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, say, show_json, tell
 from casgan_dicom.errors import ConfigError
@@ -24,11 +22,9 @@ from casgan_dicom.log import configure
 from casgan_dicom.node.checks import load_node_settings
 from casgan_dicom.node.roles import stop_on
 from casgan_dicom.node.settings import NodeSettings
-from casgan_dicom.node.state.deliveries import Deliveries
 from casgan_dicom.node.state.health import Level, findings, worst
-from casgan_dicom.node.state.jobs import JobList, JobState
+from casgan_dicom.node.state.jobs import JobState
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.overview import JobRow, Status, list_jobs, list_quarantine
 from casgan_dicom.node.state.overview import status as status_of
 from casgan_dicom.node.state.private import UMASK
@@ -40,9 +36,9 @@ Exit codes:
   2  wrong usage
   5  configuration or bundle
 """
-_COLUMNS = ("job", "state", "received", "from", "rev", "files", "frames", "made", "deliveries")
+_COLUMNS = ("job", "state", "priority", "received", "from", "rev", "files", "frames", "made", "deliveries")
 _NUMBERS = ("rev", "files", "frames", "made")
-_TABLE_WIDTH = 130
+_TABLE_WIDTH = 140
 """At least; a narrower terminal wraps lines rather than losing what they say."""
 
 
@@ -99,7 +95,7 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
     """
     settings: NodeSettings = ctx.obj
     try:
-        with _ledger(settings) as ledger:
+        with ledger_of(settings) as ledger:
             found = status_of(Layout(settings.data), ledger)
     except ConfigError as error:
         if not check:
@@ -130,7 +126,7 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
 @click.pass_obj
 def jobs(settings: NodeSettings, *, state: tuple[str, ...], limit: int, as_json: bool) -> None:
     """List jobs, the latest first: one for each revision of a series."""
-    with _ledger(settings) as ledger:
+    with ledger_of(settings) as ledger:
         rows = list_jobs(ledger, states=state, limit=limit, work=Layout(settings.data).work)
     if as_json:
         show_json([asdict(row) for row in rows])
@@ -148,7 +144,7 @@ def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:
     These bytes belong to no job. Series that killed the worker are jobs: `jobs --state quarantined` lists
     them, `retry` tries them again.
     """
-    with _ledger(settings) as ledger:
+    with ledger_of(settings) as ledger:
         rows = list_quarantine(ledger, limit=limit)
     if as_json:
         show_json([asdict(row) | {"path": str(row.path)} for row in rows])
@@ -160,51 +156,8 @@ def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:
         say("casgan-dicom: nothing lies in quarantine")
 
 
-@node.command()
-@click.argument("job", nargs=-1)
-@json_option("NODE_RETRY")
-@click.pass_obj
-def retry(settings: NodeSettings, *, job: tuple[str, ...], as_json: bool) -> None:
-    """Try again what ended badly: dead letters, failed and quarantined series.
-
-    JOB are ids as `jobs` shows them; without any, everything. What is done already is not done again: a dead
-    letter is only sent. A series that was skipped is tried again if it is named. A node that is stopped does
-    it when it starts.
-    """
-    with _ledger(settings) as ledger:
-        if unknown := sorted(set(job) - JobList(ledger).known(job)):
-            raise ConfigError(f"no job {', '.join(unknown)}", hint="`casgan-dicom node jobs` lists the ids")
-        converting = JobList(ledger).retry(job, time())
-        sending = Deliveries(ledger).retry(job, time())
-    again = {
-        "conversions": converting,
-        "deliveries": [{"job": each.job, "destination": each.destination} for each in sending],
-    }
-    if as_json:
-        show_json(again)
-    else:
-        for name in converting:
-            tell(f"{name}  convert")
-        for each in sending:
-            tell(f"{each.job}  send to {each.destination}")
-    if not converting and not sending:
-        say("casgan-dicom: nothing to try again")
-
-
-@contextmanager
-def _ledger(settings: NodeSettings) -> Iterator[Ledger]:
-    """The ledger of a node that has run at least once."""
-    path = Layout(settings.data).ledger
-    if not path.is_file():
-        raise ConfigError(
-            f"{settings.data}: no node has run on this data folder",
-            hint="pass the --config of the node, before the sub-command: casgan-dicom node --config F status",
-        )
-    ledger = Ledger(path)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+for _order in (retry, cancel, priority, convert):
+    node.add_command(_order)
 
 
 def _show_status(found: Status) -> None:
@@ -229,6 +182,7 @@ def _show_jobs(rows: list[JobRow]) -> None:
         cells = (
             row.job,
             f"{row.state} {row.progress}".rstrip(),
+            row.priority,
             f"{datetime.fromtimestamp(row.first_at):%Y-%m-%d %H:%M:%S}",
             row.peer,
             str(row.revision),
@@ -242,7 +196,8 @@ def _show_jobs(rows: list[JobRow]) -> None:
     console.width = max(console.width, _TABLE_WIDTH)
     console.print(table)
     for row in rows:
-        tell(f"{row.job}  series {row.series_uid}")
+        again = f", {row.repeats} once more with {row.bundle}" if row.repeats else ""
+        tell(f"{row.job}  series {row.series_uid}{again}")
     for row in rows:
         for reason in (*row.reasons, *(f"{d.destination}: {d.reason}" for d in row.deliveries if d.reason)):
             say(f"casgan-dicom: {row.job}: {reason}")

@@ -15,7 +15,13 @@ from types import MappingProxyType
 
 from casgan_dicom.config import Reading, collect, config_error, leaves
 from casgan_dicom.node.addresses import as_address, as_network, is_loopback
-from casgan_dicom.node.settings import DestinationSettings, ListenerSettings, NodeSettings, places_of
+from casgan_dicom.node.settings import (
+    PRIORITIES,
+    DestinationSettings,
+    ListenerSettings,
+    NodeSettings,
+    places_of,
+)
 
 PREFIX = "CASGAN_NODE"
 """What the variables of a node's settings begin with."""
@@ -159,7 +165,7 @@ def _engine(value: object) -> str:
 
 
 def _one_of(*words: str) -> Callable[[object], str]:
-    return lambda value: "" if value in words else f"one of {', '.join(words)}"
+    return lambda value: "" if value in words else f"one of {', '.join(filter(None, words))}"
 
 
 def _between(low: int, high: int | None = None) -> Callable[[object], str]:
@@ -181,10 +187,12 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "peers.ae_title": _ae_title,
     "peers.address": _places,
     "peers.addresses": _places,
+    "peers.priority": _one_of("", *PRIORITIES),
     "worker.bundle": _bundle,
     "worker.engine": _engine,
     "worker.mode": _one_of("invent", "reference"),
     "worker.without_reference": _one_of("skip", "invent"),
+    "worker.batch_frames": _between(1),
     "worker.deaths": _between(1),
     "destinations.name": _name,
     "destinations.host": _host,

@@ -19,16 +19,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic, sleep, time
 
-from casgan_dicom import __version__
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.log import get_logger
-from casgan_dicom.model.bundle.shelf import weights_digest
 from casgan_dicom.node.roles import Order, Started, parse_started, roles
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.private import make_private, private_file
 from casgan_dicom.node.state.processes import Processes
+from casgan_dicom.node.work.recipe import recipe_of
 
 STOP_SECONDS = 10.0
 """How long processes may take to stop before they are killed."""
@@ -166,7 +165,7 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
     StartError
         A process cannot start, e.g. because the port is taken.
     """
-    order = Order(settings, _recipe(settings))
+    order = Order(settings, recipe_of(settings.worker))
     layout = Layout(settings.data)
     with _alone_in(layout):
         ledger = Ledger(layout.ledger)  # made here, so that no process waits for another to make it
@@ -187,17 +186,6 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
             _stop_all(children)
             register.note({})
             ledger.close()
-
-
-_FORM = "mf-gray8"
-"""What the node writes: multi-frame objects of 8 bits. A node that writes others makes other jobs."""
-
-
-def _recipe(settings: NodeSettings) -> str:
-    """What decides a result besides the series. Raises WeightsError if the bundle is not there."""
-    worker = settings.worker
-    mode = "" if worker.mode == "invent" else f" {worker.mode}, else {worker.without_reference}"
-    return f"{weights_digest(worker.bundle)} {__version__} {_FORM}{mode}"
 
 
 @contextmanager

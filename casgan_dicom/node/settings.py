@@ -25,10 +25,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from platformdirs import user_data_path
 
 MEBIBYTE = 1024 * 1024
+
+Priority = Literal["urgent", "routine", "batch"]
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+"""How urgent a job is, the most urgent first."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class PeerSettings:
     """Further ones. With none at all it may come from this machine only: an AE title proves nothing."""
     quiet_seconds: float | None = None
     """For series of this sender, instead of that of `completion`."""
+    priority: str = ""
+    """Of this sender's series: urgent, routine or batch. Empty: by `batch_frames` of `worker`."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,8 @@ class WorkerSettings:
     """How long a received run may lend its vessels to others of its study."""
     without_reference: str = "skip"
     """What becomes of a run for which there is none: skip, or invent."""
+    batch_frames: int = 200
+    """A series of more frames is batch: it gives way to others at the border of a batch of frames."""
     deaths: int = 3
     """Deaths of the worker at the same place of a series, without progress, after which it is quarantined."""
 

@@ -26,8 +26,8 @@ from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.quoting import printable
 from tests.model.bundles import write_bundle
 from tests.node.ledgers import received
+from tests.node.nodes import wait_for
 from tests.support.factories import uid
-from tests.support.waiting import wait_for
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "casgan-dicom"
 
@@ -238,7 +238,7 @@ def test_no_process_outlives_a_supervisor_that_was_killed(tmp_path: Path) -> Non
 
     assert len(pids) == 4
     # A process that ends closes its files first.
-    wait_for(lambda: not any(map(runs, pids)), "the end of every process", 30)
+    wait_for(lambda: not any(map(runs, pids)), "the end of every process")
 
 
 def test_a_port_in_use_ends_the_node_with_its_number(tmp_path: Path) -> None:

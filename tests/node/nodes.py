@@ -85,7 +85,8 @@ class Node:
 
     def jobs(self) -> list[JobRow]:
         """All jobs, in the order of their first instances."""
-        return sorted(list_jobs(self.ledger, limit=100_000), key=lambda row: row.first_at)
+        work = Layout(self.settings.data).work
+        return sorted(list_jobs(self.ledger, limit=100_000, work=work), key=lambda row: row.first_at)
 
     def wait_for_attempts(self, deliveries: int) -> list[DeliveryRow]:
         """Wait until so many deliveries were tried at least once."""
@@ -98,7 +99,7 @@ class Node:
 
     def wait_until_settled(self, jobs: int, seconds: float = WAIT_SECONDS) -> list[JobRow]:
         """Wait until so many jobs have come to an end."""
-        ended = ("done", "skipped", "quarantined", "failed", "undelivered")
+        ended = ("done", "skipped", "quarantined", "failed", "undelivered", "cancelled")
         wait_for(
             lambda: sum(row.state in ended for row in self.jobs()) >= jobs,
             lambda: f"{jobs} jobs at their end; there are {[row.state for row in self.jobs()]}",

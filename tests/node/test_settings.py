@@ -155,6 +155,11 @@ def test_these_settings_make_sense(settings: NodeSettings) -> None:
             "worker.engine is 'onnx', want one of auto, torch, openvino",
         ),
         (NodeSettings(worker=WorkerSettings(deaths=0)), "worker.deaths is 0, want at least 1"),
+        (NodeSettings(worker=WorkerSettings(batch_frames=0)), "worker.batch_frames is 0, want at least 1"),
+        (
+            NodeSettings(peers=(PeerSettings("A", priority="stat"),)),
+            "peers#1.priority is 'stat', want one of urgent, routine, batch",
+        ),
         (
             NodeSettings(worker=WorkerSettings(mode="dream")),
             "worker.mode is 'dream', want one of invent, reference",

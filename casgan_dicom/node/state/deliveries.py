@@ -5,7 +5,8 @@ crash repeats at most the request whose answer was not written down, and the arc
 deterministic UID, keeps one object.
 
     waiting ─▶ sent
-       └─▶ dead        refused for good, or too long in vain; `casgan-dicom node retry` makes it wait again
+       ├─▶ dead        refused for good, or too long in vain; `casgan-dicom node retry` makes it wait again
+       └─▶ cancelled   by a person (``orders.py``); `casgan-dicom node retry JOB` makes it wait again
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Literal
 
 from casgan_dicom.node.state.ledger import Ledger
 
-DeliveryState = Literal["waiting", "sent", "dead"]
+DeliveryState = Literal["waiting", "sent", "dead", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,17 @@ class Deliveries:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def put(self, job: str, derived: Sequence[Derived], destinations: Sequence[str], now: float) -> None:
-        """Enter what a job made, and where it goes; without destinations the job is done."""
+    def put(
+        self, job: str, derived: Sequence[Derived], destinations: Sequence[str], now: float, run: int = 0
+    ) -> bool:
+        """Enter what a run of a job made, and where it goes; without destinations the job is done.
+
+        False, and nothing is entered, if the job was cancelled or started anew since; run 0 is any.
+        """
         with self._ledger.transaction() as db:
+            row = db.execute("SELECT state, run FROM jobs WHERE job = ?", [job]).fetchone()
+            if row is not None and (row["state"] == "cancelled" or run not in (0, row["run"])):
+                return False
             for item in derived:
                 db.execute(
                     "INSERT OR REPLACE INTO outbox"
@@ -102,6 +111,21 @@ class Deliveries:
                     [job, name, now],
                 )
             _settle(db, job, now)
+            return True
+
+    def made(self, job: str) -> bool:
+        """Whether a job has objects in the outbox."""
+        with self._ledger.reading() as db:
+            return db.execute("SELECT 1 FROM outbox WHERE job = ?", [job]).fetchone() is not None
+
+    def is_over(self, delivery: Delivery) -> bool:
+        """Whether a run of a delivery was cancelled, or another was started."""
+        with self._ledger.reading() as db:
+            row = db.execute(
+                "SELECT state, run FROM deliveries WHERE job = ? AND destination = ?",
+                [delivery.job, delivery.destination],
+            ).fetchone()
+        return bool(row["state"] == "cancelled" or row["run"] != delivery.run)
 
     def to_enqueue(self) -> list[Delivery]:
         """Deliveries that have no workflow yet."""
@@ -165,11 +189,11 @@ class Deliveries:
             db.execute(
                 "UPDATE deliveries SET state = ?, reason = ?, attempts = attempts + 1,"
                 " first_at = coalesce(first_at, ?), next_at = ?, changed_at = ?"
-                " WHERE job = ? AND destination = ? AND run = ?",
+                " WHERE job = ? AND destination = ? AND run = ? AND (state != 'cancelled' OR ? = 'sent')",
                 [
                     attempt.state, attempt.reason, now,
                     now + attempt.wait_seconds if attempt.state == "waiting" else None,
-                    now, delivery.job, delivery.destination, delivery.run,
+                    now, delivery.job, delivery.destination, delivery.run, attempt.state,
                 ],
             )  # fmt: skip
             _settle(db, delivery.job, now)
@@ -197,9 +221,16 @@ class Deliveries:
         return row["attempts"], row["first_at"]
 
     def retry(self, jobs: Sequence[str], now: float) -> list[Delivery]:
-        """Let dead letters wait again, all of them if `jobs` is empty; returns those."""
+        """Let dead letters wait again, all of them if `jobs` is empty; returns those.
+
+        What was cancelled waits again if its job is named.
+        """
         with self._ledger.transaction() as db:
-            rows = db.execute("SELECT job, destination, run FROM deliveries WHERE state = 'dead'").fetchall()
+            rows = db.execute(
+                "SELECT job, destination, run FROM deliveries"
+                " WHERE state = 'dead' OR (state = 'cancelled' AND ?)",
+                [bool(jobs)],
+            ).fetchall()
             chosen = [
                 Delivery(row["job"], row["destination"], row["run"] + 1)
                 for row in rows
@@ -215,10 +246,15 @@ class Deliveries:
         return chosen
 
 
+_JOB_STATES = {"waiting": "delivering", "dead": "undelivered", "cancelled": "cancelled"}
+"""State of a job that has a delivery in one, the first that holds."""
+
+
 def _settle(db: sqlite3.Connection, job: str, now: float) -> None:
     """Enter the state of a job that follows from its deliveries."""
     states = {row["state"] for row in db.execute("SELECT state FROM deliveries WHERE job = ?", [job])}
-    state = "delivering" if "waiting" in states else "undelivered" if "dead" in states else "done"
+    found = [name for state, name in _JOB_STATES.items() if state in states]
+    state = found[0] if found else "done"
     db.execute("UPDATE jobs SET state = ?, changed_at = ? WHERE job = ?", [state, now, job])
 
 

@@ -7,19 +7,21 @@
                                ├─▶ quarantined    it killed the worker again and again at the same place
                                └─▶ failed         an error that is ours, or a disk that stayed full
 
-What follows ``converting`` is entered by ``deliveries.py``. What a job makes of which instances is decided
-here, from rows that do not change any more, so that it is the same after every crash.
+A person may end one before it is done: ``cancelled`` (``orders.py``). What follows ``converting`` is entered
+by ``deliveries.py``; what a job makes of which instances is decided in ``job_inputs.py``.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from casgan_dicom.node.settings import PRIORITIES, Priority
+from casgan_dicom.node.state.job_inputs import THERE, Inputs, frames_of, inputs_of
 from casgan_dicom.node.state.ledger import Ledger
 
 JobState = Literal[
@@ -33,14 +35,18 @@ JobState = Literal[
     "lacking",
     "quarantined",
     "failed",
+    "cancelled",
 ]
 RETRIABLE: tuple[JobState, ...] = ("quarantined", "failed", "lacking")
 """Ends that `node retry` starts again."""
-_THERE = (
-    "(SELECT count(DISTINCT sop_uid) FROM instances JOIN jobs AS other USING (job)"
-    " WHERE other.lineage = jobs.lineage AND other.revision <= jobs.revision)"
+BY_NAME: tuple[JobState, ...] = (*RETRIABLE, "skipped", "cancelled")
+"""Ends that it starts again if it is told the job."""
+_WORKED_ON = "('queued', 'converting')"
+_RANK = (
+    f"CASE jobs.priority {' '.join(f'WHEN {each!r} THEN {k}' for k, each in enumerate(PRIORITIES))}"
+    f" ELSE {PRIORITIES.index('routine')} END"
 )
-"""Of a row of `jobs`: different instances that came in with this revision of its lineage, and before."""
+"""Place of the priority of a row of `jobs` among `PRIORITIES`."""
 
 
 @dataclass(frozen=True)
@@ -79,58 +85,6 @@ class OpenJob:
 
 
 @dataclass(frozen=True)
-class Made:
-    """An object in the outbox that was made of earlier data sets of some instances."""
-
-    sop_class_uid: str
-    """SOP Class UID (0008,0016)."""
-    sop_uid: str
-    """SOP Instance UID (0008,0018)."""
-    series_uid: str
-    """Series Instance UID (0020,000E)."""
-    sources: tuple[str, ...]
-    """SOP Instance UIDs of what it was made of."""
-
-
-@dataclass(frozen=True)
-class Corrected:
-    """An instance of which another data set came in after one that was converted."""
-
-    sop_uid: str
-    """SOP Instance UID (0008,0018)."""
-    before: Path
-    """The file that an earlier revision had."""
-    now: Path
-    """The file that came in with this one."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a job converts, and as what."""
-
-    series_uid: str
-    """Series Instance UID (0020,000E) of the source."""
-    paths: tuple[Path, ...]
-    """Files in the spool."""
-    revision: int
-    """Revision of the derived series: 1 unless the same frames were converted before with fewer or others."""
-    supersedes: str
-    """Series Instance UID of the derived series before that; empty for none."""
-    superseded: tuple[Made, ...] = ()
-    """The objects that it supersedes, as far as the ledger knows what they were made of."""
-    corrected: tuple[Corrected, ...] = ()
-    """The instances of which another data set came in with this job."""
-    own: tuple[Path, ...] = ()
-    """Those of `paths` that came in with this job."""
-    stills: frozenset[Path] = frozenset()
-    """Those of `paths` that hold a single frame."""
-    there: int = 0
-    """Different instances that came in, with this job and before."""
-    promised: int | None = None
-    """How many the headers promise; None where they do not tell, or the job holds no single frame."""
-
-
-@dataclass(frozen=True)
 class Enqueuing:
     """A job that is to be started."""
 
@@ -140,6 +94,8 @@ class Enqueuing:
     """Series Instance UID (0020,000E) of the source."""
     run: int
     """How often it was started, from 1: it is started again by hand, or if its workflow is lost."""
+    priority: Priority = "routine"
+    """How urgent it is."""
 
 
 class JobList:
@@ -164,23 +120,43 @@ class JobList:
     def _receiving(self) -> list[OpenJob]:
         with self._ledger.reading() as db:
             rows = db.execute(
-                f"SELECT *, {_THERE} AS there FROM jobs WHERE state = 'receiving' ORDER BY first_at"
+                f"SELECT *, {THERE} AS there FROM jobs WHERE state = 'receiving' ORDER BY first_at"
             ).fetchall()
         return [OpenJob(row["job"], row["peer"], _open_series(row)) for row in rows]
 
-    def close(self, job: str, seen: OpenSeries, now: float) -> bool:
-        """Take no more instances; False if another came in since `seen`."""
+    def close(self, job: str, seen: OpenSeries, now: float, priority: Priority = "routine") -> bool:
+        """Take no more instances; False if another came in since `seen`.
+
+        `priority` counts where nobody has said one. What waits of the same lineage becomes as urgent: it has
+        to be converted first.
+        """
         with self._ledger.transaction() as db:
             done = db.execute(
-                "UPDATE jobs SET state = 'queued', changed_at = ?"
+                "UPDATE jobs SET state = 'queued', changed_at = ?,"
+                " priority = CASE priority WHEN '' THEN ? ELSE priority END"
                 " WHERE job = ? AND state = 'receiving' AND instances = ?",
-                [now, job, seen.instances],
+                [now, priority, job, seen.instances],
             )
+            if done.rowcount == 1:
+                hurry(db, job)
             return done.rowcount == 1
 
+    def frames(self, job: str) -> int:
+        """How many frames a job is about to convert, as far as the headers tell."""
+        with self._ledger.reading() as db:
+            return frames_of(db, job)
+
     def to_enqueue(self) -> list[Enqueuing]:
-        """Jobs that are complete and have no workflow yet."""
-        return self._select("state = 'queued' AND enqueued < run")
+        """Jobs that are complete and have no workflow yet, the most urgent first.
+
+        The revisions of a lineage go one by one: a later one has to know what the earlier made.
+        """
+        return self._select(
+            "state = 'queued' AND enqueued < run AND NOT EXISTS (SELECT 1 FROM jobs AS earlier"
+            " WHERE earlier.series_uid = jobs.series_uid AND earlier.lineage = jobs.lineage"
+            " AND earlier.revision < jobs.revision AND earlier.repeats = ''"
+            f" AND earlier.state IN {_WORKED_ON})"
+        )
 
     def enqueued(self, job: Enqueuing) -> None:
         """The workflow of this run is on its queue."""
@@ -189,7 +165,30 @@ class JobList:
 
     def started(self) -> list[Enqueuing]:
         """Jobs that should have a workflow: it waits or converts."""
-        return self._select("state IN ('queued', 'converting') AND enqueued = run")
+        return self._select(f"state IN {_WORKED_ON} AND enqueued = run")
+
+    def ranks(self, jobs: Collection[str]) -> dict[str, int]:
+        """Place of jobs among `PRIORITIES`."""
+        marks = ",".join("?" * len(jobs))
+        with self._ledger.reading() as db:
+            rows = db.execute(f"SELECT job, {_RANK} AS rank FROM jobs WHERE job IN ({marks})", [*jobs])
+            return {row["job"]: row["rank"] for row in rows}
+
+    def begin(self, job: str, run: int, recipe: str, now: float) -> bool:
+        """Enter that a run of a job converts; False if it was cancelled, or another run is to be."""
+        with self._ledger.transaction() as db:
+            done = db.execute(
+                "UPDATE jobs SET state = 'converting', reasons = '[]', recipe = ?, changed_at = ?"
+                f" WHERE job = ? AND run = ? AND state IN {_WORKED_ON}",
+                [recipe, now, job, run],
+            )
+            return done.rowcount == 1
+
+    def wanted(self, job: str, run: int) -> bool:
+        """Whether a run of a job is still the one to go on with."""
+        with self._ledger.reading() as db:
+            row = db.execute("SELECT state, run FROM jobs WHERE job = ?", [job]).fetchone()
+        return bool(row["run"] == run and row["state"] != "cancelled")
 
     def again(self, job: Enqueuing, now: float) -> None:
         """Queue a job whose workflow is lost."""
@@ -199,49 +198,32 @@ class JobList:
                 [now, job.job],
             )
 
+    def is_run(self, job: str, run: int) -> bool:
+        """Whether this run of a job is the last that was started."""
+        with self._ledger.reading() as db:
+            return bool(db.execute("SELECT run FROM jobs WHERE job = ?", [job]).fetchone()["run"] == run)
+
     def _select(self, condition: str) -> list[Enqueuing]:
         with self._ledger.reading() as db:
             rows = db.execute(
-                f"SELECT job, series_uid, run FROM jobs WHERE {condition} ORDER BY changed_at"
+                f"SELECT job, series_uid, run, {_RANK} AS rank FROM jobs WHERE {condition}"
+                " ORDER BY rank, changed_at"
             ).fetchall()
-        return [Enqueuing(row["job"], row["series_uid"], row["run"]) for row in rows]
+        return [Enqueuing(row["job"], row["series_uid"], row["run"], PRIORITIES[row["rank"]]) for row in rows]
 
     def enter(self, job: str, state: JobState, now: float, reasons: Sequence[str] = ()) -> None:
-        """Change the state of a job."""
+        """Change the state of a job, unless it was cancelled."""
         with self._ledger.transaction() as db:
             db.execute(
-                "UPDATE jobs SET state = ?, reasons = ?, changed_at = ? WHERE job = ?",
+                "UPDATE jobs SET state = ?, reasons = ?, changed_at = ?"
+                " WHERE job = ? AND state != 'cancelled'",
                 [state, json.dumps(list(reasons)), now, job],
             )
 
     def inputs(self, job: str) -> Inputs:
-        """What a job converts.
-
-        Whole cines are converted one by one: those that came in with the job. Single frames are a run
-        together with those of earlier revisions; of two data sets under one UID the later one counts.
-        """
+        """What a job converts."""
         with self._ledger.reading() as db:
-            row = db.execute(f"SELECT *, {_THERE} AS there FROM jobs WHERE job = ?", [job]).fetchone()
-            instances = _instances(db, row)
-            before = _predecessor(db, row)
-            own = [each for each in instances if each["job"] == job]
-            used = own + [each for each in instances if row["stills"] > 0 and each["frames"] == 1]
-            latest = {each["sop_uid"]: each for each in sorted(used, key=_age)}
-            paths = {uid: Path(each["path"]) for uid, each in latest.items()}
-            superseded = _superseded(db, row, set(latest))
-        another = before is not None or row["replaced"]
-        return Inputs(
-            series_uid=row["series_uid"],
-            paths=tuple(paths[uid] for uid in sorted(paths)),
-            revision=row["revision"] if another else 1,
-            supersedes=before or "",
-            superseded=superseded,
-            corrected=_corrected(own, instances),
-            own=tuple(paths[uid] for uid in sorted({each["sop_uid"] for each in own})),
-            stills=frozenset(paths[uid] for uid, each in latest.items() if each["frames"] == 1),
-            there=row["there"],
-            promised=row["expected"] if row["stills"] else None,
-        )
+            return inputs_of(db, job)
 
     def lenders(self, job: str, since: float) -> tuple[Path, ...]:
         """Files of all other series that are complete and came in after `since`, the latest data set of each.
@@ -275,20 +257,37 @@ class JobList:
     def retry(self, jobs: Sequence[str], now: float) -> list[str]:
         """Queue jobs again that ended badly, all of them if `jobs` is empty; returns those.
 
-        One that was skipped is only tried again by name.
+        One that was skipped or cancelled is only tried again by name; not if it was cancelled on its way to
+        the destinations.
         """
-        states = (*RETRIABLE, "skipped") if jobs else RETRIABLE
+        states = BY_NAME if jobs else RETRIABLE
         marks = ",".join("?" * len(states))
         with self._ledger.transaction() as db:
-            rows = db.execute(f"SELECT job FROM jobs WHERE state IN ({marks})", states).fetchall()
+            rows = db.execute(
+                f"SELECT job FROM jobs WHERE state IN ({marks})"
+                " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.job = jobs.job)",
+                states,
+            ).fetchall()
             chosen = [row["job"] for row in rows if not jobs or row["job"] in jobs]
             for job in chosen:
                 db.execute(
                     "UPDATE jobs SET state = 'queued', run = run + 1, deaths = 0, place = '', reasons = '[]',"
-                    " changed_at = ? WHERE job = ?",
+                    " priority = CASE priority WHEN '' THEN 'routine' ELSE priority END, changed_at = ?"
+                    " WHERE job = ?",
                     [now, job],
                 )
         return chosen
+
+
+def hurry(db: sqlite3.Connection, job: str) -> None:
+    """Make what waits of the lineage of a job, and is to be converted before it, at least as urgent."""
+    row = db.execute("SELECT * FROM jobs WHERE job = ?", [job]).fetchone()
+    rank = PRIORITIES.index(row["priority"] or "routine")
+    db.execute(
+        "UPDATE jobs SET priority = ? WHERE series_uid = ? AND lineage = ? AND revision < ?"
+        f" AND repeats = '' AND state IN {_WORKED_ON} AND {_RANK} > ?",
+        [row["priority"], row["series_uid"], row["lineage"], row["revision"], rank],
+    )
 
 
 def _open_series(row: sqlite3.Row) -> OpenSeries:
@@ -300,62 +299,3 @@ def _open_series(row: sqlite3.Row) -> OpenSeries:
         last_at=row["last_at"],
         earlier=row["there"] - row["instances"],
     )
-
-
-def _instances(db: sqlite3.Connection, row: sqlite3.Row) -> list[sqlite3.Row]:
-    """The instances of a job and of the revisions before it, in the order in which they came in."""
-    return db.execute(
-        "SELECT instances.*, instances.rowid AS number, jobs.revision FROM instances JOIN jobs USING (job)"
-        " WHERE jobs.lineage = ? AND jobs.revision <= ? ORDER BY jobs.revision, instances.rowid",
-        [row["lineage"], row["revision"]],
-    ).fetchall()
-
-
-def _age(instance: sqlite3.Row) -> tuple[int, int]:
-    """When an instance came in, as something to sort by."""
-    return instance["revision"], instance["number"]
-
-
-def _corrected(own: Sequence[sqlite3.Row], instances: Sequence[sqlite3.Row]) -> tuple[Corrected, ...]:
-    """The instances of a job that an earlier revision had."""
-    now = {each["sop_uid"]: Path(each["path"]) for each in own}
-    job = own[0]["job"] if own else ""
-    before = {each["sop_uid"]: Path(each["path"]) for each in instances if each["job"] != job}
-    return tuple(Corrected(uid, before[uid], path) for uid, path in sorted(now.items()) if uid in before)
-
-
-def _superseded(db: sqlite3.Connection, row: sqlite3.Row, uids: set[str]) -> tuple[Made, ...]:
-    """What earlier revisions made last of the instances that a job converts."""
-    rows = db.execute(
-        "SELECT outbox.* FROM outbox JOIN jobs USING (job) WHERE jobs.lineage = ? AND jobs.revision < ?"
-        " ORDER BY jobs.revision DESC, outbox.sop_uid",
-        [row["lineage"], row["revision"]],
-    ).fetchall()
-    found: dict[str, Made] = {}
-    left = set(uids)
-    for job in dict.fromkeys(each["job"] for each in rows):
-        made = [_made(each) for each in rows if each["job"] == job]
-        found |= {one.sop_uid: one for one in made if left.intersection(one.sources)}
-        left.difference_update(*(one.sources for one in made))
-    return tuple(found.values())
-
-
-def _made(row: sqlite3.Row) -> Made:
-    return Made(row["sop_class_uid"], row["sop_uid"], row["series_uid"], tuple(json.loads(row["sources"])))
-
-
-def _predecessor(db: sqlite3.Connection, row: sqlite3.Row) -> str | None:
-    """Derived series of an earlier revision that a job supersedes; None if it supersedes none.
-
-    A run of single frames supersedes the run before; a whole cine only what was made of another data set
-    under its UID.
-    """
-    if not row["stills"] and not row["replaced"]:
-        return None
-    found = db.execute(
-        "SELECT outbox.series_uid FROM outbox JOIN jobs USING (job)"
-        " WHERE jobs.lineage = ? AND jobs.revision < ? AND (jobs.stills > 0) = ?"
-        " ORDER BY jobs.revision DESC LIMIT 1",
-        [row["lineage"], row["revision"], row["stills"] > 0],
-    ).fetchone()
-    return None if found is None else str(found["series_uid"])

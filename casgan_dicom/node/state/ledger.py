@@ -5,6 +5,7 @@ it returns. The tables are spoken to by the files that are named after what they
 
     receipts.py     instances received, and the job that each belongs to
     jobs.py         jobs and their states
+    orders.py       what a person decides about jobs: priority, end, conversion once more
     deliveries.py   derived objects, and what became of them at each destination
     processes.py    who runs now
 
@@ -26,7 +27,7 @@ from pathlib import Path
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.state.private import private_file
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the tables, in SQLite's user_version."""
 
 _TABLES = """
@@ -46,6 +47,10 @@ CREATE TABLE jobs (
     enqueued INTEGER NOT NULL DEFAULT 0,
     place TEXT NOT NULL DEFAULT '',
     deaths INTEGER NOT NULL DEFAULT 0,
+    priority TEXT NOT NULL DEFAULT '',
+    recipe TEXT NOT NULL DEFAULT '',
+    repeats TEXT NOT NULL DEFAULT '',
+    bundle TEXT NOT NULL DEFAULT '',
     first_at REAL NOT NULL,
     last_at REAL NOT NULL,
     changed_at REAL NOT NULL,
@@ -132,7 +137,15 @@ ALTER TABLE instances ADD COLUMN subject TEXT NOT NULL DEFAULT '';
 ALTER TABLE outbox ADD COLUMN sop_class_uid TEXT NOT NULL DEFAULT '';
 ALTER TABLE outbox ADD COLUMN sources TEXT NOT NULL DEFAULT '[]';
 """
-"""What makes the tables of version 1 those of version 2; what they did not hold stays empty: unknown."""
+_FROM_2 = """
+ALTER TABLE jobs ADD COLUMN priority TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN recipe TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN repeats TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN bundle TEXT NOT NULL DEFAULT '';
+UPDATE jobs SET priority = 'routine' WHERE state != 'receiving';
+"""
+_MAKING = {0: _TABLES, 1: _FROM_1 + _FROM_2, 2: _FROM_2}
+"""What makes the tables of each version those of this one; what they did not hold stays empty: unknown."""
 
 
 class LedgerError(Exception):
@@ -183,8 +196,8 @@ class Ledger:
     def _make_tables(self) -> None:
         with self.transaction() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version in (0, 1):
-                for statement in (_FROM_1 if version else _TABLES).split(";"):
+            if version in _MAKING:
+                for statement in _MAKING[version].split(";"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {SCHEMA}")
             elif version != SCHEMA:

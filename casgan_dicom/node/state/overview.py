@@ -67,6 +67,8 @@ class JobRow:
     """Series Instance UID (0020,000E) of the source."""
     revision: int
     """Revision of that series, from 1."""
+    priority: str
+    """How urgent it is, see ``PRIORITIES``; empty while it receives and nobody has said it."""
     state: str
     """See ``jobs.py``."""
     reasons: tuple[str, ...]
@@ -77,6 +79,10 @@ class JobRow:
     """Instances received for it."""
     frames: int
     """Frames that these hold, as far as their headers tell."""
+    repeats: str
+    """The job that it converts once more; empty for none."""
+    bundle: str
+    """The bundle that a person has named for that; empty for that of the configuration."""
     progress: str
     """Which pass of the conversion is at which frame; empty where none is under way."""
     derived: tuple[str, ...]
@@ -157,18 +163,24 @@ def list_jobs(
 
 
 def _job_row(db: sqlite3.Connection, row: sqlite3.Row, work: Path | None) -> JobRow:
-    (frames,) = db.execute("SELECT sum(frames) FROM instances WHERE job = ?", [row["job"]]).fetchone()
+    of = row["repeats"] or row["job"]
+    frames, instances = db.execute(
+        "SELECT sum(frames), count(*) FROM instances WHERE job = ?", [of]
+    ).fetchone()
     derived = db.execute("SELECT path FROM outbox WHERE job = ? ORDER BY path", [row["job"]])
     deliveries = db.execute("SELECT * FROM deliveries WHERE job = ? ORDER BY destination", [row["job"]])
     return JobRow(
         job=row["job"],
         series_uid=row["series_uid"],
         revision=row["revision"],
+        priority=row["priority"],
         state=row["state"],
         reasons=tuple(json.loads(row["reasons"])),
         peer=row["peer"],
-        instances=row["instances"],
+        instances=instances,
         frames=frames or 0,
+        repeats=row["repeats"],
+        bundle=row["bundle"],
         progress=_progress(work, row["job"]) if work is not None and row["state"] == "converting" else "",
         derived=tuple(path for (path,) in derived),
         first_at=row["first_at"],

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from casgan_dicom.node.state.ledger import Ledger
 
-_FINISHED = ("delivering", "done", "undelivered", "skipped", "lacking")
+_FINISHED = ("delivering", "done", "undelivered", "skipped", "lacking", "cancelled")
 """States of jobs that want no file of the spool, or that have said so."""
 
 
@@ -162,16 +162,17 @@ class Receipts:
         return job, revision
 
     def needed(self) -> set[Path]:
-        """Files that an unfinished job wants: its own instances, and single frames of earlier revisions."""
-        marks = ",".join("?" * len(_FINISHED))
-        unfinished = f"state NOT IN ({marks})"
+        """Files that an unfinished job wants: its own or those it repeats, single frames of earlier ones."""
+        unfinished = f"state NOT IN ({','.join(map(repr, _FINISHED))})"
         with self._ledger.reading() as db:
             rows = db.execute(
                 "SELECT path FROM instances JOIN jobs USING (job)"
-                f" WHERE jobs.{unfinished} OR (instances.frames = 1 AND EXISTS ("
+                f" WHERE jobs.{unfinished}"
+                " OR EXISTS (SELECT 1 FROM jobs AS again"
+                f" WHERE again.repeats = jobs.job AND again.{unfinished})"
+                " OR (instances.frames = 1 AND EXISTS ("
                 f"SELECT 1 FROM jobs AS later WHERE later.lineage = jobs.lineage AND later.stills > 0"
-                f" AND later.revision > jobs.revision AND later.{unfinished}))",
-                [*_FINISHED, *_FINISHED],
+                f" AND later.revision > jobs.revision AND later.{unfinished}))"
             )
             return {Path(row["path"]) for row in rows}
 
@@ -260,7 +261,8 @@ def _mend(db: sqlite3.Connection, received: Received, now: float) -> None:
     )
     which = [received.sop_uid, received.sha256]
     db.execute(
-        "UPDATE jobs SET state = 'receiving', run = run + 1, reasons = '[]', first_at = ?"
+        "UPDATE jobs SET state = CASE repeats WHEN '' THEN 'receiving' ELSE 'queued' END,"
+        " run = run + 1, reasons = '[]', first_at = ?"
         f" WHERE state = 'lacking' AND {lineage}",
         [now, *which],
     )

@@ -6,7 +6,7 @@ own queues under a fixed name, so that a restart takes up exactly what this proc
 
     queue                 workflow     runs in
     series.<device>       series       coordinator    the parent: has it converted, then delivered
-    convert.<device>      convert      worker         one series at a time for each device
+    convert.<device>      convert      worker         one series at a time for each device (``turns.py``)
     send.<destination>    deliver      sender         one attempt at a time for each destination
 
 A workflow is named by the caller and starts once, however often it is enqueued. Arguments and results are
@@ -32,7 +32,7 @@ from sqlalchemy import event
 
 from casgan_dicom.log import get_logger
 
-APPLICATION_VERSION = "node-1"
+APPLICATION_VERSION = "node-2"
 """DBOS resumes only workflows of its own version: this changes when the steps of a workflow do."""
 POLLING_SECONDS = 0.25
 """How often a process looks at its queues."""

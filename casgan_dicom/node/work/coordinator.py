@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import monotonic, time
 from zlib import crc32
 
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.settings import PRIORITIES, NodeSettings, PeerSettings, Priority
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.deliveries import Deliveries, Delivery, delivery_id, run_id
 from casgan_dicom.node.state.jobs import Enqueuing, JobList, OpenJob
@@ -25,8 +26,10 @@ from casgan_dicom.node.work.completion import completion
 
 LOOK_SECONDS = 0.25
 """Time between two looks at the ledger."""
-PARENTS = 8
-"""Jobs that wait for a device at the same time; the others wait on the queue."""
+ON_THE_WAY = 4
+"""Jobs of one priority that are handed to a device at the same time; the others wait in the ledger."""
+PARENTS = 4 * ON_THE_WAY * len(PRIORITIES)
+"""Parents that may run for a device: so many that none waits, also while priorities change."""
 FORGET_AFTER = timedelta(days=2)
 """How long the steps of workflows are kept that ended."""
 FORGET_SECONDS = 3600.0
@@ -79,8 +82,7 @@ class Coordinator:
     def look(self, now: float) -> None:
         """Close what is complete, and start what is closed."""
         self.close(now)
-        for job in self._jobs.to_enqueue():
-            device = self._device(job.series_uid)
+        for job, device in self._next():
             workflows.enqueue(
                 workflows.series_queue(device), "series", _parent_id(job), job.job, job.run, device
             )
@@ -93,6 +95,23 @@ class Coordinator:
                 _enqueue_delivery(delivery)
                 self._deliveries.enqueued(delivery)
 
+    def _next(self) -> list[tuple[Enqueuing, str]]:
+        """The jobs that are to be handed to their devices now, the most urgent first.
+
+        Few at a time, but some of each priority: so the order is that of the ledger, where a person can
+        change it, and what is urgent waits behind no queue.
+        """
+        waiting = [(job, self._device(job.series_uid)) for job in self._jobs.to_enqueue()]
+        if not waiting:
+            return []
+        handed = Counter((self._device(job.series_uid), job.priority) for job in self._jobs.started())
+        chosen = []
+        for job, device in waiting:
+            handed[device, job.priority] += 1
+            if handed[device, job.priority] <= ON_THE_WAY:
+                chosen.append((job, device))
+        return chosen
+
     def _device(self, series_uid: str) -> str:
         """The device of a series, the same for all of its revisions: they are converted in their order."""
         devices = self._settings.worker.devices
@@ -100,25 +119,36 @@ class Coordinator:
 
     def close(self, now: float) -> None:
         """Take no more instances for series that are complete."""
-        quiet = {peer.ae_title: peer.quiet_seconds for peer in self._settings.peers}
+        peers = {peer.ae_title: peer for peer in self._settings.peers}
         for open_job in self._jobs.receiving(now):
-            self._close_if_complete(open_job, quiet.get(open_job.peer), now)
+            self._close_if_complete(open_job, peers.get(open_job.peer, PeerSettings("")), now)
 
-    def _close_if_complete(self, open_job: OpenJob, quiet: float | None, now: float) -> None:
-        decided = completion(open_job.series, self._settings.completion, quiet)
-        if decided.at <= now and self._jobs.close(open_job.job, open_job.series, now):
+    def _close_if_complete(self, open_job: OpenJob, peer: PeerSettings, now: float) -> None:
+        decided = completion(open_job.series, self._settings.completion, peer.quiet_seconds)
+        if decided.at > now:
+            return
+        priority = self._priority(open_job.job, peer)
+        if self._jobs.close(open_job.job, open_job.series, now, priority):
             log.info(
                 "series complete",
                 job=open_job.job,
                 rule=decided.reason,
+                priority=priority,
                 instances=open_job.series.instances,
                 seconds=round(now - open_job.series.first_at, 3),
             )
 
+    def _priority(self, job: str, peer: PeerSettings) -> Priority:
+        """How urgent a job is, unless a person says something else."""
+        for each in PRIORITIES:
+            if peer.priority == each:
+                return each
+        return "batch" if self._jobs.frames(job) > self._settings.worker.batch_frames else "routine"
+
     def series(self, job: str, run: int, device: str) -> str:
         """The parent workflow of a job: convert, then have it delivered. Returns how the conversion ended."""
         state: str = workflows.result_of(
-            workflows.convert_queue(device), "convert", f"{job}.{run}.convert", job
+            workflows.convert_queue(device), "convert", f"{job}.{run}.convert", job, run
         )
         waiting = workflows.step("find deliveries", self._waiting, job)
         deliveries = [Delivery(job, destination, number) for destination, number in waiting]

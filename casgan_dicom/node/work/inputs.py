@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from casgan_dicom.errors import CasganError
-from casgan_dicom.node.state.jobs import Inputs
+from casgan_dicom.node.state.job_inputs import Inputs
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.source.copies import differences
 from casgan_dicom.source.header import Head, read_head

@@ -65,12 +65,16 @@ class Sender:
     def attempt(self, job: str, destination: str, run: int) -> dict[str, Any]:
         """Send once what is not stored there yet, and write down what came of it. Returns an `Attempt`."""
         delivery = Delivery(job, destination, run)
+        if self._deliveries.is_over(delivery):
+            return asdict(Attempt("cancelled", ""))
         known = self._destinations.get(destination)
         if known is None:
             attempt = Attempt("dead", f"destination '{destination}' is not configured any more")
         else:
             attempt = self._send(delivery, known)
         self._deliveries.attempted(delivery, attempt, time())
+        if attempt.state == "waiting" and self._deliveries.is_over(delivery):
+            attempt = Attempt("cancelled", attempt.reason)
         log.info(
             "delivery attempted", job=job, destination=destination, state=attempt.state, reason=attempt.reason
         )

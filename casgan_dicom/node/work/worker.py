@@ -1,4 +1,7 @@
-"""Converts one series after the other on one device, with the pipeline that the command uses.
+"""Converts one series at a time on one device, the most urgent first, with the pipeline of the command.
+
+At the border of a batch of frames a conversion gives way to a more urgent one, and goes on behind it; and it
+ends there if a person has cancelled its job.
 
 A crash of the process takes the series with it, whatever it was: a driver, memory, a decoder. So the worker
 writes down which frame it is at before it goes on; when it starts again and finds such a note, the process
@@ -15,34 +18,49 @@ import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from casgan_dicom.conversion.options import ConvertOptions
-from casgan_dicom.conversion.pipeline import Loader, convert_series
+from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.conversion.reference_choice import ReferenceChoice
 from casgan_dicom.conversion.report import ConvertReport, Output
 from casgan_dicom.conversion.task import Step
 from casgan_dicom.derived.provenance import Superseded
 from casgan_dicom.disk import sync_folder
-from casgan_dicom.errors import CasganError, OutputError
+from casgan_dicom.errors import CasganError, OutputError, WeightsError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.deliveries import Deliveries, Derived
-from casgan_dicom.node.state.jobs import Inputs, JobList
+from casgan_dicom.node.state.job_inputs import Inputs
+from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.work.inputs import gone, nothing_new, part_of_promised, without_repeats
+from casgan_dicom.node.work.recipe import recipe_of
+from casgan_dicom.node.work.turns import Turn, Turns
+
+if TYPE_CHECKING:
+    from casgan_dicom.model.generator import Generator
 
 WRITE_ATTEMPTS = 12
 """How often a conversion is tried whose output cannot be written."""
 WRITE_WAIT_SECONDS = 10.0
 """Between two of them, doubling up to ten minutes."""
 
+AT_HAND = 64
+"""Jobs that may wait here for their turn: more than the coordinator hands over."""
+PAUSED = "paused"
+"""What the note of a conversion begins with that gave way: it is not what the process dies of."""
+
 log = get_logger("worker")
+
+
+class NotWantedError(Exception):
+    """The job was cancelled, or started anew, while it was converted."""
 
 
 @dataclass
@@ -52,11 +70,12 @@ class _Place:
     path: Path
 
     def left(self) -> str | None:
-        """What a process that died left; None if none did."""
+        """What a process that died left; None if none did, or it was at another series."""
         try:
-            return self.path.read_text(encoding="ascii").strip() or None
+            found = self.path.read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return None
+        return None if found.startswith(PAUSED) else found or None
 
     def note(self, place: str) -> None:
         """Write where we are, in place and padded, so that nothing of the note before stays."""
@@ -72,6 +91,16 @@ class _Place:
         self.path.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """One run of a job, on its way."""
+
+    job: str
+    run: int
+    place: _Place
+    turn: Turn
+
+
 class Worker:
     """The conversions of one device.
 
@@ -82,57 +111,81 @@ class Worker:
     ledger
         Of the node.
     load
-        Gives who makes the frames; asked in every conversion, so it should keep what it has loaded.
+        Gives who makes the frames, by the bundle that a person named, empty for that of the settings; asked
+        in every conversion, so it should keep what it has loaded.
     notes
         Folder of the notes about where this worker is.
     """
 
-    def __init__(self, settings: NodeSettings, ledger: Ledger, load: Loader, notes: Path) -> None:
+    def __init__(
+        self, settings: NodeSettings, ledger: Ledger, load: Callable[[str], Generator], notes: Path
+    ) -> None:
         self._settings = settings
         self._layout = Layout(settings.data)
         self._notes = notes
         self._load = load
         self._jobs = JobList(ledger)
         self._deliveries = Deliveries(ledger)
+        self._turns = Turns(self._jobs.ranks)
 
-    def convert(self, job: str) -> str:
+    def convert(self, job: str, run: int) -> str:
         """The workflow of a conversion; returns the state that it leaves the job in."""
         for attempt in range(WRITE_ATTEMPTS):
             if attempt:
                 workflows.pause(min(WRITE_WAIT_SECONDS * 2 ** (attempt - 1), 600.0))
-            outcome = workflows.step("convert", self.attempt, job)
+            outcome = workflows.step("convert", self.attempt, job, run)
             if outcome["state"] != "later":
                 break
         else:
             outcome = {"state": "failed", "reasons": outcome["reasons"]}
-        state: str = workflows.step("record", self.record, job, outcome)
+        state: str = workflows.step("record", self.record, job, run, outcome)
         return state
 
-    def attempt(self, job: str) -> dict[str, Any]:
-        """Convert a series once. Returns state, reasons and the derived objects, as JSON."""
-        place = _Place(self._notes / job)
-        if died := self._deaths(job, place):
-            return died
-        self._jobs.enter(job, "converting", time())
-        inputs = self._jobs.inputs(job)
+    def attempt(self, job: str, run: int) -> dict[str, Any]:
+        """Convert a series once, when it is its turn. Returns state, reasons and the objects, as JSON."""
+        with self._turns.turn(job) as turn:
+            here = _Run(job, run, _Place(self._notes / job), turn)
+            try:
+                return self._deaths(job, here.place) or self._attempt(here)
+            except NotWantedError:
+                return {"state": "cancelled", "reasons": []}
+            except CasganError as error:
+                return {"state": "skipped", "reasons": [error.message]}
+
+    def _attempt(self, here: _Run) -> dict[str, Any]:
+        inputs = self._jobs.inputs(here.job)
+        self._begin(here, inputs)
         found = gone(inputs)
         inputs = without_repeats(inputs)
         if found := found or nothing_new(inputs):
             return found
-        place.note("start")
-        shutil.rmtree(self._layout.outbox / job, ignore_errors=True)
+        here.place.note("start")
+        outbox = self._layout.outbox / here.job
+        shutil.rmtree(outbox, ignore_errors=True)
         try:
-            return self._converted(job, inputs, place)
+            return self._converted(here, inputs)
+        except NotWantedError:
+            if self._jobs.is_run(here.job, here.run):  # else the next run has begun, and removed it
+                shutil.rmtree(outbox, ignore_errors=True)
+            raise
         except OutputError as error:
-            log.error("output cannot be written", job=job, reason=error.message)
+            log.error("output cannot be written", job=here.job, reason=error.message)
             return {"state": "later", "reasons": [error.message]}
-        except CasganError as error:
-            return {"state": "skipped", "reasons": [error.message]}
+        except CasganError:
+            raise
         except Exception as error:  # a bug must not stop the queue; its text may quote a header
-            log.exception("conversion failed", error=error, job=job)
+            log.exception("conversion failed", error=error, job=here.job)
             return {"state": "failed", "reasons": [f"unexpected {type(error).__name__}, see the log"]}
         finally:
-            place.clear()
+            here.place.clear()
+
+    def _begin(self, here: _Run, inputs: Inputs) -> None:
+        """Enter that a run converts. Raises NotWantedError, or WeightsError where its bundle is another."""
+        recipe = recipe_of(self._settings.worker, inputs.bundle)
+        if inputs.bundle and recipe != inputs.recipe:
+            raise WeightsError("the bundle holds other weights than when this was asked for: ask again")
+        if not self._jobs.begin(here.job, here.run, recipe, time()):
+            raise NotWantedError
 
     def _deaths(self, job: str, place: _Place) -> dict[str, Any] | None:
         """Count a death that was left behind; the outcome if there were too many at one place."""
@@ -150,7 +203,8 @@ class Worker:
             "reasons": [f"the worker died {deaths} times in a row at the same place ({left})"],
         }
 
-    def _converted(self, job: str, inputs: Inputs, place: _Place) -> dict[str, Any]:
+    def _converted(self, here: _Run, inputs: Inputs) -> dict[str, Any]:
+        job = here.job
         out, part = self._layout.outbox / job, part_of_promised(inputs)
         options = ConvertOptions(
             revision=inputs.revision,
@@ -162,13 +216,20 @@ class Worker:
         log.info("conversion starts", job=job, series_uid=inputs.series_uid, files=len(inputs.paths))
 
         def on_step(step: Step) -> None:
-            place.note(f"{step.stage} {step.done}/{step.frames} of {step.source_instance_uid}")
+            place = f"{step.stage} {step.done}/{step.frames} of {step.source_instance_uid}"
+            self._turns.give_way(here.turn, lambda: here.place.note(f"{PAUSED} {place}"))
+            if not self._jobs.wanted(job, here.run):
+                raise NotWantedError
+            here.place.note(place)
 
-        report = convert_series(inputs.paths, self._load, wanted, out, progress=on_step)
+        def load() -> Generator:
+            return self._load(inputs.bundle)
+
+        report = convert_series(inputs.paths, load, wanted, out, progress=on_step)
         notes = [_lent_by(output) for output in report.outputs if output.roadmap is not None]
         if not report.outputs and wanted.reference and self._settings.worker.without_reference == "invent":
             why = [f"vessels invented instead: {reason}" for reason in _reasons(report)]
-            report = convert_series(inputs.paths, self._load, options, out, progress=on_step)
+            report = convert_series(inputs.paths, load, options, out, progress=on_step)
             notes = why if report.outputs else []
         for folder in (out, out.parent, out.parent.parent):  # made on the way
             sync_folder(folder)
@@ -193,14 +254,19 @@ class Worker:
         lenders = self._jobs.lenders(job, time() - settings.reference_seconds)
         return ReferenceChoice(search=tuple(path for path in lenders if path.is_file()))
 
-    def record(self, job: str, outcome: dict[str, Any]) -> str:
-        """Write the outcome of a conversion into the ledger."""
+    def record(self, job: str, run: int, outcome: dict[str, Any]) -> str:
+        """Write the outcome of a conversion into the ledger, unless the job was cancelled meanwhile."""
         state, now = outcome["state"], time()
+        if state == "cancelled" or not self._jobs.is_run(job, run):
+            return "cancelled"
         self._jobs.enter(job, state, now, outcome["reasons"])
         if state == "delivering":
             derived = [_derived_of(item) for item in outcome["derived"]]
             names = [destination.name for destination in self._settings.destinations]
-            self._deliveries.put(job, derived, names, now)
+            if not self._deliveries.put(job, derived, names, now, run):
+                if not self._deliveries.made(job):
+                    shutil.rmtree(self._layout.outbox / job, ignore_errors=True)
+                return "cancelled"
         elif state != "done":
             log.warning("nothing to deliver", job=job, state=state, reasons=outcome["reasons"])
         return str(state)
@@ -250,16 +316,26 @@ def run_worker(
     from casgan_dicom.model.generator import Generator  # noqa: PLC0415
 
     @cache
-    def load() -> Generator:
-        chosen = settings.worker
-        return Generator.load(chosen.bundle, device=device, engine=chosen.engine)  # type: ignore[arg-type]
+    def load_own() -> Generator:
+        return load_any(settings.worker.bundle)
 
-    generator = load()  # what is wrong with the bundle is said at the start, not with the first series
+    @lru_cache(maxsize=1)
+    def load_other(bundle: str, _recipe: str) -> Generator:
+        return load_any(bundle)
+
+    def load_any(bundle: str) -> Generator:
+        return Generator.load(bundle, device=device, engine=settings.worker.engine)  # type: ignore[arg-type]
+
+    def load(bundle: str) -> Generator:
+        """Keep our own, and the last of those that a person named."""
+        return load_other(bundle, recipe_of(settings.worker, bundle)) if bundle else load_own()
+
+    generator = load_own()  # what is wrong with the bundle is said at the start, not with the first series
     log.info("generator loaded", model=generator.info.name, engine=generator.engine, device=generator.device)
     layout = Layout(settings.data)
     notes = layout.work / device
     worker = Worker(settings, Ledger(layout.ledger), load, notes)
-    queues = [workflows.Queue(workflows.convert_queue(device), 1)]
+    queues = [workflows.Queue(workflows.convert_queue(device), AT_HAND)]
     with workflows.serving(layout.dbos, f"worker.{device}", {"convert": worker.convert}, queues):
         on_ready()
         stop.wait()

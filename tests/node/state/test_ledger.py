@@ -15,6 +15,7 @@ from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, De
 from casgan_dicom.node.state.jobs import Enqueuing, JobList
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
+from casgan_dicom.node.state.orders import Orders, Repeat
 from casgan_dicom.node.state.overview import list_jobs, status
 from casgan_dicom.node.state.processes import Processes
 from casgan_dicom.node.state.receipts import Receipts, Refused
@@ -53,6 +54,18 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "known": lambda ledger: JobList(ledger).known(["j"]),
     "died at": lambda ledger: JobList(ledger).died_at("j", "start"),
     "retry jobs": lambda ledger: JobList(ledger).retry([], 1.0),
+    "job begins": lambda ledger: JobList(ledger).begin("j", 1, "r", 1.0),
+    "job wanted": lambda ledger: JobList(ledger).wanted("j", 1),
+    "run of a job": lambda ledger: JobList(ledger).is_run("j", 1),
+    "frames of a job": lambda ledger: JobList(ledger).frames("j"),
+    "ranks": lambda ledger: JobList(ledger).ranks(["j"]),
+    "states": lambda ledger: Orders(ledger).states(["j"]),
+    "cancel": lambda ledger: Orders(ledger).cancel(["j"], 1.0),
+    "prioritise": lambda ledger: Orders(ledger).prioritise(["j"], "urgent"),
+    "made with": lambda ledger: Orders(ledger).made_with("j", "r"),
+    "repeat": lambda ledger: Orders(ledger).repeat("j", Repeat("atlas", "r", "batch"), 1.0),
+    "made": lambda ledger: Deliveries(ledger).made("j"),
+    "is over": lambda ledger: Deliveries(ledger).is_over(SENT),
     "put": lambda ledger: Deliveries(ledger).put("j", [MADE], ["pacs"], 1.0),
     "put nothing": lambda ledger: Deliveries(ledger).put("j", [], [], 1.0),
     "deliveries to enqueue": lambda ledger: Deliveries(ledger).to_enqueue(),
@@ -179,6 +192,24 @@ def test_a_sender_that_cannot_write_down_an_answer_ends_no_delivery(
     with pytest.raises(LedgerError):
         sending.attempt(job, "pacs", 1)
     assert [each.job for each in Deliveries(ledger).to_enqueue()] == [job]
+
+
+def test_a_ledger_of_version_2_goes_on_with_what_it_holds(layout: Layout) -> None:
+    ledger = Ledger(layout.ledger)
+    job = Receipts(ledger, "r").enter(received("a"), 1.0).job
+    JobList(ledger).enter(job, "queued", 2.0)
+    with ledger.transaction() as db:
+        for column in ("priority", "recipe", "repeats", "bundle"):
+            db.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 2")
+    ledger.close()
+
+    ledger = Ledger(layout.ledger)
+
+    (row,) = list_jobs(ledger)
+    assert (row.job, row.state, row.priority) == (job, "queued", "routine")
+    assert [each.job for each in JobList(ledger).to_enqueue()] == [job]
+    ledger.close()
 
 
 def test_a_ledger_of_version_1_goes_on_with_what_it_holds(layout: Layout) -> None:

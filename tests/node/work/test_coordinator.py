@@ -16,9 +16,10 @@ from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, De
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.orders import Orders
 from casgan_dicom.node.state.overview import list_jobs
 from casgan_dicom.node.state.receipts import Receipts
-from casgan_dicom.node.work.coordinator import Coordinator
+from casgan_dicom.node.work.coordinator import ON_THE_WAY, Coordinator
 from tests.node.ledgers import received
 from tests.node.nodes import wait_for
 from tests.support.factories import uid
@@ -51,7 +52,7 @@ class Toys:
         self.deliveries = Deliveries(ledger)
         self.delivered: list[tuple[str, str, int]] = []
 
-    def convert(self, job: str) -> str:
+    def convert(self, job: str, run: int) -> str:
         """Make one object for every destination."""
         derived = Derived(uid(f"derived {job}"), uid("derived"), Path("/outbox/x"), "0" * 64, 3)
         names = [each.name for each in DESTINATIONS]
@@ -207,7 +208,7 @@ def test_the_steps_of_what_ended_long_ago_are_deleted(settings: NodeSettings, le
     with workflows.serving(
         Layout(settings.data).dbos, "test", {"convert": toys.convert}, [workflows.Queue("q", 1)]
     ):
-        workflows.enqueue("q", "convert", "a", job)
+        workflows.enqueue("q", "convert", "a", job, 1)
         wait_for(lambda: workflows.live() == [], "the end of the workflow")
         yesterday, tomorrow = (datetime.now(UTC) + timedelta(days=days) for days in (-1, 1))
 
@@ -216,3 +217,38 @@ def test_the_steps_of_what_ended_long_ago_are_deleted(settings: NodeSettings, le
             1,
             0,
         ]
+
+
+@pytest.mark.parametrize(
+    ("frames", "said", "priority"),
+    [(200, "", "routine"), (201, "", "batch"), (9, "batch", "batch"), (201, "urgent", "urgent")],
+)
+def test_a_long_series_is_batch_unless_its_sender_is_said_to_be_something_else(
+    settings: NodeSettings, ledger: Ledger, frames: int, said: str, priority: str
+) -> None:
+    Receipts(ledger, "w").enter(received("a", frames=frames), 100.0)
+
+    Coordinator(replace(settings, peers=(PeerSettings("CATHLAB", priority=said),)), ledger).close(200.0)
+
+    assert [row.priority for row in list_jobs(ledger)] == [priority]
+
+
+def test_few_jobs_of_each_priority_are_handed_over_and_the_urgent_behind_none(
+    settings: NodeSettings, ledger: Ledger
+) -> None:
+    for k in range(20):
+        Receipts(ledger, "w").enter(received(f"i{k}", series=f"s{k}", frames=300), 100.0 + k)
+    coordinator = Coordinator(settings, ledger)
+    with workflows.serving(Layout(settings.data).dbos, "test", {}, [workflows.Queue("series.other", 1)]):
+        coordinator.look(200.0)
+        assert len(JobList(ledger).started()) == ON_THE_WAY
+        coordinator.look(201.0)
+        assert len(JobList(ledger).started()) == ON_THE_WAY
+
+        last = list_jobs(ledger, limit=1)[0].job
+        Orders(ledger).prioritise([last], "urgent")
+        coordinator.look(202.0)
+
+    started = [each.job for each in JobList(ledger).started()]
+    assert len(started) == ON_THE_WAY + 1
+    assert started[0] == last

@@ -19,7 +19,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from casgan_dicom.node.state.jobs import Corrected, Inputs, Made
+from casgan_dicom.node.state.job_inputs import Corrected, Inputs, Made
 from casgan_dicom.node.work.inputs import (
     gone,
     nothing_new,

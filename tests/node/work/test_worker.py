@@ -22,10 +22,13 @@ from casgan_dicom.node.state.deliveries import Deliveries
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.orders import Orders, Repeat
 from casgan_dicom.node.state.overview import list_jobs
 from casgan_dicom.node.state.receipts import Receipts, Received
+from casgan_dicom.node.work.recipe import recipe_of
 from casgan_dicom.node.work.worker import Worker
 from casgan_dicom.verification.verify import verify_file
+from tests.model.bundles import write_bundle
 from tests.support.factories import moving_frames, uid, write_xa
 from tests.support.painter import DiscPainter, Frames
 from tests.support.roadmap import DarkIsVessel, write_reference, write_target
@@ -48,8 +51,10 @@ def ledger(settings: NodeSettings) -> Iterator[Ledger]:
 
 
 def worker_of(settings: NodeSettings, ledger: Ledger, painter: DiscPainter | None = None) -> Worker:
-    load = (painter or DiscPainter()).as_generator
-    return Worker(settings, ledger, load, Layout(settings.data).work / "cpu")
+    painter = painter or DiscPainter()
+    return Worker(
+        settings, ledger, lambda _bundle: painter.as_generator(), Layout(settings.data).work / "cpu"
+    )
 
 
 def queued(ledger: Ledger, path: Path, **header: object) -> str:
@@ -73,7 +78,7 @@ def test_what_was_converted_is_in_the_outbox_and_waits_for_its_destinations(
 ) -> None:
     worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
 
-    state = worker.record(job, worker.attempt(job))
+    state = worker.record(job, 1, worker.attempt(job, 1))
 
     (derived,) = derived_of(ledger)
     assert state == "delivering"
@@ -87,7 +92,7 @@ def test_every_output_of_a_node_has_the_banner(
 ) -> None:
     worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
 
-    worker.record(job, worker.attempt(job))
+    worker.record(job, 1, worker.attempt(job, 1))
 
     (derived,) = derived_of(ledger)
     assert b"banner burned into every frame" in derived.read_bytes()
@@ -99,7 +104,7 @@ def test_an_ineligible_series_is_skipped_with_every_reason(
     job = queued(ledger, tmp_path / "a.dcm", Modality="CT", ContrastBolusAgent="Iohexol")
     worker = worker_of(settings, ledger)
 
-    assert worker.record(job, worker.attempt(job)) == "skipped"
+    assert worker.record(job, 1, worker.attempt(job, 1)) == "skipped"
 
     (row,) = list_jobs(ledger)
     assert row.state == "skipped"
@@ -131,7 +136,7 @@ def test_a_node_that_is_told_to_takes_the_vessels_of_an_earlier_run(
     job = taken(ledger, write_target(tmp_path / "t.dcm"), uid("series"), now)
     worker = worker_of(guided, ledger, DarkIsVessel())
 
-    assert worker.record(job, worker.attempt(job)) == "delivering"
+    assert worker.record(job, 1, worker.attempt(job, 1)) == "delivering"
 
     row = next(row for row in list_jobs(ledger) if row.job == job)
     assert row.reasons == (f"vessels of series {uid('reference series')}, 10:42",)
@@ -145,7 +150,7 @@ def test_a_run_whose_file_is_gone_lends_nothing(guided: NodeSettings, ledger: Le
     reference.unlink()
     job = taken(ledger, write_target(tmp_path / "t.dcm"), uid("series"), now)
 
-    outcome = worker_of(guided, ledger, DarkIsVessel()).attempt(job)
+    outcome = worker_of(guided, ledger, DarkIsVessel()).attempt(job, 1)
 
     assert outcome["state"] == "skipped"
     assert "there is no other run to take vessels from" in outcome["reasons"][0]
@@ -161,7 +166,7 @@ def test_where_no_run_fits_or_it_is_too_old_the_reason_is_said(
     job = taken(ledger, write_target(tmp_path / "t.dcm"), uid("series"), now)
     worker = worker_of(guided, ledger, DarkIsVessel())
 
-    assert worker.record(job, worker.attempt(job)) == "skipped"
+    assert worker.record(job, 1, worker.attempt(job, 1)) == "skipped"
 
     reasons = " ".join(next(row for row in list_jobs(ledger) if row.job == job).reasons)
     wanted = "angles: 30 and 0 degrees apart" if age == 60 else "there is no other run to take vessels from"
@@ -175,7 +180,7 @@ def test_the_fallback_invents_vessels_and_the_job_says_so(
     job = queued(ledger, tmp_path / "a.dcm")
     worker = worker_of(lenient, ledger)
 
-    assert worker.record(job, worker.attempt(job)) == "delivering"
+    assert worker.record(job, 1, worker.attempt(job, 1)) == "delivering"
 
     (row,) = list_jobs(ledger)
     assert "vessels invented instead: no reference" in row.reasons[0]
@@ -192,7 +197,7 @@ def test_a_bug_fails_its_series_without_a_word_of_the_header(
     job = queued(ledger, tmp_path / "a.dcm", PatientName="Secret^Patient")
     worker = worker_of(settings, ledger, Broken())
 
-    assert worker.record(job, worker.attempt(job)) == "failed"
+    assert worker.record(job, 1, worker.attempt(job, 1)) == "failed"
 
     (row,) = list_jobs(ledger)
     assert row.reasons == ("unexpected RuntimeError, see the log",)
@@ -205,10 +210,10 @@ def test_an_output_that_cannot_be_written_is_tried_again_later(
     worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
     Layout(settings.data).outbox.write_text("a file where the folder should be")
 
-    assert worker.attempt(job)["state"] == "later"
+    assert worker.attempt(job, 1)["state"] == "later"
 
     Layout(settings.data).outbox.unlink()
-    assert worker.attempt(job)["state"] == "delivering"
+    assert worker.attempt(job, 1)["state"] == "delivering"
 
 
 def test_what_an_attempt_left_half_done_is_gone_after_the_next(
@@ -219,7 +224,7 @@ def test_what_an_attempt_left_half_done_is_gone_after_the_next(
     rest.parent.mkdir(parents=True)
     rest.write_bytes(b"half")
 
-    outcome = worker.attempt(job)
+    outcome = worker.attempt(job, 1)
 
     assert not rest.exists()
     assert {path.suffix for path in (Layout(settings.data).outbox / job).rglob("*") if path.is_file()} == {
@@ -250,7 +255,7 @@ class Deadly(DiscPainter):
 def attempt(at_batch):
     settings = NodeSettings(data=Path(sys.argv[1]))
     worker = worker_of(settings, Ledger(settings.data / "node.sqlite"), Deadly(at_batch))
-    return worker.attempt(sys.argv[2])["state"]
+    return worker.attempt(sys.argv[2], 1)["state"]
 
 for at_batch in map(int, sys.argv[3:]):
     if (child := os.fork()) == 0:
@@ -289,7 +294,7 @@ def test_a_series_that_kills_the_worker_three_times_at_one_frame_is_quarantined(
     assert deaths == 3
     assert place.startswith("generate 2/6")
     assert not (Layout(settings.data).outbox / job).exists()
-    assert worker.attempt(job)["state"] == "delivering"  # the next start of it is a new one
+    assert worker.attempt(job, 1)["state"] == "delivering"  # the next start of it is a new one
 
 
 def test_deaths_at_other_places_quarantine_nothing(
@@ -300,7 +305,7 @@ def test_deaths_at_other_places_quarantine_nothing(
     said = die_in(settings, job, at_batches=(2, 2, 4, 2, 3))
 
     assert said == [""] * 5
-    assert worker_of(settings, ledger).attempt(job)["state"] == "delivering"
+    assert worker_of(settings, ledger).attempt(job, 1)["state"] == "delivering"
 
 
 def test_the_limit_of_deaths_is_a_setting(settings: NodeSettings, ledger: Ledger, tmp_path: Path) -> None:
@@ -309,7 +314,7 @@ def test_the_limit_of_deaths_is_a_setting(settings: NodeSettings, ledger: Ledger
 
     assert die_in(settings, job, at_batches=[0]) == [""]
 
-    assert worker_of(strict, ledger).attempt(job)["state"] == "quarantined"
+    assert worker_of(strict, ledger).attempt(job, 1)["state"] == "quarantined"
 
 
 def resent(ledger: Ledger, path: Path, **header: object) -> str:
@@ -328,7 +333,7 @@ def test_a_job_whose_files_are_gone_waits_for_them(
     worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
     (tmp_path / "a.dcm").unlink()
 
-    assert worker.record(job, worker.attempt(job)) == "lacking"
+    assert worker.record(job, 1, worker.attempt(job, 1)) == "lacking"
 
     (row,) = list_jobs(ledger)
     assert row.reasons == ("1 of 1 files are gone from the spool: send the series again",)
@@ -343,11 +348,11 @@ def test_the_same_content_in_another_syntax_is_not_converted_again(
         worker_of(settings, ledger, painter),
         queued(ledger, tmp_path / "a.dcm", SOPInstanceUID=uid("a.dcm")),
     )
-    worker.record(job, worker.attempt(job))
+    worker.record(job, 1, worker.attempt(job, 1))
     before = len(painter.calls)
 
     again = resent(ledger, tmp_path / "b.dcm", SOPInstanceUID=uid("a.dcm"), syntax=RLELossless)
-    state = worker.record(again, worker.attempt(again))
+    state = worker.record(again, 1, worker.attempt(again, 1))
 
     assert (state, len(painter.calls)) == ("done", before)
     rows = {row.job: row for row in list_jobs(ledger)}
@@ -359,14 +364,88 @@ def test_a_correction_refers_to_what_it_supersedes(
     settings: NodeSettings, ledger: Ledger, tmp_path: Path
 ) -> None:
     worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm", SOPInstanceUID=uid("a.dcm"))
-    worker.record(job, worker.attempt(job))
+    worker.record(job, 1, worker.attempt(job, 1))
     (first,) = derived_of(ledger)
 
     again = resent(ledger, tmp_path / "b.dcm", SOPInstanceUID=uid("a.dcm"), PatientName="Corrected^Name")
-    worker.record(again, worker.attempt(again))
+    worker.record(again, 1, worker.attempt(again, 1))
 
     rows = {row.job: row for row in list_jobs(ledger)}
     (second,) = (dcmread(path) for path in rows[again].derived)
     (item,) = second.ReferencedImageSequence
     assert item.ReferencedSOPInstanceUID == dcmread(first).SOPInstanceUID
     assert second.SeriesInstanceUID != dcmread(first).SeriesInstanceUID
+
+
+def test_a_job_that_is_cancelled_under_way_leaves_nothing(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    job = queued(ledger, tmp_path / "a.dcm")
+
+    class Cancelling(DiscPainter):
+        def __call__(self, frames: Frames, levels: Levels | None = None) -> Synthesis:
+            Orders(ledger).cancel([job], time())
+            return super().__call__(frames, levels)
+
+    worker = worker_of(settings, ledger, Cancelling())
+
+    assert worker.record(job, 1, worker.attempt(job, 1)) == "cancelled"
+
+    assert not (Layout(settings.data).outbox / job).exists()
+    assert list((Layout(settings.data).work / "cpu").iterdir()) == []
+    assert (list_jobs(ledger)[0].state, derived_of(ledger)) == ("cancelled", [])
+
+
+def test_a_job_that_is_cancelled_between_its_end_and_its_record_leaves_nothing(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
+    outcome = worker.attempt(job, 1)
+    Orders(ledger).cancel([job], time())
+
+    assert worker.record(job, 1, outcome) == "cancelled"
+
+    assert not (Layout(settings.data).outbox / job).exists()
+    assert Deliveries(ledger).to_enqueue() == []
+
+
+def test_a_record_that_is_made_again_after_a_crash_is_the_same(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
+    outcome = worker.attempt(job, 1)
+    worker.record(job, 1, outcome)
+    Orders(ledger).cancel([job], time())  # on its way to the destinations by now
+
+    assert worker.record(job, 1, outcome) == "cancelled"
+
+    (derived,) = derived_of(ledger)
+    assert derived.is_file()
+
+
+def test_a_bundle_that_changed_since_it_was_named_is_not_used(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    bundle = write_bundle(tmp_path / "other")
+    first = queued(ledger, tmp_path / "a.dcm")
+    how = Repeat(str(bundle), recipe_of(settings.worker, str(bundle)), "batch")
+    job = Orders(ledger).repeat(first, how, 3.0)
+    write_bundle(bundle, attention_bias=-2)
+    worker = worker_of(settings, ledger)
+
+    assert worker.record(job, 1, worker.attempt(job, 1)) == "skipped"
+
+    row = next(row for row in list_jobs(ledger) if row.job == job)
+    assert row.reasons == ("the bundle holds other weights than when this was asked for: ask again",)
+
+
+def test_the_death_of_the_worker_is_not_that_of_a_series_that_had_given_way(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    strict = replace(settings, worker=replace(settings.worker, deaths=1))
+    worker, job = worker_of(strict, ledger), queued(ledger, tmp_path / "a.dcm")
+    note = Layout(settings.data).work / "cpu" / job
+    note.parent.mkdir(parents=True)
+    note.write_text("paused generate 2/6 of 1.2.3".ljust(128))
+
+    assert worker.attempt(job, 1)["state"] == "delivering"

@@ -1,0 +1,178 @@
+"""``casgan-dicom node retry``, ``cancel``, ``priority`` and ``convert``: what a person decides about jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import time
+
+import click
+
+from casgan_dicom.cli.option import option
+from casgan_dicom.cli.output import json_option, say, show_json, tell
+from casgan_dicom.errors import ConfigError, SeriesError
+from casgan_dicom.model.bundle.shelf import bundle_folder
+from casgan_dicom.node.settings import PRIORITIES, NodeSettings, Priority
+from casgan_dicom.node.state.deliveries import Deliveries
+from casgan_dicom.node.state.jobs import JobList
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.orders import Orders, Repeat
+from casgan_dicom.node.work.recipe import recipe_of
+
+_NO_JOB_HINT = "`casgan-dicom node jobs` lists the ids"
+
+
+@contextmanager
+def ledger_of(settings: NodeSettings) -> Iterator[Ledger]:
+    """The ledger of a node that has run at least once."""
+    path = Layout(settings.data).ledger
+    if not path.is_file():
+        raise ConfigError(
+            f"{settings.data}: no node has run on this data folder",
+            hint="pass the --config of the node, before the sub-command: casgan-dicom node --config F status",
+        )
+    ledger = Ledger(path)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@click.command()
+@click.argument("job", nargs=-1)
+@json_option("NODE_RETRY")
+@click.pass_obj
+def retry(settings: NodeSettings, *, job: tuple[str, ...], as_json: bool) -> None:
+    """Try again what ended badly: dead letters, failed and quarantined series.
+
+    JOB are ids as `jobs` shows them; without any, everything. What is done already is not done again: a dead
+    letter is only sent. A series that was skipped or cancelled is tried again if it is named. A node that is
+    stopped does it when it starts.
+    """
+    with ledger_of(settings) as ledger:
+        _states(ledger, job)
+        converting = JobList(ledger).retry(job, time())
+        sending = Deliveries(ledger).retry(job, time())
+    again = {
+        "conversions": converting,
+        "deliveries": [{"job": each.job, "destination": each.destination} for each in sending],
+    }
+    if as_json:
+        show_json(again)
+    else:
+        for name in converting:
+            tell(f"{name}  convert")
+        for each in sending:
+            tell(f"{each.job}  send to {each.destination}")
+    if not converting and not sending:
+        say("casgan-dicom: nothing to try again")
+
+
+@click.command()
+@click.argument("job", nargs=-1, required=True)
+@json_option("NODE_CANCEL")
+@click.pass_obj
+def cancel(settings: NodeSettings, *, job: tuple[str, ...], as_json: bool) -> None:
+    """End jobs that are not done: no conversion, and nothing more is sent.
+
+    JOB are ids as `jobs` shows them. A conversion under way ends at the next batch of frames, and what it has
+    written is removed; what a destination has already, it keeps. The instances stay: `retry JOB` goes on.
+    What else comes in of the series is another revision.
+    """
+    with ledger_of(settings) as ledger:
+        _states(ledger, job)
+        cancelled = Orders(ledger).cancel(job, time())
+        left = {name: state for name, state in _states(ledger, job).items() if name not in cancelled}
+    if as_json:
+        show_json({"cancelled": cancelled, "not_cancelled": left})
+    else:
+        for name in cancelled:
+            tell(f"{name}  cancelled")
+    for name, state in left.items():
+        say(f"casgan-dicom: {name} is {state}: nothing to cancel")
+
+
+@click.command()
+@click.argument("job", nargs=-1, required=True)
+@click.argument("level", type=click.Choice(PRIORITIES))
+@json_option("NODE_PRIORITY")
+@click.pass_obj
+def priority(settings: NodeSettings, *, job: tuple[str, ...], level: Priority, as_json: bool) -> None:
+    """Say how urgent jobs are: urgent before routine before batch.
+
+    JOB are ids as `jobs` shows them. A conversion under way gives way to a more urgent one at the next batch
+    of frames, and goes on behind it where it was. Earlier revisions of the series that still wait become as
+    urgent: they go first.
+    """
+    with ledger_of(settings) as ledger:
+        states = _states(ledger, job)
+        waiting = [name for name, state in states.items() if state in ("receiving", "queued", "converting")]
+        Orders(ledger).prioritise(waiting, level)
+    if as_json:
+        show_json({"priority": level, "jobs": waiting})
+    else:
+        for name in waiting:
+            tell(f"{name}  {level}")
+    for name in states.keys() - set(waiting):
+        say(f"casgan-dicom: {name} is {states[name]}: it is not converted any more")
+
+
+@click.command()
+@click.argument("job", nargs=-1, required=True)
+@option("--bundle", required=True, help="Name of a shipped bundle, or folder of any.")
+@option("--priority", type=click.Choice(PRIORITIES), default="batch", help="How urgent it is.")
+@json_option("NODE_CONVERT")
+@click.pass_obj
+def convert(
+    settings: NodeSettings, *, job: tuple[str, ...], bundle: str, priority: Priority, as_json: bool
+) -> None:
+    """Convert the instances of jobs once more, with another bundle.
+
+    JOB are ids as `jobs` shows them, of series that are complete and whose files are still in the spool. Each
+    gives another job and a derived series of its own, which goes to the destinations too; it stands beside
+    what was made before, and supersedes nothing.
+    """
+    folder = bundle_folder(bundle)
+    named = bundle if folder.resolve() != Path(bundle).resolve() else str(folder.resolve())
+    how = Repeat(named, recipe_of(settings.worker, named), priority)
+    with ledger_of(settings) as ledger:
+        for name, state in _states(ledger, job).items():
+            _check_kept(ledger, name, state, how)
+        made = {name: Orders(ledger).repeat(name, how, time()) for name in dict.fromkeys(job)}
+    if as_json:
+        show_json([{"job": again, "repeats": name, "bundle": named} for name, again in made.items()])
+    else:
+        for name, again in made.items():
+            tell(f"{again}  converts {name} with {named}")
+
+
+def _check_kept(ledger: Ledger, job: str, state: str, how: Repeat) -> None:
+    """Raise SeriesError where a job cannot be converted once more."""
+    if state in ("receiving", "queued", "converting"):
+        raise SeriesError(
+            f"job {job} is {state}: it was not converted yet",
+            hint="wait for its end, or `casgan-dicom node cancel` it",
+        )
+    paths = JobList(ledger).inputs(job).paths
+    gone = sum(not path.is_file() for path in paths)
+    if gone:
+        raise SeriesError(
+            f"job {job}: {gone} of {len(paths)} files are gone from the spool",
+            hint="send the series again: what is gone is stored again, and the job can be converted",
+        )
+    same = Orders(ledger).made_with(job, how.recipe)
+    if same is not None:
+        raise SeriesError(
+            f"job {job}: job {same} makes the same of it, with the weights of '{Path(how.bundle).name}'",
+            hint="name another bundle",
+        )
+
+
+def _states(ledger: Ledger, jobs: Sequence[str]) -> dict[str, str]:
+    """State of each job, in the order of the ids. Raises ConfigError if there is no such job."""
+    states = Orders(ledger).states(jobs)
+    if unknown := sorted(set(jobs) - states.keys()):
+        raise ConfigError(f"no job {', '.join(unknown)}", hint=_NO_JOB_HINT)
+    return states
