@@ -5,6 +5,7 @@
 #   make test    the tests                          make soak    the long form of tests/faults
 #   make quick   lint, types, the tests of less than a second each
 #   make sbom    sbom.cdx.json, the packages of .venv in CycloneDX
+#   make hashes  hashes.txt, the digests of what `make setup` installs
 #   make docs    docs/cli.md, docs/conformance.md and NOTICE from the code, drawings from their text, links checked
 #
 # `make test` and `make soak` hand ARGS to pytest: make test ARGS="tests/support/test_orthanc.py -x"
@@ -13,7 +14,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup programs viewer demo test quick lint bench soak docs sbom
+.PHONY: help setup programs viewer demo test quick lint bench soak docs sbom hashes
 
 # Debian keeps Orthanc and ip where only root looks.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -31,20 +32,39 @@ AS_ROOT := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 APT_INSTALL := apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends
 
 help:
-	@sed -n '2,10s/^# \{0,1\}//p' Makefile
+	@sed -n '2,11s/^# \{0,1\}//p' Makefile
 
 setup: $(READY)
 
+EXTRAS := dev,codecs,export,metrics,mlflow,openvino,tensorboard,wandb
+PIP := $(BIN)/python -m pip install -q
+
+# hashes.txt holds the digests of the files for one platform, that of continuous integration: there, every file
+# but torch is checked, and what is missing is an error, not fetched. Elsewhere other files are right.
+define HAS_HASHES
+import platform, sys
+right = sys.version_info[:2] == (3, 11) and sys.implementation.name == "cpython" and sys.platform == "linux"
+sys.exit(not (right and platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"))
+endef
+export HAS_HASHES
+
 # torch first and pinned: left to the resolver, a newer one with gigabytes of GPU libraries may come in.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt hashes.txt
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed" >&2; exit 1; fi
 	@if ! $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
 		if $(AS_ROOT); then $(APT_INSTALL) python3-venv; \
 		else echo "$(PYTHON) has no ensurepip: install the package python3-venv" >&2; exit 1; fi; fi
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --upgrade pip
-	$(BIN)/python -m pip install -q -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,codecs,export,metrics,mlflow,openvino,tensorboard,wandb]'
+	@set -x; if $(BIN)/python -c "$$HAS_HASHES"; then \
+		$(PIP) --require-hashes --no-deps -r hashes.txt; \
+		$(PIP) --no-deps -c constraints.txt torch; \
+		$(PIP) --no-deps --no-build-isolation -e .; \
+		$(BIN)/python -m pip check; \
+	else \
+		$(PIP) --upgrade pip; \
+		$(PIP) -c constraints.txt torch; \
+		$(PIP) -c constraints.txt -e '.[$(EXTRAS)]'; \
+	fi
 	touch $@
 
 # What the tests run besides Python, as program:package or file:package. Where these cannot be installed, the tests
@@ -106,6 +126,9 @@ soak: $(READY) programs
 
 docs: $(READY)
 	$(BIN)/python -m docs.build
+
+hashes: $(READY)
+	$(BIN)/python -m tests.support.package_hashes '$(EXTRAS)'
 
 # What is in the environment, for those who have to know; the tool that looks has one of its own.
 sbom: $(READY)

@@ -41,6 +41,20 @@ def test_every_target_sets_up_the_environment_first(target: str) -> None:
     assert plan.index("-c constraints.txt torch") < plan.index("-e '.[dev,")
 
 
+def test_what_is_installed_where_continuous_integration_runs_is_checked_by_its_digest() -> None:
+    checked = planned("setup").partition("else \\")[0]
+    installs = [line for line in checked.splitlines() if " -m pip install" in line]
+
+    assert [("--require-hashes" in line, "--no-deps" in line) for line in installs] == [
+        (True, True),
+        (False, True),  # torch: a CPU build, another file under the same version
+        (False, True),  # this project itself
+    ]
+    assert "-r hashes.txt" in installs[0]
+    assert installs[1].rstrip("; \\").endswith(" torch")
+    assert "-m pip check" in checked
+
+
 def test_demo_converts_the_sample_series_with_a_picture() -> None:
     assert planned("demo").rstrip().endswith("convert sample_series -o demo --preview")
 

