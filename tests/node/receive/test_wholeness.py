@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -15,6 +16,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from casgan_dicom.node.receive import wholeness
 from tests.node.listening import Listening, check_spool, data_set, data_set_of
 from tests.node.wire import ECHO_CONTEXT, EXPLICIT, IMPLICIT, VERIFICATION, XA, XA_CONTEXT, Wire
 from tests.support.factories import moving_frames, uid, write_xa
@@ -36,6 +38,8 @@ RLE, JPEG, JPEG_LS, J2K = (str(s) for s in (RLELossless, JPEGBaseline8Bit, JPEGL
         (EXPLICIT, RLE, "native"),
         (JPEG_LS, EXPLICIT, "encapsulated"),
         (RLE, IMPLICIT, "Explicit VR Little Endian"),
+        (RLE, JPEG, "RLE Lossless"),
+        (RLE, J2K, "RLE Lossless"),
     ],
 )
 def test_data_set_in_another_syntax_than_its_context_is_refused_by_name(
@@ -53,7 +57,7 @@ def test_data_set_in_another_syntax_than_its_context_is_refused_by_name(
     (row,) = running.rows("quarantine")
     assert data_set_of(Path(row["path"])) == content
     assert named in row["reason"]
-    assert UID(context).name in row["reason"] or context == JPEG
+    assert UID(context).name in row["reason"] or context in (JPEG, J2K)
     assert running.files() == []
 
 
@@ -90,3 +94,60 @@ def test_what_is_as_it_says_is_taken(running: Listening, folder: Path, syntax: s
         assert [wire.store(XA, uid("instance"), content).status for content in contents] == [0, 0]
 
     assert check_spool(running.layout) == 2
+
+
+@pytest.mark.parametrize("short", [1, 20, 0.5])
+def test_deflated_data_set_that_is_cut_short_is_refused(
+    running: Listening, folder: Path, short: float
+) -> None:
+    content = data_set_of(write_xa(folder / "made", moving_frames(3), syntax=DEFLATED)).rstrip(b"\0")
+    length = int(len(content) * short) if short < 1 else len(content) - int(short)
+
+    with Wire.associated(running.port, contexts={XA_CONTEXT: (XA, [DEFLATED])}) as wire:
+        reply = wire.store(XA, uid("instance"), content[:length])
+
+    assert (reply.status, reply.comment) == (0xC000, "the deflated data set is cut short")
+    assert running.rows() == []
+
+
+@pytest.mark.parametrize("syntax", [DEFLATED, RLE, JPEG, JPEG_LS, J2K])
+def test_fewer_frames_than_the_header_promises_are_refused_in_every_encoding(
+    running: Listening, folder: Path, syntax: str
+) -> None:
+    path = write_xa(folder / "made", moving_frames(4), syntax=syntax)
+    promising = dcmread(path)
+    promising.NumberOfFrames = 5
+    promising.save_as(path)
+
+    with Wire.associated(running.port, contexts={XA_CONTEXT: (XA, [syntax])}) as wire:
+        reply = wire.store(XA, uid("instance"), data_set_of(path))
+
+    assert reply.status == 0xC000
+    assert "the header promises" in reply.comment
+    assert running.rows() == []
+
+
+def test_what_inflates_without_end_is_refused(
+    running: Listening, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = data_set_of(write_xa(folder / "made", moving_frames(3), syntax=DEFLATED))
+    monkeypatch.setattr(wholeness, "LONGEST_INFLATED", 10_000)
+
+    with Wire.associated(running.port, contexts={XA_CONTEXT: (XA, [DEFLATED])}) as wire:
+        reply = wire.store(XA, uid("instance"), content)
+
+    assert (reply.status, reply.comment) == (0xC000, "inflates to more than 10000 bytes")
+
+
+@pytest.mark.parametrize("name", ["JPEG", "JPEG_LS", "J2K"])
+def test_stream_of_another_kind_that_says_which_it_is_is_taken(
+    running: Listening, folder: Path, name: str
+) -> None:
+    """It is read as what it is, so it is not lost."""
+    written = {"JPEG": JPEG, "JPEG_LS": JPEG_LS, "J2K": J2K}
+    content = data_set_of(write_xa(folder / "made", syntax=written.pop(name)))
+
+    for k, context in enumerate([RLE, *written.values()]):
+        with Wire.associated(running.port, contexts={XA_CONTEXT: (XA, [context])}) as wire:
+            assert wire.store(XA, uid("instance"), content).status == 0
+        assert len(running.rows()) == k + 1
