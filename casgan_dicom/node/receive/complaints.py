@@ -28,7 +28,7 @@ class _Told:
     withheld: int = 0
 
 
-Outcome = Literal["message refused", "association aborted", "association rejected"]
+Outcome = Literal["message refused", "association aborted", "association rejected", "no context accepted"]
 """What comes of a fault."""
 
 
@@ -65,5 +65,7 @@ class Complaints:
             log.warning("message refused", address=address, **facts)
         elif outcome == "association aborted":
             log.warning("association aborted", address=address, **facts)
+        elif outcome == "no context accepted":
+            log.warning("no context accepted", address=address, **facts)
         else:
             log.warning("association rejected", address=address, **facts)

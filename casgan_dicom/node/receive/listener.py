@@ -24,9 +24,10 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.receive.admission import UNKNOWN_CALLED, admission
 from casgan_dicom.node.receive.connections import Connections
+from casgan_dicom.node.receive.house import House
 from casgan_dicom.node.receive.peer_socket import DEFAULT_LIMITS, Limits
 from casgan_dicom.node.receive.reception import Reception
-from casgan_dicom.node.receive.server import HardenedServer, House, open_server
+from casgan_dicom.node.receive.server import HardenedServer, open_server
 from casgan_dicom.node.receive.spool import Spool
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings
 from casgan_dicom.node.state.layout import Layout

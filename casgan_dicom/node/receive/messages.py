@@ -164,7 +164,7 @@ def command_pdus(content: bytes, context_id: int, longest_pdu: int) -> Iterator[
     """
     longest = longest_pdu - _FRAGMENT_HEAD.size if longest_pdu else len(content)
     if longest < 1:
-        raise MalformedError
+        raise MalformedError(f"the peer takes PDUs of {longest_pdu} bytes: too short for any message")
     for at in range(0, len(content), longest):
         piece = content[at : at + longest]
         control = _COMMAND | (_LAST if at + longest >= len(content) else 0)

@@ -22,8 +22,7 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any, cast
 
@@ -36,6 +35,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu_primitives import A_ASSOCIATE, A_P_ABORT
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
 from pynetdicom.transport import AssociationServer, RequestHandler
 
 from casgan_dicom import __version__
@@ -43,13 +43,13 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.node.pdu_items import ItemError
 from casgan_dicom.node.receive.association_request import AssociationRequest, read_request
 from casgan_dicom.node.receive.commands import Answer, CommandError, Request, encode_response
-from casgan_dicom.node.receive.complaints import Complaints, Outcome
-from casgan_dicom.node.receive.connections import Connections
+from casgan_dicom.node.receive.complaints import Outcome
 from casgan_dicom.node.receive.doorman import Doorman
+from casgan_dicom.node.receive.house import House
 from casgan_dicom.node.receive.messages import P_DATA_TF, Messages, command_pdus
-from casgan_dicom.node.receive.peer_socket import Limits, MalformedError, PeerSocket
+from casgan_dicom.node.receive.peer_socket import MalformedError, PeerSocket
 from casgan_dicom.node.receive.spool import Intake, Opening
-from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID
+from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, uid_name
 
 LINGER_SECONDS = 0.1
 """How long the peer may be silent before we close a connection that is over."""
@@ -58,26 +58,12 @@ SLEEP_SECONDS = 0.25
 ASSOCIATE_RQ = 1
 """Type of the PDU that asks for an association."""
 _REFUSALS_TOLD_EVERY = 10.0
+_OF_AN_ASSOCIATION = (P_DATA_TF, 5, 7)
+"""PDUs that a peer may send in an association: data, A-RELEASE-RQ, A-ABORT."""
+_NAMED = 5
+"""Contexts that are named which were refused."""
 
 log = get_logger("listener")
-
-
-@dataclass(frozen=True)
-class House:
-    """What connections are let into."""
-
-    admit: Callable[[str, str, str], int]
-    """Calling AE title, called AE title, address; returns 0, or the reason of a rejection (PS3.8 9.3.4)."""
-    begin: Callable[[Opening], Intake]
-    """Opens a file for a data set; must not raise."""
-    take: Callable[[Intake, str], Answer]
-    """Answers for a data set that came from this address; must not raise."""
-    connections: Connections
-    """Who is connected."""
-    limits: Limits
-    """How long and how large things may be."""
-    complaints: Complaints = field(default_factory=Complaints)
-    """Tells what was wrong with what peers did."""
 
 
 class _RingingQueue(queue.Queue[Any]):
@@ -131,7 +117,10 @@ class _Provider(DULServiceProvider):
 
     def idle_timer_expired(self) -> bool:
         """Whether the peer is silent; it is not while it waits for us."""
-        return not self._is_busy and super().idle_timer_expired()
+        expired = not self._is_busy and super().idle_timer_expired()
+        if expired:
+            self._abort_is_told(f"nothing came for {self._house.limits.idle:g} seconds")
+        return expired
 
     def context(self, number: int) -> tuple[str, str]:
         """Abstract and transfer syntax of an accepted presentation context. Raises KeyError."""
@@ -190,6 +179,9 @@ class _Provider(DULServiceProvider):
                 self._read_request(self.line.read_pdu(limits.request_bytes, limits.request))
             else:
                 self._read_data(self.line.read_pdu(limits.pdu_bytes + 6, limits.pdu), state)
+        except TimeoutError:
+            self._abort_is_told("a PDU began and did not end in time")
+            self.event_queue.put("Evt17")
         except OSError:
             self.event_queue.put("Evt17")  # the connection is gone
         except Exception as error:  # a decoder fed with garbage raises anything, and may quote it
@@ -198,11 +190,15 @@ class _Provider(DULServiceProvider):
 
     def _give_up(self, error: Exception) -> None:
         """Take no more of a peer whose bytes are no PDU or no message, and tell why, once."""
-        if not self._has_given_up:
-            known = isinstance(error, MalformedError | CommandError | ItemError)
-            self.complain("association aborted", str(error) if known else type(error).__name__)
-        self._has_given_up = True
+        known = isinstance(error, MalformedError | CommandError | ItemError)
+        self._abort_is_told(str(error) if known else type(error).__name__)
         self.messages.end()
+
+    def _abort_is_told(self, reason: str) -> None:
+        """Tell why an association ends before its time, once."""
+        if not self._has_given_up:
+            self.complain("association aborted", reason)
+        self._has_given_up = True
 
     def _read_request(self, content: memoryview) -> None:
         """Read a request for an association first, so that it can be answered whatever else it holds."""
@@ -223,6 +219,8 @@ class _Provider(DULServiceProvider):
             if not self.line.ready:
                 return
             content = self.line.read_pdu(limits.pdu_bytes + 6, limits.pdu)
+        if state == "Sta6" and content[0] not in _OF_AN_ASSOCIATION:
+            self._abort_is_told(f"PDU of type {content[0]:02X} is out of turn")
         self._tell(content)
 
     def _tell(self, content: memoryview) -> None:
@@ -268,6 +266,11 @@ class _Negotiation(ACSE):
         # Before the peer is told: a connection that comes at that moment must not take its place.
         assoc.house.connections.associated(assoc)
         super()._negotiate_as_acceptor()
+        refused = [str(context.abstract_syntax) for context in assoc.rejected_contexts]
+        taken = {context.abstract_syntax for context in assoc.accepted_contexts}
+        if not taken or (refused and taken == {Verification}):
+            asked_for = ", ".join(map(uid_name, refused[:_NAMED])) or "none"
+            assoc.provider.complain("no context accepted", f"presentation contexts asked for: {asked_for}")
 
 
 class _Association(Association):

@@ -7,9 +7,27 @@ from pathlib import Path
 
 import pytest
 
+from casgan_dicom.node.receive.peer_socket import Limits
 from casgan_dicom.node.settings import PeerSettings
 from tests.node.listening import Listening, data_set, events, listening, log_lines
-from tests.node.wire import ASSOCIATE_AC, ASSOCIATE_RJ, ASSOCIATE_RQ, EXPLICIT, IMPLICIT, XA, Wire, pdu
+from tests.node.wire import (
+    ABORT,
+    ASSOCIATE_AC,
+    ASSOCIATE_RJ,
+    ASSOCIATE_RQ,
+    CONTEXTS,
+    ECHO_CONTEXT,
+    EXPLICIT,
+    IMPLICIT,
+    RELEASE_RP,
+    VERIFICATION,
+    XA,
+    Wire,
+    associate_rq,
+    echo_command,
+    p_data,
+    pdu,
+)
 from tests.support.factories import uid
 
 _DICOM = b"1.2.840.10008.3.1.1.1"
@@ -155,3 +173,73 @@ def test_context_that_cannot_be_read_is_answered_as_not_supported(running: Liste
             results[body[at + 4]] = body[at + 6]
         at += 4 + length
     assert results == {5: 3, 3: 0}
+
+
+@pytest.mark.parametrize("kind", [ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, RELEASE_RP])
+def test_pdu_out_of_turn_ends_the_association_with_a_word(running: Listening, kind: int) -> None:
+    with log_lines() as lines, Wire.associated(running.port) as wire:
+        wire.send(_request() if kind == ASSOCIATE_RQ else pdu(kind, bytes(4)))
+        assert wire.read()[0] == ABORT
+        assert wire.is_over()
+
+    (line,) = [each for each in events(lines) if each["event"] == "association aborted"]
+    assert (line["ae_title"], line["reason"]) == ("MODALITY", f"PDU of type {kind:02X} is out of turn")
+
+
+@pytest.mark.parametrize(
+    ("contexts", "named"),
+    [
+        ({1: (VERIFICATION, [IMPLICIT]), 3: ("1.2.840.10008.5.1.4.1.1.2", [EXPLICIT])}, "'CT Image Storage'"),
+        ({3: (XA, ["1.2.840.10008.1.2.4.100"])}, "'X-Ray Angiographic Image Storage'"),
+        ({3: ("1.2.3.4", [EXPLICIT])}, "'1.2.3.4'"),
+        ({}, "none"),
+    ],
+)
+def test_who_can_store_nothing_is_told_in_the_log(
+    running: Listening, contexts: dict[int, tuple[str, list[str]]], named: str
+) -> None:
+    with log_lines() as lines, Wire.associated(running.port, contexts=contexts) as wire:
+        wire.release()
+
+    (line,) = [each for each in events(lines) if each["event"] == "no context accepted"]
+    assert (line["ae_title"], line["address"]) == ("MODALITY", "127.0.0.1")
+    assert line["reason"] == f"presentation contexts asked for: {named}"
+
+
+@pytest.mark.parametrize("contexts", [CONTEXTS, {1: (VERIFICATION, [IMPLICIT])}])
+def test_who_can_store_or_only_asks_for_an_echo_is_no_line(
+    running: Listening, contexts: dict[int, tuple[str, list[str]]]
+) -> None:
+    with log_lines() as lines, Wire.associated(running.port, contexts=contexts) as wire:
+        assert wire.echo() == 0
+        wire.release()
+
+    assert [each for each in events(lines) if each["level"] == "warning"] == []
+
+
+def test_peer_that_takes_no_pdu_is_told_in_the_log(running: Listening) -> None:
+    with log_lines() as lines, Wire(running.port) as wire:
+        wire.send(associate_rq(max_pdu=1))
+        assert wire.read()[0] == ASSOCIATE_AC
+        wire.send(p_data(ECHO_CONTEXT, 3, echo_command()))
+        assert wire.is_over()
+
+    (line,) = [each for each in events(lines) if each["event"] == "association aborted"]
+    assert line["reason"] == "the peer takes PDUs of 1 bytes: too short for any message"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"\x04\0\0\0", "did not end in time"), (b"", "nothing came for")]
+)
+def test_who_falls_silent_is_let_go_with_a_word(tmp_path: Path, content: bytes, why: str) -> None:
+    limits = Limits(io=0.5, pdu=0.5, request=5.0, idle=1.0)
+    with (
+        log_lines() as lines,
+        listening(tmp_path / "data", limits=limits, idle_seconds=1.0) as running,
+        Wire.associated(running.port) as wire,
+    ):
+        wire.send(content)
+        assert wire.is_over()
+
+    (line,) = [each for each in events(lines) if each["event"] == "association aborted"]
+    assert why in line["reason"]

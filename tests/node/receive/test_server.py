@@ -23,9 +23,10 @@ from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHa
 
 from casgan_dicom.node.receive.commands import Answer
 from casgan_dicom.node.receive.connections import Connections
+from casgan_dicom.node.receive.house import House
 from casgan_dicom.node.receive.listener import contexts
 from casgan_dicom.node.receive.peer_socket import Limits
-from casgan_dicom.node.receive.server import House, open_server
+from casgan_dicom.node.receive.server import open_server
 from casgan_dicom.node.receive.spool import Intake, Spool
 from casgan_dicom.node.state.layout import Layout
 from tests.node.listening import Listening, data_set, listening, open_files, resident_bytes, wait_for
