@@ -36,9 +36,16 @@ _TRANSPORT = frozenset(
         "StorageMediaFileSetID", "StorageMediaFileSetUID",
         "NumberOfPatientRelatedStudies", "NumberOfPatientRelatedSeries", "NumberOfPatientRelatedInstances",
         "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances",
+        "AvailableTransferSyntaxUID", "QueryRetrieveView",
+        "ContributingEquipmentSequence", "OriginalAttributesSequence",
+        "MACParametersSequence", "DigitalSignaturesSequence",
     )
 )  # fmt: skip
-"""Elements of the way that an object went: the text is compared as it reads, in whatever character set."""
+"""Elements of the way that an object went: the text is compared as it reads, in whatever character set.
+
+Who had it in hand, what a value was before somebody coerced it, and seals on it are of that kind too: where
+the values themselves are the same, so is the object.
+"""
 _CHUNK = 2**20
 _UNDEFINED = 0xFFFFFFFF
 
@@ -82,7 +89,12 @@ def _telling(ds: Dataset) -> list[BaseTag]:
 
 
 def _value(ds: Dataset, tag: BaseTag) -> object:
-    return ds[tag].value if tag in ds else None
+    if tag not in ds:
+        return None
+    element = ds[tag]
+    if element.VR == "PN":  # empty components behind the last may be left out, PS3.5 6.2.1.1
+        return "=".join(group.rstrip("^ ") for group in str(element.value or "").split("=")).rstrip("=")
+    return element.value
 
 
 def _name(tag: BaseTag) -> str:

@@ -86,6 +86,10 @@ def test_other_pixels_in_another_encoding_are_not_the_same(tmp_path: Path) -> No
         _elements(InstanceAvailability="ONLINE", RetrieveURL="http://router/1"),
         _elements(StorageMediaFileSetUID="1.2.3", NumberOfSeriesRelatedInstances=12),
         _elements(SpecificCharacterSet="ISO_IR 192"),
+        _elements(AvailableTransferSyntaxUID=str(ImplicitVRLittleEndian), QueryRetrieveView="CLASSIC"),
+        _elements(ContributingEquipmentSequence=[_elements(Manufacturer="Router")]),
+        _elements(OriginalAttributesSequence=[_elements(ReasonForTheAttributeModification="COERCE")]),
+        _elements(MACParametersSequence=[_elements(MACIDNumber=1)]),
         _elements(DataSetTrailingPadding=bytes(10)),
     ],
 )
@@ -93,6 +97,22 @@ def test_what_routers_and_archives_add_is_no_other_content(tmp_path: Path, chang
     first = write_xa(tmp_path / "a")
 
     assert same_content(first, _changed(first, change))
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("Test^Anna^^", True),
+        ("Test^Anna=", True),
+        ("Test^Anna^=^", True),
+        ("Test^Anna^B", False),
+        ("Test", False),
+    ],
+)
+def test_empty_components_of_a_name_are_no_other_name(tmp_path: Path, name: str, same: bool) -> None:
+    first = write_xa(tmp_path / "a", PatientName="Test^Anna")
+
+    assert same_content(first, _changed(first, _elements(PatientName=name))) is same
 
 
 def test_private_elements_are_no_other_content(tmp_path: Path) -> None:
