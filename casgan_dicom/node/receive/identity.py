@@ -12,12 +12,14 @@ import io
 import json
 import re
 import struct
+import unicodedata
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from pydicom.charset import decode_bytes, python_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.filereader import data_element_generator
 from pydicom.tag import BaseTag
@@ -31,11 +33,13 @@ WINDOW_BYTES = 4 * 1024 * 1024
 _MOSTLY_ENOUGH_BYTES = 64 * 1024
 """How far first: headers of real cines take some thousand bytes."""
 
+_CHARACTER_SET = 0x00080005
 _SOP_CLASS_UID, _SOP_UID, _STUDY_UID, _SERIES_UID = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 _IMAGES_IN_ACQUISITION, _SERIES_INSTANCES, _FRAMES = 0x00201002, 0x00201209, 0x00280008
 _PATIENT = (0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040)
 """Name, ID, its issuer, birth date and sex."""
 _WANTED = (
+    _CHARACTER_SET,
     _SOP_CLASS_UID,
     _SOP_UID,
     *_PATIENT,
@@ -120,9 +124,34 @@ def read_identity(path: Path, offset: int, transfer_syntax: str) -> Identity:
 
 
 def _subject(study_uid: str, values: Mapping[int, bytes]) -> str:
-    """Digest of patient and study; padding, and what a name may end in without a meaning, do not count."""
-    patient = [values.get(tag, b"").strip(b"\0 ^=").decode("latin-1") for tag in _PATIENT]
+    """Digest of patient and study, as they read.
+
+    Padding, what a name may end in without a meaning, and the character set do not count: a router or an
+    archive may write the same name in another one.
+    """
+    encodings = _encodings(values.get(_CHARACTER_SET, b""))
+    patient = [_text(values.get(tag, b"").strip(b"\0 ^="), encodings) for tag in _PATIENT]
     return hashlib.sha256(json.dumps([study_uid, *patient]).encode()).hexdigest()
+
+
+def _encodings(character_set: bytes) -> list[str]:
+    """Python's names of the encodings of Specific Character Set (0008,0005); of an unknown one, none."""
+    terms = [term.strip() for term in character_set.decode("latin-1").strip("\0 ").split("\\")]
+    return [python_encoding[term] for term in terms if term in python_encoding]
+
+
+def _text(value: bytes, encodings: list[str]) -> str:
+    """A text as it reads; where its bytes are none in its character set, one that stands for them."""
+    if value.isascii() and b"\x1b" not in value:
+        return value.decode("ascii")
+    try:
+        if len(encodings) > 1:
+            text = decode_bytes(value, encodings, {0x5C, 0x5E, 0x3D})
+        else:  # what cannot be decoded is not replaced: other bytes are another name
+            text = value.decode(*encodings or ["latin-1"])
+    except (LookupError, UnicodeError):
+        text = value.decode("latin-1")
+    return unicodedata.normalize("NFC", text)
 
 
 def _values(file: BinaryIO, offset: int, transfer_syntax: str) -> Mapping[int, bytes]:

@@ -99,3 +99,36 @@ def test_padding_of_names_is_no_other_patient(running: Listening, folder: Path) 
     _send(running, b=_still(folder, "b", PatientName="Test^Run", PatientID="TEST-1 "))
 
     assert len(running.rows("jobs")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "sets"),
+    [
+        ("Müller^Jörg", ["ISO_IR 100", "ISO_IR 192", ["", "ISO 2022 IR 100"], "GB18030"]),
+        ("Yamada^Tarou=山田^太郎", ["ISO_IR 192", ["", "ISO 2022 IR 87"], "GB18030"]),
+        ("Люкceмбypг", ["ISO_IR 144", "ISO_IR 192"]),
+    ],
+)
+def test_another_character_set_is_no_other_patient(
+    running: Listening, folder: Path, name: str, sets: list[str | list[str]]
+) -> None:
+    for k, each in enumerate(sets):
+        _send(running, **{f"i{k}": _still(folder, f"i{k}", SpecificCharacterSet=each, PatientName=name)})
+
+    assert len(running.rows("jobs")) == 1
+
+
+@pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192", "NONSENSE", ""])
+def test_bytes_that_are_no_text_of_their_character_set_are_a_name_all_the_same(
+    running: Listening, folder: Path, charset: str
+) -> None:
+    first, second = (
+        _still(folder, name, SpecificCharacterSet="ISO_IR 192", PatientName="Müller")
+        .replace(b"ISO_IR 192", charset.encode().ljust(10))
+        .replace("Müller".encode(), found)
+        for name, found in (("a", b"M\xff\xfeller"), ("b", b"M\xfe\xffller"))
+    )
+
+    _send(running, a=first, b=second)
+
+    assert len(running.rows("jobs")) == 2
