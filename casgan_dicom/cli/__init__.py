@@ -19,6 +19,7 @@ import click
 from casgan_dicom import __version__
 from casgan_dicom.cli.output import show_error
 from casgan_dicom.errors import CasganError
+from casgan_dicom.quoting import printable
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("casgan_dicom.cli.convert", "Make synthetic angiograms of X-ray cine series."),
@@ -57,9 +58,16 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a sub-command; an error of ours is shown in two lines and ends with its exit code."""
+        """Run a sub-command; an error of ours is shown in two lines and ends with its exit code.
+
+        What click says of wrong usage quotes arguments, which may be names of files from elsewhere.
+        """
         try:
             return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise click.UsageError(printable(error.format_message()), error.ctx) from error
         except CasganError as error:
             show_error(error)
             ctx.exit(error.exit_code)

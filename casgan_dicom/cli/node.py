@@ -121,7 +121,7 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
     type=click.Choice(get_args(JobState)),
     help="Only jobs in this state; may be given several times.",
 )
-@option("--limit", default=50, help="At most so many, the latest.")
+@option("--limit", type=click.IntRange(1, 2**31 - 1), default=50, help="At most so many, the latest.")
 @json_option("NODE_JOBS")
 @click.pass_obj
 def jobs(settings: NodeSettings, *, state: tuple[str, ...], limit: int, as_json: bool) -> None:
@@ -135,7 +135,7 @@ def jobs(settings: NodeSettings, *, state: tuple[str, ...], limit: int, as_json:
 
 
 @node.command()
-@option("--limit", default=50, help="At most so many, the latest.")
+@option("--limit", type=click.IntRange(1, 2**31 - 1), default=50, help="At most so many, the latest.")
 @json_option("NODE_QUARANTINE")
 @click.pass_obj
 def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:

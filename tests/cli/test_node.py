@@ -356,3 +356,12 @@ def test_jobs_tell_series_revision_frames_and_how_far_a_conversion_is(data: Path
     assert (rows[job]["progress"], rows[job]["frames"], rows[job]["revision"]) == ("generate 12/96", 96, 1)
     assert "converting generate 12/96" in shown
     assert f"{job}  series {rows[job]['series_uid']}" in shown
+
+
+@pytest.mark.parametrize("command", ["jobs", "quarantine"])
+@pytest.mark.parametrize("limit", ["0", "-1", "99999999999999999999"])
+def test_a_number_of_rows_that_is_none_is_wrong_usage(data: Path, command: str, limit: str) -> None:
+    shown = run(command, "--limit", limit)
+
+    assert shown.exit_code == 2
+    assert "is not in the range" in shown.stderr
