@@ -30,12 +30,15 @@ from casgan_dicom.pixels.layout import StreamLayout, holds_fragments, stream_lay
 from casgan_dicom.pixels.native_layout import NativeLayout, native_file, native_layout
 from casgan_dicom.pixels.pixel_data import content_of, frame_bytes, instance_error, part_of_value
 from casgan_dicom.pixels.plain_streams import frame_of_bytes, inflated_frame
+from casgan_dicom.pixels.rle import check_segments
 from casgan_dicom.pixels.stored_values import Clamped, in_range, unmasked
 from casgan_dicom.pixels.stream_faults import check_streams
 from casgan_dicom.pixels.syntaxes import Decoder, decoding
 from casgan_dicom.source.cine import Cine, Instance
 
 StoredFrame = npt.NDArray[np.integer[Any]]
+_SHORT_RLE_BYTES = 2**20
+"""A stream of RLE as long as this takes 64 MiB at most, whatever it holds."""
 
 
 def iter_frames(cine: Cine, clamped: Clamped | None = None) -> Iterator[StoredFrame]:
@@ -211,7 +214,10 @@ def _plain(streams: Iterator[bytes], cine: Cine, *, deflated: bool) -> Iterator[
 
 
 def _by_pydicom(streams: Iterator[bytes], syntax: UID, ds: Dataset) -> Iterator[StoredFrame]:
-    """RLE: each stream by itself, whatever the offset tables say; values are at most 64 times as long."""
+    """RLE: each stream by itself, whatever the offset tables say.
+
+    What the decoder takes in memory is at most 64 times the stream: a long one is looked through before.
+    """
     decoder = get_decoder(syntax)
     options: dict[str, Any] = {
         "decoding_plugin": "pydicom",
@@ -227,6 +233,8 @@ def _by_pydicom(streams: Iterator[bytes], syntax: UID, ds: Dataset) -> Iterator[
         "pixel_keyword": "PixelData",
     }
     for stream in streams:
+        if len(stream) > _SHORT_RLE_BYTES:
+            check_segments(stream, ds.Rows * ds.Columns)
         words, _ = decoder.as_array(encapsulate([stream], has_bot=False), index=0, raw=True, **options)
         yield words
 

@@ -74,6 +74,24 @@ def decode_rle(stream: bytes, shape: tuple[int, int], width: int) -> npt.NDArray
     return values.view(f">u{width}").reshape(shape).astype(f"u{width}")
 
 
+def check_segments(stream: bytes, size: int) -> None:
+    """Raise ValueError where a segment holds more than the `size` bytes that it should; nothing is unpacked.
+
+    Two bytes may stand for 128, so a decoder that goes on to the end of a segment takes 64 times its length.
+    Up to a run more is let pass, for who fills a segment up. What is short, a decoder says.
+    """
+    segments, *offsets = struct.unpack("<16I", stream[:_HEADER_BYTES].ljust(_HEADER_BYTES, b"\0"))
+    ends = [*offsets[1:segments], len(stream)]
+    for at, end in zip(offsets[:segments], ends, strict=False):
+        place, held = at, 0
+        while place < min(end, len(stream)):
+            control = stream[place]
+            held += control + 1 if control < 128 else 257 - control if control > 128 else 0
+            place += control + 2 if control < 128 else 2 if control > 128 else 1
+            if held > size + _LONGEST_RUN:
+                raise ValueError(f"a segment of RLE holds more than the {size} bytes of a frame")
+
+
 def _unpacked(stream: bytes, at: int, size: int) -> bytes:
     """So many bytes of the segment that begins at `at` (Annex G.3.2)."""
     plane = bytearray()

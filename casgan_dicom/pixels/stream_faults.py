@@ -16,6 +16,12 @@ _ENDING = ("JPEG-LS", "JPEG 2000", "HTJ2K")
 _END_OF_IMAGE, _TAIL = b"\xff\xd9", 64
 """What ends a stream, which no data within it may hold, and within how many bytes padding may follow."""
 
+LONGEST_STREAM, SLACK_BYTES = 4, 2**20
+"""An encoded frame has at most so many times the bytes of the frame itself, and these besides.
+
+No encoder needs twice as many; what has more holds something else, or work without end for a decoder.
+"""
+
 
 def check_streams(instance: Instance, cine: Cine, frames: Sequence[Sequence[Fragment]]) -> None:
     """Raise PixelError if a stream is none that may be decoded: of another size than the header's, above all.
@@ -24,12 +30,15 @@ def check_streams(instance: Instance, cine: Cine, frames: Sequence[Sequence[Frag
     the fragments of each frame.
     """
     has_header = decoder_of(instance.transfer_syntax).way == "process"
+    most = LONGEST_STREAM * frame_bytes(cine) + SLACK_BYTES
     for number, fragments in enumerate(frames, 1):
-        header = fragments[0].header
-        if header is not None:
+        header, length = fragments[0].header, sum(fragment.length for fragment in fragments)
+        if length > most:
+            fault = f"a frame of {frame_bytes(cine)} bytes is encoded in {length}"
+        elif header is not None:
             fault = _fault_of_words(header, cine) if header.kind == "RLE" else _fault_of(header, cine)
         elif instance.transfer_syntax == UNCOMPRESSED_FRAMES:
-            fault = _fault_of_length(sum(fragment.length for fragment in fragments), frame_bytes(cine))
+            fault = _fault_of_length(length, frame_bytes(cine))
         elif has_header and not fragments[0].begins:
             fault = f"frame {number} begins like no stream of {uid_name(instance.transfer_syntax)}"
         else:

@@ -13,7 +13,14 @@ import pytest
 from openjpeg.utils import encode_array
 from pydicom import dcmread
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless
+from pydicom.uid import (
+    UID,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from casgan_dicom.conversion.inspection import inspect
 from casgan_dicom.errors import PixelError
@@ -201,3 +208,46 @@ def test_verify_decodes_nothing_that_is_larger_than_the_header_says(
 
     assert [one.rule for one in found] == ["banner-pixels"]
     assert "cannot be decoded (DecodeError)" in found[0].message
+
+
+def rle_stream(*segments: bytes) -> bytes:
+    """A stream of RLE Lossless of these segments (PS3.5 G.5)."""
+    starts = [64 + sum(map(len, segments[:k])) for k in range(len(segments))]
+    return struct.pack("<16I", len(segments), *starts, *[0] * (15 - len(segments))) + b"".join(segments)
+
+
+_BOMB = """
+import resource, sys
+from casgan_dicom.errors import PixelError
+from casgan_dicom.pixels.decode import iter_frames
+from tests.support.cines import cine_of
+from pathlib import Path
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    list(iter_frames(cine_of(Path(sys.argv[1]))))
+except PixelError as error:
+    print(error.message)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_a_stream_of_rle_that_holds_more_than_its_frame_takes_no_memory(tmp_path: Path) -> None:
+    """1.3 MB in runs of 128 bytes stand for 84 MB; the frame has 5,120 bytes, and 1 MiB may be anything."""
+    stream = rle_stream(b"\x81\0" * 530_000)
+    path = with_streams(tmp_path / "x.dcm", moving_frames(1), [stream], RLELossless, 8)
+
+    done = subprocess.run([sys.executable, "-c", _BOMB, path], capture_output=True, text=True, check=True)
+
+    message, grown = done.stdout.splitlines()
+    assert "a segment of RLE holds more than the 5120 bytes of a frame" in message
+    assert int(grown) < 60
+
+
+@pytest.mark.parametrize("kind", ["JPEG-LS", "baseline", "RLE"])
+def test_a_frame_that_is_encoded_in_many_times_its_bytes_is_refused_unread(tmp_path: Path, kind: str) -> None:
+    syntax, stream = (RLELossless, rle_stream(b"\x7f" * 100)) if kind == "RLE" else STREAMS[kind]
+    longer = stream + bytes(2**20 + 4 * 5120)
+    path = with_streams(tmp_path / "x.dcm", moving_frames(1), [longer], syntax, 8)
+
+    with pytest.raises(PixelError, match="a frame of 5120 bytes is encoded in"):
+        list(iter_frames(cine_of(path)))

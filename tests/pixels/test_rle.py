@@ -6,13 +6,14 @@ What other decoders make of it is in test_compress.py.
 from __future__ import annotations
 
 import struct
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casgan_dicom.pixels.rle import encode_rle
+from casgan_dicom.pixels.rle import check_segments, encode_rle
 from tests.support.encoded import noisy_frames
 from tests.support.factories import Frames
 
@@ -89,3 +90,34 @@ def test_noise_grows_by_one_byte_in_128_and_a_flat_frame_shrinks_to_two() -> Non
     # Annex G.3: a literal run of 128 takes 129 bytes; runs of three by chance break some off early.
     assert len(encode_rle(noise.reshape(256, 256))) < 64 + 65536 * 130 / 128
     assert len(encode_rle(flat)) == 64 + 65536 * 2 / 128
+
+
+@pytest.mark.parametrize(
+    ("segment", "fits"),
+    [
+        (b"\x81\0" * 40, True),  # 5,120 bytes
+        (b"\x81\0" * 41, True),  # and a run more
+        (b"\x81\0" * 42, False),
+        (b"\x7f" + bytes(128), True),
+        ((b"\x7f" + bytes(128)) * 42, False),
+        (b"\x80" * 10_000, True),  # means nothing
+        (b"\x7f", True),  # cut short: the decoder says so
+    ],
+)
+def test_a_segment_of_more_bytes_than_a_frame_is_told_without_unpacking_it(
+    segment: bytes, fits: bool
+) -> None:
+    stream = struct.pack("<16I", 1, 64, *[0] * 14) + segment
+
+    with nullcontext() if fits else pytest.raises(ValueError, match="more than the 5120 bytes"):
+        check_segments(stream, 5120)
+
+
+def test_every_segment_is_looked_at_and_offsets_that_lie_do_no_harm() -> None:
+    run = b"\x81\0" * 50
+    two = struct.pack("<16I", 2, 64, 66, *[0] * 13) + b"\x81\0" + run
+    with pytest.raises(ValueError, match="more than"):
+        check_segments(two, 5120)
+    check_segments(struct.pack("<16I", 2, 2**32 - 1, 5, *[0] * 13) + run, 5120)
+    check_segments(b"\xff" * 64 + run, 2**20)
+    check_segments(b"", 5120)
