@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from pydicom import Dataset
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_RELEASE
 
@@ -35,11 +37,39 @@ _UNSAID_LENGTH = 16384
 """Longest PDU that a peer is trusted with which does not say how long one may be."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A request that waits for its response."""
+
+    number: int
+    """Message ID (0000,0110)."""
+    field: int
+    """Command Field (0000,0100)."""
+
+    def is_answered_by(self, command_set: Dataset) -> bool:
+        """Whether this is the response to it, and to nothing else."""
+        found = command_set.get("CommandField"), command_set.get("MessageIDBeingRespondedTo")
+        return found == (self.field | _RESPONSE, self.number)
+
+
+C_STORE, C_ECHO = 0x0001, 0x0030
+"""Command Field (0000,0100) of requests."""
+_RESPONSE = 0x8000
+
+
 class Provider(DULServiceProvider):
     """The upper layer of an association that we asked for; an existing one is made one of these."""
 
     fault = ""
     """Why we aborted: what was wrong with a PDU of the peer; empty if nothing was."""
+
+    def run(self) -> None:
+        """Run until the association ends; a message that ends pynetdicom's thread is a fault of the peer."""
+        try:
+            super().run()
+        except Exception as error:
+            self.fault = self.fault or f"a message cannot be decoded ({type(error).__name__})"
+            self.assoc.dimse.msg_queue.put((None, None))
 
     def _decode_pdu(self, bytestream: bytearray) -> Any:  # noqa: ANN401  # a private union
         """Decode a PDU, and remember why it cannot be."""

@@ -37,7 +37,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.client.answers import Provider
+from casgan_dicom.node.client.answers import Asked, Provider
 from casgan_dicom.node.client.association_queues import AnswerQueue, HungUpError, ShortQueue
 from casgan_dicom.node.client.peer import Peer, not_accepted, rejected, unreachable
 
@@ -106,7 +106,7 @@ class Connection:
         self._entity = _Entity(peer, options)
         self._aborted = False
         self._rejection: A_ASSOCIATE_RJ | None = None
-        self._answered = 0
+        self._answered, self._asked = 0, cast(Asked | None, None)
         self._released = False
         self._is_over = Event()
 
@@ -143,12 +143,12 @@ class Connection:
             for context in self._association.accepted_contexts
         )
 
-    def request(self, number: int, send: Callable[[Association], Dataset]) -> int | None:
-        """Status of the response to the message `number`, which `send` sends; None where none came.
+    def request(self, asked: Asked, send: Callable[[Association], Dataset]) -> int | None:
+        """Status of the response to a request, which `send` sends; None where none came.
 
         Then `failure` tells why, and the association is of no more use.
         """
-        self._answered = 0
+        self._answered, self._asked = 0, asked
         if not self._association.is_established:
             return None
         try:
@@ -159,7 +159,7 @@ class Connection:
             if self._association.is_established:
                 raise
             return None
-        return int(response.Status) if "Status" in response and self._answered == number else None
+        return int(response.Status) if "Status" in response and self._answered == asked.number else None
 
     def failure(self, doing: str) -> PeerError:
         """Why no response came; `doing` completes the sentence after "while"."""
@@ -269,7 +269,8 @@ class Connection:
             event.pdu.result, event.pdu.source, event.pdu.reason_diagnostic = 1, 1, 1
 
     def _on_message(self, event: evt.Event) -> None:
-        self._answered = int(event.message.command_set.get("MessageIDBeingRespondedTo", -1))
+        asked, answer = self._asked, event.message.command_set
+        self._answered = asked.number if asked and asked.is_answered_by(answer) else -1
 
     def _on_transition(self, event: evt.Event) -> None:
         if event.action in _ABORTING and event.fsm_event != _OURSELVES and not self._fault:

@@ -19,6 +19,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.errors import PeerError, SeriesError
+from casgan_dicom.node.client.answers import C_ECHO, C_STORE, Asked
 from casgan_dicom.node.client.association import Connection, SocketOptions, connected
 from casgan_dicom.node.client.outgoing import Outgoing, read_outgoing
 from casgan_dicom.node.client.peer import Peer, not_accepted
@@ -131,7 +132,7 @@ def echo(peer: Peer, *, options: SocketOptions = SocketOptions()) -> float:  # n
     """
     start = time.perf_counter()
     with connected(peer, [build_context(_VERIFICATION, ImplicitVRLittleEndian)], options) as connection:
-        status = connection.request(1, lambda association: association.send_c_echo(1))
+        status = connection.request(Asked(1, C_ECHO), lambda association: association.send_c_echo(1))
         seconds = time.perf_counter() - start
         if status is None:
             raise connection.failure("it was asked for an echo")
@@ -186,7 +187,7 @@ def _store_one(
     uid = str(instance.sop_instance_uid)
     try:
         status = connection.request(
-            number,
+            Asked(number, C_STORE),
             lambda association: association.send_c_store(path, number, _MEDIUM_PRIORITY),
         )
     except OSError as error:

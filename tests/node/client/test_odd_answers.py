@@ -276,3 +276,39 @@ def test_duplicate_is_there_and_said(tmp_path: Path) -> None:
     (result,) = results
     assert result.is_stored
     assert result.reason == "an object of this UID was there already (0x0111)"
+
+
+_FIELD, _ANSWERED = 0x0100, 0x0120
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({_FIELD: 0x8030}, "invalid message"),  # that of an echo
+        ({_FIELD: 0x0001}, "invalid message"),  # a request of its own
+        ({_ANSWERED: 999}, "invalid message"),
+        ({_FIELD: None}, "because a message cannot be decoded"),
+        ({0x0900: None}, "invalid message"),
+    ],
+)
+def test_what_does_not_answer_our_request_is_not_taken_for_success(
+    tmp_path: Path, change: dict[int, int | None], why: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def serve(line: Line) -> None:
+        line.read()
+        line.socket.sendall(accept())
+        asked = line.read_message()
+        elements: dict[int, int | None] = {_FIELD: 0x8001, 0x0800: 0x0101, 0x0900: 0}
+        elements |= {_ANSWERED: int.from_bytes(asked[0x0110], "little")} | change
+        line.socket.sendall(p_data(1, 3, command({k: v for k, v in elements.items() if v is not None})))
+        while line.read()[0]:
+            continue
+
+    results = list[StoreResult]()
+    started = time.monotonic()
+    with archive(serve) as peer, pytest.raises(PeerError, match=why):
+        store(peer, [write_xa(tmp_path / "a")], results.append)
+
+    assert [result.outcome for result in results] == ["no-answer"]
+    assert time.monotonic() - started < 8  # of the 10 for a response; the rest is for a busy machine
+    assert "Traceback" not in "".join(capfd.readouterr())
