@@ -38,7 +38,7 @@ from casgan_dicom.node.state.deliveries import Deliveries, Derived
 from casgan_dicom.node.state.job_inputs import Inputs
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.work.inputs import gone, nothing_new, part_of_promised, without_repeats
 from casgan_dicom.node.work.recipe import recipe_of
 from casgan_dicom.node.work.turns import Turn, Turns
@@ -171,7 +171,7 @@ class Worker:
         except OutputError as error:
             log.error("output cannot be written", job=here.job, reason=error.message)
             return {"state": "later", "reasons": [error.message]}
-        except CasganError:
+        except (CasganError, LedgerError):
             raise
         except Exception as error:  # a bug must not stop the queue; its text may quote a header
             log.exception("conversion failed", error=error, job=here.job)

@@ -21,7 +21,7 @@ from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.state.deliveries import Deliveries
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.orders import Orders, Repeat
 from casgan_dicom.node.state.overview import list_jobs
 from casgan_dicom.node.state.receipts import Receipts, Received
@@ -394,6 +394,28 @@ def test_a_job_that_is_cancelled_under_way_leaves_nothing(
     assert not (Layout(settings.data).outbox / job).exists()
     assert list((Layout(settings.data).work / "cpu").iterdir()) == []
     assert (list_jobs(ledger)[0].state, derived_of(ledger)) == ("cancelled", [])
+
+
+def test_a_ledger_that_cannot_be_read_under_way_fails_no_series(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    """The process ends with it, starts again, and converts the series anew."""
+    worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
+    wanted, asked = worker._jobs.wanted, list[str]()
+
+    def locked(job: str, run: int) -> bool:
+        asked.append(job)
+        if len(asked) == 4:
+            raise LedgerError("database is locked")
+        return wanted(job, run)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker._jobs, "wanted", locked)
+        with pytest.raises(LedgerError):
+            worker.attempt(job, 1)
+
+    assert list_jobs(ledger)[0].state == "converting"
+    assert worker.attempt(job, 1)["state"] == "delivering"
 
 
 def test_a_job_that_is_cancelled_between_its_end_and_its_record_leaves_nothing(
