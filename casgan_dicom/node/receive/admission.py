@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from casgan_dicom.node.addresses import is_loopback, is_within
-from casgan_dicom.node.settings import NodeSettings, PeerSettings, places_of
+from casgan_dicom.node.addresses import is_loopback
+from casgan_dicom.node.peers import peer_of
+from casgan_dicom.node.settings import NodeSettings
 
 UNKNOWN_CALLER, UNKNOWN_CALLED = 3, 7
 """Reasons of a rejection, PS3.8 9.3.4: AE title not recognized."""
@@ -20,12 +21,4 @@ def admission(settings: NodeSettings, calling: str, called: str, address: str) -
         return UNKNOWN_CALLED
     if not settings.peers:
         return 0 if is_loopback(address) else UNKNOWN_CALLER
-    for peer in settings.peers:
-        if peer.ae_title == calling and _may_come_from(peer, address):
-            return 0
-    return UNKNOWN_CALLER
-
-
-def _may_come_from(peer: PeerSettings, address: str) -> bool:
-    places = places_of(peer)
-    return any(is_within(address, place) for place in places) if places else is_loopback(address)
+    return UNKNOWN_CALLER if peer_of(settings, calling, address) is None else 0

@@ -80,6 +80,8 @@ class OpenJob:
     """Its id."""
     peer: str
     """Calling AE title of the first instance."""
+    address: str
+    """Where it came from."""
     series: OpenSeries
     """What came in."""
 
@@ -120,9 +122,11 @@ class JobList:
     def _receiving(self) -> list[OpenJob]:
         with self._ledger.reading() as db:
             rows = db.execute(
-                f"SELECT *, {THERE} AS there FROM jobs WHERE state = 'receiving' ORDER BY first_at"
+                f"SELECT *, {THERE} AS there, (SELECT address FROM instances WHERE instances.job = jobs.job"
+                " ORDER BY rowid LIMIT 1) AS address"
+                " FROM jobs WHERE state = 'receiving' ORDER BY first_at"
             ).fetchall()
-        return [OpenJob(row["job"], row["peer"], _open_series(row)) for row in rows]
+        return [OpenJob(row["job"], row["peer"], row["address"] or "", _open_series(row)) for row in rows]
 
     def close(self, job: str, seen: OpenSeries, now: float, priority: Priority = "routine") -> bool:
         """Take no more instances; False if another came in since `seen`.

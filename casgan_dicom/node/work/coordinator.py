@@ -16,6 +16,7 @@ from time import monotonic, time
 from zlib import crc32
 
 from casgan_dicom.log import get_logger
+from casgan_dicom.node.peers import peer_of
 from casgan_dicom.node.settings import PRIORITIES, NodeSettings, PeerSettings, Priority
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.deliveries import Deliveries, Delivery, delivery_id, run_id
@@ -119,9 +120,9 @@ class Coordinator:
 
     def close(self, now: float) -> None:
         """Take no more instances for series that are complete."""
-        peers = {peer.ae_title: peer for peer in self._settings.peers}
         for open_job in self._jobs.receiving(now):
-            self._close_if_complete(open_job, peers.get(open_job.peer, PeerSettings("")), now)
+            peer = peer_of(self._settings, open_job.peer, open_job.address) or PeerSettings("")
+            self._close_if_complete(open_job, peer, now)
 
     def _close_if_complete(self, open_job: OpenJob, peer: PeerSettings, now: float) -> None:
         decided = completion(open_job.series, self._settings.completion, peer.quiet_seconds)

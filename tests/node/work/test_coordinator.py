@@ -252,3 +252,23 @@ def test_few_jobs_of_each_priority_are_handed_over_and_the_urgent_behind_none(
     started = [each.job for each in JobList(ledger).started()]
     assert len(started) == ON_THE_WAY + 1
     assert started[0] == last
+
+
+def test_two_senders_of_one_name_are_told_apart_by_their_addresses(
+    settings: NodeSettings, ledger: Ledger
+) -> None:
+    rooms = (
+        PeerSettings("CATHLAB", "10.1.0.0/16", priority="urgent", quiet_seconds=10),
+        PeerSettings("CATHLAB", "10.2.0.1", priority="batch", quiet_seconds=300),
+    )
+    for name, address in (("first", "10.1.2.3"), ("second", "10.2.0.1")):
+        Receipts(ledger, "w").enter(replace(received(name, series=name), address=address), 100.0)
+    coordinator = Coordinator(replace(settings, peers=rooms), ledger)
+
+    coordinator.close(110.0)
+    assert [(row.priority, row.state) for row in list_jobs(ledger, states=["queued"])] == [
+        ("urgent", "queued")
+    ]
+    coordinator.close(400.0)
+
+    assert {row.priority for row in list_jobs(ledger)} == {"urgent", "batch"}
