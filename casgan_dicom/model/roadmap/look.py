@@ -50,8 +50,13 @@ class Choice:
 
     at: int
     """Place in `Reference.frames`."""
-    gap_s: float | None
-    """How far it is from the wanted phase; None where the phase is from images."""
+    ahead_s: float | None
+    """By how much the wanted phase is later than this frame's; None where the phase is from images."""
+
+    @property
+    def gap_s(self) -> float | None:
+        """How far it is from the wanted phase; None where that is unknown."""
+        return None if self.ahead_s is None else abs(self.ahead_s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +127,12 @@ def choices_by_ecg(time_s: float, r_waves_s: Sequence[float], reference: Referen
     fill = reference.fill
     near: dict[int, tuple[float, float]] = {}
     for wanted in wanted_times(time_s, r_waves_s, reference.beats):
-        gaps = np.abs(reference.times_s - wanted.time_s)
-        at = int(gaps.argmin())
-        gap = float(gaps[at])
-        near[at] = min((gap if wanted.told else gap + _DOUBT_S, gap), near.get(at, (np.inf, np.inf)))
+        ahead = wanted.time_s - reference.times_s
+        at = int(np.abs(ahead).argmin())
+        rank = abs(float(ahead[at])) + (0.0 if wanted.told else _DOUBT_S)
+        near[at] = min((rank, float(ahead[at])), near.get(at, (np.inf, np.inf)))
     least = min(near.values())[0]
-    alike = [Choice(at, gap) for at, (rank, gap) in near.items() if rank <= least + _AS_NEAR_S]
+    alike = [Choice(at, ahead) for at, (rank, ahead) in near.items() if rank <= least + _AS_NEAR_S]
     fullest = max(fill[choice.at] for choice in alike)
     return [choice for choice in alike if fill[choice.at] >= _AS_FULL * fullest]
 

@@ -147,7 +147,8 @@ class Matcher:
         """Put everything together; `grid_shift` in pixels of the grid."""
         reference, factor = self._reference, self._reference.factor
         table = match.look.table_px
-        shift = (grid_shift[0] * factor, grid_shift[1] * factor)
+        way = reference.on_the_way(match.choice.at, match.choice.ahead_s or 0.0)
+        shift = ((grid_shift[0] + way[0]) * factor, (grid_shift[1] + way[1]) * factor)
         unit = size_unit(reference.shape)
         spread = match.blocks.spread
         confidence = Confidence(
@@ -157,7 +158,9 @@ class Matcher:
             blocks=match.blocks.blocks,
             phase_gap_s=match.choice.gap_s,
         )
-        refused = refusal(confidence, (shift[0] / unit, shift[1] / unit), self.phase_by)
+        refused = refusal(
+            confidence, (grid_shift[0] * factor / unit, grid_shift[1] * factor / unit), self.phase_by
+        )
         kept, pixel = reference.frames[match.choice.at], reference.pixel_mm
         return Placed(
             frame=match.look.number,

@@ -22,6 +22,8 @@ _AROUND_PX = 6.0
 """Reach of the region around the vessels whose background counts, sigma in pixels of the grid."""
 _VESSEL_SIGMA = 1.5
 _LEARNT_PAIRS = 40
+_NEXT = 1.5
+"""Steps from frame to frame at which two of them are neighbours."""
 _LIKE = 0.55
 """Correlation of the vessels of two frames from which their displacement is believed."""
 
@@ -107,6 +109,22 @@ class Reference:
             alike[one, other] = alike[other, one] = height
             shift[one, other], shift[other, one] = moved, (-moved[0], -moved[1])
         return alike, shift
+
+    def on_the_way(self, at: int, ahead_s: float) -> tuple[float, float]:
+        """How far the vessels of a frame still go until a phase that lies between it and its neighbour.
+
+        (down, right), pixels of the grid: the part of the way to the neighbour's vessels that time allows.
+        No way where there is no neighbour within the usual step, or its vessels look otherwise.
+        """
+        other = at + (1 if ahead_s > 0 else -1)
+        if not ahead_s or not 0 <= other < len(self.frames):
+            return 0.0, 0.0
+        step = float(self.times_s[other] - self.times_s[at])
+        moved, height = peak(correlation(self._vessel_spectra[other], self._vessel_spectra[at]))
+        if abs(step) > _NEXT * self.step_s or height < _LIKE:
+            return 0.0, 0.0
+        part = min(ahead_s / step, 1.0)
+        return part * moved[0], part * moved[1]
 
     @cached_property
     def blocks(self) -> Blocks:

@@ -80,6 +80,17 @@ def test_every_frame_gets_the_vessels_of_its_phase(roadmap: Roadmap) -> None:
         assert placed.moved_mm is None  # no scale is known
 
 
+def test_vessels_go_on_where_a_phase_lies_between_two_frames_of_the_reference(roadmap: Roadmap) -> None:
+    times = [time + 0.5 / _RATE for time in _times(10)]
+    run = roadmap.target(TargetRun(times, _R_WAVES)).run(_frame(time) for time in times)
+
+    for placed, time in zip(run, times, strict=True):
+        vessels, true = placed.vessels, _tree(time)
+        assert vessels is not None
+        assert placed.confidence.phase_gap_s == pytest.approx(0.5 / _RATE)
+        assert 2 * (vessels & true).sum() / (vessels.sum() + true.sum()) > 0.85
+
+
 def test_a_stream_says_the_same_frame_by_frame_where_nothing_is_to_come(roadmap: Roadmap) -> None:
     times = _times(10)
     matcher = roadmap.target(_target())
