@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.ecg_curve import r_waves_of_curve
+from casgan_dicom.source.ecg_waveform import r_waves_beside, r_waves_of_waveform
 from casgan_dicom.source.elements import numbers
 from casgan_dicom.source.motion import STILL_DEGREES
 
@@ -129,10 +130,10 @@ def _times(cine: Cine) -> tuple[float, ...]:
 
 
 def _r_waves(cine: Cine, times: tuple[float, ...]) -> tuple[float, ...]:
-    """R waves by R Wave Pointer (0028,6040), R Wave Time Vector (0018,6060), trigger delays, or a curve."""
+    """R waves by R Wave Pointer (0028,6040), R Wave Time Vector (0018,6060), trigger delays, or an ECG."""
     if not times:
         return ()
-    for read in (_pointed, _listed, _before_frames, _drawn):
+    for read in (_pointed, _listed, _before_frames, _drawn, _recorded, _recorded_beside):
         found = read(cine, times)
         if found and all(BEAT_S[0] <= b - a <= BEAT_S[1] for a, b in pairwise(found)):
             return found
@@ -156,6 +157,16 @@ def _listed(cine: Cine, times: tuple[float, ...]) -> tuple[float, ...]:
 def _drawn(cine: Cine, times: tuple[float, ...]) -> tuple[float, ...]:
     """The ECG that a multi-frame object carries as a curve (50xx,3000)."""
     return r_waves_of_curve(cine.header, times) if len(cine.instances) == 1 else ()
+
+
+def _recorded(cine: Cine, times: tuple[float, ...]) -> tuple[float, ...]:
+    """The ECG in the Waveform Sequence (5400,0100) of a multi-frame object."""
+    return r_waves_of_waveform(cine.header, times[-1]) if len(cine.instances) == 1 else ()
+
+
+def _recorded_beside(cine: Cine, times: tuple[float, ...]) -> tuple[float, ...]:
+    """The ECG of a waveform object that was recorded by the same clock."""
+    return r_waves_beside(cine.header, cine.waveforms, times[-1]) if len(cine.instances) == 1 else ()
 
 
 def _before_frames(cine: Cine, times: tuple[float, ...]) -> tuple[float, ...]:

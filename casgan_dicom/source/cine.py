@@ -63,6 +63,8 @@ class Cine:
     frame_tables: tuple[tuple[float, float, float], ...] = ()
     """Vertical, lateral and longitudinal position of the table top of each frame in mm; empty where no
     functional group, or no header of single frames, says them all."""
+    waveforms: tuple[Dataset, ...] = ()
+    """Headers of the waveform objects beside it that share its clock (``ecg_waveform.py``)."""
     motion: tuple[str, ...] = ()
     """What moves during the run: `rotation` of the positioner, `stepping` of the table; see ``motion.py``."""
     faults: tuple[str, ...] = ()

@@ -1,13 +1,6 @@
 """R waves in the ECG that old runs carry as a curve (PS3.3-1998 C.10.2, retired), if no pointer tells them.
 
-A group 50xx of type ECG holds samples that are spread evenly over the frames, as many for each. What stands
-out of an ECG in its steepness is the QRS complex:
-
-    e = mean of (dx/dt)² over 80 ms
-    QRS: the highest e within 0.3 s, at least a fifth of the run's highest; R wave: its extreme
-
-Samples are cut off at both ends of their range, so heights mean little; the first and the last tenth of a
-second is left out, where a filter of the device rings.
+A group 50xx of type ECG holds samples that are spread evenly over the frames, as many for each.
 """
 
 from __future__ import annotations
@@ -15,21 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from casgan_dicom.source.elements import integer, several
+from casgan_dicom.source.qrs import LEAST_HZ, Array, r_waves
 
-LEAST_HZ = 100.0
-"""Samples per second below which a QRS complex cannot be seen."""
 _TYPES = ("u2", "i2", "f4", "f8", "i4")
 """Data Value Representation (50xx,0103)."""
-_QRS_S, _APART_S, _EDGE_S = 0.08, 0.3, 0.1
-_OF_HIGHEST = 0.2
-_STANDS_OUT = 0.1
-"""Share of the highest steepness that half of the samples may reach at most."""
-
-Array = npt.NDArray[np.float64]
 
 
 def r_waves_of_curve(ds: Dataset, times_s: tuple[float, ...]) -> tuple[float, ...]:
@@ -44,7 +29,7 @@ def r_waves_of_curve(ds: Dataset, times_s: tuple[float, ...]) -> tuple[float, ..
     length_s = times_s[-1] * frames / (frames - 1)  # the last frame lasts, too
     for samples in _ecgs(ds):
         if len(samples) % frames == 0 and len(samples) / length_s >= LEAST_HZ:
-            places = _qrs(samples, len(samples) / length_s)
+            places = r_waves(samples, len(samples) / length_s)
             return tuple(float(place) * length_s / len(samples) for place in places)
     return ()
 
@@ -74,28 +59,3 @@ def _ecgs(ds: Dataset) -> Iterator[Array]:
 def _value(ds: Dataset, group: int, element: int) -> object:
     found = ds.get((group, element))
     return None if found is None else found.value
-
-
-def _qrs(samples: Array, rate_hz: float) -> list[int]:
-    """Places of the QRS complexes among samples."""
-    width = max(1, round(_QRS_S * rate_hz))
-    steep = np.convolve(np.gradient(samples) ** 2, np.ones(width) / width, "same")
-    edge = round(_EDGE_S * rate_hz)
-    steep[:edge] = steep[len(steep) - edge :] = 0
-    highest = float(steep.max(initial=0))
-    if not np.isfinite(steep).all() or highest <= 0 or np.median(steep) > _STANDS_OUT * highest:
-        return []
-    found: list[int] = []
-    for place in np.argsort(-steep, kind="stable"):
-        if steep[place] < _OF_HIGHEST * highest:
-            break
-        if all(abs(int(place) - other) >= _APART_S * rate_hz for other in found):
-            found.append(int(place))
-    return [_r_wave(samples, place, width) for place in sorted(found)]
-
-
-def _r_wave(samples: Array, place: int, width: int) -> int:
-    """The first sample that is farthest from the usual value around: it may be cut off there."""
-    first = max(0, place - width)
-    around = samples[max(0, place - 3 * width) : place + 3 * width]
-    return first + int(np.abs(samples[first : place + width // 2] - np.median(around)).argmax())

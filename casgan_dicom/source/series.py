@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from pydicom.dataset import Dataset
 
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.source.cine import Cine, Series
 from casgan_dicom.source.copies import differences
+from casgan_dicom.source.ecg_waveform import waveforms_beside
 from casgan_dicom.source.grouping import cines_of
 from casgan_dicom.source.header import ARCHIVE, DICOMDIR, Head, SkippedFile, read_head, unreadable
 from casgan_dicom.source.inflate import HeaderBudget
@@ -97,8 +100,10 @@ def find_series(paths: Sequence[Path]) -> Found:
             by_series.setdefault(series_uid, []).append(head)
             if len(same_uid.heads) > 1:
                 faults.setdefault(series_uid, {})[_one_uid(same_uid)] = None
+    waveforms = [head.ds for same_uid in instances.values() for head in same_uid.heads if _is_waveform(head)]
     series = (
-        Series(uid, cines_of(uid, by_series[uid]), tuple(faults.get(uid, ()))) for uid in sorted(by_series)
+        Series(uid, _with_waveforms(cines_of(uid, by_series[uid]), waveforms), tuple(faults.get(uid, ())))
+        for uid in sorted(by_series)
     )
     return Found(tuple(series), tuple(skipped))
 
@@ -111,6 +116,16 @@ class _Instances:
     """Different instances; one, where the UID is what it should be."""
     differ: dict[str, None]
     """The elements in which they differ, each once."""
+
+
+def _is_waveform(head: Head) -> bool:
+    """Whether it is no run of images, but a recording beside one."""
+    return not head.instance.has_pixels and "WaveformSequence" in head.ds
+
+
+def _with_waveforms(cines: tuple[Cine, ...], waveforms: Sequence[Dataset]) -> tuple[Cine, ...]:
+    """Each cine with the waveform objects of its clock."""
+    return tuple(replace(cine, waveforms=waveforms_beside(cine.header, waveforms)) for cine in cines)
 
 
 def _added(head: Head, same_uid: _Instances) -> SkippedFile | None:
