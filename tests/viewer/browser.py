@@ -95,6 +95,12 @@ class Screen:
         assert position is not None, "no frame number on the screen"
         return position[1]
 
+    def open_beside(self, series_number: int) -> None:
+        """Open another series of the study by its picture in the list, as a person would."""
+        number = self.page.get_by_text(f"S:{series_number}", exact=True)
+        self.page.locator("[data-cy=study-browser-thumbnail]").filter(has=number).dblclick()
+        self.wait_until_open()
+
     def text(self) -> str:
         """All text on the screen."""
         return self.page.locator("body").inner_text()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -24,11 +24,13 @@ from scipy.ndimage import gaussian_filter
 
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.conversion.reference_choice import ReferenceChoice
 from casgan_dicom.pixels.compress import Compression
 from tests.support.factories import write_xa
 from tests.support.orthanc import Orthanc, dicomweb
 from tests.support.painter import DiscPainter
 from tests.support.programs import find_program
+from tests.support.roadmap import DarkIsVessel, write_reference, write_target
 from tests.viewer.browser import Screen, chromium, likeness, looking_at
 from tests.viewer.ohif import OhifServer, find_ohif
 
@@ -205,6 +207,38 @@ def test_the_sample_series_is_shown_as_the_command_converted_it(
 
     assert all(alike[k] >= LIKE and alike.argmax() == k for k, alike in found.items())
     assert measured == pytest.approx(15, rel=0.03)
+
+
+def test_from_a_roadmap_both_of_its_sources_can_be_opened(
+    tmp_path: Path, view: View, archive: Orthanc
+) -> None:
+    """The run itself and the one that lent its vessels: referenced by the object, and listed beside it."""
+    sources = {
+        number: write(tmp_path / name / "a")
+        for number, name, write in ((3, "target", write_target), (2, "reference", write_reference))
+    }
+    options = ConvertOptions(reference=ReferenceChoice((sources[2],)))
+    report = convert_series([sources[3]], DarkIsVessel().as_generator, options, tmp_path / "out")
+    assert report.exit_code == 0
+    derived = Derived.inside(tmp_path / "out")
+    referenced = dcmread(derived.paths[0], stop_before_pixels=True).SourceImageSequence
+    assert {item.ReferencedSOPInstanceUID for item in referenced} == {
+        dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in sources.values()
+    }
+
+    for path in sources.values():
+        archive.add(path)
+
+    with view(derived) as screen:
+        assert "own vessels 10:42" in screen.text()
+        seen = {9: look_for(screen, derived, 9)[9]}
+        for number, path in sources.items():
+            source = replace(derived, frames=pixel_array(path))
+            screen.open_beside(number)
+            seen[number] = look_for(screen, source, 11)[11]
+            assert screen.count() == len(source.frames)
+
+    assert min(seen.values()) >= LIKE, seen
 
 
 def test_a_header_that_blacks_the_viewer_out_is_noticed(tmp_path: Path, view: View) -> None:
