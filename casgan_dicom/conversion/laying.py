@@ -162,6 +162,7 @@ def _said(placed: Placed, *, table_known: bool) -> RoadmapFrame:
         moved_mm=placed.moved_mm,
         background=sure.background,
         spread_px=sure.spread_px,
+        displaced_px=sure.displaced_px,
         phase_gap_s=sure.phase_gap_s,
         refused=placed.refused or "",
         reason=FRAME_REASONS[placed.refused] if placed.refused else "",

@@ -38,6 +38,8 @@ class RoadmapFrame:
     """How alike the backgrounds are, normalised cross-correlation from -1 to 1."""
     spread_px: float | None = None
     """How far parts of the background are from agreeing on one shift; None where none told."""
+    displaced_px: float | None = None
+    """How far a quarter of the whole background has moved at least; None where nothing of it was found."""
     phase_gap_s: float | None = None
     """How far the reference frame is from the wanted phase; None where that is from images."""
     refused: str = ""

@@ -131,13 +131,13 @@ def weighted_median(values: Array, weights: Array) -> float:
     return float(values[order][np.searchsorted(reached, 0.5 * reached[-1])])
 
 
-def block_centres(around: FloatImage) -> Array:
-    """Where blocks are put: (K, 2) on a grid of SPACING, near the vessels by the weight `around` (h, w)."""
+def block_centres(around: FloatImage, spacing: int = SPACING) -> Array:
+    """Where blocks are put: (K, 2) every `spacing` pixels, near the vessels by the weight `around` (h, w)."""
     rows, columns = around.shape
     places = [
         (row, column)
-        for row in range(SPACING // 2, rows, SPACING)
-        for column in range(SPACING // 2, columns, SPACING)
+        for row in range(spacing // 2, rows, spacing)
+        for column in range(spacing // 2, columns, spacing)
         if around[row, column] >= _NEAR
     ]
     return np.array(places, dtype=np.float64).reshape(-1, 2)

@@ -8,12 +8,14 @@ import numpy as np
 
 from casgan_dicom.model.roadmap.placed import Confidence, FrameReason, PhaseBy, RunReason, RunVerdict
 
-LEAST_BACKGROUND = 0.35
+LEAST_BACKGROUND = 0.45
 """Correlation of the backgrounds that a frame needs with an ECG."""
 LEAST_BACKGROUND_ESTIMATED = 0.8
 """Without one."""
 MOST_DOUBT = 0.15
 """By how much another shift may fit better."""
+MOST_DISPLACED_PX = 3.0
+"""How far a quarter of the background may have moved, pixels of a 256 px frame: more is no heart beat."""
 FARTHEST_PX = 8.0
 """Largest estimated shift, pixels of a 256 px frame."""
 MOST_SPREAD_PX = 3.0
@@ -36,6 +38,7 @@ def refusal(confidence: Confidence, shift_px: tuple[float, float], phase_by: Pha
         ("background", confidence.background < LEAST_BACKGROUND),
         ("phase", estimated and confidence.background < LEAST_BACKGROUND_ESTIMATED),
         ("elsewhere", confidence.best_background - confidence.background > MOST_DOUBT),
+        ("displaced", (confidence.displaced_px or 0.0) > MOST_DISPLACED_PX),
         ("moved", float(np.hypot(*shift_px)) > FARTHEST_PX),
         ("blocks", any(shift_px) and spread > MOST_SPREAD_PX),
     )

@@ -71,6 +71,8 @@ class Match:
     """Correlation of their backgrounds for every shift."""
     blocks: BlockShift
     """How far the vessels have moved, pixels of the grid."""
+    displaced: float | None
+    """Upper quartile of how far the blocks of the whole background have moved, pixels of the grid."""
 
     @property
     def best(self) -> float:
@@ -149,5 +151,13 @@ def compare(look: Look, reference: Reference, choices: Sequence[Choice]) -> Matc
     maps = [correlation(look.spectrum, reference.spectra[choice.at]) for choice in choices]
     best = int(np.argmax([peak(found)[1] for found in maps]))
     choice, blocks = choices[best], reference.blocks
-    displacement = block_displacements(look.scene, reference.scenes[choice.at], blocks.centres)
-    return Match(look, choice, maps[best], blocks.shift(displacement))
+    centres = np.concatenate([blocks.centres, reference.everywhere])
+    displacement = block_displacements(look.scene, reference.scenes[choice.at], centres)
+    near, all_over = np.split(displacement, [len(blocks.centres)])
+    return Match(look, choice, maps[best], blocks.shift(near), _upper_quartile(np.hypot(*all_over.T)))
+
+
+def _upper_quartile(lengths: Array) -> float | None:
+    """Of those lengths that are known, (K,); None without any."""
+    known = lengths[np.isfinite(lengths)]
+    return float(np.quantile(known, 0.75)) if len(known) else None

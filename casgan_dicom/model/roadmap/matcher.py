@@ -150,12 +150,13 @@ class Matcher:
         way = reference.on_the_way(match.choice.at, match.choice.ahead_s or 0.0)
         shift = ((grid_shift[0] + way[0]) * factor, (grid_shift[1] + way[1]) * factor)
         unit = size_unit(reference.shape)
-        spread = match.blocks.spread
+        spread, displaced = match.blocks.spread, match.displaced
         confidence = Confidence(
             background=match.background_at(grid_shift),
             best_background=match.best,
             spread_px=None if spread is None else spread * factor / unit,
             blocks=match.blocks.blocks,
+            displaced_px=None if displaced is None else displaced * factor / unit,
             phase_gap_s=match.choice.gap_s,
         )
         refused = refusal(

@@ -18,12 +18,13 @@ from casgan_dicom.model.roadmap.run import FloatImage, Mask, Scale
 PhaseBy = Literal["ECG", "images"]
 """Where the phase of the heart is from; "images" is an estimate and has to be said as one."""
 
-FrameReason = Literal["background", "elsewhere", "moved", "blocks", "phase", "gap", "run"]
+FrameReason = Literal["background", "elsewhere", "displaced", "moved", "blocks", "phase", "gap", "run"]
 RunReason = Literal["frames", "ecg", "view"]
 
 FRAME_REASONS: Mapping[FrameReason, str] = {
     "background": "the background does not look like that of the reference frame",
     "elsewhere": "the background fits clearly better with another shift",
+    "displaced": "too much of the background has moved: a breath, the table or the patient",
     "moved": "the estimated shift is larger than can be trusted",
     "blocks": "the parts of the background do not agree on one shift",
     "phase": "the phase of the heart is estimated from the pictures and not certain enough",
@@ -52,6 +53,9 @@ class Confidence:
     longer side is 256; None where no block told."""
     blocks: int
     """Blocks of background that told the shift."""
+    displaced_px: float | None
+    """How far the whole background has moved, the upper quartile of its blocks, pixels of a frame whose
+    longer side is 256; None where no block was found again."""
     phase_gap_s: float | None
     """How far the reference frame is in time from the wanted phase; None where the phase is from images."""
 

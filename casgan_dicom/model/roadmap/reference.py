@@ -21,6 +21,8 @@ COARSE_REACH = 5
 _AROUND_PX = 6.0
 """Reach of the region around the vessels whose background counts, sigma in pixels of the grid."""
 _VESSEL_SIGMA = 1.5
+_APART = 21
+"""Distance of the blocks' centres that tell how far the whole picture has moved, pixels of the grid."""
 _LEARNT_PAIRS = 40
 _NEXT = 1.5
 """Steps from frame to frame at which two of them are neighbours."""
@@ -125,6 +127,11 @@ class Reference:
             return 0.0, 0.0
         part = min(ahead_s / step, 1.0)
         return part * moved[0], part * moved[1]
+
+    @cached_property
+    def everywhere(self) -> Array:
+        """(K, 2) centres of blocks all over the picture, which tell a breath from a heart beat."""
+        return block_centres(np.ones_like(self.around), _APART)
 
     @cached_property
     def blocks(self) -> Blocks:

@@ -22,6 +22,8 @@ from casgan_dicom.model.roadmap.run import ReferenceRun, Scale, TargetRun
 _LEAST_FRAMES = 4
 _LEAST_OF_BEAT = 0.9
 """Share of a beat that the filled frames have to cover."""
+_LEAST_STEADY = 0.6
+"""Share of the filled frames from the first to the last well filled one that have to be well filled, too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +40,14 @@ class Roadmap:
         Raises
         ------
         SeriesError
-            No frame is well filled, or the well filled ones do not cover a heart beat.
+            No frame is well filled, the well filled ones do not cover a heart beat, or the segmentor finds
+            the vessels in too few of the frames between them.
         ValueError
             The lengths or shapes of what belongs together differ.
         """
         frames = read_filled(run)
         _check_beat(frames, run)
+        _check_steady(frames, run)
         return cls(Reference.of(run, frames))
 
     @property
@@ -80,4 +84,15 @@ def _check_beat(frames: tuple[FilledFrame, ...], run: ReferenceRun) -> None:
             f"the reference is well filled in {len(frames)} frames over {covered:.2f} s, want a heart beat "
             f"of {beat:.2f} s",
             hint="choose a run that is filled for longer",
+        )
+
+
+def _check_steady(frames: tuple[FilledFrame, ...], run: ReferenceRun) -> None:
+    """Raise SeriesError where vessels come and go: then what is found of them is not the tree."""
+    between = sum(bool(filled) for filled in run.filled[frames[0].number : frames[-1].number + 1])
+    if len(frames) < _LEAST_STEADY * between:
+        raise SeriesError(
+            f"the reference's vessels are found in only {len(frames)} of its {between} filled frames, want "
+            f"{_LEAST_STEADY:.0%}",
+            hint="choose a run whose vessels are seen more clearly",
         )

@@ -9,7 +9,13 @@ import pytest
 from scipy import ndimage
 
 from casgan_dicom.errors import SeriesError
-from casgan_dicom.model.roadmap.confidence import LARGEST_GAP_S, MOST_SPREAD_PX, refusal, run_verdict
+from casgan_dicom.model.roadmap.confidence import (
+    LARGEST_GAP_S,
+    MOST_DISPLACED_PX,
+    MOST_SPREAD_PX,
+    refusal,
+    run_verdict,
+)
 from casgan_dicom.model.roadmap.placed import FRAME_REASONS, RUN_REASONS, Confidence, compose
 from casgan_dicom.model.roadmap.roadmap import Roadmap
 from casgan_dicom.model.roadmap.run import FloatImage, Mask, ReferenceRun, TargetRun
@@ -132,11 +138,12 @@ def test_a_pan_that_no_header_tells_is_refused(roadmap: Roadmap) -> None:
 
 
 def test_a_frame_is_refused_for_every_reason() -> None:
-    good = Confidence(0.9, 0.9, 0.5, 9, 0.01)
+    good = Confidence(0.9, 0.9, 0.5, 9, 1.0, 0.01)
     cases = {
         "gap": (replace(good, phase_gap_s=LARGEST_GAP_S + 0.01), (0.0, 0.0), "ECG"),
         "background": (replace(good, background=0.1), (0.0, 0.0), "ECG"),
         "phase": (replace(good, background=0.6, phase_gap_s=None), (0.0, 0.0), "images"),
+        "displaced": (replace(good, displaced_px=MOST_DISPLACED_PX + 0.1), (0.0, 0.0), "ECG"),
         "moved": (good, (9.0, 0.0), "ECG"),
         "elsewhere": (replace(good, background=0.6), (0.0, 0.0), "ECG"),
         "blocks": (replace(good, spread_px=MOST_SPREAD_PX + 1), (2.0, 0.0), "ECG"),
