@@ -8,7 +8,7 @@ import numpy as np
 
 from casgan_dicom.model.roadmap.placed import Confidence, FrameReason, PhaseBy, RunReason, RunVerdict
 
-LEAST_BACKGROUND = 0.45
+LEAST_BACKGROUND = 0.35
 """Correlation of the backgrounds that a frame needs with an ECG."""
 LEAST_BACKGROUND_ESTIMATED = 0.8
 """Without one."""
