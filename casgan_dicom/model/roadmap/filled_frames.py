@@ -23,7 +23,7 @@ from casgan_dicom.model.roadmap.extraction import (
     vessel_mask,
     without_specks,
 )
-from casgan_dicom.model.roadmap.gaps import close_gaps
+from casgan_dicom.model.roadmap.gaps import close_gaps, without_stray
 from casgan_dicom.model.roadmap.lead_in import LeadIn
 from casgan_dicom.model.roadmap.run import FloatImage, Mask, ReferenceRun
 
@@ -64,9 +64,9 @@ class _Reader:
     begun: bool = False
 
     def _vessel(self, frame: FloatImage, mask: Mask) -> Mask:
-        """The mask without catheter and wires, its gaps closed, without what is left of them as specks."""
+        """The mask without catheter and wires, its gaps closed, without specks and what lies astray."""
         depth = contrast_depth(frame, mask, self.run.scale)
-        return close_gaps(without_specks(self.lead_in.vessel(mask, depth)))
+        return without_stray(close_gaps(without_specks(self.lead_in.vessel(mask, depth))))
 
     def filled(self) -> Iterator[tuple[int, FloatImage, Mask]]:
         """(number, frame, mask of its vessels) of each frame that is filled."""

@@ -1,7 +1,8 @@
-"""Gaps in a tree of vessels: where the segmentor loses a vessel for a stretch, it is joined again.
+"""One tree out of the parts that the segmentor marks.
 
-Parts of the mask that lie near each other are joined, the nearest first, by a straight piece as wide as the
-thinner of both ends; what lies alone and far from everything is taken for a speck.
+Where it loses a vessel for a stretch, parts of the mask that lie near each other are joined, the nearest
+first, by a straight piece as wide as the thinner of both ends. A small part that lies far from all others is
+no branch: an electrode, a clip, the edge of the field.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from casgan_dicom.model.roadmap.run import Array, Mask
 
 LONGEST_PX = 8.0
 """Longest gap that is closed, pixels of a 256 px frame."""
+STRAY_PX, STRAY_SHARE = 12.0, 0.1
+"""A part is stray that is farther than this from the rest, pixels of a 256 px frame, and smaller than this
+share of the largest part."""
 _ALL_ROUND = np.ones((3, 3), dtype=np.bool_)
 _MOST_PARTS = 40
 
@@ -39,6 +43,23 @@ def close_gaps(vessel: Mask) -> Mask:
             width = min(_near_radius(inside, begin), _near_radius(inside, end))
             _draw(closed, (begin, end), width)
     return closed
+
+
+def without_stray(vessel: Mask) -> Mask:
+    """A mask (H, W) without its small parts that lie far from the tree.
+
+    The tree is the largest part, every part of STRAY_SHARE of its area, and what lies within STRAY_PX of it.
+    """
+    parts, count = ndimage.label(vessel, _ALL_ROUND)
+    if count < 2:
+        return vessel.copy()
+    area = np.bincount(parts.ravel())
+    area[0] = 0
+    tree = (area >= STRAY_SHARE * area.max())[parts]
+    near = ndimage.distance_transform_edt(~tree) <= STRAY_PX * size_unit((vessel.shape[0], vessel.shape[1]))
+    reached = np.bincount(parts.ravel(), weights=near.ravel()) > 0
+    reached[0] = False
+    return np.asarray(reached[parts])
 
 
 def _near_radius(inside: Array, place: Array) -> float:

@@ -22,7 +22,7 @@ from casgan_dicom.model.roadmap.run import ReferenceRun, Scale, TargetRun
 _LEAST_FRAMES = 4
 _LEAST_OF_BEAT = 0.9
 """Share of a beat that the filled frames have to cover."""
-_LEAST_STEADY = 0.6
+_LEAST_STEADY = 0.5
 """Share of the filled frames from the first to the last well filled one that have to be well filled, too."""
 
 

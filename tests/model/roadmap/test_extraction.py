@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casgan_dicom.model.roadmap.extraction import contrast_depth, inpaint, vessel_mask
-from casgan_dicom.model.roadmap.gaps import close_gaps
+from casgan_dicom.model.roadmap.gaps import close_gaps, without_stray
 from casgan_dicom.model.roadmap.run import FloatImage, Mask, Scale
 
 _SIZE = 96
@@ -86,3 +86,18 @@ def test_a_short_gap_is_closed_and_a_long_one_is_not() -> None:
     assert closed[60:65, 51:53].all()
     assert not closed[95:125].any()
     assert close_gaps(closed).sum() == closed.sum()
+
+
+def test_a_small_part_far_from_the_tree_is_no_branch() -> None:
+    vessel = np.zeros((256, 256), dtype=np.bool_)
+    tree = (slice(20, 200), slice(50, 56))
+    beside, apart = (slice(100, 108), slice(62, 70)), (slice(200, 240), slice(150, 156))
+    clip, edge = (slice(60, 70), slice(120, 125)), (slice(0, 40), slice(252, 254))
+    for part in (tree, beside, apart, clip, edge):
+        vessel[part] = True
+
+    kept = without_stray(vessel)
+
+    assert all(kept[part].all() for part in (tree, beside, apart))
+    assert not any(kept[part].any() for part in (clip, edge))
+    assert not without_stray(np.zeros((9, 9), dtype=np.bool_)).any()
