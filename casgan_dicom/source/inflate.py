@@ -7,6 +7,7 @@ is closed. How much is inflated is limited: a few kilobytes may hold gigabytes o
 from __future__ import annotations
 
 import tempfile
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,7 +73,9 @@ def inflated(file: BinaryIO, limit: int, *, whole: bool) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as plain:
         plain.write(bytes(128) + b"DICM")
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        write_file_meta_info(DicomIO(plain), meta, enforce_standard=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the header was judged when it was read, and they quote values
+            write_file_meta_info(DicomIO(plain), meta, enforce_standard=False)
         complete = _inflate(file, plain, limit)
         if not complete and whole:
             raise InflateError(f"inflates to more than {limit} bytes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 from casgan_dicom.conversion.output_folder import same_object
 from casgan_dicom.errors import PixelError
 from casgan_dicom.pixels.decode import iter_frames
+from casgan_dicom.pixels.layout import layout_notes
 from casgan_dicom.source.encoding import encoding_of
 from casgan_dicom.source.header import SkippedFile, read_head
 from casgan_dicom.source.inflate import HeaderBudget, InflateError, inflated
@@ -45,6 +47,20 @@ def test_a_deflated_file_is_the_same_object_in_a_plain_one(tmp_path: Path) -> No
     assert ds.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
     assert ds == dcmread(path)
     np.testing.assert_array_equal(ds.pixel_array, RUN)
+
+
+def test_what_is_wrong_about_the_file_meta_information_is_quoted_by_no_warning(tmp_path: Path) -> None:
+    path = deflated(tmp_path / "run")
+    content, wrong = path.read_bytes(), b"Doe^John" + b"9" * 30
+    own = uid("instance").encode()
+    path.write_bytes(content[:144] + content[144:].replace(own, wrong.ljust(len(own), b"9"), 1))
+    (cine,) = find_series([path]).cines
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        layout_notes(cine)
+
+    assert caught == []
 
 
 def test_only_deflated_files_are_taken_for_such(tmp_path: Path) -> None:
