@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def passes_for_shipped(name: str) -> bool:
+    """Whether a name is that of a bundle that is or was shipped, or looks like one.
+
+    Large and small letters, the signs between words and other forms of the same letters make no other name.
+    """
+    plain = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFKC", name).casefold()).strip("-")
+    return plain in (*ALIASES, *RETIRED, *shipped_bundles())
+
+
 def _check_name(folder: Path, config: dict[str, Any]) -> None:
     """Refuse what calls itself a shipped bundle and is another; raises WeightsError.
 
@@ -107,7 +117,7 @@ def _check_name(folder: Path, config: dict[str, Any]) -> None:
     """
     name = config["name"]
     own = _shelf() / name
-    if folder.resolve() == own.resolve() or name not in (*ALIASES, *RETIRED, *shipped_bundles()):
+    if folder.resolve() == own.resolve() or not passes_for_shipped(name):
         return
     if name in shipped_bundles() and config == json.loads((own / "config.json").read_text(encoding="utf-8")):
         return  # a copy

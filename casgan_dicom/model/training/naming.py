@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.bundle.shelf import ALIASES, RETIRED, shipped_bundles
+from casgan_dicom.model.bundle.shelf import passes_for_shipped
 from casgan_dicom.model.data.frames import FrameSet
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.preset_files import load_settings
@@ -48,9 +48,9 @@ def bundle_name(settings: TrainSettings, out: Path) -> str:
             f"name is '{name}', want 1 to 64 letters, digits, '.', '_' or '-', the first no sign",
             hint="--name tells derived objects what made them",
         )
-    if name in (*ALIASES, *RETIRED, *shipped_bundles()):
+    if passes_for_shipped(name):
         raise ConfigError(
-            f"'{name}' is the name of a shipped bundle, and another one may not pass for it",
+            f"'{name}' is the name of a shipped bundle or looks like it, and another one may not pass for it",
             hint="choose another with --name; without it, the name is that of the run folder",
         )
     return name

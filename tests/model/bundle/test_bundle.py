@@ -372,7 +372,9 @@ def test_a_simulator_without_a_number_is_refused(folder: Path) -> None:
         load_bundle(folder)
 
 
-@pytest.mark.parametrize("name", [*ALIASES, *RETIRED, *shipped_bundles()])
+@pytest.mark.parametrize(
+    "name", [*ALIASES, *RETIRED, *shipped_bundles(), "ATLAS", "casgan desk", "atlas\N{EN DASH}desk", "ａtlas"]
+)
 def test_no_other_bundle_passes_for_a_shipped_one(folder: Path, name: str) -> None:
     edit(folder, name=name)
 

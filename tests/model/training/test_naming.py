@@ -34,7 +34,7 @@ def test_a_bundle_is_called_as_asked_or_like_its_folder(
     assert bundle_name(settings, tmp_path / folder) == name
 
 
-@pytest.mark.parametrize("name", [*ALIASES, *shipped_bundles()])
+@pytest.mark.parametrize("name", [*ALIASES, *shipped_bundles(), "Atlas", "CASGAN_desk", "atlas.desk-"])
 @pytest.mark.parametrize("asked", [True, False])
 def test_no_bundle_may_pass_for_a_shipped_one(tmp_path: Path, name: str, *, asked: bool) -> None:
     settings = replace(load_settings("casgan", "smoke"), name=name if asked else "")
