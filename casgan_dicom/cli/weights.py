@@ -60,15 +60,15 @@ def card(*, bundle: Path, run: Path | None, report: Path) -> None:
 
 @weights.command()
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@option("--of", "other", required=True, help="The bundle that has it, a name or a folder.")
-def segmentor(*, bundle: Path, other: str) -> None:
+@option("--of", required=True, help="The bundle that has it, a name or a folder.")
+def segmentor(*, bundle: Path, of: str) -> None:
     """Give BUNDLE (a folder) the vessel segmentor of another bundle.
 
     What BUNDLE knows of the kind of its training frames goes, since it spoke of the features of the segmentor
     before; `casgan-dicom weights domain` teaches it anew.
     """
-    replace_segmentor(bundle, bundle_folder(other))
-    tell(f"{bundle / SEGMENTOR_NAME}: of bundle '{other}'")
+    replace_segmentor(bundle, bundle_folder(of))
+    tell(f"{bundle / SEGMENTOR_NAME}: of bundle '{of}'")
 
 
 @weights.command()

@@ -143,11 +143,14 @@ def alikes(screen: Screen, derived: Derived) -> npt.NDArray[np.float64]:
 
 
 def look_for(screen: Screen, derived: Derived, frame: int, seconds: float = 20) -> npt.NDArray[np.float64]:
-    """Go to a frame and look until it is seen, at most so long: its number is there before its picture."""
+    """Go to a frame and look until it is seen, at most so long.
+
+    Its number is there before its picture, and a series that is opened beside another begins anew after that.
+    """
     screen.go_to(frame)
     deadline = monotonic() + seconds
     while (found := alikes(screen, derived))[frame] < LIKE and monotonic() < deadline:
-        pass
+        screen.go_to(frame)
     return found
 
 
