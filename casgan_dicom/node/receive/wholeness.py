@@ -41,6 +41,8 @@ _ITEM, _DELIMITER = 0xFFFEE000, 0xFFFEE0DD
 _SHORT = 0x00280002, 0x00280010, 0x00280011, 0x00280100
 """Samples per Pixel, Rows, Columns and Bits Allocated: US."""
 _FRAMES = 0x00280008
+_FIRST_GROUP = 0x0008
+"""Groups below are those of messages, of files and of directories."""
 HEADER_BYTES = 2**24
 """How far into a deflated data set Pixel Data is looked for."""
 LONGEST_INFLATED = 2**32
@@ -78,14 +80,23 @@ def check_whole(path: Path, offset: int, transfer_syntax: str) -> None:
         named = ExplicitVRLittleEndian if syntax.is_encapsulated else syntax
         if written is not None and written != named:
             raise UnreadableError(f"data set is {written.name}, want {named.name}")
-        if written is None:
-            return  # ``identity.py`` says what is wrong with it, if anything is
+        if written is None:  # an element of group 0000, or ``identity.py`` says what is wrong
+            file.seek(offset)
+            head = file.read(4)
+            _check_group(int.from_bytes(head[:2], "big" if syntax == ExplicitVRBigEndian else "little"))
+            return
         file.seek(offset)
         data: tuple[BinaryIO, int] = file, path.stat().st_size
         if syntax == DeflatedExplicitVRLittleEndian:
             syntax = named = ExplicitVRLittleEndian
             data = _inflated(file)
         _check_pixels(*data, syntax, _to_pixels(*data, named))
+
+
+def _check_group(group: int) -> None:
+    """Raise UnreadableError for an element of a group that no data set of an image holds, PS3.5 7.1."""
+    if group < _FIRST_GROUP:
+        raise UnreadableError(f"data set holds an element of group {group:04X}, which belongs to no data set")
 
 
 def _inflated(file: BinaryIO) -> tuple[BinaryIO, int]:
@@ -109,11 +120,12 @@ def _inflated(file: BinaryIO) -> tuple[BinaryIO, int]:
 
 def _to_pixels(file: BinaryIO, size: int, syntax: UID) -> Mapping[int, bytes]:
     """Go to Pixel Data; what decides its length. Raises UnreadableError, also where there is none."""
-    at_pixels, end = False, 0
+    at_pixels, end, lowest = False, 0, _FIRST_GROUP
 
     def stop(tag: BaseTag, _vr: str | None, length: int) -> bool:
-        nonlocal at_pixels, end
+        nonlocal at_pixels, end, lowest
         at_pixels = int(tag) == _PIXELS
+        lowest = min(lowest, tag.group)
         end = size if length == _UNDEFINED else file.tell() + length
         return at_pixels
 
@@ -127,6 +139,7 @@ def _to_pixels(file: BinaryIO, size: int, syntax: UID) -> Mapping[int, bytes]:
                 found[int(element.tag)] = element.value or b""
     except Exception as error:  # a parser fed with garbage raises anything; its text may quote what it read
         raise UnreadableError(f"data set cannot be read ({type(error).__name__})") from None
+    _check_group(lowest)
     if not at_pixels:
         raise UnreadableError("data set is cut short" if end != size else f"{_NAME} is absent")
     return found

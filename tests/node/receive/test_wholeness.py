@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,28 @@ def test_fewer_pixels_than_the_header_promises_are_refused(running: Listening, f
 
     assert reply.status == 0xC000
     assert reply.comment == "PixelData (7FE0,0010) has 20480 bytes, the header promises 25600"
+
+
+@pytest.mark.parametrize("group", [0x0000, 0x0002, 0x0004, 0x0006])
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG])
+def test_elements_that_belong_to_no_data_set_are_refused(
+    running: Listening, folder: Path, syntax: str, group: int
+) -> None:
+    """Readers take them for a command, or for File Meta Information of the file that they lie in."""
+    content = data_set_of(write_xa(folder / "made", syntax=syntax))
+    order = ">" if syntax == BIG else "<"
+    tag = struct.pack(f"{order}HH", group, 0x0100)
+    alien = (
+        tag + (struct.pack("<I", 2) if syntax == IMPLICIT else b"US" + struct.pack(f"{order}H", 2)) + b"\1\0"
+    )
+    contexts = {ECHO_CONTEXT: (VERIFICATION, [IMPLICIT]), XA_CONTEXT: (XA, [syntax])}
+    with Wire.associated(running.port, contexts=contexts) as wire:
+        reply = wire.store(XA, uid("instance"), alien + content)
+
+        assert reply.status == 0xC000
+        assert f"group {group:04X}" in reply.comment
+        assert wire.store(XA, uid("instance"), content).status == 0
+    assert len(running.files()) == 1
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG, DEFLATED, RLE, JPEG, JPEG_LS, J2K])
