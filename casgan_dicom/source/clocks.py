@@ -157,23 +157,19 @@ def _clock(source: str, readings: Sequence[_Reading], numbers: Sequence[int | No
     days = [reading.day for reading in readings]
     times = [reading.time_us for reading in readings]
     later = _after_midnight(times, numbers)
-    moved = [t + DAY_US * new for t, new in zip(times, later, strict=False)]
-    if len(set(days)) > 1 and None not in days:
-        stated = [(day or 0) * DAY_US + t for day, t in zip(days, times, strict=True)]
-        in_order = [day or 0 for _, day in sorted(zip(moved, days, strict=False))]
-        late = in_order == sorted(in_order) and in_order[-1:] == [day + 1 for day in in_order[:1]]
+    dated = len(set(days)) > 1 and None not in days
+    stated = [(day or 0) * DAY_US + t for day, t in zip(days, times, strict=True)] if dated else times
+    if not later:
+        return Clock(source, tuple(stated))
+    moved = [t + DAY_US * new for t, new in zip(times, later, strict=True)]
+    if dated:
+        in_order = [day or 0 for _, day in sorted(zip(moved, days, strict=True))]
+        late = in_order == sorted(in_order) and in_order[-1] == in_order[0] + 1
         if not late or not _falls(moved, numbers) < _falls(stated, numbers):
             return Clock(source, tuple(stated))
-        why = "its date changes at another frame"
-    else:
-        if not later:
-            return Clock(source, tuple(times))
-        why = "its date does not tell"
-    return Clock(
-        source,
-        tuple(moved),
-        (f"{source} passes midnight and {why}: {sum(later)} frames are of the next day",),
-    )
+    why = "its date changes at another frame" if dated else "its date does not tell"
+    note = f"{source} passes midnight and {why}: {sum(later)} frames are of the next day"
+    return Clock(source, tuple(moved), (note,))
 
 
 def _in_one_zone(readings: Sequence[_Reading]) -> list[_Reading]:

@@ -119,6 +119,19 @@ def test_a_date_that_changes_at_another_frame_than_the_clock(late: int) -> None:
     assert "its date changes at another frame" in clock.notes[0]
 
 
+def test_dates_are_believed_whose_clock_passes_no_midnight_and_whose_numbers_fall() -> None:
+    dates = ("20240101", "20240102", "20240102")
+    headers = [
+        xa_dataset(AcquisitionDate=day, AcquisitionTime=time)
+        for day, time in zip(dates, ("101500", "101501", "101502"), strict=True)
+    ]
+
+    (clock,) = clocks_of(headers, [3, 2, 1])
+
+    assert [b - a for a, b in pairwise(clock.times)] == [DAY_US + 10**6, 10**6]
+    assert clock.notes == ()
+
+
 def test_a_morning_and_the_night_of_the_next_day_stay_apart() -> None:
     days = ["20240102", "20240102", "20240103", "20240103"]
     headers = of_times(["000000.0", "000000.1", "235959.8", "235959.9"], day=None)
