@@ -13,7 +13,6 @@ with them by hand, and why, is said in contrast_odds.py.
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from scipy import ndimage, optimize
 
 from casgan_dicom.conversion.contrast_change import RISE, SHAPE, change_of
@@ -31,9 +29,8 @@ from casgan_dicom.conversion.contrast_odds import USUAL_MOVING
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.simulator.background import BackgroundSource
 from casgan_dicom.model.simulator.cine import CineSettings, simulate_cine
-from casgan_dicom.model.simulator.clutter import still_clutter
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
-from casgan_dicom.model.simulator.views import sample_view
+from casgan_dicom.model.training.varied_vessels import in_eight_bits, some_clutter
 from tests.bench.bench_opacification import LOOKS_PER_SECOND, ct_backgrounds
 from tests.model.clips import DARKENED, TREE_SHARE, share_of_tree
 
@@ -123,24 +120,21 @@ def spoiled(rng: np.random.Generator, plain: Logs, vessels: Logs) -> tuple[Logs,
     size = plain.shape[-1]
     vessels = vessels * np.float32(rng.choice([1.0, rng.uniform(0.3, 1.0)]))
     if rng.random() < 0.6:
-        view = sample_view(rng, "LCA" if rng.random() < 0.6 else "RCA", size=size)
-        for _ in range(20):
-            clutter = still_clutter(rng, view, rng.normal(0.0, 10.0), -110.0)
-            if clutter.max() > 0.01:
-                break
-        plain = plain - np.minimum(clutter, np.float32(0.5)) * np.float32(rng.uniform(0.3, 1.0))
+        plain = plain - np.minimum(some_clutter(rng, size), np.float32(0.5)) * np.float32(
+            rng.uniform(0.3, 1.0)
+        )
     if rng.random() < 0.2:
         still = np.roll(vessels[int(rng.integers(len(vessels)))], rng.integers(-40, 40, 2), (0, 1))
         plain = plain - np.float32(rng.uniform(0.15, 0.6)) * still
     stretch, middle = np.float32(rng.uniform(0.5, 1.5)), np.float32(np.median(plain))
     plain = np.minimum(middle + stretch * (plain - middle), np.float32(0))
     blur, grain = float(rng.choice([0.0, 0.5, 0.9])), rng.uniform(0, 0.012) * (rng.random() < 0.3)
-    quality = int(rng.integers(50, 95)) if rng.random() < 0.5 else 100
+    quality = int(rng.integers(50, 95)) if rng.random() < 0.5 else None
     noise = grain * rng.standard_normal(plain.shape).astype(np.float32)
     both = []
     for logs in (plain, plain - stretch * vessels):
         frames = ndimage.gaussian_filter(np.exp(logs), (0, blur, blur)) + noise
-        both.append(np.stack([_compressed(frame, quality) for frame in np.clip(frames, 0, 1)]))
+        both.append(np.stack([in_eight_bits(frame, quality) for frame in np.clip(frames, 0, 1)]))
     return both[0], both[1]
 
 
@@ -238,16 +232,6 @@ def _fit(table: Table, chosen: npt.NDArray[np.bool_], signs: Float) -> tuple[Flo
     found = optimize.minimize(loss, np.zeros(len(signs) + 1), bounds=bounds).x
     weights = found[:-1] * signs / spread
     return weights, float(weights @ middle - found[-1])
-
-
-def _compressed(frame: Logs, quality: int) -> Logs:
-    """A frame in 8 bits, by JPEG below a quality of 100."""
-    levels = (frame * 255).round().astype(np.uint8)
-    if quality < 100:
-        packed = io.BytesIO()
-        Image.fromarray(levels).save(packed, "JPEG", quality=quality)
-        levels = np.asarray(Image.open(packed))
-    return levels.astype(np.float32) / np.float32(255)
 
 
 def _say(line: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,20 +96,30 @@ class VariedVessels:
         depth = 0.0 if rng.random() < self.empty else float(np.exp(rng.uniform(*np.log(DEPTHS))))
         logs = plain - depth * (plain - contrast)
         if rng.random() < CLUTTERED:
-            logs = logs - rng.uniform(0.3, 1.0) * np.minimum(_clutter(rng, len(logs)), 0.5)
+            logs = logs - rng.uniform(0.3, 1.0) * np.minimum(some_clutter(rng, len(logs)), 0.5)
         mask = self.frames.masks[index] if depth else np.zeros(logs.shape, np.bool_)
         return np.exp(logs), mask
 
 
-def _clutter(rng: np.random.Generator, size: int) -> Floats:
-    """Electrodes, wires or tubing, as a line integral."""
+def some_clutter(rng: np.random.Generator, size: int) -> Shown:
+    """Electrodes, wires or tubing in front of a chest, a line integral, float32 (size, size)."""
     view = sample_view(rng, "LCA" if rng.random() < 0.6 else "RCA", size=size)
-    clutter = np.zeros((size, size))
+    clutter = np.zeros((size, size), np.float32)
     for _ in range(_TRIES):
-        clutter = np.asarray(still_clutter(rng, view, float(rng.normal(0.0, 10.0)), -110.0), np.float64)
+        clutter = still_clutter(rng, view, rng.normal(0.0, 10.0), -110.0)
         if clutter.max() > 0.01:
             break
     return clutter
+
+
+def in_eight_bits(picture: npt.NDArray[np.floating[Any]], quality: int | None = None) -> Shown:
+    """Display values in [0, 1] as 8 bits keep them, and JPEG of this quality, if any; float32."""
+    levels = (picture * 255).round().astype(np.uint8)
+    if quality is not None:
+        packed = io.BytesIO()
+        Image.fromarray(levels).save(packed, "JPEG", quality=quality)
+        levels = np.asarray(Image.open(packed))
+    return levels.astype(np.float32) / np.float32(255)
 
 
 def _part(rng: np.random.Generator, picture: Floats, mask: Masks) -> tuple[Floats, Masks]:
@@ -145,12 +156,8 @@ def _archived(rng: np.random.Generator, picture: Floats) -> Shown:
     if rng.random() < 0.5:
         low, high = np.percentile(picture, (10, 90))
         picture = picture + rng.uniform(0, GRAIN) * (high - low) * rng.normal(size=picture.shape)
-    levels = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
-    if rng.random() < 0.5:
-        packed = io.BytesIO()
-        Image.fromarray(levels).save(packed, "JPEG", quality=int(rng.integers(60, 96)))
-        levels = np.asarray(Image.open(packed))
-    return levels.astype(np.float32) / np.float32(255)
+    quality = int(rng.integers(60, 96)) if rng.random() < 0.5 else None
+    return in_eight_bits(np.clip(picture, 0, 1), quality)
 
 
 def _stopped(rng: np.random.Generator, shown: Shown, mask: Masks) -> tuple[Shown, Masks]:
