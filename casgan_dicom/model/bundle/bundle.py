@@ -166,23 +166,29 @@ def replace_segmentor(folder: Path, other: Path) -> None:
     stay those of the bundle's training, but for the width. Raises WeightsError where one of them is damaged,
     or they bring frames to other network values.
     """
-    theirs, config = load_bundle(other), read_config(folder)
-    told = read_config(other)
-    if config["settings"]["normalisation"] != told["settings"]["normalisation"]:
+    ours, theirs, config = load_bundle(folder), load_bundle(other), read_config(folder)
+    if ours.settings.normalisation != theirs.settings.normalisation:
         raise WeightsError(f"bundles '{folder.name}' and '{other.name}' bring frames to other network values")
-    (folder / DOMAIN_NAME).unlink(missing_ok=True)
     config["sha256"].pop(DOMAIN_NAME, None)
     state = {name: value.contiguous() for name, value in theirs.segmentor.state_dict().items()}
     write_whole(folder / SEGMENTOR_NAME, save(state))
     config["sha256"][SEGMENTOR_NAME] = file_sha256(folder / SEGMENTOR_NAME)
-    config["settings"]["segmentor"]["base"] = told["settings"]["segmentor"]["base"]
+    config["settings"]["segmentor"]["base"] = theirs.settings.segmentor.base
     config.pop("segmentor_size", None)
     if (size := theirs.info.segmentor_size or theirs.info.size) != config["size"]:
         config["segmentor_size"] = size
     own = config["data"].split(SEGMENTOR_TOLD)[0].rstrip()
-    source = theirs.info.data.rpartition(SEGMENTOR_TOLD)[2].strip()
+    source = segmentor_data(theirs.info.data)
     config["data"] = own if source == own else f"{own} {SEGMENTOR_TOLD}{source}"
+    if not is_simulated(source):
+        config["licence"] = UNKNOWN_LICENCE
     write_json(folder / "config.json", config)
+    (folder / DOMAIN_NAME).unlink(missing_ok=True)
+
+
+def segmentor_data(data: str) -> str:
+    """Of a sentence about training data, as a bundle has it, what is said of the segmentor's."""
+    return data.rpartition(SEGMENTOR_TOLD)[2].strip()
 
 
 def save_bundle(

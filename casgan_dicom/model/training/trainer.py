@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from casgan_dicom.errors import CasganError, ConfigError
-from casgan_dicom.model.bundle.bundle import SEGMENTOR_TOLD, is_simulated, save_bundle
+from casgan_dicom.model.bundle.bundle import SEGMENTOR_TOLD, is_simulated, save_bundle, segmentor_data
 from casgan_dicom.model.bundle.shelf import SEGMENTOR_NAME
 from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.data.sampler import CROP_STEP, CropSampler
@@ -229,7 +229,7 @@ class Trainer:
         only = is_simulated(source)
         if s.path:
             return source, only
-        begun = f"{data} Begun from one trained on: {source.rpartition(SEGMENTOR_TOLD)[2]}"
+        begun = f"{data} Begun from one trained on: {segmentor_data(source)}"
         return begun, only and is_simulated(data)
 
     def _with_frame_size(self) -> TrainSettings:

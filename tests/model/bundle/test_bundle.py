@@ -517,6 +517,24 @@ def test_a_bundle_takes_the_segmentor_of_another(folder: Path, tmp_path: Path) -
     assert load_bundle(folder).info.segmentor_size is None
 
 
+def test_a_segmentor_that_learnt_from_frames_of_others_takes_the_licence_away(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "ours", data="Simulated cine.")
+    assert load_bundle(folder).info.licence == "Apache-2.0"
+
+    replace_segmentor(folder, write_bundle(tmp_path / "theirs", data="Simulated cine. Segmentor: XCAD."))
+
+    info = load_bundle(folder).info
+    assert (info.licence, info.data) == ("NOASSERTION", "Simulated cine. Segmentor: XCAD.")
+
+
+def test_neither_of_two_bundles_may_be_damaged(folder: Path, tmp_path: Path) -> None:
+    weights = folder / WEIGHT_FILES[0]
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+
+    with pytest.raises(WeightsError, match="SHA-256"):
+        replace_segmentor(folder, write_bundle(tmp_path / "other"))
+
+
 def test_a_segmentor_that_sees_other_network_values_is_not_taken(folder: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
