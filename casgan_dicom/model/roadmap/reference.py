@@ -107,7 +107,7 @@ class Reference:
         count = len(self.frames)
         alike, shift = np.eye(count), np.zeros((count, count, 2))
         for one, other in combinations(range(count), 2):
-            moved, height = peak(correlation(self._vessel_spectra[one], self._vessel_spectra[other]))
+            moved, height = self._vessels_moved(one, other)
             alike[one, other] = alike[other, one] = height
             shift[one, other], shift[other, one] = moved, (-moved[0], -moved[1])
         return alike, shift
@@ -122,8 +122,10 @@ class Reference:
         if not ahead_s or not 0 <= other < len(self.frames):
             return 0.0, 0.0
         step = float(self.times_s[other] - self.times_s[at])
-        moved, height = peak(correlation(self._vessel_spectra[other], self._vessel_spectra[at]))
-        if abs(step) > _NEXT * self.step_s or height < _LIKE:
+        if abs(step) > _NEXT * self.step_s:
+            return 0.0, 0.0
+        moved, height = self._vessels_moved(other, at)
+        if height < _LIKE:
             return 0.0, 0.0
         part = min(ahead_s / step, 1.0)
         return part * moved[0], part * moved[1]
@@ -150,12 +152,24 @@ class Reference:
         chosen = []
         for at in np.random.default_rng(0).permutation(len(pairs)):
             one, other = pairs[int(at)]
-            moved, height = peak(correlation(self._vessel_spectra[one], self._vessel_spectra[other]))
+            moved, height = self._vessels_moved(one, other)
             if height > _LIKE:
                 chosen.append((one, other, np.asarray(moved)))
             if len(chosen) == _LEARNT_PAIRS:
                 break
         return chosen
+
+    def _vessels_moved(self, one: int, other: int) -> tuple[tuple[float, float], float]:
+        """The shift that moves the second frame's vessels onto the first's, and their correlation there."""
+        if (one, other) not in self._known_moves:
+            found = peak(correlation(self._vessel_spectra[one], self._vessel_spectra[other]))
+            self._known_moves[one, other] = found
+        return self._known_moves[one, other]
+
+    @cached_property
+    def _known_moves(self) -> dict[tuple[int, int], tuple[tuple[float, float], float]]:
+        """What `_vessels_moved` has found: target frames of one phase ask for the same again."""
+        return {}
 
     @cached_property
     def _vessel_spectra(self) -> tuple[Spectrum, ...]:
