@@ -76,13 +76,12 @@ def check_whole(path: Path, offset: int, transfer_syntax: str) -> None:
     syntax = UID(transfer_syntax, IGNORE)
     with path.open("rb") as file:
         file.seek(offset)
-        written = written_syntax(file.read(_FIRST_BYTES))
+        head = file.read(_FIRST_BYTES)
+        written = written_syntax(head)
         named = ExplicitVRLittleEndian if syntax.is_encapsulated else syntax
         if written is not None and written != named:
             raise UnreadableError(f"data set is {written.name}, want {named.name}")
         if written is None:  # an element of group 0000, or ``identity.py`` says what is wrong
-            file.seek(offset)
-            head = file.read(4)
             _check_group(int.from_bytes(head[:2], "big" if syntax == ExplicitVRBigEndian else "little"))
             return
         file.seek(offset)
