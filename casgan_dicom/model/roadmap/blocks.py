@@ -34,6 +34,8 @@ _LEAST_OPEN = 0.45
 _LEAST_CORRELATION = 0.4
 _KAPPA, _PRIOR = 15.0, 0.5
 """Strength of the prior in squared pixels, and what a block tells before anything is learnt."""
+OF_ALL, OF_NEAR, FEWEST = 1.5, 0.25, 4
+"""How much of the way of all blocks, and of those near the vessels, is the heart's; fewest that tell."""
 _LEAST_PAIRS = 8
 _INFORMATIVE = 0.7
 """Share of the displacements' own variance below which a block's residual variance has to be."""
@@ -122,6 +124,32 @@ class Blocks:
                 spread[axis] = weighted_median(off, self.weight[told, axis])
         known = float(np.hypot(spread[0], spread[1])) if any(counts) else None
         return BlockShift((found[0], found[1]), known, max(counts))
+
+
+def breath_way(down: Array, nearness: Array) -> float:
+    """How far breath has moved the heart, by the background of the whole picture.
+
+    Most blocks hold ribs or spine, which stay, before lung, diaphragm and heart, which go, and say something
+    in between; so their median is too short a way. `OF_ALL` and `OF_NEAR` were set on simulated pairs.
+
+    Parameters
+    ----------
+    down
+        (K,) displacement of each block, down in the picture; NaN where it was not found.
+    nearness
+        (K,) weight of each by its nearness to the vessels.
+
+    Returns
+    -------
+    float
+        Down, in the unit of `down`; 0 where fewer than `FEWEST` blocks were found.
+    """
+    found = np.isfinite(down)
+    if found.sum() < FEWEST:
+        return 0.0
+    known, weights = down[found], nearness[found]
+    near = weighted_median(known, weights) if weights.sum() > 0 else 0.0
+    return float(OF_ALL * np.median(known) + OF_NEAR * near)
 
 
 def weighted_median(values: Array, weights: Array) -> float:

@@ -6,7 +6,7 @@ small grid; frames that turn out to be thinly filled are dropped in the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +30,9 @@ from casgan_dicom.model.roadmap.run import FloatImage, Mask, ReferenceRun
 WELL_FILLED = 0.7
 """Share of the fullest frame's vessel area that a usable frame has; a right coronary covers a quarter less
 in systole."""
+HALF_SEEN = 0.4
+"""The same share between the first and the last of these: such a frame is filled, whatever the segmentor
+sees of it."""
 _FULLEST = 0.9
 """The quantile that stands for the fullest frame: a single frame of specks does not."""
 _BORDER_PX = 4.0
@@ -118,8 +121,17 @@ def read_filled(run: ReferenceRun) -> tuple[FilledFrame, ...]:
             "the reference shows no filled vessel in any of its frames", hint="choose a run with contrast"
         )
     areas = np.array([area for area, _ in found], dtype=np.float64)
-    least = WELL_FILLED * float(np.quantile(areas, _FULLEST))
-    return tuple(frame for area, frame in found if area >= least)
+    fullest = float(np.quantile(areas, _FULLEST))
+    well = np.flatnonzero(areas >= WELL_FILLED * fullest)
+    kept = areas >= HALF_SEEN * fullest
+    kept[: well[0]] = kept[well[-1] + 1 :] = False
+    return tuple(frame for (_, frame), keep in zip(found, kept, strict=True) if keep)
+
+
+def well_filled(frames: Sequence[FilledFrame]) -> int:
+    """How many of these frames are well filled, and not only between frames that are."""
+    areas = np.array([frame.layer.vessel.sum() for frame in frames], dtype=np.float64)
+    return int((areas >= WELL_FILLED * np.quantile(areas, _FULLEST)).sum())
 
 
 def _filled_frame(run: ReferenceRun, number: int, frame: FloatImage, masks: tuple[Mask, Mask]) -> FilledFrame:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from casgan_dicom.model.roadmap.background import Spectrum, correlation, grid_weight, peak, structure, to_grid
-from casgan_dicom.model.roadmap.blocks import BlockShift, Scene, block_displacements
+from casgan_dicom.model.roadmap.blocks import BlockShift, Scene, block_displacements, breath_way
 from casgan_dicom.model.roadmap.extraction import logarithm
 from casgan_dicom.model.roadmap.phase import wanted_times
 from casgan_dicom.model.roadmap.reference import COARSE_REACH, Reference, halved
@@ -23,6 +23,8 @@ _AS_NEAR_S = 0.034
 second."""
 _DOUBT_S = 0.05
 """By so much a frame is farther whose beat's begin or end is not known."""
+_OF_BLOCKS = 0.25
+"""Share of what the blocks have learnt that counts along the patient, beside the breath."""
 _AS_FULL = 0.9
 """Share of the vessel area of the fullest of them that they need: the first ones are filled in part only."""
 
@@ -70,7 +72,9 @@ class Match:
     found: FloatImage
     """Correlation of their backgrounds for every shift."""
     blocks: BlockShift
-    """How far the vessels have moved, pixels of the grid."""
+    """How far the vessels have moved, pixels of the grid, by what the blocks have learnt."""
+    breath: float
+    """How far breath has moved the heart down, pixels of the grid, by the whole background."""
     displaced: float | None
     """Upper quartile of how far the blocks of the whole background have moved, pixels of the grid."""
 
@@ -81,14 +85,16 @@ class Match:
 
     @property
     def shift(self) -> tuple[float, float]:
-        """How far the vessels are moved, pixels of the grid: as much of what the blocks say as the background
-        around the vessels bears out.
+        """How far the vessels are moved, (down, right) in pixels of the grid.
 
-        What the blocks have learnt of the beat does not hold for a breath, so it is an upper bound; and the
+        Along the patient, which is down in the picture, breath moves the heart: by what the whole background
+        says, and a share of what the blocks have learnt of the beat, which alone does not hold for a breath.
+        Across, as much of what the blocks say as the background around the vessels bears out: the
         correlation alone locks on the lung, so it only chooses on the way from no shift to the blocks'.
         """
         ways = [(part * self.blocks.shift[0], part * self.blocks.shift[1]) for part in _PARTS]
-        return max(ways, key=self.background_at)  # of equals the shortest
+        across = max(ways, key=self.background_at)[1]  # of equals the shortest
+        return self.breath + _OF_BLOCKS * self.blocks.shift[0], across
 
     def background_at(self, shift: tuple[float, float]) -> float:
         """Correlation at a shift, pixels of the grid; -1 beyond the largest that was looked for."""
@@ -154,7 +160,10 @@ def compare(look: Look, reference: Reference, choices: Sequence[Choice]) -> Matc
     centres = np.concatenate([blocks.centres, reference.everywhere])
     displacement = block_displacements(look.scene, reference.scenes[choice.at], centres)
     near, all_over = np.split(displacement, [len(blocks.centres)])
-    return Match(look, choice, maps[best], blocks.shift(near), _upper_quartile(np.hypot(*all_over.T)))
+    breath = breath_way(all_over[:, 0], reference.nearness)
+    breath -= reference.breath_on_the_way(choice.at, choice.ahead_s or 0.0)
+    displaced = _upper_quartile(np.hypot(*all_over.T))
+    return Match(look, choice, maps[best], blocks.shift(near), breath, displaced)
 
 
 def _upper_quartile(lengths: Array) -> float | None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from casgan_dicom.model.roadmap.background import Spectrum, correlation, grid_factor, peak, structure, to_grid
-from casgan_dicom.model.roadmap.blocks import Blocks, Scene, block_centres, block_displacements
+from casgan_dicom.model.roadmap.blocks import Blocks, Scene, block_centres, block_displacements, breath_way
 from casgan_dicom.model.roadmap.filled_frames import FilledFrame
 from casgan_dicom.model.roadmap.phase import Beat, beats_of
 from casgan_dicom.model.roadmap.run import Array, FloatImage, ReferenceRun, Scale
@@ -118,22 +118,42 @@ class Reference:
         (down, right), pixels of the grid: the part of the way to the neighbour's vessels that time allows.
         No way where there is no neighbour within the usual step, or its vessels look otherwise.
         """
+        other, part = self._neighbour(at, ahead_s)
+        moved, height = self._vessels_moved(other, at)
+        return (part * moved[0], part * moved[1]) if height >= _LIKE else (0.0, 0.0)
+
+    def breath_on_the_way(self, at: int, ahead_s: float) -> float:
+        """What the background says of breath where only the heart goes on until that phase.
+
+        Down, pixels of the grid: to be taken off what it says of a target frame of that phase.
+        """
+        other, part = self._neighbour(at, ahead_s)
+        if not part:
+            return 0.0
+        if (at, other) not in self._known_breath:
+            moved = block_displacements(self.scenes[other], self.scenes[at], self.everywhere)
+            self._known_breath[at, other] = breath_way(moved[:, 0], self.nearness)
+        return part * self._known_breath[at, other]
+
+    def _neighbour(self, at: int, ahead_s: float) -> tuple[int, float]:
+        """The frame on the other side of a phase, and the part of the way to it; itself, and 0, without one
+        within the usual step."""
         other = at + (1 if ahead_s > 0 else -1)
         if not ahead_s or not 0 <= other < len(self.frames):
-            return 0.0, 0.0
+            return at, 0.0
         step = float(self.times_s[other] - self.times_s[at])
-        if abs(step) > _NEXT * self.step_s:
-            return 0.0, 0.0
-        moved, height = self._vessels_moved(other, at)
-        if height < _LIKE:
-            return 0.0, 0.0
-        part = min(ahead_s / step, 1.0)
-        return part * moved[0], part * moved[1]
+        return (at, 0.0) if abs(step) > _NEXT * self.step_s else (other, min(ahead_s / step, 1.0))
 
     @cached_property
     def everywhere(self) -> Array:
         """(K, 2) centres of blocks all over the picture, which tell a breath from a heart beat."""
         return block_centres(np.ones_like(self.around), _APART)
+
+    @cached_property
+    def nearness(self) -> Array:
+        """(K,) how near each of them lies to the vessels, the weight of its place in `around`."""
+        rows, columns = self.everywhere.astype(np.int64).T
+        return np.asarray(self.around[rows, columns], dtype=np.float64)
 
     @cached_property
     def blocks(self) -> Blocks:
@@ -169,6 +189,11 @@ class Reference:
     @cached_property
     def _known_moves(self) -> dict[tuple[int, int], tuple[tuple[float, float], float]]:
         """What `_vessels_moved` has found: target frames of one phase ask for the same again."""
+        return {}
+
+    @cached_property
+    def _known_breath(self) -> dict[tuple[int, int], float]:
+        """What `breath_on_the_way` has found for the whole way between two frames."""
         return {}
 
     @cached_property

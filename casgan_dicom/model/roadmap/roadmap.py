@@ -13,7 +13,7 @@ import numpy as np
 
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.model.roadmap.contrast_layer import ContrastLayer
-from casgan_dicom.model.roadmap.filled_frames import FilledFrame, read_filled
+from casgan_dicom.model.roadmap.filled_frames import FilledFrame, read_filled, well_filled
 from casgan_dicom.model.roadmap.matcher import Matcher
 from casgan_dicom.model.roadmap.phase import USUAL_BEAT_S, beats_of, usual_length
 from casgan_dicom.model.roadmap.reference import Reference
@@ -90,9 +90,9 @@ def _check_beat(frames: tuple[FilledFrame, ...], run: ReferenceRun) -> None:
 def _check_steady(frames: tuple[FilledFrame, ...], run: ReferenceRun) -> None:
     """Raise SeriesError where vessels come and go: then what is found of them is not the tree."""
     between = sum(bool(filled) for filled in run.filled[frames[0].number : frames[-1].number + 1])
-    if len(frames) < _LEAST_STEADY * between:
+    if (well := well_filled(frames)) < _LEAST_STEADY * between:
         raise SeriesError(
-            f"the reference's vessels are found in only {len(frames)} of its {between} filled frames, want "
+            f"the reference's vessels are found in only {well} of its {between} filled frames, want "
             f"{_LEAST_STEADY:.0%}",
             hint="choose a run whose vessels are seen more clearly",
         )
