@@ -10,9 +10,17 @@ import click
 
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, need_extra, say, show_json, tell
+from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.domain import learn_domain_of
+from casgan_dicom.lab.engagement import CHESTS, FEWEST_CHESTS, STEPS, learn_engagement_of
 from casgan_dicom.lab.training_data import WANTED
-from casgan_dicom.model.bundle.bundle import DOMAIN_NAME, load_bundle, replace_segmentor
+from casgan_dicom.model.bundle.bundle import (
+    DOMAIN_NAME,
+    ENGAGEMENT_NAME,
+    add_engagement,
+    load_bundle,
+    replace_segmentor,
+)
 from casgan_dicom.model.bundle.shelf import ALIASES, SEGMENTOR_NAME, bundle_folder, shipped_bundles
 from casgan_dicom.model.export.export import Format, export_bundle
 
@@ -82,6 +90,39 @@ def domain(*, bundle: Path, data: str) -> None:
     """
     learnt = learn_domain_of(bundle, data, log=say)
     tell(f"{bundle / DOMAIN_NAME}: learnt from {learnt.frames} frames")
+
+
+@weights.command()
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@option("--data", help="Simulated data to learn from: sim:SEED or sim:SEED,ct=FOLDER.")
+@option("--of", help="In place of learning: the bundle that has learnt it, a name or a folder.")
+@option("--steps", type=click.IntRange(min=1), default=STEPS, help="Steps of training.")
+@option(
+    "--chests",
+    type=click.IntRange(min=FEWEST_CHESTS),
+    default=CHESTS,
+    help="Simulated chests, three patients before each.",
+)
+def engagement(*, bundle: Path, data: str | None, of: str | None, steps: int, chests: int) -> None:
+    """Teach BUNDLE (a folder) to tell in which coronary artery a catheter lies.
+
+    `convert --reference` refuses by it a run whose catheter is not seen in the artery of the reference, where
+    no header tells the artery.
+    """
+    if (data is None) == (of is None):
+        raise click.UsageError("give either --data to learn from or --of, a bundle that has learnt it")
+    if data is None:
+        judge = load_bundle(of or "").engagement
+        if judge is None:
+            raise ConfigError(f"bundle '{of}' cannot tell where a catheter lies")
+        add_engagement(bundle, judge)
+        tell(f"{bundle / ENGAGEMENT_NAME}: of bundle '{of}'")
+        return
+    learnt = learn_engagement_of(bundle, data, steps=steps, backgrounds=chests, log=say)
+    tell(
+        f"{bundle / ENGAGEMENT_NAME}: of {learnt.catheters} held-out catheters {learnt.accepted:.1%} are "
+        f"seen in their own artery, {1 - learnt.refused:.1%} in the other one"
+    )
 
 
 @weights.command()

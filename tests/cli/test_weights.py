@@ -69,3 +69,23 @@ def test_a_bundle_takes_the_segmentor_of_another(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "other" in result.stdout
     assert load_bundle(one).info.data == "Of one. Segmentor: Of other."
+
+
+def test_a_bundle_takes_from_another_what_tells_the_artery(tmp_path: Path) -> None:
+    one = write_bundle(tmp_path / "one", ["data.frame_size=32"])
+    words = ["weights", "engagement", str(one)]
+
+    assert CliRunner().invoke(cli, words).exit_code == 2
+    assert CliRunner().invoke(cli, [*words, "--data", "sim:1", "--of", "casgan"]).exit_code == 2
+    cannot = CliRunner().invoke(cli, [*words, "--of", str(one)])
+    assert cannot.exit_code != 0
+    assert "cannot tell where a catheter lies" in cannot.output
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+    frames = CliRunner().invoke(cli, [*words, "--data", f"{tmp_path / 'x'},{tmp_path / 'y'}"])
+    assert frames.exit_code != 0
+    assert "only simulated data tells where a catheter lies" in frames.output
+    result = CliRunner().invoke(cli, [*words, "--of", "casgan"])
+
+    assert result.exit_code == 0, result.output
+    assert load_bundle(one).engagement is not None

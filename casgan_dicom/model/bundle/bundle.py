@@ -8,6 +8,7 @@ Schema 2::
     model.safetensors       the networks that translate, no others
     segmentor.safetensors   U-Net that marks vessels
     domain.safetensors      what is known of the kind of the training frames (model/domain); absent: nothing
+    engagement.safetensors  network that tells in which artery a catheter lies (model/engagement), or absent
     NAME.safetensors        arrays that the method wants beside its networks (`Method.extra_files`)
     README.md               model card
 
@@ -45,8 +46,10 @@ from casgan_dicom.model.bundle.shelf import (
     read_config,
 )
 from casgan_dicom.model.domain.statistics import DomainStatistics
+from casgan_dicom.model.engagement.judge import EngagementJudge
 from casgan_dicom.model.methods.base import Arrays
 from casgan_dicom.model.methods.registry import method_class
+from casgan_dicom.model.networks.engagement import EngagementNet
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.simulator.version import SIMULATOR
@@ -55,6 +58,10 @@ from casgan_dicom.model.tables import settings_from_dict, settings_to_dict
 WEIGHT_FILES = ("model.safetensors", SEGMENTOR_NAME)
 DOMAIN_NAME = "domain.safetensors"
 """File of what is known of the kind of the training frames."""
+ENGAGEMENT_NAME = "engagement.safetensors"
+"""File of the network that tells in which artery a catheter lies."""
+_LIMIT, _FIRST_LAYER = "limit", "tip.stem.0.weight"
+"""Arrays of that file: the limit of the judge, and the one whose length is the width of half the network."""
 VERSION = "1"
 """Version of the bundles that are written here; behind it stands which weights it is, as 1+0123abcd."""
 SEGMENTOR_TOLD = "Segmentor: "
@@ -108,6 +115,8 @@ class Bundle:
     """Arrays of the method's own, by file and name."""
     domain: DomainStatistics | None = None
     """What is known of the kind of the training frames; None where nothing is."""
+    engagement: EngagementJudge | None = None
+    """Tells in which artery a catheter lies; None where the bundle cannot."""
 
 
 def load_bundle(bundle: str | Path) -> Bundle:
@@ -128,6 +137,7 @@ def load_bundle(bundle: str | Path) -> Bundle:
         _fill(net, files[name], f"bundle '{folder.name}': {name}")
     extra = {name: _arrays(files[name], f"bundle '{folder.name}': {name}") for name in method.extra_files}
     domain = _domain(files, config, f"bundle '{folder.name}': {DOMAIN_NAME}")
+    engagement = _engagement(files, f"bundle '{folder.name}': {ENGAGEMENT_NAME}")
     info = BundleInfo(
         **{key: config[key] for key in ("name", "method", "version", "data", "licence", "size")},
         recipe=settings.description,
@@ -142,6 +152,7 @@ def load_bundle(bundle: str | Path) -> Bundle:
         segmentor.eval().requires_grad_(False),
         extra,
         domain,
+        engagement,
     )
 
 
@@ -156,6 +167,18 @@ def add_domain(folder: Path, statistics: DomainStatistics) -> None:
     arrays = {name: np.ascontiguousarray(values) for name, values in statistics.arrays().items()}
     write_whole(folder / DOMAIN_NAME, save_arrays(arrays))
     config["sha256"][DOMAIN_NAME] = file_sha256(folder / DOMAIN_NAME)
+    write_json(folder / "config.json", config)
+
+
+def add_engagement(folder: Path, judge: EngagementJudge) -> None:
+    """Give the bundle in `folder`, which has files of its own, what tells in which artery a catheter lies.
+
+    What it had before is replaced.
+    """
+    config = read_config(folder)
+    tensors = {name: value.detach().contiguous() for name, value in judge.net.state_dict().items()}
+    write_whole(folder / ENGAGEMENT_NAME, save({**tensors, _LIMIT: torch.tensor([judge.limit])}))
+    config["sha256"][ENGAGEMENT_NAME] = file_sha256(folder / ENGAGEMENT_NAME)
     write_json(folder / "config.json", config)
 
 
@@ -327,6 +350,20 @@ def _domain(files: Mapping[str, Path], config: Mapping[str, Any], told: str) -> 
     except ValueError as error:
         raise WeightsError(f"{told} {error}") from error
     return statistics if statistics.encoder_sha256 == config["sha256"][SEGMENTOR_NAME] else None
+
+
+def _engagement(files: Mapping[str, Path], told: str) -> EngagementJudge | None:
+    """What tells in which artery a catheter lies; None where the bundle has no such file."""
+    if ENGAGEMENT_NAME not in files:
+        return None
+    try:
+        state = load_file(files[ENGAGEMENT_NAME])
+        limit, width = float(state.pop(_LIMIT)), len(state[_FIRST_LAYER])
+        net = EngagementNet(width)
+        net.load_state_dict(state)
+    except (KeyError, RuntimeError, SafetensorError, ValueError) as error:
+        raise WeightsError(f"{told} holds no such network: {error}") from error
+    return EngagementJudge(net.eval().requires_grad_(False), limit)
 
 
 def _arrays(path: Path, told: str) -> Arrays:

@@ -28,6 +28,13 @@ CURVES = ("cyc_img", "rec", "gan_y", "gan_sem", "pair_dice", "pair_attention", "
 
 SIMULATED_ONLY = "Trained on simulated X-ray cine only, never on real cine."
 
+ENGAGEMENT_TOLD = (
+    "engagement.safetensors tells whether a catheter leads into a given tree, for `convert --reference`; "
+    "learnt on simulated patients with either artery engaged; figures in docs/benchmarks/reference.md"
+)
+"""What a card says of the network that tells the artery."""
+NO_ENGAGEMENT = "not told"
+
 _TEXT = """# {name}
 
 **A synthetic angiogram is invented. It shows no vessel of the patient; where it looks real it is no more than
@@ -46,6 +53,7 @@ plausible. Research only: never for diagnosis, planning or any clinical decision
 | Steps | {steps}, batch {batch}, {crops}, seed {seed} |
 | Cue | {cue} x the physical trace of empty arteries in the input |
 | SHA-256 of model.safetensors | `{sha256}` |
+| Artery of a catheter | {engagement} |
 | Licence of the weights | {licence} |
 
 ## Measured on held-out simulated runs
@@ -122,6 +130,7 @@ def write_card(bundle: Path, report: Path, run: Path | None = None) -> Path:
         seed=settings.seed,
         cue=settings.data.cue,
         sha256=loaded.info.weights_sha256,
+        engagement=NO_ENGAGEMENT if loaded.engagement is None else ENGAGEMENT_TOLD,
         frames=figures["frames"],
         runs=figures["protocol"]["runs"],
         report_cue=figures["protocol"]["cue"],

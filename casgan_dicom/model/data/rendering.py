@@ -43,6 +43,7 @@ Purpose = Literal[
     "pose",
     "guided",
     "segmentor",
+    "engagement",
 ]
 _LATER_START = 10**15
 """First seed of purposes that came later, beyond every seed of the first ones."""
@@ -51,6 +52,7 @@ _STRETCHES: tuple[tuple[int, tuple[Purpose, ...]], ...] = (
     (_LATER_START, ("reference", "second reference", "pose")),
     (2 * _LATER_START, ("guided",)),
     (3 * _LATER_START, ("segmentor",)),
+    (4 * _LATER_START, ("engagement",)),
 )
 """First seed of purposes that came together: were one more among them, every seed would become another."""
 MOST_SEED = _LATER_START // (len(_STRETCHES[0][1]) * 1_000_000) - 1

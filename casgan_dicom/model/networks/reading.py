@@ -128,6 +128,12 @@ class TipNet(nn.Module):
         maps
             Logits (B, 2, 128, 128) of catheter shaft, and of wires, leads and clips.
         """
+        u, deepest = self.features(frame, mean)
+        tip = torch.cat([self.heat(u).flatten(1), self.none(deepest.mean(dim=(2, 3)))], dim=1)
+        return tip.float(), F.pixel_shuffle(self.maps(u), 2).float()
+
+    def features(self, frame: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """What both answers are read from: (B, 2 · width, 64, 64) and, deepest, (B, 6 · width, 8, 8)."""
         with torch.autocast(frame.device.type, enabled=False):
             lines = _lines(frame, mean)
         f0 = self.stem(lines)
@@ -135,9 +141,7 @@ class TipNet(nn.Module):
         f2 = self.body2(self.down2(f1))
         f3 = self.body3(self.down3(f2))
         f4 = self.body4(self.down4(f3))
-        u = self.up1(self.mid2(self.up2(self.mid3(self.up3(f4, f3)), f2)), f1)
-        tip = torch.cat([self.heat(u).flatten(1), self.none(f4.mean(dim=(2, 3)))], dim=1)
-        return tip.float(), F.pixel_shuffle(self.maps(u), 2).float()
+        return self.up1(self.mid2(self.up2(self.mid3(self.up3(f4, f3)), f2)), f1), f4
 
 
 class PoseNet(nn.Module):

@@ -21,16 +21,20 @@ from casgan_dicom.disk import file_sha256
 from casgan_dicom.errors import WeightsError
 from casgan_dicom.model.bundle.bundle import (
     DOMAIN_NAME,
+    ENGAGEMENT_NAME,
     WEIGHT_FILES,
     add_domain,
+    add_engagement,
     load_bundle,
     replace_segmentor,
     save_bundle,
 )
 from casgan_dicom.model.bundle.shelf import ALIASES, RETIRED, bundle_folder, shipped_bundles
 from casgan_dicom.model.domain.statistics import DomainStatistics, fit_statistics
+from casgan_dicom.model.engagement.judge import EngagementJudge
 from casgan_dicom.model.methods import registry
 from casgan_dicom.model.methods.casgan import CasGan
+from casgan_dicom.model.networks.engagement import EngagementNet
 from casgan_dicom.model.settings import TrainSettings
 from casgan_dicom.model.simulator.version import SIMULATOR
 from casgan_dicom.model.tables import settings_from_dict
@@ -489,6 +493,32 @@ def test_a_file_of_statistics_that_holds_something_else_is_refused(folder: Path)
     replace(folder / DOMAIN_NAME, save({"mean": torch.zeros(3)}))
 
     with pytest.raises(WeightsError, match=f"{DOMAIN_NAME} lacks"):
+        load_bundle(folder)
+
+
+def test_what_tells_the_artery_of_a_catheter_is_a_file_like_the_others(folder: Path) -> None:
+    assert load_bundle(folder).engagement is None
+
+    add_engagement(folder, judge := EngagementJudge(EngagementNet(8), 1.25))
+
+    read = load_bundle(folder).engagement
+    assert read is not None
+    assert read.limit == 1.25
+    for name, value in judge.net.state_dict().items():
+        assert torch.equal(value, read.net.state_dict()[name])
+    (folder / ENGAGEMENT_NAME).write_bytes((folder / ENGAGEMENT_NAME).read_bytes()[:-1] + b"x")
+    with pytest.raises(WeightsError, match=f"{ENGAGEMENT_NAME} has SHA-256"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    "held", [{"limit": torch.zeros(1)}, {"mean": torch.zeros(3)}, {"limit": torch.zeros(2)}]
+)
+def test_a_file_that_holds_no_such_network_is_refused(folder: Path, held: dict[str, torch.Tensor]) -> None:
+    add_engagement(folder, EngagementJudge(EngagementNet(8), 0.0))
+    replace(folder / ENGAGEMENT_NAME, save(held))
+
+    with pytest.raises(WeightsError, match=f"{ENGAGEMENT_NAME} holds no such network"):
         load_bundle(folder)
 
 
