@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> None:
     path = Path(arguments[0]) if arguments else FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     segmentor = Generator.load(SEGMENTOR, device="cpu")
-    Image.fromarray(page(ROWS, segmentor.vessels)).save(path, optimize=True)
+    Image.fromarray(page(ROWS, partial(segmentor.vessels, twice=True))).save(path, optimize=True)
     sys.stdout.write(f"{path}\n")
 
 

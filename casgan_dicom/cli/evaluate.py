@@ -114,7 +114,9 @@ def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     run; of the other options only --data, --runs and --device count.
     """
     if mode == "reference":
-        pairs = PairProtocol(patients=runs, target_frames=frames, failing=runs)
+        pairs = PairProtocol(
+            patients=runs, target_frames=frames, failing=runs, failing_both=max(1, runs // 3)
+        )
         measured = evaluate_roadmap(
             runs_or_bundles, data=data, out=out, protocol=pairs, device=device, log=say
         )

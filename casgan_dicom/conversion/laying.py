@@ -24,6 +24,7 @@ from casgan_dicom.errors import SeriesError
 from casgan_dicom.model.roadmap.placed import FRAME_REASONS, RUN_REASONS, Placed, PlacedRun, compose
 from casgan_dicom.model.roadmap.run import Scale, TargetRun
 from casgan_dicom.source.acquisition import acquisition_of
+from casgan_dicom.source.candidates import Verdict
 from casgan_dicom.source.run_facts import facts_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from casgan_dicom.model.generator import Generator
 
 Float = npt.NDArray[np.float32]
+
+_NO_ROADMAP = "--bundle without --reference draws a tree that is not the patient's"
+_OTHER_ARTERY = "--force lays the vessels of a reference that is named over it all the same"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +86,11 @@ def lay_over(task: Task, guide: Guide, chosen: Sequence[int], progress: Progress
     SeriesError
         The run as a whole is refused, or no frame is left; its reasons are in the message.
     """
-    run = guide.roadmap.target(_target(task, guide, chosen)).run(_frames(task, chosen, progress))
+    matcher = guide.roadmap.target(_target(task, guide, chosen))
+    run = matcher.run(_frames(task, chosen, progress), guide.engaged)
     if run.verdict.refused:
         raise SeriesError(
-            _refused(run), hint="--bundle without --reference draws a tree that is not the patient's"
+            _refused(run), hint=_OTHER_ARTERY if "artery" in run.verdict.reasons else _NO_ROADMAP
         )
     kept = {k: one for k, one in zip(chosen, run, strict=True) if not (task.omits_refused and one.refused)}
     if not kept:
@@ -121,6 +126,8 @@ def _frames(task: Task, chosen: Sequence[int], progress: Progress) -> Iterator[F
 
 def _refused(run: PlacedRun) -> str:
     why = "; ".join(RUN_REASONS[reason] for reason in run.verdict.reasons)
+    if run.verdict.reasons == ("artery",):
+        return f"no roadmap: {why}; no header tells the artery"
     return f"no roadmap: {why}; {_counts(run)}"
 
 
@@ -146,8 +153,17 @@ def _record(guide: Guide, run: PlacedRun, kept: Iterable[Placed]) -> RoadmapReco
         frames=frames,
         left_out=len(run) - len(frames),
         refusals=dict(reasons),
-        verdicts=tuple((one.criterion, one.answer, one.text) for one in candidate.judgement.verdicts),
+        verdicts=tuple((one.criterion, one.answer, one.text) for one in _verdicts(guide, run)),
     )
+
+
+def _verdicts(guide: Guide, run: PlacedRun) -> tuple[Verdict, ...]:
+    """On the reference; that on its artery by the pictures where these had to tell."""
+    judgement = guide.candidate.judgement
+    if run.verdict.engaged is not None:
+        seen = Verdict("artery", "fits", "the catheter is seen in that of the reference; no header tells")
+        judgement = judgement.with_verdict(seen)
+    return judgement.verdicts
 
 
 def _said(placed: Placed, *, table_known: bool) -> RoadmapFrame:

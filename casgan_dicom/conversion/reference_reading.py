@@ -22,7 +22,7 @@ from casgan_dicom.conversion.reference_search import Candidate
 from casgan_dicom.conversion.task import Progress, Step, Task
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.model.roadmap.roadmap import Roadmap
-from casgan_dicom.model.roadmap.run import ReferenceRun
+from casgan_dicom.model.roadmap.run import Engaged, ReferenceRun
 from casgan_dicom.model.roadmap.table import picture_shift_mm
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.display import Display
@@ -50,6 +50,8 @@ class Guide:
     """Which of its frames show filled vessels."""
     roadmap: Roadmap
     """What they give."""
+    engaged: Engaged | None = None
+    """Who is asked whether the catheter of a target lies in its artery; None where headers tell."""
 
     @property
     def filled_text(self) -> str:
@@ -99,11 +101,11 @@ def read_reference(
     target
         The run that they are for.
     generator
-        Whose segmentor sees the vessels; nothing is generated.
+        Whose segmentor sees the vessels, and who is asked about the catheter; nothing is generated.
     progress
         Told how far the search for contrast is.
     force
-        Use a run that is filled for less than a beat, too.
+        Use a run that is filled for less than a beat, too, and do not ask where the catheter lies.
 
     Raises
     ------
@@ -117,7 +119,9 @@ def read_reference(
     if looked.verdict.answer == "refused" and not (force and looked.verdict.forceable):
         raise SeriesError(f"reference refused: {looked.verdict}")
     known = replace(candidate, judgement=judgement)
-    return Guide(known, looked.filled, Roadmap.of(_run(known, target, looked, generator)))
+    roadmap = Roadmap.of(_run(known, target, looked, generator))
+    asked = not force and any(one.criterion == "artery" for one in judgement.unknown)
+    return Guide(known, looked.filled, roadmap, generator.engaged if asked else None)
 
 
 def times_of(cine: Cine, known: Acquisition) -> tuple[float, ...]:
@@ -176,5 +180,5 @@ def _run(candidate: Candidate, target: RunFacts, looked: Looked, generator: Gene
 def _seen(looked: Looked, generator: Generator) -> Iterator[tuple[Float, Float]]:
     """Each frame and its vessels."""
     for batch in batches(enumerate(displayed(looked.task, None)), generator.batch):
-        vessels = generator.vessels(batch.shown, looked.levels)
+        vessels = generator.vessels(batch.shown, looked.levels, twice=True)
         yield from zip(batch.shown, vessels, strict=True)

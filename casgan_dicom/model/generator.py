@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +26,7 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.atlas.plan import RunPlan
 from casgan_dicom.model.bundle.bundle import Bundle, BundleInfo, load_bundle
-from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
+from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE, SIZE_STEP
 from casgan_dicom.model.data.normalisation import Levels, measure_levels, to_network
 from casgan_dicom.model.data.square import from_square, to_square
 from casgan_dicom.model.devices import choose_device
@@ -71,7 +70,10 @@ class VesselNet(nn.Module):
         return self.segmentor.soft_mask(padded)[:, :, :height, :width], None
 
 
-MakeEngine = Callable[[nn.Module], Engine]
+MakeEngine = Callable[[nn.Module, int], Engine]
+"""Puts a network on an engine, for frames of so many rows and columns."""
+_COARSE = 11 / 16
+"""Share of the segmentor's size at which wide vessels are found."""
 
 
 class Generator:
@@ -99,8 +101,10 @@ class Generator:
             drawer = FrameByFrame(engine, bundle.info.size, self._normalisation)
         self._drawer: Drawer = drawer
         self.batch = batch or drawer.batch
-        self._make_engine = make_engine or partial(TorchEngine, device="cpu")
+        self._make_engine = make_engine or _engine_maker("torch", "cpu")
         self._segmentor = bundle.segmentor
+        self._vessel_engines: dict[int, Engine] = {}
+        self._engagement = bundle.engagement
         self._judge = None if bundle.domain is None else DomainJudge(bundle.segmentor, bundle.domain)
 
     @classmethod
@@ -128,16 +132,14 @@ class Generator:
         chosen_device = choose_device(device)
         chosen_engine = _choose_engine(engine, chosen_device)
         loaded = load_bundle(bundle)
-        make = _engine_maker(chosen_engine, chosen_device, loaded.info.size)
-        seen = loaded.info.segmentor_size or loaded.info.size
-        see = _engine_maker(chosen_engine, chosen_device, seen)
+        make = _engine_maker(chosen_engine, chosen_device)
         drawer = _drawer_of(loaded, chosen_device)
         if drawer is not None:
             if engine == "openvino":
                 name = loaded.info.method
                 raise ConfigError(f"method '{name}' runs on torch only", hint="use --engine auto")
-            return cls(loaded, drawer=drawer, make_engine=see)
-        return cls(loaded, make(TranslationNet(loaded).eval()), make_engine=see)
+            return cls(loaded, drawer=drawer, make_engine=make)
+        return cls(loaded, make(TranslationNet(loaded).eval(), loaded.info.size), make_engine=make)
 
     @property
     def engine(self) -> str:
@@ -238,7 +240,9 @@ class Generator:
             np.concatenate([part.out_of_range for part in parts if part.out_of_range is not None]),
         )
 
-    def vessels(self, frames: npt.NDArray[np.floating], levels: Levels | None = None) -> Frames:
+    def vessels(
+        self, frames: npt.NDArray[np.floating], levels: Levels | None = None, *, twice: bool = False
+    ) -> Frames:
         """Say where vessels that hold contrast are seen, by the bundle's segmentor.
 
         Parameters
@@ -247,6 +251,10 @@ class Generator:
             Floating point (T, H, W), display values in [0, 1]; real or synthetic.
         levels
             Of the whole series, from `measure`; None measures them on `frames`.
+        twice
+            Look at a reduced size, too, and say the higher probability: of vessels that are wider than those
+            it was trained on it sees more there. Takes half as long again. For frames that are filled; what
+            the check for contrast is fitted to is the single look.
 
         Returns
         -------
@@ -261,13 +269,15 @@ class Generator:
         """
         frames = _checked(frames)
         levels = levels or self.measure(frames)
-        found = np.empty(frames.shape, dtype=np.float32)
-        step = self._vessel_engine.batch
-        for i in range(0, len(frames), step):
-            square = to_square(frames[i : i + step], self.info.segmentor_size or self.info.size)
-            x = to_network(square, levels, self._normalisation)
-            maps, _ = self._vessel_engine(x[:, None])
-            found[i : i + step] = np.clip(from_square(maps[:, 0], (frames.shape[1], frames.shape[2])), 0, 1)
+        found = np.zeros(frames.shape, dtype=np.float32)
+        fine = self.info.segmentor_size or self.info.size
+        for size in (fine, round(_COARSE * fine / SIZE_STEP) * SIZE_STEP) if twice else (fine,):
+            engine = self._vessel_engine(size)
+            for i in range(0, len(frames), engine.batch):
+                part = slice(i, i + engine.batch)
+                x = to_network(to_square(frames[part], size), levels, self._normalisation)
+                maps = from_square(engine(x[:, None])[0][:, 0], (frames.shape[1], frames.shape[2]))
+                np.maximum(found[part], np.clip(maps, 0, 1), out=found[part])
         return found
 
     def judge(self, frames: Sequence[Frames]) -> Likeness | None:
@@ -285,6 +295,29 @@ class Generator:
         """
         return None if self._judge is None else self._judge(frames)
 
+    def engaged(self, frames: Frames, trees: npt.NDArray[np.bool_]) -> float | None:
+        """Say whether the catheter in frames of one run lies in the artery of a tree.
+
+        Parameters
+        ----------
+        frames
+            Display values in [0, 1], (T, H, W); a reduced size does.
+        trees
+            The vessels of that artery where they would be in each frame, bool (T, H, W).
+
+        Returns
+        -------
+        float or None
+            Above 0 it is seen in that artery; below, it lies elsewhere or is not seen. None where the bundle
+            cannot tell.
+
+        Raises
+        ------
+        ValueError
+            There is no frame, or not as many trees.
+        """
+        return None if self._engagement is None else self._engagement(frames, trees)
+
     def _plan_of(self, frames: Frames) -> RunPlan | None:
         """The plan of frames that are a run by themselves."""
         wanted = self.sampled(len(frames))
@@ -292,9 +325,11 @@ class Generator:
             return None
         return self._drawer.plan(frames[list(wanted)], wanted, RunContext(frames=len(frames)))
 
-    @cached_property
-    def _vessel_engine(self) -> Engine:
-        return self._make_engine(VesselNet(self._segmentor).eval())
+    def _vessel_engine(self, size: int) -> Engine:
+        """The segmentor for frames of so many rows and columns, made when it is first asked for."""
+        if size not in self._vessel_engines:
+            self._vessel_engines[size] = self._make_engine(VesselNet(self._segmentor).eval(), size)
+        return self._vessel_engines[size]
 
 
 def draws_by_plan(bundle: Bundle) -> bool:
@@ -307,12 +342,12 @@ def _drawer_of(bundle: Bundle, device: str) -> Drawer | None:
     return method.drawer(bundle.generators, bundle.settings, bundle.extra, device)
 
 
-def _engine_maker(engine: str, device: str, size: int) -> MakeEngine:
+def _engine_maker(engine: str, device: str) -> MakeEngine:
     if engine == "torch":
-        return partial(TorchEngine, device=device)
+        return lambda net, _size: TorchEngine(net, device=device)
     from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - an optional extra
 
-    return partial(OpenVinoEngine, size=size)
+    return OpenVinoEngine
 
 
 def _choose_engine(engine: str, device: str) -> str:

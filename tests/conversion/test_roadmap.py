@@ -313,6 +313,52 @@ def test_without_r_waves_the_phase_is_called_estimated_or_the_run_refused(tmp_pa
         assert "no roadmap" in reasons(report)
 
 
+# --- the artery -------------------------------------------------------------------------------------------
+
+
+def _seen(
+    targets: list[Path], choice: ReferenceChoice, out: Path, evidence: float, *, force: bool = False
+) -> ConvertReport:
+    """Convert with a bundle that says so much of where the catheter lies."""
+    generator = DarkIsVessel()
+    generator.evidence = evidence
+    options = ConvertOptions(reference=choice, force=force)
+    return convert_series(targets, generator.as_generator, options, out)
+
+
+def test_a_catheter_that_is_not_seen_in_the_artery_is_refused_where_no_header_tells(tmp_path: Path) -> None:
+    target, reference = write_target(tmp_path / "t" / "a"), write_reference(tmp_path / "r" / "a")
+    choice = ReferenceChoice((reference,))
+
+    refused = _seen([target], choice, tmp_path / "out", -1.0)
+    assert "the catheter is not seen in the artery of the reference" in reasons(refused)
+    assert "no header tells the artery" in reasons(refused)
+    assert not list((tmp_path / "out").rglob("*.dcm"))
+
+    forced = only(_seen([target], choice, tmp_path / "forced", -1.0, force=True))
+    assert forced.roadmap is not None
+    assert {name: answer for name, answer, _ in forced.roadmap.verdicts}["artery"] == "unknown"
+
+
+def test_a_catheter_that_is_seen_in_the_artery_is_said(tmp_path: Path) -> None:
+    target, reference = write_target(tmp_path / "t" / "a"), write_reference(tmp_path / "r" / "a")
+
+    output = only(_seen([target], ReferenceChoice((reference,)), tmp_path / "out", 1.0))
+
+    assert output.roadmap is not None
+    assert ("artery", "fits") in {(name, answer) for name, answer, _ in output.roadmap.verdicts}
+    assert not any("artery" in one for one in output.warnings if one.startswith("unknown of the reference"))
+
+
+def test_pictures_are_not_asked_for_an_artery_that_headers_tell(tmp_path: Path) -> None:
+    target = write_target(tmp_path / "t" / "a", SeriesDescription="RCA")
+    reference = write_reference(tmp_path / "r" / "a", SeriesDescription="RCA")
+
+    output = only(_seen([target], ReferenceChoice((reference,)), tmp_path / "out", -1.0))
+
+    assert output.roadmap is not None
+
+
 # --- forms ------------------------------------------------------------------------------------------------
 
 

@@ -252,7 +252,7 @@ def test_a_vessel_lands_where_it_was_found_in_a_wide_frame(bundle: Bundle) -> No
     """Half the height of a 2:1 frame is a quarter of the square that the segmentor sees."""
     vessel = np.zeros((256, 256), np.float32)
     vessel[64:128, 128:192] = 1
-    generator = Generator(bundle, Stencil(None), make_engine=lambda _net: Stencil(None, drawn=vessel))
+    generator = Generator(bundle, Stencil(None), make_engine=lambda _net, _size: Stencil(None, drawn=vessel))
 
     found = generator.vessels(frames_of(1, 256, 512))
 
@@ -264,9 +264,10 @@ def test_a_vessel_lands_where_it_was_found_in_a_wide_frame(bundle: Bundle) -> No
 def test_the_segmentor_is_made_once_and_only_when_it_is_asked_for(bundle: Bundle) -> None:
     made: list[Stencil] = []
 
-    def make(net: nn.Module) -> Stencil:
+    def make(net: nn.Module, size: int) -> Stencil:
         assert isinstance(net, VesselNet)
         assert not net.training
+        assert size == bundle.info.size
         made.append(Stencil(None, drawn=0.5))
         return made[-1]
 

@@ -94,6 +94,9 @@ def write_target(path: Path, frames: Frames | None = None, **header: object) -> 
 class DarkIsVessel(DiscPainter):
     """A segmentor that takes what is darker than any background for a vessel; nobody may ask it to draw."""
 
+    evidence: float | None = None
+    """What it says of the catheter; nothing, as a bundle that cannot tell."""
+
     def sampled(self, frames: int) -> tuple[int, ...]:
         """A generator that is not asked plans nothing."""
         raise AssertionError(f"a generator was asked to plan {frames} frames")
@@ -103,8 +106,18 @@ class DarkIsVessel(DiscPainter):
         raise AssertionError(f"a generator was asked to draw into {len(frames)} frames, {levels}")
 
     def vessels(
-        self, frames: npt.NDArray[np.float32], levels: Levels | None = None
+        self,
+        frames: npt.NDArray[np.float32],
+        levels: Levels | None = None,
+        *,
+        twice: bool = False,
     ) -> npt.NDArray[np.float32]:
         """0.95 in the dark, else 0.02."""
         dark = frames < (DARK + BRIGHT) / 2 / 255
         return np.where(dark, np.float32(0.95), np.float32(0.02))
+
+    def engaged(self, frames: npt.NDArray[np.float32], trees: npt.NDArray[np.bool_]) -> float | None:
+        """Its evidence, for frames that have a tree each."""
+        assert frames.shape == trees.shape
+        assert trees.any(axis=(1, 2)).all()
+        return self.evidence

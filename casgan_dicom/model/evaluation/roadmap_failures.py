@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from casgan_dicom.model.data.run_pairs import PairChange
-from casgan_dicom.model.evaluation.roadmap_rows import Paired
 from casgan_dicom.model.metrics.overlay import OverlayScores
+from casgan_dicom.model.roadmap.placed import PlacedRun
 
 RIGHT = 0.5
 """Recall from which a drawn frame is right."""
@@ -64,9 +64,9 @@ class Outcome:
     """Likewise, as if it had been drawn; empty where the reference was not usable."""
 
     @classmethod
-    def of(cls, one: Paired, scores: Sequence[OverlayScores]) -> Outcome:
-        """Of a pair that was read, and the scores of its row "roadmap"."""
-        return cls(tuple(placed.refused is not None for placed in one.run), tuple(scores))
+    def of(cls, run: PlacedRun, scores: Sequence[OverlayScores]) -> Outcome:
+        """Of a run that was laid over, and the scores of its frames."""
+        return cls(tuple(placed.refused is not None for placed in run), tuple(scores))
 
     @classmethod
     def unusable(cls, frames: int) -> Outcome:

@@ -24,9 +24,19 @@ from casgan_dicom.model.evaluation.roadmap_failures import (
     Outcome,
     failure_scores,
 )
-from casgan_dicom.model.evaluation.roadmap_rows import Paired, mean_rows, read_pair, score_atlas, score_rows
+from casgan_dicom.model.evaluation.roadmap_rows import (
+    Frames,
+    Paired,
+    mean_rows,
+    read_pair,
+    reference_run,
+    score_atlas,
+    score_rows,
+    score_target,
+)
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.metrics.overlay import OverlayScores
+from casgan_dicom.model.roadmap.roadmap import Roadmap
 from casgan_dicom.model.simulator.background import BackgroundSource
 from casgan_dicom.model.simulator.run import CineSettings
 
@@ -43,7 +53,9 @@ class PairProtocol:
     target_frames: int = 15
     """Frames of each target."""
     failing: int = 24
-    """Patients whose failures are rendered."""
+    """Patients whose failures of the second run are rendered."""
+    failing_both: int = 8
+    """Patients whose failures of both runs are rendered."""
     failing_frames: int = 6
     """Frames of each of those targets."""
     size: int = 256
@@ -104,7 +116,7 @@ class _Bench:
     def patient(self, seed: int) -> tuple[Paired, dict[str, list[OverlayScores]]]:
         """One usable pair and its rows; chance takes the vessels of the pair before."""
         pair = self._film(seed, PairChange(), self.protocol.target_frames)
-        one = read_pair(pair, self.segmentor.vessels)
+        one = read_pair(pair, self._segment, self.segmentor.engaged)
         rows = score_rows(one, self.last)
         for label, generator in self.atlases:
             rows[label] = score_atlas(generator, pair)
@@ -112,13 +124,25 @@ class _Bench:
         return one, rows
 
     def failures(self, one: Paired) -> dict[str, Outcome]:
-        """What becomes of every failure of one patient."""
+        """What becomes of every failure of one patient's second run."""
         outcomes, few = {}, self.protocol.failing_frames
         for kind, change in OF_TARGET.items():
             chosen = self.protocol.picked(few, change.frame_rate)
-            outcomes[kind] = self._outcome(another_target(one.pair, self.backgrounds, change, chosen))
+            pair = another_target(one.pair, self.backgrounds, change, chosen)
+            outcomes[kind] = self._outcome(pair, one.roadmap)
+        return outcomes
+
+    def failures_of_both(self, one: Paired) -> dict[str, Outcome]:
+        """What becomes of those that change the first run, too: five runs more."""
+        outcomes, few = {}, self.protocol.failing_frames
         for kind, change in OF_BOTH.items():
-            outcomes[kind] = self._outcome(self._film(one.pair.reference.seed, change, few))
+            pair = self._film(one.pair.reference.seed, change, few)
+            try:
+                roadmap = Roadmap.of(reference_run(pair, self._segment))
+            except SeriesError:
+                outcomes[kind] = Outcome.unusable(len(pair.target.indices))
+                continue
+            outcomes[kind] = self._outcome(pair, roadmap)
         return outcomes
 
     def _film(self, seed: int, change: PairChange, frames: int) -> RunPair:
@@ -129,12 +153,11 @@ class _Bench:
         picked = self.protocol.picked(frames, change.frame_rate)
         return film_pair(seed, settings, self.backgrounds, change, indices=(choose, picked))
 
-    def _outcome(self, pair: RunPair) -> Outcome:
-        try:
-            one = read_pair(pair, self.segmentor.vessels)
-        except SeriesError:
-            return Outcome.unusable(len(pair.target.indices))
-        return Outcome.of(one, score_rows(one, None)[ROADMAP])
+    def _segment(self, frames: Frames) -> Frames:
+        return self.segmentor.vessels(frames, twice=True)
+
+    def _outcome(self, pair: RunPair, roadmap: Roadmap) -> Outcome:
+        return Outcome.of(*score_target(pair, roadmap, self.segmentor.engaged))
 
 
 def evaluate_pairs(
@@ -179,9 +202,14 @@ def evaluate_pairs(
         log(f"patient {count + 1}: {one.pair.reference.injected}, Dice {patients[-1][ROADMAP].dice:.2f}")
         if count < protocol.failing:
             outcomes.append(bench.failures(one))
+        if count < protocol.failing_both:
+            outcomes.append(bench.failures_of_both(one))
     if not patients:
         raise ConfigError("no simulated pair has a usable reference", hint="another seed, or more patients")
-    kinds = {kind: failure_scores([o[kind] for o in outcomes]) for kind in (outcomes[0] if outcomes else ())}
+    kinds = {
+        kind: failure_scores([o[kind] for o in outcomes if kind in o])
+        for kind in dict.fromkeys(kind for o in outcomes for kind in o)
+    }
     return PairReport(protocol, tuple(patients), tuple(accepted), unusable, kinds, "")
 
 

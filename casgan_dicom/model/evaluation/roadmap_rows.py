@@ -28,7 +28,7 @@ from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.metrics.overlay import OverlayScores, score_overlay
 from casgan_dicom.model.roadmap.placed import PlacedRun
 from casgan_dicom.model.roadmap.roadmap import Roadmap
-from casgan_dicom.model.roadmap.run import ReferenceRun, Scale, TargetRun
+from casgan_dicom.model.roadmap.run import Engaged, ReferenceRun, Scale, TargetRun
 from casgan_dicom.model.simulator.cine import SimulatedCine
 
 Mask = npt.NDArray[np.bool_]
@@ -55,14 +55,17 @@ class Paired:
     """And without."""
 
 
-def read_pair(pair: RunPair, segment: Segment) -> Paired:
+def read_pair(pair: RunPair, segment: Segment, engaged: Engaged | None = None) -> Paired:
     """Make the roadmap of a pair and lay it over the target, refusals only noted.
+
+    `engaged` is asked, with the ECG, whether the catheter lies in the artery of the reference.
 
     Raises SeriesError where the reference is not usable.
     """
     roadmap = Roadmap.of(reference_run(pair, segment))
     frames = pair.target.display(pair.target.plain)
-    run, estimated = (roadmap.target(target_run(pair, ecg=ecg)).run(frames) for ecg in (True, False))
+    run = roadmap.target(target_run(pair)).run(frames, engaged)
+    estimated = roadmap.target(target_run(pair, ecg=False)).run(frames)
     return Paired(pair, roadmap, run, estimated)
 
 
@@ -93,6 +96,14 @@ def target_run(pair: RunPair, *, ecg: bool = True) -> TargetRun:
         pixel_mm=pair.target.view.pixel_mm,
         visible=pair.target.field_mask,
     )
+
+
+def score_target(
+    pair: RunPair, roadmap: Roadmap, engaged: Engaged | None
+) -> tuple[PlacedRun, list[OverlayScores]]:
+    """Lay a roadmap over the second run of a pair, with the ECG, and score every frame, refused or not."""
+    run = roadmap.target(target_run(pair)).run(pair.target.display(pair.target.plain), engaged)
+    return run, _scores(pair, _moved(roadmap, run))
 
 
 def score_rows(one: Paired, other: Paired | None) -> dict[str, list[OverlayScores]]:

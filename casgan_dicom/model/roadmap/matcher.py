@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +11,22 @@ import numpy as np
 from casgan_dicom.model.roadmap.confidence import refusal, run_verdict
 from casgan_dicom.model.roadmap.extraction import size_unit
 from casgan_dicom.model.roadmap.look import Choice, Look, Match, choices_by_ecg, compare, fits, look_at
-from casgan_dicom.model.roadmap.placed import Confidence, FrameReason, PhaseBy, Placed, PlacedRun, RunVerdict
+from casgan_dicom.model.roadmap.placed import (
+    Confidence,
+    FrameReason,
+    PhaseBy,
+    Placed,
+    PlacedRun,
+    RunReason,
+    RunVerdict,
+)
 from casgan_dicom.model.roadmap.reference import Reference, table_shifts_px
 from casgan_dicom.model.roadmap.rhythm import Way, step_costs
-from casgan_dicom.model.roadmap.run import FloatImage, Mask, TargetRun
+from casgan_dicom.model.roadmap.run import Engaged, FloatImage, Mask, TargetRun
 
-_SMOOTHED_S = 0.17
+_ASKED = 8
+"""Frames, spread over the run, in which it is looked where the catheter lies."""
+_SMOOTHED_S = 0.07
 """Shifts are the median over so much time on either side, where the whole run is known."""
 
 
@@ -41,7 +51,7 @@ class Matcher:
         return "ECG" if known else "images"
 
     def stream(self, frames: Iterable[FloatImage]) -> Iterator[Placed]:
-        """Match frame after frame; nothing of a later frame is used.
+        """Match frame after frame; nothing of a later frame is used, and nobody asked about the catheter.
 
         Parameters
         ----------
@@ -70,14 +80,21 @@ class Matcher:
             match = compare(look, self._reference, choices)
             yield self._count(self._judged(match, match.shift))
 
-    def run(self, frames: Iterable[FloatImage]) -> PlacedRun:
+    def run(self, frames: Iterable[FloatImage], engaged: Engaged | None = None) -> PlacedRun:
         """Match a whole run, each frame with what comes before and after it; frames are read once.
 
         Beyond `stream`: R waves later than a frame tell how the beat ends, phases from images are the most
         likely way through the whole run, shifts are smoothed over neighbouring frames, and a run of which too
-        much is refused is refused as a whole.
+        much is refused is refused as a whole. So is one in which `engaged`, asked about a few frames, does
+        not see the catheter in the artery of the reference; None asks nobody.
         """
-        looks = [self._look(number, frame) for number, frame in enumerate(frames)]
+        asked = np.unique(np.linspace(0, max(len(self._run.times_s) - 1, 0), _ASKED).astype(int)).tolist()
+        kept: dict[int, FloatImage] = {}
+        looks = []
+        for number, frame in enumerate(frames):
+            looks.append(self._look(number, frame))
+            if engaged is not None and number in asked:
+                kept[number] = frame
         if self.phase_by == "ECG":
             choices = [self._by_ecg(look.number, causal=False) for look in looks]
         else:
@@ -89,6 +106,8 @@ class Matcher:
         shifts = self._smoothed([match.shift for match in matches])
         placed = [self._count(self._judged(m, s)) for m, s in zip(matches, shifts, strict=True)]
         verdict = self.verdict
+        if engaged is not None and kept and not verdict.refused:
+            verdict = self._asked(verdict, kept, placed, engaged)
         if verdict.refused:
             placed = [replace(one, layer=None, refused=one.refused or "run") for one in placed]
         return PlacedRun(tuple(placed), verdict)
@@ -97,6 +116,30 @@ class Matcher:
     def verdict(self) -> RunVerdict:
         """On the frames that were matched so far."""
         return run_verdict(self._seen, self._refusals, self.phase_by)
+
+    def _asked(
+        self,
+        verdict: RunVerdict,
+        kept: Mapping[int, FloatImage],
+        placed: Sequence[Placed],
+        engaged: Engaged,
+    ) -> RunVerdict:
+        """The verdict once it is known whether the catheter lies in the artery of the reference.
+
+        Frames are asked about that are not refused, where there is one.
+        """
+        shown = [n for n in kept if placed[n].refused is None] or list(kept)
+        trees = [self._tree(placed[n]) for n in shown]
+        evidence = engaged(np.stack([kept[n] for n in shown]), np.stack(trees))
+        reasons: tuple[RunReason, ...] = ("artery",) if evidence is not None and evidence <= 0 else ()
+        return replace(verdict, reasons=reasons, engaged=evidence)
+
+    def _tree(self, placed: Placed) -> Mask:
+        """The vessels where they are laid over a frame, or would be."""
+        frames = self._reference.frames
+        layer = next(frame.layer for frame in frames if frame.number == placed.reference_frame)
+        table, shift = placed.table_px, placed.shift_px
+        return layer.mask_at((table[0] + shift[0], table[1] + shift[1]))
 
     def _count(self, placed: Placed) -> Placed:
         self._seen += 1

@@ -19,7 +19,7 @@ PhaseBy = Literal["ECG", "images"]
 """Where the phase of the heart is from; "images" is an estimate and has to be said as one."""
 
 FrameReason = Literal["background", "elsewhere", "displaced", "moved", "blocks", "phase", "gap", "run"]
-RunReason = Literal["frames", "ecg", "view"]
+RunReason = Literal["frames", "ecg", "view", "artery"]
 
 FRAME_REASONS: Mapping[FrameReason, str] = {
     "background": "the background does not look like that of the reference frame",
@@ -36,6 +36,7 @@ RUN_REASONS: Mapping[RunReason, str] = {
     "frames": "too many of its frames are refused",
     "ecg": "without R waves in both runs the phase of the heart could not be found",
     "view": "its background is not that of the reference: another patient, view or height of the table",
+    "artery": "the catheter is not seen in the artery of the reference: it lies elsewhere or out of sight",
 }
 """Reason of a refused run → the sentence for report and header. This list is complete."""
 
@@ -112,6 +113,9 @@ class RunVerdict:
     """Reason → refused frames; only reasons that occurred."""
     reasons: tuple[RunReason, ...]
     """Why the whole run is refused; empty where it is not. `RUN_REASONS` has the sentences."""
+    engaged: float | None = None
+    """Evidence that the catheter lies in the artery of the reference, above 0 where it is seen there; None
+    where nothing was asked, or nobody could tell."""
 
     @property
     def refused(self) -> bool:

@@ -6,7 +6,7 @@ is None, never a guess.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,10 @@ import numpy.typing as npt
 FloatImage = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Array = npt.NDArray[np.float64]
+
+Engaged = Callable[[FloatImage, Mask], float | None]
+"""Tells whether the catheter lies in the artery of a tree: frames (T, H, W) in [0, 1] and trees, bool
+of that shape, in; evidence out, above 0 where it is seen there, None where nobody can tell."""
 
 Scale = Literal["linear", "log"]
 """Whether display values are intensities or their logarithms: Pixel Intensity Relationship (0028,1040)."""

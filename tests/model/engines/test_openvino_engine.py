@@ -86,9 +86,7 @@ def on_openvino(folder: str | Path, precision: Precision) -> Generator:
     bundle = load_bundle(folder)
     make = partial(OpenVinoEngine, precision=precision)
     draw = make(TranslationNet(bundle).eval(), bundle.info.size)
-    return Generator(
-        bundle, draw, make_engine=partial(make, size=bundle.info.segmentor_size or bundle.info.size)
-    )
+    return Generator(bundle, draw, make_engine=make)
 
 
 class Reference:
@@ -174,8 +172,9 @@ def test_the_vessel_map_agrees_with_torch(name: str, precision: Precision, simul
 def test_vessel_maps_run_on_the_engine_that_was_asked_for(tmp_path: Path) -> None:
     generator = Generator.load(write_bundle(tmp_path / "b"), device="cpu", engine="openvino")
 
-    assert isinstance(generator._vessel_engine, OpenVinoEngine)
-    assert generator._vessel_engine.name == generator.engine
+    engine = generator._vessel_engine(generator.info.size)
+    assert isinstance(engine, OpenVinoEngine)
+    assert engine.name == generator.engine
 
 
 @pytest.mark.parametrize("drl", ["true", "false"])

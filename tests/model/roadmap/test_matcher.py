@@ -160,7 +160,7 @@ def test_a_run_is_refused_for_every_reason() -> None:
     assert run_verdict(10, {"gap": 9}, "ECG").reasons == ("frames",)
     assert run_verdict(10, {"background": 9}, "ECG").reasons == ("frames", "view")
     assert run_verdict(10, {"phase": 9}, "images").reasons == ("frames", "ecg")
-    assert set(RUN_REASONS) == {"frames", "view", "ecg"}
+    assert set(RUN_REASONS) == {"frames", "view", "ecg", "artery"}
 
 
 def test_a_reference_that_is_not_filled_for_a_beat_is_refused() -> None:

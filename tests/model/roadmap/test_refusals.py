@@ -39,11 +39,17 @@ def _tree(time: float) -> Mask:
 
 
 def _frame(
-    time: float, *, seed: int = 1, heart: float = 0.0, sheared: float = 0.0, rest: float = 0.0
+    time: float,
+    *,
+    seed: int = 1,
+    heart: float = 0.0,
+    sheared: float = 0.0,
+    rest: float = 0.0,
+    aside: int = 0,
 ) -> FloatImage:
-    """A frame without contrast: `heart` and `rest` move the patch and what is around it down, `sheared` moves
-    the patch down at its right edge and up at its left one."""
-    picture = _moved(_texture(seed), np.full(_SIZE, rest))
+    """A frame without contrast: `heart` and `rest` move the patch and what is around it down, `aside` moves
+    what is around it to the right, `sheared` the patch down at its right edge and up at its left one."""
+    picture = np.roll(_moved(_texture(seed), np.full(_SIZE, rest)), aside, axis=1)
     columns = np.arange(_SIZE) - 67
     picture[_PATCH] = _moved(_texture(seed), _way(time) + heart + sheared * columns / 31)[_PATCH]
     return picture
@@ -94,8 +100,8 @@ def test_the_same_patient_at_rest_is_not_refused(roadmap: Roadmap) -> None:
 _PROVOKED: dict[FrameReason, Callable[[float], FloatImage]] = {
     "background": lambda time: _frame(time, seed=9),
     "elsewhere": lambda time: _mixed(_frame(time), _frame(time, heart=10.0), 0.7),
-    "displaced": lambda time: _frame(time, rest=4.0),
-    "moved": lambda time: _frame(time, heart=4.6),
+    "displaced": lambda time: _frame(time, aside=4),
+    "moved": lambda time: _frame(time, rest=1.0, heart=5.5),
     "blocks": lambda time: _frame(time, heart=2.5, sheared=6.0),
 }
 """What is seen in place of the patient at rest, by why it is refused."""
@@ -142,6 +148,47 @@ def test_a_reference_whose_vessels_come_and_go_is_refused() -> None:
         _roadmap(seen=lambda number: number % 3 == 0)
 
 
+def test_a_run_whose_catheter_is_not_seen_in_the_artery_is_refused(roadmap: Roadmap) -> None:
+    """Eight frames are asked about, each with its tree; nobody who can tell is no reason."""
+    asked: list[tuple[FloatImage, Mask]] = []
+
+    def engaged(frames: FloatImage, trees: Mask) -> float:
+        asked.append((frames, trees))
+        return evidence
+
+    times = _times(20)
+    for evidence in (-0.1, 0.1):
+        run = roadmap.target(TargetRun(times, _R_WAVES)).run(map(_frame, times), engaged)
+        assert run.verdict.reasons == (("artery",) if evidence < 0 else ())
+        assert run.verdict.engaged == evidence
+        assert {placed.refused for placed in run} == ({"run"} if evidence < 0 else {None})
+    frames, trees = asked[0]
+    assert frames.shape == trees.shape == (8, _SIZE, _SIZE)
+    assert np.array_equal(frames[-1], _frame(times[-1]))
+    true = _tree(times[-1])
+    assert 2 * (trees[-1] & true).sum() / (trees[-1].sum() + true.sum()) > 0.85
+    unsure = roadmap.target(TargetRun(times, _R_WAVES)).run(map(_frame, times), lambda *_: None)
+    assert unsure.verdict.reasons == ()
+    assert unsure.verdict.engaged is None
+
+
+def test_the_catheter_is_looked_for_where_frames_are_accepted(roadmap: Roadmap) -> None:
+    """Of a run that is refused already nobody is asked."""
+    shown: list[int] = []
+
+    def engaged(frames: FloatImage, _trees: Mask) -> float:
+        shown.append(len(frames))
+        return 1.0
+
+    times = _times(20)
+    pictures = [_frame(time, seed=9 if number < 3 else 1) for number, time in enumerate(times)]
+    assert not roadmap.target(TargetRun(times, _R_WAVES)).run(pictures, engaged).verdict.refused
+    assert shown == [6]  # of frames 0, 2, 5, 8, 10, 13, 16 and 19
+    others = (_frame(time, seed=9) for time in times)
+    assert roadmap.target(TargetRun(times, _R_WAVES)).run(others, engaged).verdict.refused
+    assert shown == [6]
+
+
 def test_every_reason_is_provoked_here() -> None:
     assert {*_PROVOKED, "gap", "phase", "run"} == set(FRAME_REASONS)
-    assert {"frames", "view", "ecg"} == set(RUN_REASONS)
+    assert {"frames", "view", "ecg", "artery"} == set(RUN_REASONS)
