@@ -23,12 +23,13 @@ from casgan_dicom.model.evaluation.roadmap_rows import Segment, reference_run, t
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.roadmap.placed import Placed, compose
 from casgan_dicom.model.roadmap.roadmap import Roadmap
+from casgan_dicom.model.roadmap.run import Engaged
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
 from casgan_dicom.model.simulator.run import CineSettings
 from casgan_dicom.pixels.banner import NO_ROADMAP, banner_for
 
 FILE = Path(__file__).resolve().parent / "images" / "roadmap.png"
-SEGMENTOR = "casgan-desk"
+BUNDLE = "casgan-desk"
 _GAP = 4
 _LEAD_IN, _FILLED = 4, 24
 
@@ -46,10 +47,10 @@ class Row:
 
 
 ROWS = (
-    Row(2, PairChange(breath_mm=25.0), 10),
-    Row(3, PairChange(other_artery=True), 0),
     Row(10, PairChange(treated=True), 0),
     Row(6, PairChange(), 10),
+    Row(4, PairChange(breath_mm=25.0), 30),
+    Row(2, PairChange(other_artery=True), 0),
     Row(3, PairChange(pan_mm=15.0), 20),
     Row(2, PairChange(), 0),
 )
@@ -62,12 +63,14 @@ def film(row: Row, size: int = 256) -> RunPair:
     return film_pair(row.seed, settings, ProceduralBackgrounds(), row.change, indices=(chosen, (row.frame,)))
 
 
-def laid(pair: RunPair, segment: Segment) -> tuple[Placed, npt.NDArray[np.float32]]:
+def laid(
+    pair: RunPair, segment: Segment, engaged: Engaged | None = None
+) -> tuple[Placed, npt.NDArray[np.float32]]:
     """What the roadmap says of the frame, and four pictures side by side, (4, H, W) in [0, 1]."""
     roadmap = Roadmap.of(reference_run(pair, segment))
     cine = pair.target
     (frame,), (truth,) = cine.display(cine.plain), cine.display(cine.contrast)
-    (placed,) = roadmap.target(target_run(pair)).run([frame])
+    (placed,) = roadmap.target(target_run(pair)).run([frame], engaged)
     filled = pair.reference.display(pair.reference.contrast)[placed.reference_frame]
     if placed.depth is not None:
         drawn = compose(frame, placed.depth, roadmap.scale)
@@ -78,11 +81,15 @@ def laid(pair: RunPair, segment: Segment) -> tuple[Placed, npt.NDArray[np.float3
     return placed, np.stack([filled, frame, drawn, truth])
 
 
-def page(rows: Sequence[Row], segment: Segment, size: int = 256) -> npt.NDArray[np.uint8]:
-    """All rows below each other with white gaps, uint8."""
+def page(rows: Sequence[Row], generator: Generator, size: int = 256) -> npt.NDArray[np.uint8]:
+    """All rows below each other with white gaps, uint8.
+
+    The catheter is asked about where it is what has changed: the others show what else may go wrong.
+    """
     lines = []
     for row in rows:
-        _, pictures = laid(film(row, size), segment)
+        asked = generator.engaged if row.change.other_artery else None
+        _, pictures = laid(film(row, size), partial(generator.vessels, twice=True), asked)
         line = np.pad(np.rint(pictures * 255), ((0, 0), (0, _GAP), (0, _GAP)), constant_values=255)
         lines.append(np.concatenate(list(line), axis=1))
     return np.concatenate(lines).astype(np.uint8)[:-_GAP, :-_GAP]
@@ -92,8 +99,8 @@ def main(arguments: Sequence[str]) -> None:
     """Write the picture."""
     path = Path(arguments[0]) if arguments else FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    segmentor = Generator.load(SEGMENTOR, device="cpu")
-    Image.fromarray(page(ROWS, partial(segmentor.vessels, twice=True))).save(path, optimize=True)
+    generator = Generator.load(BUNDLE, device="cpu")
+    Image.fromarray(page(ROWS, generator)).save(path, optimize=True)
     sys.stdout.write(f"{path}\n")
 
 
