@@ -1,7 +1,8 @@
 """The pixels of a reference: which of its frames are filled, and the roadmap that they give.
 
-Three streamed passes, as over any run: levels, contrast, and the vessels of the filled frames. What is kept
-is the roadmap, which holds contrast where there are vessels and a small background of each filled frame.
+Three streamed passes, as over any run: levels, contrast, and the vessels of the filled frames; one more, for
+levels without blades, where some of the picture is covered. What is kept is the roadmap, which holds contrast
+where there are vessels and a small background of each filled frame.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from casgan_dicom.conversion.picture_area import PictureArea
 from casgan_dicom.conversion.reference_search import Candidate
 from casgan_dicom.conversion.task import Progress, Step, Task
 from casgan_dicom.errors import SeriesError
+from casgan_dicom.model.roadmap.extraction import uncovered
 from casgan_dicom.model.roadmap.roadmap import Roadmap
 from casgan_dicom.model.roadmap.run import Engaged, ReferenceRun
 from casgan_dicom.model.roadmap.table import picture_shift_mm
@@ -178,7 +180,10 @@ def _run(candidate: Candidate, target: RunFacts, looked: Looked, generator: Gene
 
 
 def _seen(looked: Looked, generator: Generator) -> Iterator[tuple[Float, Float]]:
-    """Each frame and its vessels."""
+    """Each frame and its vessels; what is covered does not count for its levels."""
+    visible, levels = visible_throughout(looked.task), looked.levels
+    if visible is not None and not visible.all():
+        levels = generator.measure(uncovered(frame, visible) for frame in displayed(looked.task, None))
     for batch in batches(enumerate(displayed(looked.task, None)), generator.batch):
-        vessels = generator.vessels(batch.shown, looked.levels, twice=True)
-        yield from zip(batch.shown, vessels, strict=True)
+        bare = np.stack([uncovered(frame, visible) for frame in batch.shown])
+        yield from zip(batch.shown, generator.vessels(bare, levels, twice=True), strict=True)

@@ -17,6 +17,7 @@ from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.conversion.reference_choice import ReferenceChoice
 from casgan_dicom.conversion.report import ConvertReport, Output
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.data.normalisation import Levels
 from casgan_dicom.pixels.banner import NO_ROADMAP, banner_for, own_vessels
 from casgan_dicom.verification.verify import verify, verify_file
 from tests.support.enhanced_factory import write_enhanced
@@ -311,6 +312,44 @@ def test_without_r_waves_the_phase_is_called_estimated_or_the_run_refused(tmp_pa
         assert "phase estimated" in dcmread(only(report).path).DerivationDescription
     else:
         assert "no roadmap" in reasons(report)
+
+
+def test_blades_of_a_reference_do_not_count_for_its_grey_values(tmp_path: Path) -> None:
+    """A shutter that covers a quarter, black below it: the segmentor sees neither."""
+
+    seen: list[tuple[np.ndarray, Levels]] = []
+
+    class Watched(DarkIsVessel):
+        def vessels(
+            self, frames: np.ndarray, levels: Levels | None = None, *, twice: bool = False
+        ) -> np.ndarray:
+            if twice:
+                assert levels is not None
+                seen.append((frames, levels))
+            return super().vessels(frames, levels, twice=twice)
+
+    shutter: dict[str, Any] = {
+        "ShutterShape": "RECTANGULAR",
+        "ShutterLeftVerticalEdge": 33,
+        "ShutterRightVerticalEdge": COLUMNS,
+        "ShutterUpperHorizontalEdge": 1,
+        "ShutterLowerHorizontalEdge": ROWS,
+    }
+    frames = reference_frames()
+    frames[:, :, :30] = 0
+    target = write_target(tmp_path / "t" / "a")
+    reference = write_reference(tmp_path / "r" / "a", frames, **shutter)
+
+    options = ConvertOptions(reference=ReferenceChoice((reference,)))
+    only(convert_series([target], Watched().as_generator, options, tmp_path / "out"))
+
+    assert len(seen) > 1
+    for batch, levels in seen:
+        assert levels == seen[0][1]
+        assert levels.low > 0
+        for frame in batch:
+            assert len(np.unique(frame[:, :30])) == 1
+            assert abs(frame[0, 0] - np.median(frame[:, 40:])) < 0.02
 
 
 # --- the artery -------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.data.run_pairs import RunPair
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.metrics.overlay import OverlayScores, score_overlay
+from casgan_dicom.model.roadmap.extraction import uncovered
 from casgan_dicom.model.roadmap.placed import PlacedRun
 from casgan_dicom.model.roadmap.roadmap import Roadmap
 from casgan_dicom.model.roadmap.run import Engaged, ReferenceRun, Scale, TargetRun
@@ -76,7 +77,7 @@ def reference_run(pair: RunPair, segment: Segment) -> ReferenceRun:
     scale: Scale = "log" if cine.detector.stored_relationship == "LOG" else "linear"
     return ReferenceRun(
         frames=frames,
-        vessels=segment(frames),
+        vessels=segment(np.stack([uncovered(frame, cine.field_mask) for frame in frames])),
         filled=pair.filled,
         times_s=pair.times_s[0].tolist(),
         r_waves_s=pair.r_waves_s[0].tolist(),

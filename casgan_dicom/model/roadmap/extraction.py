@@ -35,6 +35,17 @@ def size_unit(shape: tuple[int, int]) -> float:
     return max(shape) / 256
 
 
+def uncovered(frame: FloatImage, visible: Mask | None) -> FloatImage:
+    """A frame (H, W) as a segmentor is to see it: what is covered has the median of what is seen.
+
+    Black blades would take up most of the range of grey values, and what lies between them, be it ever so
+    plain to see, would hardly differ for the network.
+    """
+    if visible is None or visible.all() or not visible.any():
+        return frame
+    return np.where(visible, frame, np.float32(np.median(frame[visible])))
+
+
 def logarithm(frame: FloatImage, scale: Scale) -> FloatImage:
     """L of display values: what contrast adds to, float32, the shape of `frame`."""
     if scale == "log":

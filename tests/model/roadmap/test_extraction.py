@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casgan_dicom.model.roadmap.extraction import contrast_depth, inpaint, vessel_mask
+from casgan_dicom.model.roadmap.extraction import contrast_depth, inpaint, uncovered, vessel_mask
 from casgan_dicom.model.roadmap.gaps import close_gaps, without_stray
 from casgan_dicom.model.roadmap.run import FloatImage, Mask, Scale
 
@@ -23,6 +23,24 @@ def _stripe(size: int = _SIZE, width: int = 4) -> Mask:
     mask = np.zeros((size, size), dtype=np.bool_)
     mask[size // 8 : -size // 8, size // 2 : size // 2 + width * size // 96] = True
     return mask
+
+
+@given(st.integers(0, _SIZE), st.integers(0, 2**16))
+def test_a_segmentor_sees_the_median_in_place_of_blades(covered: int, seed: int) -> None:
+    frame = np.random.default_rng(seed).uniform(0.3, 0.6, (_SIZE, _SIZE)).astype(np.float32)
+    visible = np.ones((_SIZE, _SIZE), dtype=np.bool_)
+    visible[:, :covered] = False
+    frame[~visible] = 0.0
+
+    seen = uncovered(frame, visible)
+
+    assert seen.dtype == np.float32
+    assert np.array_equal(seen[visible], frame[visible])
+    if 0 < covered < _SIZE:
+        assert set(seen[~visible]) == {np.float32(np.median(frame[visible]))}
+    else:
+        assert seen is frame  # nothing is covered, or nothing is seen
+    assert uncovered(frame, None) is frame
 
 
 @pytest.mark.parametrize("scale", ["linear", "log"])
