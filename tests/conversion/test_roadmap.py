@@ -348,8 +348,7 @@ def test_blades_of_a_reference_do_not_count_for_its_grey_values(tmp_path: Path) 
         assert levels == seen[0][1]
         assert levels.low > 0
         for frame in batch:
-            assert len(np.unique(frame[:, :30])) == 1
-            assert abs(frame[0, 0] - np.median(frame[:, 40:])) < 0.02
+            assert frame[:, :30].min() > 0.5 * frame[:, 40:].mean()
 
 
 # --- the artery -------------------------------------------------------------------------------------------

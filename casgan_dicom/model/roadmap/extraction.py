@@ -22,6 +22,10 @@ LEAST_PX = 40
 """Area in pixels of a 256 px frame below which a part of the mask is a speck."""
 DARKEST = 0.02
 """Display value below which the logarithm says nothing more."""
+_PENUMBRA_PX = 2.0
+"""Within this distance of a blade its edge still darkens the picture."""
+_GONE_ON_PX = 8.0
+"""How smoothly the picture goes on below a blade, sigma: no lines, which would look like vessels."""
 _GROWN_PX, _RIM_PX, _EDGE_PX = 2.0, 1.5, 1.0
 _SOFTENED_PX = 0.5
 _HALF_KNOWN = 0.5
@@ -36,14 +40,22 @@ def size_unit(shape: tuple[int, int]) -> float:
 
 
 def uncovered(frame: FloatImage, visible: Mask | None) -> FloatImage:
-    """A frame (H, W) as a segmentor is to see it: what is covered has the median of what is seen.
+    """A frame (H, W) as a segmentor is to see it: what is covered goes on as what is seen beside it.
 
     Black blades would take up most of the range of grey values, and what lies between them, be it ever so
-    plain to see, would hardly differ for the network.
+    plain to see, would hardly differ for the network. One grey value in their place would make a band of the
+    half-dark that a blade has at its edge.
     """
-    if visible is None or visible.all() or not visible.any():
+    if visible is None or visible.all():
         return frame
-    return np.where(visible, frame, np.float32(np.median(frame[visible])))
+    reach = max(round(_PENUMBRA_PX * size_unit((frame.shape[0], frame.shape[1]))), 1)
+    inner = ndimage.binary_erosion(visible, iterations=reach, border_value=1)
+    if not inner.any():
+        return frame
+    nearest = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
+    gone_on = frame[nearest[0], nearest[1]]
+    smooth = ndimage.gaussian_filter(gone_on, _GONE_ON_PX * size_unit((frame.shape[0], frame.shape[1])))
+    return np.where(inner, frame, smooth)
 
 
 def logarithm(frame: FloatImage, scale: Scale) -> FloatImage:

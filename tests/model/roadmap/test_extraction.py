@@ -26,7 +26,7 @@ def _stripe(size: int = _SIZE, width: int = 4) -> Mask:
 
 
 @given(st.integers(0, _SIZE), st.integers(0, 2**16))
-def test_a_segmentor_sees_the_median_in_place_of_blades(covered: int, seed: int) -> None:
+def test_a_segmentor_sees_the_picture_go_on_below_blades(covered: int, seed: int) -> None:
     frame = np.random.default_rng(seed).uniform(0.3, 0.6, (_SIZE, _SIZE)).astype(np.float32)
     visible = np.ones((_SIZE, _SIZE), dtype=np.bool_)
     visible[:, :covered] = False
@@ -35,11 +35,11 @@ def test_a_segmentor_sees_the_median_in_place_of_blades(covered: int, seed: int)
     seen = uncovered(frame, visible)
 
     assert seen.dtype == np.float32
-    assert np.array_equal(seen[visible], frame[visible])
-    if 0 < covered < _SIZE:
-        assert set(seen[~visible]) == {np.float32(np.median(frame[visible]))}
+    if 0 < covered < _SIZE - 1:
+        assert np.array_equal(seen[:, covered + 1 :], frame[:, covered + 1 :])
+        assert 0.3 <= seen.min() <= seen.max() <= 0.6
     else:
-        assert seen is frame  # nothing is covered, or nothing is seen
+        assert seen is frame  # nothing is covered, or next to nothing is seen
     assert uncovered(frame, None) is frame
 
 
