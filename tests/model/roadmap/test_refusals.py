@@ -101,7 +101,6 @@ _PROVOKED: dict[FrameReason, Callable[[float], FloatImage]] = {
     "background": lambda time: _frame(time, seed=9),
     "elsewhere": lambda time: _mixed(_frame(time), _frame(time, heart=10.0), 0.7),
     "displaced": lambda time: _frame(time, aside=4),
-    "moved": lambda time: _frame(time, rest=1.0, heart=5.5),
     "blocks": lambda time: _frame(time, heart=2.5, sheared=6.0),
 }
 """What is seen in place of the patient at rest, by why it is refused."""
@@ -190,5 +189,7 @@ def test_the_catheter_is_looked_for_where_frames_are_accepted(roadmap: Roadmap) 
 
 
 def test_every_reason_is_provoked_here() -> None:
-    assert {*_PROVOKED, "gap", "phase", "run"} == set(FRAME_REASONS)
+    """But for "moved", which test_matcher.py tells of the figures: along the patient no shift comes that far
+    without another reason, and this heart does not beat to the side."""
+    assert {*_PROVOKED, "gap", "phase", "run", "moved"} == set(FRAME_REASONS)
     assert {"frames", "view", "ecg", "artery"} == set(RUN_REASONS)
