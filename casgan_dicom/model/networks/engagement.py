@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from casgan_dicom.model.networks.reading import CELLS, TipNet
+from casgan_dicom.model.networks.reading import CELLS, TipNet, normed_conv
 
 _TREE = 2
 """Channels of the tree on the grid of the features: whether any of it lies in a cell, and how much."""
-_NORM_GROUPS = 8
 
 
 class EngagementNet(nn.Module):
@@ -25,14 +24,14 @@ class EngagementNet(nn.Module):
         self.tip = TipNet(tip_width)
         seen = 2 * tip_width + 4
         self.body = nn.Sequential(
-            _conv(seen + _TREE, width),
-            _conv(width, width),
-            _conv(width, 2 * width, stride=2),  # 32
-            _conv(2 * width, 2 * width),
-            _conv(2 * width, 3 * width, stride=2),  # 16
-            _conv(3 * width, 3 * width),
-            _conv(3 * width, 4 * width, stride=2),  # 8
-            _conv(4 * width, 4 * width),
+            normed_conv(seen + _TREE, width),
+            normed_conv(width, width),
+            normed_conv(width, 2 * width, stride=2),  # 32
+            normed_conv(2 * width, 2 * width),
+            normed_conv(2 * width, 3 * width, stride=2),  # 16
+            normed_conv(3 * width, 3 * width),
+            normed_conv(3 * width, 4 * width, stride=2),  # 8
+            normed_conv(4 * width, 4 * width),
         )
         self.answer = nn.Sequential(nn.Linear(8 * width + 1, 64), nn.ReLU(), nn.Linear(64, 1))
 
@@ -53,14 +52,12 @@ class EngagementNet(nn.Module):
             (B, 1) how sure it is that no tip is in the picture.
         """
         features, deepest = self.tip.features(frame, mean)
-        logits = torch.cat(
-            [self.tip.heat(features).flatten(1), self.tip.none(deepest.mean(dim=(2, 3)))], dim=1
-        )
-        chances = torch.log_softmax(logits.float(), dim=1)
+        tip, marks = self.tip.answers(features, deepest)
+        chances = torch.log_softmax(tip, dim=1)
         heat = chances[:, :-1].reshape(-1, 1, CELLS, CELLS)
-        marks = torch.sigmoid(F.pixel_shuffle(self.tip.maps(features), 2).float())
         spot = [(heat / 4 + 1).clamp(-2, 2), 10 * heat.exp()]
-        return torch.cat([features, *spot, 2 * F.avg_pool2d(marks, 2)], dim=1), chances[:, -1:] / 4
+        shafts = 2 * F.avg_pool2d(torch.sigmoid(marks), 2)
+        return torch.cat([features, *spot, shafts], dim=1), chances[:, -1:] / 4
 
     def forward(self, seen: Tensor, none: Tensor, tree: Tensor) -> Tensor:
         """Compare.
@@ -81,11 +78,3 @@ class EngagementNet(nn.Module):
         h = self.body(torch.cat([seen, *pooled], dim=1))
         pooled = [h.mean(dim=(2, 3)), h.amax(dim=(2, 3)), none]
         return torch.as_tensor(self.answer(torch.cat(pooled, dim=1))[:, 0])
-
-
-def _conv(channels: int, out: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, out, 3, stride, 1, bias=False),
-        nn.GroupNorm(_NORM_GROUPS, out),
-        nn.ReLU(inplace=True),
-    )

@@ -128,9 +128,13 @@ class TipNet(nn.Module):
         maps
             Logits (B, 2, 128, 128) of catheter shaft, and of wires, leads and clips.
         """
-        u, deepest = self.features(frame, mean)
-        tip = torch.cat([self.heat(u).flatten(1), self.none(deepest.mean(dim=(2, 3)))], dim=1)
-        return tip.float(), F.pixel_shuffle(self.maps(u), 2).float()
+        return self.answers(*self.features(frame, mean))
+
+    def answers(self, features: Tensor, deepest: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` says, read from what `features` gives."""
+        none = self.none(deepest.mean(dim=(2, 3)))
+        tip = torch.cat([self.heat(features).flatten(1), none], dim=1)
+        return tip.float(), F.pixel_shuffle(self.maps(features), 2).float()
 
     def features(self, frame: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
         """What both answers are read from: (B, 2 · width, 64, 64) and, deepest, (B, 6 · width, 8, 8)."""
@@ -300,11 +304,16 @@ def _high_pass(image: Tensor, pool: int, sigma: float) -> Tensor:
     return image - F.interpolate(mean, scale_factor=pool, mode="bilinear", align_corners=False)
 
 
+def normed_conv(channels: int, out: int, stride: int = 1) -> nn.Sequential:
+    """A convolution of 3 × 3 with group norm."""
+    return nn.Sequential(
+        nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False), _norm(out), nn.ReLU(inplace=True)
+    )
+
+
 def _down(channels: int, out: int) -> nn.Sequential:
     """Half the size."""
-    return nn.Sequential(
-        nn.Conv2d(channels, out, 3, stride=2, padding=1, bias=False), _norm(out), nn.ReLU(inplace=True)
-    )
+    return normed_conv(channels, out, stride=2)
 
 
 def _norm(channels: int) -> nn.GroupNorm:
