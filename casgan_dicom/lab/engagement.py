@@ -16,10 +16,10 @@ from casgan_dicom.model.engagement.judge import EngagementJudge
 from casgan_dicom.model.engagement.lesson import Learnt, Lesson, learn_engagement
 from casgan_dicom.model.networks.engagement import EngagementNet
 
-CHESTS, STEPS = 600, 6000
+CHESTS, STEPS = EngagedSettings.backgrounds, Lesson.steps
 """How many chests are rendered, and how long is trained."""
 FEWEST_CHESTS = 10
-"""Fewer leave no patient to set the limit on."""
+"""One in ten sets the limit: of fewer, it would be most of what there is."""
 START = "atlas"
 """The bundle whose network finds the catheter."""
 

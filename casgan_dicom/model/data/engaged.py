@@ -12,21 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from casgan_dicom.model.data.posed import OTHER_PATIENTS, join
+from casgan_dicom.model.data.posed import OTHER_PATIENTS, PatientsOfChests, halved, join
 from casgan_dicom.model.data.rendering import RUN_FRAMES, Arrays, SimulatedData, rendered, seeds
-from casgan_dicom.model.simulator.aorta import Aorta
+from casgan_dicom.model.data.run_pairs import laid_anew
 from casgan_dicom.model.simulator.background import BackgroundSource
-from casgan_dicom.model.simulator.catheter import Catheter
-from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, film
+from casgan_dicom.model.simulator.cine import SimulatedCine, film
 from casgan_dicom.model.simulator.contrast import Injection
 from casgan_dicom.model.simulator.run import Run, draw_run, draw_view, stream
 
-FINE = 256
-"""Rows and columns of a frame."""
-GRID = 128
-"""Rows and columns of a mask."""
-OTHER_LAY = 7 * 10**11
-"""Added to a seed for another catheter in the same artery."""
 _LAID, _EVERY = 40, 4
 """Points of that catheter, and every how many of its half millimetres there is one."""
 _FULL_FOR_S = (1.0, 4.0)
@@ -76,25 +69,12 @@ def engaged_runs(data: SimulatedData, settings: EngagedSettings) -> EngagedRuns:
 
 
 @dataclass(frozen=True)
-class _EngagedKind:
+class _EngagedKind(PatientsOfChests):
     """What is rendered of each background."""
-
-    patients: int
-    frames: int
-
-    @property
-    def size(self) -> int:
-        """Rows and columns of a frame."""
-        return FINE
 
     def facts(self) -> list[object]:
         """What the cached files depend on, beside simulator and anatomy."""
         return ["engaged", self.patients, self.frames, repr(self.settings)]
-
-    @property
-    def settings(self) -> CineSettings:
-        """Of every run."""
-        return CineSettings(size=FINE, frames=RUN_FRAMES)
 
     def render(self, seed: int, source: BackgroundSource) -> dict[str, Any]:
         """Render the patients of one background."""
@@ -121,15 +101,12 @@ def _filled(run: Run, rng: np.random.Generator) -> Run:
 
 def _record(cine: SimulatedCine, seed: int) -> EngagedRuns:
     """What is learnt from the frames of one catheter."""
-    tree, rows = cine.run.tree, GRID
-    aorta = Aorta.sample(stream(seed, "catheter"), tree)
-    laid = Catheter.lay(stream(seed + OTHER_LAY, "catheter"), aorta, tree, cine.view)
-    seen = cine.vessel_mask.reshape(len(cine.indices), rows, FINE // rows, rows, FINE // rows)
+    way = laid_anew(seed, cine.run).course.points[: _LAID * _EVERY : _EVERY]
     return EngagedRuns(
         plain=_bytes(cine.display(cine.plain)),
         contrast=_bytes(cine.display(cine.contrast)),
-        tree=np.asarray(seen.any(axis=(2, 4))),
-        laid=cine.projected(laid.course.points[: _LAID * _EVERY : _EVERY]).astype(np.float32),
+        tree=halved(cine.vessel_mask),
+        laid=cine.projected(way).astype(np.float32),
     )
 
 

@@ -18,10 +18,18 @@ from casgan_dicom.model.atlas.cues import GRID
 from casgan_dicom.model.atlas.library import GROWTH, on_unit_heart
 from casgan_dicom.model.atlas.posing import Pose
 from casgan_dicom.model.atlas.render import narrowed, optical_depth, tree_lengths
-from casgan_dicom.model.data.posed import FINE, OTHER_PATIENTS, Bytes, Floats, PoseSettings, join
-from casgan_dicom.model.data.rendering import RUN_FRAMES, SimulatedData, rendered, seeds
+from casgan_dicom.model.data.posed import (
+    FINE,
+    OTHER_PATIENTS,
+    Bytes,
+    Floats,
+    PatientsOfChests,
+    PoseSettings,
+    join,
+)
+from casgan_dicom.model.data.rendering import SimulatedData, rendered, seeds
 from casgan_dicom.model.simulator.background import Background, BackgroundSource
-from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, film
+from casgan_dicom.model.simulator.cine import SimulatedCine, film
 from casgan_dicom.model.simulator.run import draw_run, draw_view, stream
 from casgan_dicom.model.simulator.tree import CoronaryTree, draw_dominance, grow_tree
 
@@ -58,25 +66,12 @@ def depth_of(stored: Bytes) -> Floats:
 
 
 @dataclass(frozen=True)
-class _GuidedKind:
+class _GuidedKind(PatientsOfChests):
     """What is rendered of each background."""
-
-    patients: int
-    frames: int
-
-    @property
-    def size(self) -> int:
-        """Rows and columns of a frame."""
-        return FINE
 
     def facts(self) -> list[object]:
         """What the cached files depend on, beside simulator and anatomy."""
         return ["guided", self.patients, self.frames, repr(self.settings), repr(GROWTH)]
-
-    @property
-    def settings(self) -> CineSettings:
-        """Of every run."""
-        return CineSettings(size=FINE, frames=RUN_FRAMES)
 
     def render(self, seed: int, source: BackgroundSource) -> dict[str, Any]:
         """Render the patients of one background."""

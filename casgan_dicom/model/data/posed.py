@@ -106,8 +106,8 @@ def join(parts: Sequence[Runs]) -> Runs:
 
 
 @dataclass(frozen=True)
-class _PosedKind:
-    """What is rendered of each background."""
+class PatientsOfChests:
+    """Some patients before each background, some frames of each: what such renderings share."""
 
     patients: int
     frames: int
@@ -117,14 +117,19 @@ class _PosedKind:
         """Rows and columns of a frame."""
         return FINE
 
-    def facts(self) -> list[object]:
-        """What the cached files depend on, beside simulator and anatomy."""
-        return ["posed", self.patients, self.frames, repr(self.settings)]
-
     @property
     def settings(self) -> CineSettings:
         """Of every run."""
         return CineSettings(size=FINE, frames=RUN_FRAMES)
+
+
+@dataclass(frozen=True)
+class _PosedKind(PatientsOfChests):
+    """What is rendered of each background."""
+
+    def facts(self) -> list[object]:
+        """What the cached files depend on, beside simulator and anatomy."""
+        return ["posed", self.patients, self.frames, repr(self.settings)]
 
     def render(self, seed: int, source: BackgroundSource) -> dict[str, Any]:
         """Render the patients of one background."""
@@ -157,8 +162,8 @@ def _record(cine: SimulatedCine) -> PosedRuns:
     return PosedRuns(
         plain=shown,
         mean=np.rint(shown.mean(axis=0, keepdims=True)).astype(np.uint8),
-        shaft=_halved(cine.catheter_mask),
-        clutter=_halved(cine.clutter_mask),
+        shaft=halved(cine.catheter_mask),
+        clutter=halved(cine.clutter_mask),
         path=_paths(cine),
         tip=_seen_tips(cine),
         trunks=targets.from_pixels((trunks + 0.5) * fine - 0.5).astype(np.float32),
@@ -198,7 +203,7 @@ def path_mm(stored: Bytes) -> Floats:
     return stored.astype(np.float32) / np.float32(_PER_MM)
 
 
-def _halved(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def halved(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Masks (T, 2n, 2n) at half the size: True where any pixel is."""
     count, rows, columns = masks.shape
     return np.asarray(masks.reshape(count, rows // 2, 2, columns // 2, 2).any(axis=(2, 4)))

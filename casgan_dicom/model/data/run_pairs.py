@@ -270,12 +270,17 @@ def _narrowed(tree: CoronaryTree) -> CoronaryTree:
     return replace(tree, segments=tuple(segments))
 
 
+def laid_anew(seed: int, run: Run) -> Catheter:
+    """Another catheter in the same aorta, led to the artery that the run fills."""
+    aorta = Aorta.sample(stream(seed, "catheter"), run.tree)
+    return Catheter.lay(stream(seed + _LATER_SEED, "catheter"), aorta, run.tree, run.view)
+
+
 def _later(seed: int, run: Run, background: Background) -> Studio:
     """The studio of the second run: the same machine, other grain, and the catheter laid anew."""
     studio = Studio.build(seed, run, background)
     shape: tuple[int, int] = (run.view.size, run.view.size)
-    aorta = Aorta.sample(stream(seed, "catheter"), run.tree)
-    catheter = Catheter.lay(stream(seed + _LATER_SEED, "catheter"), aorta, run.tree, run.view)
+    catheter = laid_anew(seed, run)
     return replace(
         studio,
         noise=NoiseFields(seed + _LATER_SEED, shape, studio.detector.grain),

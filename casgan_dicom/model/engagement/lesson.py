@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from casgan_dicom.model.data.engaged import GRID, EngagedRuns
+from casgan_dicom.model.data.engaged import EngagedRuns
 from casgan_dicom.model.networks.engagement import EngagementNet
+from casgan_dicom.model.networks.reading import GRID
 
 REFUSED = 0.99
 """Share of the held-out catheters in the other artery below the limit."""
