@@ -22,7 +22,7 @@ from casgan_dicom.conversion.picture_area import PictureArea
 from casgan_dicom.conversion.reference_search import Candidate
 from casgan_dicom.conversion.task import Progress, Step, Task
 from casgan_dicom.errors import SeriesError
-from casgan_dicom.model.roadmap.extraction import uncovered
+from casgan_dicom.model.roadmap.extraction import uncovering
 from casgan_dicom.model.roadmap.roadmap import Roadmap
 from casgan_dicom.model.roadmap.run import Engaged, ReferenceRun
 from casgan_dicom.model.roadmap.table import picture_shift_mm
@@ -182,8 +182,9 @@ def _run(candidate: Candidate, target: RunFacts, looked: Looked, generator: Gene
 def _seen(looked: Looked, generator: Generator) -> Iterator[tuple[Float, Float]]:
     """Each frame and its vessels; what is covered does not count for its levels."""
     visible, levels = visible_throughout(looked.task), looked.levels
-    if visible is not None and not visible.all():
-        levels = generator.measure(uncovered(frame, visible) for frame in displayed(looked.task, None))
+    uncovered = uncovering(visible)
+    if not visible.all():
+        levels = generator.measure(map(uncovered, displayed(looked.task, None)))
     for batch in batches(enumerate(displayed(looked.task, None)), generator.batch):
-        bare = np.stack([uncovered(frame, visible) for frame in batch.shown])
+        bare = np.stack(list(map(uncovered, batch.shown)))
         yield from zip(batch.shown, generator.vessels(bare, levels, twice=True), strict=True)

@@ -165,9 +165,7 @@ def add_domain(folder: Path, statistics: DomainStatistics) -> None:
     if statistics.encoder_sha256 != config["sha256"].get(SEGMENTOR_NAME):
         raise WeightsError(f"bundle '{folder.name}': the statistics are of another segmentor's features")
     arrays = {name: np.ascontiguousarray(values) for name, values in statistics.arrays().items()}
-    write_whole(folder / DOMAIN_NAME, save_arrays(arrays))
-    config["sha256"][DOMAIN_NAME] = file_sha256(folder / DOMAIN_NAME)
-    write_json(folder / "config.json", config)
+    _put(folder, config, DOMAIN_NAME, save_arrays(arrays))
 
 
 def add_engagement(folder: Path, judge: EngagementJudge) -> None:
@@ -175,10 +173,15 @@ def add_engagement(folder: Path, judge: EngagementJudge) -> None:
 
     What it had before is replaced.
     """
-    config = read_config(folder)
     tensors = {name: value.detach().contiguous() for name, value in judge.net.state_dict().items()}
-    write_whole(folder / ENGAGEMENT_NAME, save({**tensors, _LIMIT: torch.tensor([judge.limit])}))
-    config["sha256"][ENGAGEMENT_NAME] = file_sha256(folder / ENGAGEMENT_NAME)
+    content = save({**tensors, _LIMIT: torch.tensor([judge.limit])})
+    _put(folder, read_config(folder), ENGAGEMENT_NAME, content)
+
+
+def _put(folder: Path, config: dict[str, Any], name: str, content: bytes) -> None:
+    """Write a file of a bundle, and the config that names it."""
+    write_whole(folder / name, content)
+    config["sha256"][name] = file_sha256(folder / name)
     write_json(folder / "config.json", config)
 
 

@@ -26,7 +26,7 @@ from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.data.run_pairs import RunPair
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.metrics.overlay import OverlayScores, score_overlay
-from casgan_dicom.model.roadmap.extraction import uncovered
+from casgan_dicom.model.roadmap.extraction import uncovering
 from casgan_dicom.model.roadmap.placed import PlacedRun
 from casgan_dicom.model.roadmap.roadmap import Roadmap
 from casgan_dicom.model.roadmap.run import Engaged, ReferenceRun, Scale, TargetRun
@@ -77,7 +77,7 @@ def reference_run(pair: RunPair, segment: Segment) -> ReferenceRun:
     scale: Scale = "log" if cine.detector.stored_relationship == "LOG" else "linear"
     return ReferenceRun(
         frames=frames,
-        vessels=segment(np.stack([uncovered(frame, cine.field_mask) for frame in frames])),
+        vessels=segment(np.stack(list(map(uncovering(cine.field_mask), frames)))),
         filled=pair.filled,
         times_s=pair.times_s[0].tolist(),
         r_waves_s=pair.r_waves_s[0].tolist(),
@@ -159,12 +159,7 @@ def _drawn(one: Paired) -> dict[str, list[Mask]]:
 
 def _moved(roadmap: Roadmap, run: PlacedRun) -> list[Mask]:
     """The vessels where the roadmap lays them, or would."""
-    return [
-        roadmap.layer(placed.reference_frame).mask_at(
-            (placed.table_px[0] + placed.shift_px[0], placed.table_px[1] + placed.shift_px[1])
-        )
-        for placed in run
-    ]
+    return [roadmap.layer(placed.reference_frame).mask_at(placed.way_px) for placed in run]
 
 
 def _still(one: Paired, number: int) -> Mask:

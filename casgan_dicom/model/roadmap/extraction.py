@@ -9,6 +9,8 @@ Sizes are given for a frame whose longer side is 256 pixels and grow with it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import ndimage
 from scipy.sparse import coo_matrix
@@ -39,23 +41,31 @@ def size_unit(shape: tuple[int, int]) -> float:
     return max(shape) / 256
 
 
-def uncovered(frame: FloatImage, visible: Mask | None) -> FloatImage:
-    """A frame (H, W) as a segmentor is to see it: what is covered goes on as what is seen beside it.
+def uncovering(visible: Mask | None) -> Callable[[FloatImage], FloatImage]:
+    """Make of frames (H, W) of a run what a segmentor is to see: the picture goes on where it is covered.
 
     Black blades would take up most of the range of grey values, and what lies between them, be it ever so
     plain to see, would hardly differ for the network. One grey value in their place would make a band of the
     half-dark that a blade has at its edge.
     """
     if visible is None or visible.all():
-        return frame
-    reach = max(round(_PENUMBRA_PX * size_unit((frame.shape[0], frame.shape[1]))), 1)
+        return _as_it_is
+    unit = size_unit((visible.shape[0], visible.shape[1]))
+    reach = max(round(_PENUMBRA_PX * unit), 1)
     inner = ndimage.binary_erosion(visible, iterations=reach, border_value=1)
     if not inner.any():
-        return frame
+        return _as_it_is
     nearest = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
-    gone_on = frame[nearest[0], nearest[1]]
-    smooth = ndimage.gaussian_filter(gone_on, _GONE_ON_PX * size_unit((frame.shape[0], frame.shape[1])))
-    return np.where(inner, frame, smooth)
+
+    def uncovered(frame: FloatImage) -> FloatImage:
+        smooth = ndimage.gaussian_filter(frame[nearest[0], nearest[1]], _GONE_ON_PX * unit)
+        return np.where(inner, frame, smooth)
+
+    return uncovered
+
+
+def _as_it_is(frame: FloatImage) -> FloatImage:
+    return frame
 
 
 def logarithm(frame: FloatImage, scale: Scale) -> FloatImage:

@@ -25,7 +25,7 @@ from casgan_dicom.model.roadmap.extraction import (
 )
 from casgan_dicom.model.roadmap.gaps import close_gaps, without_stray
 from casgan_dicom.model.roadmap.lead_in import LeadIn
-from casgan_dicom.model.roadmap.run import FloatImage, Mask, ReferenceRun
+from casgan_dicom.model.roadmap.run import Array, FloatImage, Mask, ReferenceRun
 
 WELL_FILLED = 0.7
 """Share of the fullest frame's vessel area that a usable frame has; a right coronary covers a quarter less
@@ -121,9 +121,8 @@ def read_filled(run: ReferenceRun) -> tuple[FilledFrame, ...]:
             "the reference shows no filled vessel in any of its frames", hint="choose a run with contrast"
         )
     areas = np.array([area for area, _ in found], dtype=np.float64)
-    fullest = float(np.quantile(areas, _FULLEST))
-    well = np.flatnonzero(areas >= WELL_FILLED * fullest)
-    kept = areas >= HALF_SEEN * fullest
+    well = np.flatnonzero(_seen_of_fullest(areas, WELL_FILLED))
+    kept = _seen_of_fullest(areas, HALF_SEEN)
     kept[: well[0]] = kept[well[-1] + 1 :] = False
     return tuple(frame for (_, frame), keep in zip(found, kept, strict=True) if keep)
 
@@ -131,7 +130,12 @@ def read_filled(run: ReferenceRun) -> tuple[FilledFrame, ...]:
 def well_filled(frames: Sequence[FilledFrame]) -> int:
     """How many of these frames are well filled, and not only between frames that are."""
     areas = np.array([frame.layer.vessel.sum() for frame in frames], dtype=np.float64)
-    return int((areas >= WELL_FILLED * np.quantile(areas, _FULLEST)).sum())
+    return int(_seen_of_fullest(areas, WELL_FILLED).sum())
+
+
+def _seen_of_fullest(areas: Array, share: float) -> Mask:
+    """Which frames show so much of what the fullest one does, by their vessels' areas (F,)."""
+    return np.asarray(areas >= share * np.quantile(areas, _FULLEST))
 
 
 def _filled_frame(run: ReferenceRun, number: int, frame: FloatImage, masks: tuple[Mask, Mask]) -> FilledFrame:

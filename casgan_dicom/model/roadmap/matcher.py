@@ -129,17 +129,11 @@ class Matcher:
         Frames are asked about that are not refused, where there is one.
         """
         shown = [n for n in kept if placed[n].refused is None] or list(kept)
-        trees = [self._tree(placed[n]) for n in shown]
+        layers = (self._reference.layer(placed[n].reference_frame) for n in shown)
+        trees = [layer.mask_at(placed[n].way_px) for n, layer in zip(shown, layers, strict=True)]
         evidence = engaged(np.stack([kept[n] for n in shown]), np.stack(trees))
         reasons: tuple[RunReason, ...] = ("artery",) if evidence is not None and evidence <= 0 else ()
         return replace(verdict, reasons=reasons, engaged=evidence)
-
-    def _tree(self, placed: Placed) -> Mask:
-        """The vessels where they are laid over a frame, or would be."""
-        frames = self._reference.frames
-        layer = next(frame.layer for frame in frames if frame.number == placed.reference_frame)
-        table, shift = placed.table_px, placed.shift_px
-        return layer.mask_at((table[0] + shift[0], table[1] + shift[1]))
 
     def _count(self, placed: Placed) -> Placed:
         self._seen += 1

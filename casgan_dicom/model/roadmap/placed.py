@@ -89,15 +89,16 @@ class Placed:
     @property
     def depth(self) -> FloatImage | None:
         """T of `compose`, float32 (H, W), 0 outside the vessels; None for a refused frame. Drawn anew."""
-        return None if self.layer is None else self.layer.depth_at(self._shift)
+        return None if self.layer is None else self.layer.depth_at(self.way_px)
 
     @property
     def vessels(self) -> Mask | None:
         """The vessels as a mask, bool (H, W); None for a refused frame. Drawn anew at each call."""
-        return None if self.layer is None else self.layer.mask_at(self._shift)
+        return None if self.layer is None else self.layer.mask_at(self.way_px)
 
     @property
-    def _shift(self) -> tuple[float, float]:
+    def way_px(self) -> tuple[float, float]:
+        """Both shifts together, (down, right) in pixels; also of a refused frame."""
         return self.table_px[0] + self.shift_px[0], self.table_px[1] + self.shift_px[1]
 
 

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from casgan_dicom.model.roadmap.background import Spectrum, correlation, grid_factor, peak, structure, to_grid
 from casgan_dicom.model.roadmap.blocks import Blocks, Scene, block_centres, block_displacements, breath_way
+from casgan_dicom.model.roadmap.contrast_layer import ContrastLayer
 from casgan_dicom.model.roadmap.filled_frames import FilledFrame
 from casgan_dicom.model.roadmap.phase import Beat, beats_of
 from casgan_dicom.model.roadmap.run import Array, FloatImage, ReferenceRun, Scale
@@ -60,6 +61,14 @@ class Reference:
         places = table_shifts_px(run.table_mm, run.pixel_mm, len(run.times_s))
         table = None if places is None else places[[frame.number for frame in frames]]
         return cls(frames, around, beats, table, frames[0].layer.shape, run.pixel_mm, run.scale)
+
+    def layer(self, number: int) -> ContrastLayer:
+        """The vessels of a frame, by its number in the run; KeyError where that was not usable."""
+        for frame in self.frames:
+            if frame.number == number:
+                return frame.layer
+        known = tuple(frame.number for frame in self.frames)
+        raise KeyError(f"frame {number} of the reference is not well filled, only {known} are")
 
     @property
     def factor(self) -> int:

@@ -62,10 +62,7 @@ class Roadmap:
 
     def layer(self, number: int) -> ContrastLayer:
         """The vessels of a frame of the reference, by its number. Raises KeyError where it was not usable."""
-        for frame in self.reference.frames:
-            if frame.number == number:
-                return frame.layer
-        raise KeyError(f"frame {number} of the reference is not well filled, only {self.frames} are")
+        return self.reference.layer(number)
 
     def target(self, run: TargetRun) -> Matcher:
         """Prepare to lay these vessels over a run of the same matrix, field and view."""

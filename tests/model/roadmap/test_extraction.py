@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casgan_dicom.model.roadmap.extraction import contrast_depth, inpaint, uncovered, vessel_mask
+from casgan_dicom.model.roadmap.extraction import contrast_depth, inpaint, uncovering, vessel_mask
 from casgan_dicom.model.roadmap.gaps import close_gaps, without_stray
 from casgan_dicom.model.roadmap.run import FloatImage, Mask, Scale
 
@@ -32,7 +32,7 @@ def test_a_segmentor_sees_the_picture_go_on_below_blades(covered: int, seed: int
     visible[:, :covered] = False
     frame[~visible] = 0.0
 
-    seen = uncovered(frame, visible)
+    seen = uncovering(visible)(frame)
 
     assert seen.dtype == np.float32
     if 0 < covered < _SIZE - 1:
@@ -40,7 +40,7 @@ def test_a_segmentor_sees_the_picture_go_on_below_blades(covered: int, seed: int
         assert 0.3 <= seen.min() <= seen.max() <= 0.6
     else:
         assert seen is frame  # nothing is covered, or next to nothing is seen
-    assert uncovered(frame, None) is frame
+    assert uncovering(None)(frame) is frame
 
 
 @pytest.mark.parametrize("scale", ["linear", "log"])
