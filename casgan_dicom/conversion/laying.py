@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.conversion.options import numbers_text
-from casgan_dicom.conversion.passes import Batch, displayed, step_of, visible_throughout
+from casgan_dicom.conversion.passes import Batch, step_of, visible_throughout
 from casgan_dicom.conversion.reference_reading import Guide, table_shifts, times_of
+from casgan_dicom.conversion.run_frames import RunFrames
 from casgan_dicom.conversion.task import Progress, Task
 from casgan_dicom.derived.roadmap_record import RoadmapFrame, RoadmapRecord
 from casgan_dicom.errors import SeriesError
@@ -67,13 +68,17 @@ class LaidOver:
         return frame if depth is None else compose(frame, depth, self.scale)
 
 
-def lay_over(task: Task, guide: Guide, chosen: Sequence[int], progress: Progress) -> LaidOver:
+def lay_over(
+    task: Task, frames: RunFrames, guide: Guide, chosen: Sequence[int], progress: Progress
+) -> LaidOver:
     """Match the chosen frames of a run with a reference.
 
     Parameters
     ----------
     task
         The run and how it is to be treated.
+    frames
+        Its frames, decoded.
     guide
         The reference.
     chosen
@@ -87,7 +92,7 @@ def lay_over(task: Task, guide: Guide, chosen: Sequence[int], progress: Progress
         The run as a whole is refused, or no frame is left; its reasons are in the message.
     """
     matcher = guide.roadmap.target(_target(task, guide, chosen))
-    run = matcher.run(_frames(task, chosen, progress), guide.engaged)
+    run = matcher.run(_chosen(task, frames, chosen, progress), guide.engaged)
     if run.verdict.refused:
         raise SeriesError(
             _refused(run), hint=_OTHER_ARTERY if "artery" in run.verdict.reasons else _NO_ROADMAP
@@ -112,16 +117,11 @@ def _target(task: Task, guide: Guide, chosen: Sequence[int]) -> TargetRun:
     )
 
 
-def _frames(task: Task, chosen: Sequence[int], progress: Progress) -> Iterator[Float]:
+def _chosen(task: Task, frames: RunFrames, chosen: Sequence[int], progress: Progress) -> Iterator[Float]:
     """The chosen frames, one after the other."""
-    wanted, done = frozenset(chosen), 0
-    for k, frame in enumerate(displayed(task, None)):
-        if k in wanted:
-            yield frame
-            done += 1
-            progress(step_of(task, "match", done, len(wanted)))
-        if done == len(wanted):
-            return
+    for done, frame in enumerate(frames.shown(chosen), start=1):
+        yield frame
+        progress(step_of(task, "match", done, len(chosen)))
 
 
 def _refused(run: PlacedRun) -> str:

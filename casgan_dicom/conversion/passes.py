@@ -1,18 +1,17 @@
-"""What every pass over a cine does: decode, display, and look for contrast, with one batch in memory."""
+"""What every pass over a cine does: show frames batch by batch, and look for contrast."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.conversion.opacification import ContrastCheck, Opacification, look_every
+from casgan_dicom.conversion.run_frames import RunFrames
 from casgan_dicom.conversion.task import Mask, Progress, Stage, Step, Task
-from casgan_dicom.pixels.decode import StoredFrame, iter_frames
 
 if TYPE_CHECKING:
     from casgan_dicom.model.data.normalisation import Levels
@@ -31,11 +30,11 @@ class Batch:
     """Their display values, (T, H, W)."""
 
 
-def batches(frames: Iterable[tuple[int, Float]], size: int) -> Iterator[Batch]:
-    """Numbered frames, stacked by `size`; the last batch is as long as what is left."""
-    stream = iter(frames)
-    while batch := list(islice(stream, max(1, size))):
-        yield Batch(tuple(k for k, _ in batch), np.stack([frame for _, frame in batch]))
+def batches(run: RunFrames, numbers: Sequence[int], size: int) -> Iterator[Batch]:
+    """Frames of a run by their numbers, stacked by `size`; the last batch is as long as what is left."""
+    for first in range(0, len(numbers), max(1, size)):
+        some = tuple(numbers[first : first + max(1, size)])
+        yield Batch(some, np.stack(list(run.shown(some))))
 
 
 def step_of(task: Task, stage: Stage, done: int, frames: int) -> Step:
@@ -43,14 +42,11 @@ def step_of(task: Task, stage: Stage, done: int, frames: int) -> Step:
     return Step(task.cine.instances[0].sop_instance_uid, stage, done, frames, task.cines)
 
 
-def displayed(
-    task: Task, progress: Progress | None, decoded: Iterable[StoredFrame] | None = None
-) -> Iterator[Float]:
-    """Display values of every frame, float32 (H, W), of a pass that decodes them where none is given."""
-    for k, stored in enumerate(iter_frames(task.cine) if decoded is None else decoded):
-        yield task.display.apply(k, stored)
-        if progress is not None:
-            progress(step_of(task, "measure", k + 1, task.cine.frames))
+def telling(task: Task, frames: Iterable[Float], progress: Progress) -> Iterator[Float]:
+    """Frames of the first pass, and how far it has come after each."""
+    for k, frame in enumerate(frames):
+        yield frame
+        progress(step_of(task, "measure", k + 1, task.cine.frames))
 
 
 def visible_throughout(task: Task) -> Mask:
@@ -67,13 +63,14 @@ def visible_in(task: Task, numbers: Sequence[int]) -> Mask:
     return visible if task.picture is None else visible & task.picture
 
 
-def look_for_contrast(task: Task, generator: Generator, levels: Levels, progress: Progress) -> Opacification:
+def look_for_contrast(
+    task: Task, run: RunFrames, generator: Generator, levels: Levels, progress: Progress
+) -> Opacification:
     """The second pass, over as many frames as tell when contrast comes and goes."""
     frames = task.cine.frames
     rate = task.cine.timing.cine_rate if frames > 1 else None
     check = ContrastCheck(look_every(rate, frames), rate)
-    looked_at = ((k, shown) for k, shown in enumerate(displayed(task, None)) if k % check.every == 0)
-    for batch in batches(looked_at, generator.batch):
+    for batch in batches(run, range(0, frames, check.every), generator.batch):
         check.add(batch.shown, generator.vessels(batch.shown, levels), visible_in(task, batch.numbers))
         progress(step_of(task, "check", batch.numbers[-1] + 1, frames))
     return check.result(frames)

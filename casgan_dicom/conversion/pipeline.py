@@ -207,6 +207,7 @@ def _convert_cine(run: _Run, progress: Progress, clock: Clock) -> Output:
             return open_files.enter_context(spool_in(run.out_dir))
 
         spools = Spools(
+            source=new_spool(),
             frames=new_spool(),
             attention=new_spool() if options.maps else None,
             vessels=new_spool() if options.maps or options.seg else None,
@@ -240,7 +241,10 @@ def _guide(run: _Run, progress: Progress) -> Guide | None:
     tell = relayed(progress, run.cine, run.cines)
     for candidate in run.references:
         try:
-            return read_reference(candidate, facts_of(run.cine), run.generator, tell, force=run.options.force)
+            with spool_in(run.out_dir) as spool:
+                return read_reference(
+                    candidate, facts_of(run.cine), run.generator, spool, tell, force=run.options.force
+                )
         except SeriesError as error:
             refused.append(f"series {candidate.facts.series_uid}: {error.message}")
     raise SeriesError("; ".join(refused))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from casgan_dicom.conversion.output_folder import spool_in
 from casgan_dicom.conversion.reference_choice import ReferenceChoice
 from casgan_dicom.conversion.reference_reading import look_at
 from casgan_dicom.conversion.reference_search import Candidate, ReferenceRuns
@@ -115,7 +117,8 @@ class _Looks:
 
     def _verdict(self, candidate: Candidate, generator: Generator) -> Verdict:
         try:
-            return look_at(candidate, generator, silent).verdict
+            with spool_in(Path(tempfile.gettempdir())) as spool:
+                return look_at(candidate, generator, spool, silent).verdict
         except SeriesError as error:
             return Verdict("filled", "refused", error.message)
 

@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import tee
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.conversion.options import numbers_text
-from casgan_dicom.conversion.passes import batches, displayed, look_for_contrast, visible_throughout
+from casgan_dicom.conversion.passes import batches, look_for_contrast, visible_throughout
 from casgan_dicom.conversion.picture_area import PictureArea
 from casgan_dicom.conversion.reference_search import Candidate
+from casgan_dicom.conversion.run_frames import RunFrames
 from casgan_dicom.conversion.task import Progress, Step, Task
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.model.roadmap.extraction import uncovering
@@ -67,6 +68,8 @@ class Looked:
 
     task: Task
     """The run."""
+    frames: RunFrames
+    """Its frames, decoded."""
     levels: Levels
     """Of the whole run."""
     filled: tuple[bool, ...]
@@ -75,24 +78,30 @@ class Looked:
     """Whether these are enough."""
 
 
-def look_at(candidate: Candidate, generator: Generator, progress: Progress) -> Looked:
-    """Find the filled frames of a reference; two passes.
+def look_at(candidate: Candidate, generator: Generator, spool: BinaryIO, progress: Progress) -> Looked:
+    """Find the filled frames of a reference; two passes. Its frames are in `spool`, an empty file, then.
 
     Raises PixelError if a frame cannot be decoded, or two decoders differ about one.
     """
     cine, area, check = candidate.cine, PictureArea(), SelfCheck(candidate.cine)
     task = Task(cine=cine, display=Display.of(cine), banner=None)
-    frames = displayed(task, None, check.passing(iter_frames(cine)))
-    levels = generator.measure(area.passing(frames))
+    frames = RunFrames(cine, task.display, spool)
+    levels = generator.measure(area.passing(frames.decoded(check.passing(iter_frames(cine)))))
     task = replace(task, picture=area.mask())
-    found = look_for_contrast(task, generator, levels, progress)
+    found = look_for_contrast(task, frames, generator, levels, progress)
     check.result()
     verdict = judge_filled(candidate.facts, found.opacified, cine.timing.frame_time_ms)
-    return Looked(task, levels, found.opacified, verdict)
+    return Looked(task, frames, levels, found.opacified, verdict)
 
 
 def read_reference(
-    candidate: Candidate, target: RunFacts, generator: Generator, progress: Progress, *, force: bool
+    candidate: Candidate,
+    target: RunFacts,
+    generator: Generator,
+    spool: BinaryIO,
+    progress: Progress,
+    *,
+    force: bool,
 ) -> Guide:
     """Read the vessels of a reference.
 
@@ -104,6 +113,8 @@ def read_reference(
         The run that they are for.
     generator
         Whose segmentor sees the vessels, and who is asked about the catheter; nothing is generated.
+    spool
+        An empty file for its frames, not needed any more afterwards.
     progress
         Told how far the search for contrast is.
     force
@@ -116,7 +127,7 @@ def read_reference(
     PixelError
         A frame cannot be decoded.
     """
-    looked = look_at(candidate, generator, progress)
+    looked = look_at(candidate, generator, spool, progress)
     judgement = candidate.judgement.with_verdict(looked.verdict)
     if looked.verdict.answer == "refused" and not (force and looked.verdict.forceable):
         raise SeriesError(f"reference refused: {looked.verdict}")
@@ -184,7 +195,7 @@ def _seen(looked: Looked, generator: Generator) -> Iterator[tuple[Float, Float]]
     visible, levels = visible_throughout(looked.task), looked.levels
     uncovered = uncovering(visible)
     if not visible.all():
-        levels = generator.measure(map(uncovered, displayed(looked.task, None)))
-    for batch in batches(enumerate(displayed(looked.task, None)), generator.batch):
+        levels = generator.measure(map(uncovered, looked.frames.shown()))
+    for batch in batches(looked.frames, range(looked.frames.frames), generator.batch):
         bare = np.stack(list(map(uncovered, batch.shown)))
         yield from zip(batch.shown, generator.vessels(bare, levels, twice=True), strict=True)

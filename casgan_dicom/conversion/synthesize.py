@@ -1,10 +1,11 @@
 """Frames in, synthetic frames out: three streamed passes over a cine, in memory that does not grow with it.
 
-The first pass measures the levels of the whole run, so that the first frame is scaled like the last, and
-keeps the few frames that a generator wants to see before it plans what it draws. The second looks for frames
-that already show contrast, in the whole run, since one frame alone does not tell. The plan is made then, or,
-where an earlier run lends its vessels, every chosen frame is matched with it (``laying.py``). The third pass
-draws into the chosen frames, by the generator or by that match, and spools what it makes to files.
+The first pass decodes (``run_frames.py`` keeps what the others read), measures the levels of the whole run,
+so that the first frame is scaled like the last, and keeps the few frames that a generator wants to see before
+it plans what it draws. The second looks for frames that already show contrast, in the whole run, since one
+frame alone does not tell. The plan is made then, or, where an earlier run lends its vessels, every chosen
+frame is matched with it (``laying.py``). The third pass draws into the chosen frames, by the generator or by
+that match, and spools what it makes to files.
 
 Three promises about the output are kept here, in stored values: where attention is below 1/512 and where a
 shutter covers the picture, the output is the displayed input; the banner is the last thing written.
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,10 +25,11 @@ from casgan_dicom.conversion.domain_check import DomainCheck, turn_away
 from casgan_dicom.conversion.laying import lay_over
 from casgan_dicom.conversion.making import MadeFrame, Making, Seen
 from casgan_dicom.conversion.opacification import Opacification
-from casgan_dicom.conversion.passes import Batch, batches, displayed, look_for_contrast, step_of, visible_in
+from casgan_dicom.conversion.passes import Batch, batches, look_for_contrast, step_of, telling, visible_in
 from casgan_dicom.conversion.picture_area import ALL_BLACK, PictureArea
 from casgan_dicom.conversion.preview import ContactSheet
 from casgan_dicom.conversion.run_context import run_context
+from casgan_dicom.conversion.run_frames import RunFrames
 from casgan_dicom.conversion.run_sample import RunSample
 from casgan_dicom.conversion.task import Progress, Spools, Task
 from casgan_dicom.derived.domain_record import DomainRecord
@@ -125,8 +126,8 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
     Raises
     ------
     PixelError
-        A frame cannot be decoded, two decoders differ about one, the passes differ in their number, or the
-        generator returned NaN or another size. The spools then hold rubbish.
+        A frame cannot be decoded, two decoders differ about one, or the generator returned NaN or another
+        size. The spools then hold rubbish.
     ForeignError
         The run is of another kind than the bundle was trained on, and not forced; nothing is in the spools.
     SeriesError
@@ -135,26 +136,26 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
     started = perf_counter()
     sample = RunSample(() if task.guide else generator.sampled(task.cine.frames))
     area, clamped, check, kind = PictureArea(), Clamped(), SelfCheck(task.cine), DomainCheck(task.cine)
-    decoded = check.passing(iter_frames(task.cine, clamped))
-    shown = kind.passing(area.passing(displayed(task, progress, decoded)))
-    levels = generator.measure(sample.passing(shown))
+    run = RunFrames(task.cine, task.display, spools.source)
+    shown = telling(task, run.decoded(check.passing(iter_frames(task.cine, clamped))), progress)
+    levels = generator.measure(sample.passing(kind.passing(area.passing(shown))))
     turn_away(domain := kind.result(generator), force=task.force)
     task = replace(task, picture=area.mask())
     measured = perf_counter()
-    found = look_for_contrast(task, generator, levels, progress)
+    found = look_for_contrast(task, run, generator, levels, progress)
     decoding = check.result()
     checked = perf_counter()
     chosen = task.choice.pick(found.opacified, found.sure)
     draw: Draw
     if task.guide is not None:
-        draw = laid = lay_over(task, task.guide, chosen, progress)
+        draw = laid = lay_over(task, run, task.guide, chosen, progress)
         record, plan = laid.record, None
     else:
         plan = _plan(task, generator, sample, found.opacified)
         draw, record = _Drawn(chosen, levels, plan), None
     planned = perf_counter()
     making = Making(task, spools, draw.chosen, Seen(found, domain, record))
-    generating = _generate(making, generator, levels, draw, progress)
+    generating = _generate(making, run, generator, levels, draw, progress)
     return Synthesized(
         frames=making.frames.finish(),
         attention=making.attention.finish() if making.attention and making.with_attention else None,
@@ -225,12 +226,13 @@ class _Drawn:
         return generator(batch.shown, self.levels, self.plan, batch.numbers)
 
 
-def _generate(making: Making, generator: Generator, levels: Levels, draw: Draw, progress: Progress) -> float:
+def _generate(
+    making: Making, run: RunFrames, generator: Generator, levels: Levels, draw: Draw, progress: Progress
+) -> float:
     """The third pass; returns the seconds in the generator."""
     task, seconds, chosen = making.task, 0.0, draw.chosen
-    wanted, top = frozenset(chosen), np.float32(2**task.bits - 1)
-    frames = islice(enumerate(displayed(task, None)), chosen[-1] + 1)
-    for batch in batches(((k, frame) for k, frame in frames if k in wanted), generator.batch):
+    top = np.float32(2**task.bits - 1)
+    for batch in batches(run, chosen, generator.batch):
         started = perf_counter()
         made = draw(generator, batch)
         seconds += perf_counter() - started

@@ -83,6 +83,8 @@ class Task:
 class Spools:
     """Empty files, open for reading and writing, for what is made frame by frame."""
 
+    source: BinaryIO
+    """For the stored values of the source, decoded."""
     frames: BinaryIO
     """For the synthetic frames."""
     attention: BinaryIO | None = None
