@@ -56,12 +56,13 @@ class LaidOver:
 
     def __call__(self, generator: Generator, batch: Batch) -> Synthesis:  # noqa: ARG002 - is not asked
         """Draw into some of the frames."""
-        from casgan_dicom.model.drawing import Synthesis  # noqa: PLC0415 - `-h` must not wait for torch
+        from casgan_dicom.model.drawing import VESSEL_FROM, Synthesis  # noqa: PLC0415 - `-h` must not wait for torch
 
         drawn = np.stack([self._drawn(k, frame) for k, frame in zip(batch.numbers, batch.shown, strict=True)])
         light = np.divide(drawn, batch.shown, out=np.ones_like(drawn), where=batch.shown > 0)
         taken = np.where(drawn == batch.shown, np.float32(0), np.clip(1 - light, 0, 1))
-        return Synthesis(drawn, taken.astype(np.float32), np.zeros(len(drawn), dtype=np.float32))
+        beyond = np.zeros(len(drawn), dtype=np.float32)
+        return Synthesis(drawn, taken.astype(np.float32), beyond, taken >= VESSEL_FROM)
 
     def _drawn(self, k: int, frame: Float) -> Float:
         depth = self.placed[k].depth

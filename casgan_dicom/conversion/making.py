@@ -20,10 +20,8 @@ from casgan_dicom.pixels.display import to_stored
 from casgan_dicom.pixels.framefile import FrameWriter
 from casgan_dicom.source.cine import Cine
 
-VESSEL_ABOVE = 0.5
-"""Probability from which a pixel counts as vessel."""
-
 Float = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 Stored = npt.NDArray[np.unsignedinteger[Any]]
 
 
@@ -39,8 +37,8 @@ class MadeFrame:
     """The output, composed but not marked."""
     attention: Float | None
     """Where the generator drew."""
-    vessels: Float
-    """Probability of vessel in the output."""
+    vessels: Mask
+    """Where there is a vessel in the output, behind a shutter too."""
     out_of_range: float
     """Share of pixels that were clipped to what can be displayed."""
 
@@ -80,7 +78,7 @@ class Making:
     def take(self, frame: MadeFrame) -> None:
         """Measure a frame, mark it, and spool it with its maps."""
         visible = self.task.display.visible(frame.k)
-        vessels = (frame.vessels >= VESSEL_ABOVE) & visible
+        vessels = frame.vessels & visible
         attention = frame.attention
         self.quality.append(
             FrameQuality(

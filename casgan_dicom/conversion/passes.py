@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from casgan_dicom.conversion.ahead import ahead
 from casgan_dicom.conversion.opacification import ContrastCheck, Opacification, look_every
 from casgan_dicom.conversion.run_frames import RunFrames
 from casgan_dicom.conversion.task import Mask, Progress, Stage, Step, Task
@@ -70,7 +71,8 @@ def look_for_contrast(
     frames = task.cine.frames
     rate = task.cine.timing.cine_rate if frames > 1 else None
     check = ContrastCheck(look_every(rate, frames), rate)
-    for batch in batches(run, range(0, frames, check.every), generator.batch):
-        check.add(batch.shown, generator.vessels(batch.shown, levels), visible_in(task, batch.numbers))
+    looks = batches(run, range(0, frames, check.every), generator.batch)
+    for batch, vessels in ahead((batch, generator.vessels(batch.shown, levels)) for batch in looks):
+        check.add(batch.shown, vessels, visible_in(task, batch.numbers))
         progress(step_of(task, "check", batch.numbers[-1] + 1, frames))
     return check.result(frames)

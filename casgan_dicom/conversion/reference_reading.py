@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from casgan_dicom.conversion.ahead import ahead
 from casgan_dicom.conversion.options import numbers_text
 from casgan_dicom.conversion.passes import batches, look_for_contrast, visible_throughout
 from casgan_dicom.conversion.picture_area import PictureArea
@@ -86,7 +87,8 @@ def look_at(candidate: Candidate, generator: Generator, spool: BinaryIO, progres
     cine, area, check = candidate.cine, PictureArea(), SelfCheck(candidate.cine)
     task = Task(cine=cine, display=Display.of(cine), banner=None)
     frames = RunFrames(cine, task.display, spool)
-    levels = generator.measure(area.passing(frames.decoded(check.passing(iter_frames(cine)))))
+    shown = ahead(frames.decoded(check.passing(iter_frames(cine))))
+    levels = generator.measure(area.passing(shown))
     task = replace(task, picture=area.mask())
     found = look_for_contrast(task, frames, generator, levels, progress)
     check.result()

@@ -21,7 +21,7 @@ Float = npt.NDArray[np.float32]
 
 
 class RunFrames:
-    """Frames of one cine. Not for several threads.
+    """Frames of one cine. Only one pass at a time may ask for them.
 
     Parameters
     ----------

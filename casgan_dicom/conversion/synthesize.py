@@ -13,7 +13,7 @@ shutter covers the picture, the output is the displayed input; the banner is the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from casgan_dicom.conversion.ahead import ahead
 from casgan_dicom.conversion.domain_check import DomainCheck, turn_away
 from casgan_dicom.conversion.laying import lay_over
 from casgan_dicom.conversion.making import MadeFrame, Making, Seen
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 UNTOUCHED_BELOW = 1 / 512
 """Attention below which the output is the input: half a level of 8 bits, which no display can show."""
 
+VESSEL_ABOVE = 0.5
+"""Probability from which a pixel that the segmentor sees counts as vessel."""
+
 Float = npt.NDArray[np.float32]
 Stored = npt.NDArray[np.unsignedinteger[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -78,7 +82,7 @@ class Synthesized:
     attention: FrameFile | None
     """Attention of each, 0 to 255; None if not wanted, or for a method without one."""
     vessels: FrameFile | None
-    """Vessels of each synthetic frame, 0 or 255; None if not wanted."""
+    """Vessels of each synthetic frame, drawn or seen by the segmentor, 0 or 255; None if not wanted."""
     chosen: tuple[int, ...]
     """The source frames they were made of, from 0."""
     quality: tuple[FrameQuality, ...]
@@ -137,7 +141,7 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
     sample = RunSample(() if task.guide else generator.sampled(task.cine.frames))
     area, clamped, check, kind = PictureArea(), Clamped(), SelfCheck(task.cine), DomainCheck(task.cine)
     run = RunFrames(task.cine, task.display, spools.source)
-    shown = telling(task, run.decoded(check.passing(iter_frames(task.cine, clamped))), progress)
+    shown = telling(task, ahead(run.decoded(check.passing(iter_frames(task.cine, clamped)))), progress)
     levels = generator.measure(sample.passing(kind.passing(area.passing(shown))))
     turn_away(domain := kind.result(generator), force=task.force)
     task = replace(task, picture=area.mask())
@@ -230,24 +234,56 @@ def _generate(
     making: Making, run: RunFrames, generator: Generator, levels: Levels, draw: Draw, progress: Progress
 ) -> float:
     """The third pass; returns the seconds in the generator."""
-    task, seconds, chosen = making.task, 0.0, draw.chosen
+    task, seconds = making.task, 0.0
+    for drawn in ahead(_drawn(task, batches(run, draw.chosen, generator.batch), generator, levels, draw)):
+        seconds += drawn.seconds
+        made = drawn.made
+        for i, k in enumerate(drawn.numbers):
+            attention = None
+            if made.attention is not None:  # behind a shutter the input was kept
+                attention = np.where(drawn.visible[i], made.attention[i], np.float32(0))
+            clipped = 0.0 if made.out_of_range is None else float(made.out_of_range[i])
+            making.take(MadeFrame(k, drawn.inputs[i], drawn.outputs[i], attention, drawn.vessels[i], clipped))
+        progress(step_of(task, "generate", len(making.quality), len(draw.chosen)))
+    return seconds
+
+
+@dataclass(frozen=True, eq=False)
+class _DrawnBatch:
+    """Some frames of the output, composed."""
+
+    numbers: tuple[int, ...]
+    """Their places in the source, from 0."""
+    made: Synthesis
+    """What was drawn."""
+    inputs: Stored
+    """The displayed input, in stored values, (T, H, W)."""
+    outputs: Stored
+    """The output, not marked yet, (T, H, W)."""
+    visible: Mask
+    """Where there is a picture, (T, H, W)."""
+    vessels: Mask
+    """Where there is a vessel in the output, (T, H, W)."""
+    seconds: float
+    """In the generator alone."""
+
+
+def _drawn(
+    task: Task, some: Iterable[Batch], generator: Generator, levels: Levels, draw: Draw
+) -> Iterator[_DrawnBatch]:
+    """The first half of the third pass: all that asks the generator."""
     top = np.float32(2**task.bits - 1)
-    for batch in batches(run, chosen, generator.batch):
+    for batch in some:
         started = perf_counter()
         made = draw(generator, batch)
-        seconds += perf_counter() - started
+        seconds = perf_counter() - started
         inputs = to_stored(batch.shown, task.bits)
         visible = visible_in(task, batch.numbers)
         outputs = keep_input(inputs, made, visible, task.bits)
-        vessels = generator.vessels(outputs.astype(np.float32) / top, levels)
-        for i, k in enumerate(batch.numbers):
-            attention = None
-            if made.attention is not None:  # behind a shutter the input was kept
-                attention = np.where(visible[i], made.attention[i], np.float32(0))
-            clipped = 0.0 if made.out_of_range is None else float(made.out_of_range[i])
-            making.take(MadeFrame(k, inputs[i], outputs[i], attention, vessels[i], clipped))
-        progress(step_of(task, "generate", len(making.quality), len(chosen)))
-    return seconds
+        vessels = made.vessels
+        if vessels is None:  # the method does not know what it draws
+            vessels = generator.vessels(outputs.astype(np.float32) / top, levels) >= VESSEL_ABOVE
+        yield _DrawnBatch(batch.numbers, made, inputs, outputs, visible, vessels, seconds)
 
 
 def _blank(task: Task, numbers: Sequence[int]) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ from casgan_dicom.derived.marks import (
     source_number,
     strip_private,
 )
-from casgan_dicom.derived.provenance import MAP_TEXTS, ROADMAP_MAP_TEXTS, derivation_text
+from casgan_dicom.derived.provenance import derivation_text
 from casgan_dicom.derived.references import reference
 from casgan_dicom.derived.roadmap_groups import DERIVATION, LAID_OVER, SOURCE, frame_groups, source_item
 from casgan_dicom.errors import SeriesError
@@ -304,15 +304,15 @@ class SyntheticFrame(DerivedPicture):
 class MapCine(DerivedCine):
     """What the networks made of each frame, as a cine beside the angiogram: `attention` or `vessels`.
 
-    Attention: 0 (the input was kept) to 255 (drawn over). Vessels: 255 where the segmentor sees a vessel in
-    the synthetic frame, else 0. Both are synthetic, and say so.
+    Attention: 0 (the input was kept) to 255 (drawn over). Vessels: 255 where one was drawn, or, for a method
+    that does not know what it draws, where the segmentor sees one, else 0. Both are synthetic, and say so.
     """
 
     def __init__(self, derivation: Derivation, pixels: StoredPixels, name: str) -> None:
         number = 2 * min(source_number(derivation), MAX_NUMBER // 2) - (name == "attention")
         super().__init__(derivation, pixels, Member(MAPS, number, f"\\{name}"))
         roadmap = derivation.provenance.roadmap is not None
-        self.ImageComments = (ROADMAP_MAP_TEXTS if roadmap else MAP_TEXTS)[name]
+        self.ImageComments = derivation.provenance.map_texts[name]
         what = "Attention map" if name == "attention" else "Vessel mask"
         what += " of a roadmap" if roadmap else " of a synthetic angiogram"
         self.DerivationDescription = derivation_text(derivation.provenance, what, unsaid=derivation.unsaid)

@@ -6,6 +6,7 @@ All of it is ASCII, so that it reads the same under any character set that the p
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
@@ -44,11 +45,22 @@ ROADMAP_MAP_TEXTS = {
         "is black. Experimental. For research, not for diagnosis."
     ),
     "vessels": (
-        "Where a neural network sees vessels in a roadmap: the patient's own vessels of an earlier run, "
-        "moved; not current. Experimental. For research, not for diagnosis."
+        "Where vessels were laid over the picture: the patient's own of an earlier run, moved; not current. "
+        "Experimental. For research, not for diagnosis."
     ),
 }
 """The same as `MAP_TEXTS` for a roadmap."""
+PLAN_MAP_TEXTS = {
+    "attention": (
+        "Where an algorithm drew invented vessels by an anatomical atlas: 0 it kept the picture, 255 it drew "
+        "over it. For research, not for diagnosis."
+    ),
+    "vessels": (
+        "Where an algorithm drew vessels by an anatomical atlas into an AI-generated synthetic angiogram; "
+        "these vessels are invented. For research, not for diagnosis."
+    ),
+}
+"""The same for vessels that are drawn by a plan."""
 MAP_TEXTS = {
     "attention": (
         "Where a neural network drew invented vessels: 0 it kept the picture, 255 it drew over it. "
@@ -147,6 +159,18 @@ class Provenance:
         if self.roadmap is not None:
             return self.roadmap.warning
         return WARNING if self.plan is None else PLAN_WARNING
+
+    @property
+    def map_texts(self) -> Mapping[str, str]:
+        """Image Comments (0020,4000) of the maps, by their names."""
+        if self.roadmap is not None:
+            return ROADMAP_MAP_TEXTS
+        return MAP_TEXTS if self.plan is None else PLAN_MAP_TEXTS
+
+    @property
+    def knows_vessels(self) -> bool:
+        """Whether the mask of vessels is what was drawn; else it is what a network sees."""
+        return self.roadmap is not None or self.plan is not None
 
     @property
     def clause(self) -> str:

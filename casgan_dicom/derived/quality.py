@@ -14,7 +14,8 @@ class FrameQuality:
     mean_attention: float | None
     """Mean of the attention map over the frame, 0 to 1; None for a method without one."""
     vessel_cover: float
-    """Share of the visible pixels in which the segmentor sees a vessel of the synthetic frame."""
+    """Share of the visible pixels that are vessel in the synthetic frame: as drawn, or, for a method that
+    does not know what it draws, as the segmentor sees it."""
     out_of_range: float
     """Share of pixels whose generated value lay outside what can be displayed and was clipped."""
     opacified: bool

@@ -29,7 +29,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
 from casgan_dicom.derived.history import unknown_history
 from casgan_dicom.derived.marks import SEGMENTATION, Derivation, Member, copy_filled, source_number
 from casgan_dicom.derived.picture import DerivedPicture
-from casgan_dicom.derived.provenance import MAP_TEXTS, ROADMAP_MAP_TEXTS, ascii_only, derivation_text
+from casgan_dicom.derived.provenance import ascii_only, derivation_text
 from casgan_dicom.derived.references import Reference, frame_references, instances_by_series, reference
 from casgan_dicom.derived.roadmap_groups import LAID_OVER, source_item
 from casgan_dicom.pixels.framefile import FrameFile
@@ -41,7 +41,7 @@ SEGMENT_LABEL = "Synthetic coronary artery"
 
 
 class VesselSegmentation(DerivedPicture):
-    """Where a network sees vessels in each synthetic frame, as a binary segmentation.
+    """Where vessels were drawn into each synthetic frame, or a network sees them, as a binary segmentation.
 
     Parameters
     ----------
@@ -94,8 +94,7 @@ class VesselSegmentation(DerivedPicture):
         unsaid = unknown_history(headers, lossy=derivation.lossy.lossy, burning=False)
         what = "Vessel mask of a " + ("synthetic angiogram" if provenance.roadmap is None else "roadmap")
         self.DerivationDescription = derivation_text(provenance, what, unsaid=unsaid)
-        roadmap = derivation.provenance.roadmap
-        self.ImageComments = (MAP_TEXTS if roadmap is None else ROADMAP_MAP_TEXTS)["vessels"]
+        self.ImageComments = provenance.map_texts["vessels"]
         self.ContentLabel = "AI_SYNTHETIC"
         self.ContentDescription = "AI SYNTHETIC vessel mask, not for diagnosis"
         self.ContentCreatorName = None
@@ -154,9 +153,10 @@ class VesselSegmentation(DerivedPicture):
         self.add(DataElement(Tag("PixelData"), pixels.vr, pixels.value))
 
     def _add_segment(self, derivation: Derivation) -> None:
-        """The segment, and the network that found it."""
+        """The segment, and what drew it or the network that found it."""
         model = derivation.provenance.model
-        name = ascii_only(f"{model.name} vessel segmentor")[:64]
+        who = "vessels as drawn" if derivation.provenance.knows_vessels else "vessel segmentor"
+        name = ascii_only(f"{model.name} {who}")[:64]
         algorithm = Dataset()
         algorithm.AlgorithmFamilyCodeSequence = [_code(codes.DCM.ArtificialIntelligence)]
         algorithm.AlgorithmName = name

@@ -29,6 +29,10 @@ UNTOUCHED = 1 / 512
 ROUNDING = 1e-6
 """How far beyond [0, 1] a composed value may lie for no other reason than float32."""
 
+VESSEL_FROM = 0.05
+"""Share of the light that a dye takes from which a pixel counts as vessel: a twentieth covers as much of a
+simulated run as the segmentor sees of it afterwards."""
+
 GRAIN_PX = 5
 """Rows and columns of the mean that a frame's grain stands out from."""
 
@@ -36,6 +40,7 @@ GRAIN_MOST = 0.06
 """Display values that grain is at most: three standard deviations of raw detectors. More is an edge."""
 
 Frames = npt.NDArray[np.float32]
+Masks = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,9 @@ class Synthesis:
     """Where it drew, in [0, 1], (T, H, W), exactly 0 where the input was kept; None without attention."""
     out_of_range: npt.NDArray[np.float32] | None = None
     """Share of pixels of each frame, (T,), that lay outside [0, 1] and were clipped; None if unknown."""
+    vessels: Masks | None = None
+    """Where vessels were drawn, (T, H, W): at least `VESSEL_FROM` of the light is taken. None for a method
+    that does not know what it draws; a segmentor has to look then."""
 
 
 class Engine(Protocol):
@@ -153,14 +161,43 @@ def darkened(frames: Frames, depth: Frames) -> Synthesis:
     The grain of a frame, what it has above its mean over `GRAIN_PX`, is that of quanta: it falls with the
     root of the light only, exp(-T / 2), so no vessel is a clean line on a grainy frame.
     """
-    A = -np.expm1(-depth.astype(np.float32, copy=False))
+    A, y = np.zeros_like(frames), frames.copy()
+    beyond = np.zeros(len(frames), dtype=np.float32)
+    vessel = depth > 0
+    A[vessel] = -np.expm1(-depth[vessel].astype(np.float32, copy=False))
     A[A < UNTOUCHED] = 0
-    above = frames - ndimage.uniform_filter(frames, (0, GRAIN_PX, GRAIN_PX), mode="nearest")
-    grain = np.clip(above, -np.minimum(frames, GRAIN_MOST), GRAIN_MOST)
-    return clipped(frames * (1 - A) + grain * (np.sqrt(1 - A) - (1 - A)), A)
+    if (window := _window_of(A)) is not None:  # a tree covers a few per cent of a picture: only there is work
+        where = A[window].nonzero()
+        x, a = frames[window][where], A[window][where]
+        smooth = ndimage.uniform_filter(frames[window], (0, GRAIN_PX, GRAIN_PX), mode="nearest")[where]
+        grain = np.clip(x - smooth, -np.minimum(x, GRAIN_MOST), GRAIN_MOST)
+        drawn = x * (1 - a) + grain * (np.sqrt(1 - a) - (1 - a))
+        y[window][where] = np.clip(drawn, 0, 1)
+        counts = np.bincount(where[0][_lies_beyond(drawn)], minlength=len(frames))
+        beyond[:] = counts / (frames.shape[1] * frames.shape[2])
+    return Synthesis(y, A, beyond, A >= VESSEL_FROM)
+
+
+def _window_of(A: Frames) -> tuple[slice, slice, slice] | None:
+    """Rows and columns in which anything is drawn, and what grain needs around them; None for nowhere."""
+    touched = A.max(axis=0)
+    rows, columns = np.flatnonzero(touched.max(axis=1)), np.flatnonzero(touched.max(axis=0))
+    if not len(rows):
+        return None
+    return slice(None), _around(rows), _around(columns)
+
+
+def _around(places: npt.NDArray[np.intp]) -> slice:
+    """From the first to the last of rising places, with a margin."""
+    return slice(max(0, int(places[0]) - GRAIN_PX), int(places[-1]) + GRAIN_PX + 1)
 
 
 def clipped(y: Frames, attention: Frames | None) -> Synthesis:
     """What was composed, cut to what can be displayed; how much of it lay beyond is counted."""
-    beyond = (y < -ROUNDING) | (y > 1 + ROUNDING)
-    return Synthesis(np.clip(y, 0, 1), attention, beyond.mean(axis=(1, 2), dtype=np.float32))
+    beyond = _lies_beyond(y).mean(axis=(1, 2), dtype=np.float32)
+    return Synthesis(np.clip(y, 0, 1), attention, beyond)
+
+
+def _lies_beyond(y: Frames) -> Masks:
+    """Which values cannot be displayed, rounding aside."""
+    return np.asarray((y < -ROUNDING) | (y > 1 + ROUNDING))

@@ -234,10 +234,12 @@ class Generator:
             for i in range(0, len(frames), self.batch)
         ]
         attention = [part.attention for part in parts if part.attention is not None]
+        vessels = [part.vessels for part in parts if part.vessels is not None]
         return Synthesis(
             np.concatenate([part.frames for part in parts]),
             np.concatenate(attention) if attention else None,
             np.concatenate([part.out_of_range for part in parts if part.out_of_range is not None]),
+            np.concatenate(vessels) if vessels else None,
         )
 
     def vessels(

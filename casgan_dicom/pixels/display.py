@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -138,12 +139,13 @@ class Display:
 
     Frames of an Enhanced object may each have a window and a shutter of their own; all frames of another cine
     share those of its header. Equal ones are worked out once, and only a few tables and masks are kept, so
-    memory does not grow with the run. Not for several threads.
+    memory does not grow with the run. Several threads may ask at once.
     """
 
     def __init__(self, cine: Cine) -> None:
         """Read the display of a cine from its headers; raises PixelError as `DisplayMapping.from_dataset`."""
         self._cine = cine
+        self._turn = Lock()  # tables and masks come and go
         self._vois, self._voi_of = _distinct(cine.frame_vois or (cine.header,))
         self._shutters, self._shutter_of = _distinct(cine.frame_shutters or (cine.header,))
         self._mappings: OrderedDict[int, DisplayMapping] = OrderedDict()
@@ -177,11 +179,12 @@ class Display:
         shutter = _at(self._shutter_of, k)
         ds = self._shutters[shutter]
         key = shutter, k if bitmap_frames(ds) > 1 else 0
-        if key not in self._masks:
-            mask = shutter_mask(ds, self._cine.rows, self._cine.columns, key[1])
-            mask.setflags(write=False)
-            _keep(self._masks, key, mask)
-        return self._masks[key]
+        with self._turn:
+            if key not in self._masks:
+                mask = shutter_mask(ds, self._cine.rows, self._cine.columns, key[1])
+                mask.setflags(write=False)
+                _keep(self._masks, key, mask)
+            return self._masks[key]
 
     def describe(self) -> str:
         """The choices that were made, one line for Derivation Description (0008,2111).
@@ -197,9 +200,10 @@ class Display:
         return text
 
     def _mapping(self, voi: int) -> DisplayMapping:
-        if voi not in self._mappings:
-            _keep(self._mappings, voi, DisplayMapping.from_dataset(self._vois[voi]))
-        return self._mappings[voi]
+        with self._turn:
+            if voi not in self._mappings:
+                _keep(self._mappings, voi, DisplayMapping.from_dataset(self._vois[voi]))
+            return self._mappings[voi]
 
 
 def _distinct(looks: Sequence[Dataset]) -> tuple[list[Dataset], list[int]]:

@@ -101,6 +101,35 @@ def test_large_frames_are_planned_at_half_their_size(tmp_path: Path) -> None:
     assert context.visible.shape == (300, 320)
 
 
+class NobodyLooks(PlanPainter):
+    """Its segmentor looks at the source, and fails the test where it is asked about synthetic frames."""
+
+    def vessels(self, frames: np.ndarray, levels: object = None) -> np.ndarray:
+        """Nothing in frames of the source."""
+        shown = (RUN / 255).astype(np.float32)
+        assert all((np.abs(shown - frame) < 1e-6).all(axis=(1, 2)).any() for frame in frames)
+        return np.zeros_like(frames)
+
+
+def test_the_mask_of_vessels_is_what_was_drawn_and_says_so(tmp_path: Path) -> None:
+    source = write_xa(tmp_path / "in" / "a", RUN)
+    options = replace(NO_BANNER, maps=True, seg=True)
+
+    report = convert_series([source], NobodyLooks(Planner()).as_generator, options, tmp_path / "out")
+
+    objects = {one.kind: one.path for one in only(report).objects}
+    drawn = np.zeros(RUN.shape, dtype=np.bool_)
+    drawn[range(40), range(8, 48)] = True
+    np.testing.assert_array_equal(pixel_array(objects["vessels"]) == 255, drawn)
+    np.testing.assert_array_equal(pixel_array(objects["segmentation"]) == 1, drawn)
+    assert [one.vessel_cover for one in only(report).quality] == [1 / 64] * 40
+    comments = "Where an algorithm drew vessels by an anatomical atlas"
+    assert dcmread(objects["vessels"]).ImageComments.startswith(comments)
+    ds = dcmread(objects["segmentation"])
+    assert ds.ImageComments.startswith(comments)
+    assert ds.SegmentSequence[0].SegmentAlgorithmName.endswith("vessels as drawn")
+
+
 class Injected(PlanPainter):
     """Sees contrast in the second half of the run."""
 

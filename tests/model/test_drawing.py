@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from casgan_dicom.model.drawing import UNTOUCHED, darkened
+from casgan_dicom.model.drawing import (
+    GRAIN_MOST,
+    GRAIN_PX,
+    ROUNDING,
+    UNTOUCHED,
+    VESSEL_FROM,
+    Frames,
+    darkened,
+)
 
 FRAMES = np.linspace(0.2, 1, 3 * 40 * 32, dtype=np.float32).reshape(3, 40, 32)
 
@@ -43,6 +52,44 @@ def test_an_edge_is_no_grain() -> None:
     np.testing.assert_allclose(made.frames, shut * np.exp(np.float32(-0.46)), atol=2.5 / 255)
     assert made.out_of_range is not None
     assert not made.out_of_range.any()
+
+
+@pytest.mark.parametrize("rows", [slice(0, 3), slice(17, 18), slice(36, 40), slice(0, 40)])
+@pytest.mark.parametrize("columns", [slice(0, 1), slice(9, 20), slice(31, 32)])
+def test_work_on_a_part_of_the_picture_changes_no_bit(rows: slice, columns: slice) -> None:
+    rng = np.random.default_rng(3)
+    frames = (rng.integers(0, 256, FRAMES.shape) / 255).astype(np.float32)
+    depth = np.zeros_like(frames)
+    depth[1:, rows, columns] = rng.uniform(0, 2, depth[1:, rows, columns].shape)
+
+    made = darkened(frames, depth)
+
+    whole = everywhere(frames, depth)
+    np.testing.assert_array_equal(made.frames, np.clip(whole, 0, 1))
+    beyond = (whole < -ROUNDING) | (whole > 1 + ROUNDING)
+    assert made.out_of_range is not None
+    np.testing.assert_allclose(made.out_of_range, beyond.mean(axis=(1, 2)), rtol=1e-6)
+
+
+def everywhere(frames: Frames, depth: Frames) -> Frames:
+    """The formula on whole pictures, not cut to what can be displayed."""
+    share = -np.expm1(-depth)
+    share[share < UNTOUCHED] = 0
+    above = frames - ndimage.uniform_filter(frames, (0, GRAIN_PX, GRAIN_PX), mode="nearest")
+    grain = np.clip(above, -np.minimum(frames, GRAIN_MOST), GRAIN_MOST)
+    return np.asarray(frames * (1 - share) + grain * (np.sqrt(1 - share) - (1 - share)))
+
+
+def test_vessels_are_what_takes_a_twentieth_of_the_light() -> None:
+    limit = -np.log1p(-VESSEL_FROM)
+    depth = np.zeros_like(FRAMES)
+    depth[0, 5:9], depth[0, 9:12] = 0.99 * limit, 1.01 * limit
+
+    made = darkened(FRAMES, depth)
+
+    assert made.vessels is not None
+    assert made.vessels[0, 9:12].all()
+    assert made.vessels.sum() == made.vessels[0, 9:12].size
 
 
 def test_no_dye_leaves_every_bit() -> None:

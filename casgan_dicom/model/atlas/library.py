@@ -52,7 +52,7 @@ class UnitTree:
         return np.asarray(self.segment[1:] == self.segment[:-1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Library:
     """Trees of both arteries, numbered through."""
 

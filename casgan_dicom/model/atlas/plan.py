@@ -66,7 +66,7 @@ class PlanFacts:
     """What contradicts what, a sentence each."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunPlan:
     """What is drawn over a run of N frames; nothing where `refused` says why."""
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -115,24 +116,36 @@ def path_lengths(
     places = [
         tuple(_places(tree, pose, plan, number + aside) for aside in (-half, half)) for number in numbers
     ]
-    return tree_lengths(tree, pose, places, shape, [_filling(plan, number) for number in numbers])
+    pieces = _planned_pieces(plan, library, max(shape))
+    return _lengths(pieces, places, shape, [_filling(plan, number) for number in numbers])
+
+
+@lru_cache(maxsize=2)
+def _planned_pieces(plan: RunPlan, library: Library, longest: int) -> _Pieces:
+    """Those of a plan, cut once for all its frames."""
+    tree, pose = library.trees[plan.facts.tree], Pose(plan.view, plan.heart)
+    return _pieces(tree, pose, longest / GRID)
 
 
 def tree_lengths(
-    tree: UnitTree,
-    pose: Pose,
-    places: Sequence[tuple[Array, ...]],
-    shape: tuple[int, int],
-    fillings: Sequence[Filling] | None = None,
+    tree: UnitTree, pose: Pose, places: Sequence[tuple[Array, ...]], shape: tuple[int, int]
 ) -> FloatImages:
-    """The same of one tree whose points are known in T frames.
+    """The same of one tree, full of agent, whose points are known in T frames.
 
     `places` has where they are when X-rays go on and off again, two arrays (P, 2) of pixels of GRID a frame.
-    `fillings` say for each frame how much agent there is so many mm from the ostium; None: all of it.
     """
+    return _lengths(_pieces(tree, pose, max(shape) / GRID), places, shape, [_full] * len(places))
+
+
+def _lengths(
+    pieces: _Pieces,
+    places: Sequence[tuple[Array, ...]],
+    shape: tuple[int, int],
+    fillings: Sequence[Filling],
+) -> FloatImages:
+    """Millimetres of agent in T frames; `fillings` say how much there is so many mm from the ostium."""
     drawn = np.zeros((len(places), *shape), dtype=np.float32)
-    pieces = _pieces(tree, pose, max(shape) / GRID)
-    for image, moment, filling in zip(drawn, places, fillings or [_full] * len(places), strict=True):
+    for image, moment, filling in zip(drawn, places, fillings, strict=True):
         opened, closed = (_in_full(pixels, shape).astype(np.float32) for pixels in moment)
         _draw(image, (opened + closed) / np.float32(2), _filled(pieces, filling), closed - opened)
     return drawn
