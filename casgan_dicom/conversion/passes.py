@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.conversion.ahead import ahead
-from casgan_dicom.conversion.opacification import ContrastCheck, Opacification, look_every
+from casgan_dicom.conversion.opacification import ContrastCheck, Opacification, look_every, looks_in_turn
 from casgan_dicom.conversion.run_frames import RunFrames
 from casgan_dicom.conversion.task import Mask, Progress, Stage, Step, Task
 
@@ -67,12 +67,19 @@ def visible_in(task: Task, numbers: Sequence[int]) -> Mask:
 def look_for_contrast(
     task: Task, run: RunFrames, generator: Generator, levels: Levels, progress: Progress
 ) -> Opacification:
-    """The second pass, over as many frames as tell when contrast comes and goes."""
+    """The second pass, over as many frames as tell whether contrast comes, and when it comes and goes."""
     frames = task.cine.frames
     rate = task.cine.timing.cine_rate if frames > 1 else None
     check = ContrastCheck(look_every(rate, frames), rate)
-    looks = batches(run, range(0, frames, check.every), generator.batch)
-    for batch, vessels in ahead((batch, generator.vessels(batch.shown, levels)) for batch in looks):
-        check.add(batch.shown, vessels, visible_in(task, batch.numbers))
-        progress(step_of(task, "check", batch.numbers[-1] + 1, frames))
+    done = 0
+    for turn in looks_in_turn(-(-frames // check.every)):
+        looks = batches(run, [k * check.every for k in turn], generator.batch)
+        for batch, vessels in ahead((batch, generator.vessels(batch.shown, levels)) for batch in looks):
+            numbers = [k // check.every for k in batch.numbers]
+            check.add(batch.shown, vessels, visible_in(task, batch.numbers), numbers)
+            done += len(numbers)
+            progress(step_of(task, "check", min(frames, done * check.every), frames))
+        if check.quiet:
+            break
+    progress(step_of(task, "check", frames, frames))
     return check.result(frames)

@@ -45,7 +45,7 @@ ROADMAP_MAP_TEXTS = {
         "is black. Experimental. For research, not for diagnosis."
     ),
     "vessels": (
-        "Where vessels were laid over the picture: the patient's own of an earlier run, moved; not current. "
+        "Where the patient's own vessels of an earlier run, moved, were laid over the picture; not current. "
         "Experimental. For research, not for diagnosis."
     ),
 }

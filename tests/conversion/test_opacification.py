@@ -15,6 +15,7 @@ from casgan_dicom.conversion.opacification import (
     ContrastCheck,
     Opacification,
     look_every,
+    looks_in_turn,
 )
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE, shipped_bundles
 from casgan_dicom.model.generator import Generator
@@ -169,6 +170,52 @@ def test_frames_between_two_looks_follow_the_look_that_found_contrast() -> None:
     assert said.cover[6] == pytest.approx(judged(run).cover[2])
     assert said.cover[7] == pytest.approx(2 / 3 * said.cover[6] + 1 / 3 * said.cover[9])
     assert len(said.probability) == len(said.reason) == len(said.cover) == 17
+
+
+def taken_in_turn(run: DrawnRun) -> tuple[ContrastCheck, int]:
+    """A check that looks as a conversion does, and how often it looked."""
+    contrast, looks = ContrastCheck(frame_rate=LOOKS_PER_SECOND), 0
+    for turn in looks_in_turn(len(run.frames)):
+        some = list(turn)
+        contrast.add(run.frames[some], run.vessels[some], ALL_VISIBLE, some)
+        looks += len(some)
+        if contrast.quiet:
+            break
+    return contrast, looks
+
+
+@pytest.mark.parametrize("looks", [24, 25, 26])
+def test_a_run_without_contrast_is_told_by_a_third_of_the_looks(looks: int) -> None:
+    run = lead_in(looks)
+
+    contrast, taken = taken_in_turn(run)
+
+    said = contrast.result(looks)
+    assert taken == -(-looks // 3)
+    assert said.opacified == judged(run).opacified == (False,) * looks
+    assert set(said.reason) == {"quiet"}
+    assert said.cover[-1] == judged(run).cover[-1]
+
+
+@pytest.mark.parametrize(("before", "after"), [(20, 1), (14, 2), (12, 12), (3, 18), (0, 12)])
+def test_a_run_with_contrast_is_looked_at_as_closely_as_ever(before: int, after: int) -> None:
+    run = lead_in(before) + filled(after) if before else filled(after)
+
+    contrast, taken = taken_in_turn(run)
+
+    assert taken == before + after
+    assert contrast.result() == judged(run)
+
+
+@pytest.mark.parametrize("looks", range(0, 60))
+def test_the_first_looks_end_with_the_last_one_and_leave_no_gap(looks: int) -> None:
+    first, others = looks_in_turn(looks)
+
+    assert sorted([*first, *others]) == list(range(looks))
+    if looks:
+        assert first[-1] == looks - 1
+        assert first[0] < 3
+        assert not others or set(np.diff(first)) == {3}
 
 
 @pytest.mark.parametrize(("taken", "every", "frames"), [(3, 2, 7), (3, 2, 4), (3, 1, 4), (3, 2, None)])
