@@ -1,83 +1,130 @@
-"""What the pipeline costs beside the generator alone, in one run.
+"""What a conversion costs beside its generator alone, on a simulated run, and beside another revision.
 
 python -m tests.bench.bench_convert [--bundle NAME_OR_FOLDER] [--engine auto] [--frames 96] [--size 512]
+    [--compress rle] [--repeats 5] [--against REV] [--grow] [--even-if-busy]
+
+Generator alone: the plan of the run, if the method makes one, and all its frames, in memory. Everything else
+is what a conversion adds: decoding, levels, the look for contrast, out-of-domain score, composing, measuring,
+writing, our own rules. `--against` measures a revision of the repository in turn with this one. `--grow` has
+one row for each length and size of a run.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from pydicom.uid import RLELossless
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
-from casgan_dicom.conversion.options import ConvertOptions
-from casgan_dicom.conversion.pipeline import convert_series
-from casgan_dicom.conversion.report import ConvertReport
+from casgan_dicom.lab.simulate import simulate
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
-from casgan_dicom.model.generator import Generator
-from tests.support.factories import moving_frames, write_xa
+from tests.bench.machine import begin, cores, row
+from tests.support.factories import write_xa
+
+HERE = Path(__file__).parents[2]
+SYNTAXES = {"none": ExplicitVRLittleEndian, "rle": RLELossless}
+SIMULATED = 24
+"""Frames that are simulated; a longer run repeats them."""
+GROWTH = ((10, 512), (30, 512), (100, 512), (300, 512), (1000, 512), (96, 256), (96, 1024), (96, 2048))
+"""(frames, rows and columns)."""
 
 
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Median duration of `repeats` calls."""
-    durations = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        durations.append(time.perf_counter() - start)
-    return float(np.median(durations))
+def run_of(folder: Path, frames: int, size: int, compress: str) -> Path:
+    """Write a run without contrast."""
+    made = simulate(3, size=min(size, 1024), frames=min(frames, SIMULATED)).plain
+    if size > made.shape[1]:
+        made = made.repeat(size // made.shape[1], axis=1).repeat(size // made.shape[2], axis=2)
+    run = np.concatenate([made] * -(-frames // len(made)))[:frames]
+    name = f"{frames}-{size}-{compress}"
+    return write_xa(folder / name, run, syntax=SYNTAXES[compress], PixelIntensityRelationship="LOG")
 
 
-def compare_times(args: argparse.Namespace, folder: Path) -> None:
-    """Convert a run, and run the generator on the same frames in memory."""
-    run = moving_frames(args.frames, args.size, args.size)
-    source = write_xa(folder / "run", run, syntax=RLELossless)
-    generator = Generator.load(args.bundle, engine=args.engine)
-    frames = (run / 255).astype(np.float32)
-    levels = generator.measure(frames)
-    step = generator.batch
-
-    def alone() -> None:
-        for k in range(0, len(frames), step):
-            generator(frames[k : k + step], levels)
-
-    reports: list[ConvertReport] = []
-
-    def whole() -> None:
-        out = folder / f"out{len(reports)}"
-        reports.append(convert_series([source], lambda: generator, ConvertOptions(), out))
-
-    generator(frames[:step], levels)  # the first call compiles and allocates
-    pure, converted = seconds(alone, args.repeats), seconds(whole, args.repeats)
-    spent = reports[-1].outputs[0].seconds
-    _say(f"{args.frames} frames of {args.size}², {generator.engine} on {generator.device}, batch {step}")
-    _say(f"  generator alone   {pure:8.2f} s   {pure / args.frames * 1e3:7.1f} ms/frame")
-    _say(f"  convert           {converted:8.2f} s   {converted / args.frames * 1e3:7.1f} ms/frame")
-    _say(f"  ratio             {converted / pure:8.2f}")
-    _say(f"  of it, last run: measure {spent.measure:.2f} s, check {spent.check:.2f} s,")
-    _say(f"  generate {spent.generate:.2f} s")
+def measured(tree: Path, source: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Figures of one revision in a process of its own."""
+    child = [sys.executable, str(HERE / "tests/bench/convert_child.py")]
+    done = subprocess.run(
+        [*child, str(source), args.bundle, args.engine, str(args.repeats)],
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        cwd=tree,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
-def _say(line: str) -> None:
+@contextmanager
+def revision(name: str) -> Iterator[Path]:
+    """A revision of this repository in a folder of its own."""
+    git = ["git", "-C", str(HERE)]
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        subprocess.run([*git, "worktree", "add", "--detach", "--quiet", str(tree), name], check=True)
+        try:
+            yield tree
+        finally:
+            subprocess.run([*git, "worktree", "remove", "--force", str(tree)], check=True)
+
+
+def compare(args: argparse.Namespace, folder: Path) -> None:
+    """The rows of one run."""
+    source = run_of(folder, args.frames, args.size, args.compress)
+    now = measured(HERE, source, args)
+    say(f"{args.frames} frames of {args.size}², {args.compress}, {args.bundle}, {now['engine']}")
+    row("generator alone, ms a frame", 1e3 * now["alone"] / args.frames, "ms", "")
+    row("conversion / generator alone", now["whole"] / now["alone"], "×", "aim ≤ 1.15")
+    row("first pass (decode, levels) / generator alone", now["measure"] / now["alone"], "×", "")
+    row("look for contrast / generator alone", now["check"] / now["alone"], "×", "aim ≤ 0.10")
+    row(f"cores busy, of {cores()}", now["cores"], "", "aim ≥ 1.7 of 2 on 300 frames")
+    if args.against:
+        with revision(args.against) as tree:
+            before = measured(tree, source, args)
+        row(f"conversion / conversion by {args.against}", now["whole"] / before["whole"], "×", "")
+        row(f"generator / generator of {args.against}", now["alone"] / before["alone"], "×", "")
+
+
+def grow(args: argparse.Namespace, folder: Path) -> None:
+    """How a conversion grows with its run."""
+    say(f"{args.bundle}, {args.compress}: frames, size, s, ms a frame, beside the generator alone")
+    for frames, size in GROWTH:
+        source = run_of(folder, frames, size, args.compress)
+        now = measured(HERE, source, argparse.Namespace(**{**vars(args), "repeats": 1}))
+        each, ratio = 1e3 * now["whole"] / frames, now["whole"] / now["alone"]
+        say(f"  {frames:5} {size:5} {now['whole']:8.2f} {each:8.1f} {ratio:6.2f}")
+        source.unlink()
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
     sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
-    """Print both times and their ratio."""
+    """Print the rows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--frames", type=int, default=96)
     parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--compress", choices=SYNTAXES, default="none")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--against", metavar="REV", help="a revision that is measured, too")
+    parser.add_argument("--grow", action="store_true", help="runs of several lengths and sizes")
+    parser.add_argument("--even-if-busy", action="store_true")
     args = parser.parse_args()
+    begin(even_if_busy=args.even_if_busy)
     with tempfile.TemporaryDirectory() as name:
-        compare_times(args, Path(name))
+        (grow if args.grow else compare)(args, Path(name))
 
 
 if __name__ == "__main__":
