@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Literal
 
-from highdicom._standard_utils import get_module_attribute_map
 from pydicom.charset import python_encoding
 from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
@@ -21,9 +19,9 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from casgan_dicom.derived.legal import IDENTIFIERS, MAX_LENGTH, NUMBERS, form_of, legal_text
+from casgan_dicom.derived.module_elements import MODULE_ELEMENTS
 from casgan_dicom.source.elements import plain
 
-_MODULES = ("patient", "clinical-trial-subject", "general-study", "patient-study", "clinical-trial-study")
 _OTHERS = (
     "SpecificCharacterSet", "TimezoneOffsetFromUTC", "AcquisitionDate", "AcquisitionTime",
     "AcquisitionDateTime", "AnatomicRegionSequence", "BodyPartExamined", "Laterality", "ImageLaterality",
@@ -34,6 +32,7 @@ _OTHERS = (
 """What is carried over besides patient and study, the scanner's name among it."""
 _KEYS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 """What names objects: changed, it would name none; ``eligible.py`` refuses what is no UID at all."""
+_CARRIED = frozenset(_OTHERS).union(*MODULE_ELEMENTS.values()).difference(_KEYS)
 _MAY_BE_EMPTY = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
     "AccessionNumber", "ReferringPhysicianName", "PatientOrientation",
@@ -79,9 +78,8 @@ def legal_header(source: Dataset) -> LegalHeader:
     if "file_meta" in source.__dict__:
         made.file_meta = source.file_meta
     changes: list[Change] = []
-    carried = _carried()
     for element in source:
-        if element.keyword in carried:
+        if element.keyword in _CARRIED:
             changes += _make_legal(made, element, "")
         elif element.keyword in _KEYS:
             changes += [replace(change, done="kept") for change in _make_legal(Dataset(), element, "")]
@@ -90,7 +88,7 @@ def legal_header(source: Dataset) -> LegalHeader:
 
 def carried_values(ds: Dataset) -> list[tuple[str, object]]:
     """What is carried over of a header, by keyword, as something to compare or to write down."""
-    carried = _carried().union(_KEYS)
+    carried = _CARRIED.union(_KEYS)
     return [(one.keyword, plain(one.value)) for one in ds if one.keyword in carried]
 
 
@@ -105,13 +103,6 @@ def illegal_values(ds: Dataset) -> Iterator[Change]:
             with suppress(Exception):  # a malformed value may raise anything; whoever needs it finds it
                 changes = list(_make_legal(Dataset(), ds[tag], ""))
                 yield from (change for change in changes if change.vr != "UI")
-
-
-@cache
-def _carried() -> frozenset[str]:
-    lines = (line for module in _MODULES for line in get_module_attribute_map()[module])
-    keywords = {str(line["keyword"]) for line in lines if not line["path"]}
-    return frozenset(keywords.union(_OTHERS).difference(_KEYS))
 
 
 def _known(tag: BaseTag) -> bool:

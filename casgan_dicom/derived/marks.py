@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
+from itertools import chain
 
 from highdicom.base import SOPClass
 from highdicom.base_content import ContributingEquipment
@@ -30,6 +31,7 @@ from casgan_dicom import __version__
 from casgan_dicom.derived.geometry import aspect_ratio
 from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all, unknown_history
 from casgan_dicom.derived.legal_header import carried_values, legal_header
+from casgan_dicom.derived.module_elements import MODULE_ELEMENTS
 from casgan_dicom.derived.provenance import (
     Provenance,
     ascii_only,
@@ -202,7 +204,9 @@ def mark(ds: SOPClass, derivation: Derivation) -> None:
     moment = _in_zone_of(source, derivation.created)
     for keyword in ("SpecificCharacterSet", "TimezoneOffsetFromUTC"):
         copy_filled(ds, source, keyword)
-    ds.copy_patient_and_study_information(source)
+    for keyword in chain.from_iterable(MODULE_ELEMENTS.values()):
+        if keyword in source:
+            ds.add(source[keyword])
     ds.SyntheticData = "YES"
     _name_equipment(ds, derivation, moment)
     _stamp(ds, moment)

@@ -13,11 +13,23 @@ left at the viewer's right.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+
+
+@lru_cache(maxsize=64)
+def _axes(primary_deg: float, secondary_deg: float) -> Array:
+    """`View.axes`, read-only: a plan asks for them thousands of times."""
+    p, s = np.deg2rad(primary_deg), np.deg2rad(secondary_deg)
+    beam = np.array([np.sin(p) * np.cos(s), -np.cos(p) * np.cos(s), np.sin(s)])
+    right = np.array([np.cos(p), np.sin(p), 0.0])
+    axes = np.stack([right, np.cross(right, beam), beam])
+    axes.setflags(write=False)
+    return axes
 
 
 @dataclass(frozen=True)
@@ -64,11 +76,7 @@ class View:
         float64 (3, 3)
             Rows: right in the picture, down in the picture, from source to detector.
         """
-        p, s = np.deg2rad(self.primary_deg), np.deg2rad(self.secondary_deg)
-        beam = np.array([np.sin(p) * np.cos(s), -np.cos(p) * np.cos(s), np.sin(s)])
-        right = np.array([np.cos(p), np.sin(p), 0.0])
-        down = np.cross(right, beam)
-        return np.stack([right, down, beam])
+        return _axes(self.primary_deg, self.secondary_deg)
 
     def source(self) -> Array:
         """Position of the X-ray source, float64 (3,), patient mm."""
