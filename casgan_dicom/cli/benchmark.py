@@ -10,11 +10,7 @@ from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import need_extra, say, show_error, tell
 from casgan_dicom.cli.train import show_trained
-from casgan_dicom.model.evaluation.benchmark import plan_names
-
-with need_extra("metrics"):
-    from casgan_dicom.lab.benchmark import BenchmarkOptions, Reporter
-    from casgan_dicom.lab.benchmark import benchmark as run_benchmark
+from casgan_dicom.model.evaluation.plan_files import plan_names
 
 
 @click.command()
@@ -48,6 +44,10 @@ def benchmark(  # noqa: PLR0913 - one parameter per option is how click calls
     stay, stopped ones are resumed. Ctrl-C and SIGTERM save and stop. When all are finished, the report of
     `evaluate --table all` is written to --out/report.
     """
+    with need_extra("metrics"):
+        from casgan_dicom.lab.benchmark import BenchmarkOptions, Reporter
+        from casgan_dicom.lab.benchmark import benchmark as run_benchmark
+
     options = BenchmarkOptions(overrides, jobs, device, extractor)
     told = Reporter(say, show_trained, show_error)
     done = run_benchmark(preset, data=data, out=out, options=options, reporter=told)

@@ -8,27 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import EXIT_CODES, json_option, say, show_json, tell
-from casgan_dicom.conversion.convert import loader_of
-from casgan_dicom.conversion.options import Artery, ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
-from casgan_dicom.conversion.pipeline import convert_series
-from casgan_dicom.conversion.plan import Plan, plan_conversion
+from casgan_dicom.conversion.artery import Artery
 from casgan_dicom.conversion.reference_choice import ReferenceChoice, Refused
-from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
-from casgan_dicom.conversion.task import Progress as OnStep
-from casgan_dicom.conversion.task import Step, silent
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
-from casgan_dicom.pixels.compress import Compression, CompressionName
 
 if TYPE_CHECKING:
+    from casgan_dicom.conversion.plan import Plan
+    from casgan_dicom.conversion.report import ConvertReport, Output, Skipped
+    from casgan_dicom.conversion.task import Progress as OnStep
+    from casgan_dicom.conversion.task import Step
     from casgan_dicom.model.generator import EngineName
+    from casgan_dicom.pixels.compress import Compression, CompressionName
 
 
 @click.command("convert", epilog=EXIT_CODES)
@@ -151,6 +146,8 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
     Writes one multi-frame object for each cine, OUT/<series uid>/<sop uid>.dcm, and OUT/report.json; maps,
     segmentation and report are series of their own. The input is only read.
     """
+    from casgan_dicom.conversion.options import ConvertOptions, FrameChoice, InjectionChoice, ViewChoice
+
     try:
         options = ConvertOptions(
             banner=not no_banner,
@@ -171,9 +168,14 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
     except ConfigError as error:
         raise click.UsageError(error.message) from error
     if dry_run:
+        from casgan_dicom.conversion.plan import plan_conversion
+
         plan = plan_conversion(series, options, out)
         _show_plan(plan, as_json=as_json)
         ctx.exit(3 if not plan.cines else 4 if plan.skipped else 0)
+    from casgan_dicom.conversion.convert import loader_of
+    from casgan_dicom.conversion.pipeline import convert_series
+
     load = loader_of(bundle or DEFAULT_BUNDLE, device, engine)
     with _progress() as on_step:
         report = convert_series(series, load, options, out, progress=on_step)
@@ -202,6 +204,8 @@ def _compression(
     lossless: CompressionName, lossy: CompressionName | None, quality: int | None
 ) -> Compression:
     """The compression that was asked for. Raises UsageError where the options do not go together."""
+    from casgan_dicom.pixels.compress import Compression
+
     if lossy and lossless != "none":
         raise click.UsageError(f"--compress {lossless} and --lossy {lossy} exclude each other")
     if lossy and quality is None:
@@ -214,6 +218,11 @@ def _compression(
 @contextmanager
 def _progress() -> Iterator[OnStep]:
     """A bar on stderr for each cine, where stderr is a terminal; from the first step on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from casgan_dicom.conversion.task import silent
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield silent
@@ -238,6 +247,9 @@ def _progress() -> Iterator[OnStep]:
 
 def _show_report(report: ConvertReport) -> None:
     """What was done: a table and the paths on stdout, reasons and warnings on stderr."""
+    from rich.console import Console
+    from rich.table import Table
+
     if report.outputs:
         table = Table(box=None, pad_edge=False)
         for name in ("result", "frames", "size", "bits", "ms/frame", "attention", "untouched", "seconds"):
@@ -299,6 +311,8 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
             }
             for cine, notes, references in zip(plan.cines, plan.notes, plan.references, strict=True)
         ]
+        from casgan_dicom.conversion.report import ConvertReport
+
         skipped = ConvertReport(outputs=(), skipped=plan.skipped, warnings=plan.warnings).as_json()
         show_json({"would_convert": would, "skipped": skipped["skipped"], "warnings": skipped["warnings"]})
         return

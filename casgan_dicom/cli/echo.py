@@ -7,7 +7,6 @@ import click
 from casgan_dicom.cli.output import json_option, show_error, show_json, tell
 from casgan_dicom.cli.peer import peer_arguments, peer_of
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.client.scu import echo as ask
 
 EXIT_CODES = """\b
 Exit codes:
@@ -26,6 +25,8 @@ def echo(ctx: click.Context, *, host: str, port: int, called: str, calling: str,
 
     If it is not, the message names what is wrong: the host, the port, its AE title or ours.
     """
+    from casgan_dicom.node.client.scu import echo as ask
+
     peer = peer_of(host, port, called, calling)
     seconds: float | None = None
     failure: PeerError | None = None

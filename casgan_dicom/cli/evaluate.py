@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,13 +12,7 @@ from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, need_extra, say, tell
 
-with need_extra("metrics"):
-    from casgan_dicom.lab.evaluate import EvaluateOptions
-    from casgan_dicom.lab.evaluate import evaluate as evaluate_bundles
-    from casgan_dicom.lab.evaluate_roadmap import evaluate_roadmap
-    from casgan_dicom.model.evaluation.protocol import Protocol
-    from casgan_dicom.model.evaluation.report import report_figures
-    from casgan_dicom.model.evaluation.roadmap_report import PairProtocol
+if TYPE_CHECKING:
     from casgan_dicom.model.evaluation.tables import TableName
 
 
@@ -113,6 +108,14 @@ def evaluate(  # noqa: PLR0913 - one parameter per option is how click calls
     by a plan is measured on the same frames; table.md and report.json are written. --frames are those of each
     run; of the other options only --data, --runs and --device count.
     """
+    with need_extra("metrics"):
+        from casgan_dicom.lab.evaluate import EvaluateOptions
+        from casgan_dicom.lab.evaluate import evaluate as evaluate_bundles
+        from casgan_dicom.lab.evaluate_roadmap import evaluate_roadmap
+        from casgan_dicom.model.evaluation.protocol import Protocol
+        from casgan_dicom.model.evaluation.report import report_figures
+        from casgan_dicom.model.evaluation.roadmap_report import PairProtocol
+
     if mode == "reference":
         pairs = PairProtocol(
             patients=runs, target_frames=frames, failing=runs, failing_both=max(1, runs // 3)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from casgan_dicom.cli.option import PATH
 from casgan_dicom.cli.output import json_option, show_json, tell
-from casgan_dicom.conversion.inspection import Form, InspectedCine, Shown, Stored
-from casgan_dicom.conversion.inspection import inspect as inspect_files
+
+if TYPE_CHECKING:
+    from casgan_dicom.conversion.inspection import Form, InspectedCine, Shown, Stored
 
 
 @click.command(
@@ -27,6 +29,8 @@ def inspect(ctx: click.Context, *, files: tuple[Path, ...], as_json: bool) -> No
     Only headers are read, nothing is written. The output holds no patient data and no file names: cines go by
     their UIDs.
     """
+    from casgan_dicom.conversion.inspection import inspect as inspect_files
+
     found = inspect_files(files)
     if as_json:
         show_json(found.as_json())

@@ -7,28 +7,20 @@ import signal
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from casgan_dicom.cli.node_orders import cancel, convert, ledger_of, priority, retry
 from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, say, show_json, tell
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.log import configure
-from casgan_dicom.node.checks import load_node_settings
-from casgan_dicom.node.roles import stop_on
-from casgan_dicom.node.settings import NodeSettings
-from casgan_dicom.node.state.health import Level, findings, worst
 from casgan_dicom.node.state.jobs import JobState
-from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.overview import JobRow, Status, list_jobs, list_quarantine
-from casgan_dicom.node.state.overview import status as status_of
-from casgan_dicom.node.state.private import UMASK
 from casgan_dicom.quoting import printable, quoted
+
+if TYPE_CHECKING:
+    from casgan_dicom.node.settings import NodeSettings
+    from casgan_dicom.node.state.overview import JobRow, Status
 
 _EPILOG = """\b
 Exit codes:
@@ -56,6 +48,9 @@ def node(ctx: click.Context, *, config: Path | None) -> None:
     Without a sub-command, runs the node until SIGTERM or Ctrl-C. Every setting can also be set in the
     environment: `port` of `[listener]` as CASGAN_NODE_LISTENER_PORT.
     """
+    from casgan_dicom.node.checks import load_node_settings
+    from casgan_dicom.node.state.private import UMASK
+
     settings = load_node_settings(config, os.environ)
     settings = replace(settings, data=settings.data.absolute())  # the ledger holds paths
     ctx.obj = settings
@@ -66,7 +61,10 @@ def node(ctx: click.Context, *, config: Path | None) -> None:
 
 def _run(settings: NodeSettings) -> None:
     """Run the node in this process and its children."""
-    from casgan_dicom.node.service import Ready, run  # noqa: PLC0415 - `status` must answer at once
+    from casgan_dicom.log import configure
+    from casgan_dicom.node.roles import stop_on
+    from casgan_dicom.node.service import Ready, run
+    from casgan_dicom.node.state.layout import Layout
 
     def on_ready(ready: Ready) -> None:
         listener = settings.listener
@@ -93,6 +91,10 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
     failed, quarantine, little space, a node that starts), 2 if the node is stopped or has no space to
     receive, 3 if that cannot be told.
     """
+    from casgan_dicom.node.state.health import Level, findings, worst
+    from casgan_dicom.node.state.layout import Layout
+    from casgan_dicom.node.state.overview import status as status_of
+
     settings: NodeSettings = ctx.obj
     try:
         with ledger_of(settings) as ledger:
@@ -126,6 +128,9 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
 @click.pass_obj
 def jobs(settings: NodeSettings, *, state: tuple[str, ...], limit: int, as_json: bool) -> None:
     """List jobs, the latest first: one for each revision of a series."""
+    from casgan_dicom.node.state.layout import Layout
+    from casgan_dicom.node.state.overview import list_jobs
+
     with ledger_of(settings) as ledger:
         rows = list_jobs(ledger, states=state, limit=limit, work=Layout(settings.data).work)
     if as_json:
@@ -144,6 +149,8 @@ def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:
     These bytes belong to no job. Series that killed the worker are jobs: `jobs --state quarantined` lists
     them, `retry` tries them again.
     """
+    from casgan_dicom.node.state.overview import list_quarantine
+
     with ledger_of(settings) as ledger:
         rows = list_quarantine(ledger, limit=limit)
     if as_json:
@@ -175,6 +182,10 @@ def _counts(states: dict[str, int]) -> str:
 
 
 def _show_jobs(rows: list[JobRow]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False)
     for name in _COLUMNS:
         table.add_column(name, no_wrap=True, justify="right" if name in _NUMBERS else "left")

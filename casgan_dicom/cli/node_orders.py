@@ -6,20 +6,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import time
+from typing import TYPE_CHECKING
 
 import click
 
 from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, say, show_json, tell
 from casgan_dicom.errors import ConfigError, SeriesError
-from casgan_dicom.model.bundle.shelf import bundle_folder
 from casgan_dicom.node.settings import PRIORITIES, NodeSettings, Priority
-from casgan_dicom.node.state.deliveries import Deliveries
-from casgan_dicom.node.state.jobs import JobList
-from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.ledger import Ledger
-from casgan_dicom.node.state.orders import Orders, Repeat
-from casgan_dicom.node.work.recipe import recipe_of
+
+if TYPE_CHECKING:
+    from casgan_dicom.node.state.ledger import Ledger
+    from casgan_dicom.node.state.orders import Repeat
 
 _NO_JOB_HINT = "`casgan-dicom node jobs` lists the ids"
 
@@ -27,6 +25,9 @@ _NO_JOB_HINT = "`casgan-dicom node jobs` lists the ids"
 @contextmanager
 def ledger_of(settings: NodeSettings) -> Iterator[Ledger]:
     """The ledger of a node that has run at least once."""
+    from casgan_dicom.node.state.layout import Layout
+    from casgan_dicom.node.state.ledger import Ledger
+
     path = Layout(settings.data).ledger
     if not path.is_file():
         raise ConfigError(
@@ -51,6 +52,9 @@ def retry(settings: NodeSettings, *, job: tuple[str, ...], as_json: bool) -> Non
     letter is only sent. A series that was skipped or cancelled is tried again if it is named. A node that is
     stopped does it when it starts.
     """
+    from casgan_dicom.node.state.deliveries import Deliveries
+    from casgan_dicom.node.state.jobs import JobList
+
     with ledger_of(settings) as ledger:
         _states(ledger, job)
         converting = JobList(ledger).retry(job, time())
@@ -81,6 +85,8 @@ def cancel(settings: NodeSettings, *, job: tuple[str, ...], as_json: bool) -> No
     written is removed; what a destination has already, it keeps. The instances stay: `retry JOB` goes on.
     What else comes in of the series is another revision.
     """
+    from casgan_dicom.node.state.orders import Orders
+
     with ledger_of(settings) as ledger:
         _states(ledger, job)
         cancelled = Orders(ledger).cancel(job, time())
@@ -106,6 +112,8 @@ def priority(settings: NodeSettings, *, job: tuple[str, ...], level: Priority, a
     of frames, and goes on behind it where it was. Earlier revisions of the series that still wait become as
     urgent: they go first.
     """
+    from casgan_dicom.node.state.orders import Orders
+
     with ledger_of(settings) as ledger:
         states = _states(ledger, job)
         waiting = [name for name, state in states.items() if state in ("receiving", "queued", "converting")]
@@ -134,6 +142,10 @@ def convert(
     gives another job and a derived series of its own, which goes to the destinations too; it stands beside
     what was made before, and supersedes nothing.
     """
+    from casgan_dicom.model.bundle.shelf import bundle_folder
+    from casgan_dicom.node.state.orders import Orders, Repeat
+    from casgan_dicom.node.work.recipe import recipe_of
+
     folder = bundle_folder(bundle)
     named = bundle if folder.resolve() != Path(bundle).resolve() else str(folder.resolve())
     how = Repeat(named, recipe_of(settings.worker, named), priority)
@@ -150,6 +162,9 @@ def convert(
 
 def _check_kept(ledger: Ledger, job: str, state: str, how: Repeat) -> None:
     """Raise SeriesError where a job cannot be converted once more."""
+    from casgan_dicom.node.state.jobs import JobList
+    from casgan_dicom.node.state.orders import Orders
+
     if state in ("receiving", "queued", "converting"):
         raise SeriesError(
             f"job {job} is {state}: it was not converted yet",
@@ -172,6 +187,8 @@ def _check_kept(ledger: Ledger, job: str, state: str, how: Repeat) -> None:
 
 def _states(ledger: Ledger, jobs: Sequence[str]) -> dict[str, str]:
     """State of each job, in the order of the ids. Raises ConfigError if there is no such job."""
+    from casgan_dicom.node.state.orders import Orders
+
     states = Orders(ledger).states(jobs)
     if unknown := sorted(set(jobs) - states.keys()):
         raise ConfigError(f"no job {', '.join(unknown)}", hint=_NO_JOB_HINT)

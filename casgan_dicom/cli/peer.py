@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from casgan_dicom.cli.option import option
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.node.client.peer import Peer
+
+if TYPE_CHECKING:
+    from casgan_dicom.node.client.peer import Peer
 
 Command = Callable[..., Any]
 
@@ -29,6 +31,8 @@ def peer_arguments(command: Command) -> Command:
 
 def peer_of(host: str, port: int, called: str, calling: str) -> Peer:
     """The peer that the command line names; wrong usage if that cannot be one."""
+    from casgan_dicom.node.client.peer import Peer
+
     try:
         return Peer(host, port, called, calling)
     except ConfigError as error:

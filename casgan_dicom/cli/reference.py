@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, show_json
-from casgan_dicom.conversion.convert import loader_of
-from casgan_dicom.conversion.reference_list import ListedReference, ListedTarget, list_references
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
+
+if TYPE_CHECKING:
+    from casgan_dicom.conversion.reference_list import ListedReference, ListedTarget
 
 _MARKS = {"fits": "+", "refused": "-", "unknown": "?"}
 
@@ -50,6 +52,9 @@ def reference(  # noqa: PLR0913  # one parameter per option is how click calls
     Each criterion fits (+), does not (-), or cannot be told (?). Nothing is written. The output holds no
     patient data and no file names: runs go by their UIDs.
     """
+    from casgan_dicom.conversion.convert import loader_of
+    from casgan_dicom.conversion.reference_list import list_references
+
     load = None if headers_only else loader_of(bundle or DEFAULT_BUNDLE, device)
     found = list_references(target, search, load)
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +13,10 @@ from casgan_dicom.cli.option import PATH
 from casgan_dicom.cli.output import json_option, say, show_error, show_json, tell
 from casgan_dicom.cli.peer import peer_arguments, peer_of
 from casgan_dicom.errors import CasganError, SeriesError
-from casgan_dicom.node.client.outgoing import is_instance
-from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.scu import Outcome, StoreResult, store
+
+if TYPE_CHECKING:
+    from casgan_dicom.node.client.peer import Peer
+    from casgan_dicom.node.client.scu import Outcome, StoreResult
 
 EXIT_CODES = """\b
 Exit codes:
@@ -53,6 +55,8 @@ def send(  # noqa: PLR0913  # one parameter per option is how click calls
     FILES may be folders: then all DICOM files in them and below, whatever their names. They are sent in one
     association, each in its own transfer syntax, unchanged. One line is printed for each.
     """
+    from casgan_dicom.node.client.scu import store
+
     peer = peer_of(host, port, called, calling)
     results: list[StoreResult] = []
     failure: CasganError | None = None
@@ -110,6 +114,8 @@ def _inside(folder: Path) -> list[Path]:
 
 def _worth_a_try(path: Path) -> bool:
     """Whether a file of a folder is to be sent; one that cannot be read is, so that it is named."""
+    from casgan_dicom.node.client.outgoing import is_instance
+
     try:
         return is_instance(path)
     except OSError:

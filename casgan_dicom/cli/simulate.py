@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
-import numpy as np
 
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, say, show_json, tell
-from casgan_dicom.lab.simulate import LARGEST, SMALLEST, Bits, Files, Patients, Written, write_simulated
-from casgan_dicom.model.simulator.acceptance import TABLES, failures, measure
-from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine
+from casgan_dicom.lab.options import LARGEST, SMALLEST, Bits
+
+if TYPE_CHECKING:
+    from casgan_dicom.lab.simulate import Written
+    from casgan_dicom.model.simulator.cine import SimulatedCine
 
 
 @click.command(
@@ -74,6 +76,10 @@ def simulate(  # noqa: PLR0913  # one parameter per option is how click calls
 
     The same options give the same bytes on one machine and one set of package versions.
     """
+    from casgan_dicom.lab.simulate import Files, Patients, write_simulated
+    from casgan_dicom.model.simulator.acceptance import failures
+    from casgan_dicom.model.simulator.cine import CineSettings
+
     settings = CineSettings(size=size, frames=frames, cue=cue, bits=_bits(bits))
     patients, files = Patients(seed, cines, ct), Files(out, pairs, single_frame, reference)
     written = []
@@ -101,6 +107,8 @@ def _bits(text: str) -> Bits:
 
 def _measure(cines: Sequence[SimulatedCine]) -> dict[str, float]:
     """Both acceptance tables; no figure at all is a usage error, since the runs were too short for one."""
+    from casgan_dicom.model.simulator.acceptance import measure
+
     try:
         return measure(cines)
     except ValueError as error:
@@ -118,12 +126,14 @@ def _show_run(run: Written) -> None:
 
 def _show_table(table: Mapping[str, float], wrong: Sequence[str]) -> None:
     """Each figure beside the real one and the accepted range, a table after the other."""
+    from casgan_dicom.model.simulator.acceptance import TABLES
+
     for limits in TABLES:
         tell(f"{'':<50}{'real':>8}{'accepted':>16}{'here':>10}")
         for key, limit in limits.items():
             real = "" if limit.real is None else f"{limit.real:g}"
-            accepted = f"≥ {limit.low:g}" if np.isinf(limit.high) else f"{limit.low:g} - {limit.high:g}"
-            here = f"{table[key]:.3f}" if np.isfinite(table[key]) else "not seen"
+            accepted = f"≥ {limit.low:g}" if math.isinf(limit.high) else f"{limit.low:g} - {limit.high:g}"
+            here = f"{table[key]:.3f}" if math.isfinite(table[key]) else "not seen"
             mark = "  out of range" if key in wrong else ""
             tell(f"{limit.quantity:<50}{real:>8}{accepted:>16}{here:>10}{mark}")
 
@@ -147,5 +157,5 @@ def _report(
     ]
     if table is None:
         return {"cines": runs, "check": None}
-    measured = {key: value if np.isfinite(value) else None for key, value in table.items()}
+    measured = {key: value if math.isfinite(value) else None for key, value in table.items()}
     return {"cines": runs, "check": {"measured": measured, "wrong": list(wrong)}}

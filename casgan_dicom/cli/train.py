@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from casgan_dicom.cli.device import device_option
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import say, tell
-from casgan_dicom.lab.train import Trained, TrainOptions
-from casgan_dicom.lab.train import train as train_generator
-from casgan_dicom.model.methods.registry import method_class, method_names
-from casgan_dicom.model.preset_files import presets
+
+if TYPE_CHECKING:
+    from casgan_dicom.lab.train import Trained
 
 
 @click.command()
@@ -67,12 +67,18 @@ def train(  # noqa: PLR0913  # one parameter per option is how click calls
         return
     if data is None or out is None:
         raise click.UsageError("--data and --out are needed")
+    from casgan_dicom.lab.train import TrainOptions
+    from casgan_dicom.lab.train import train as train_generator
+
     options = TrainOptions(overrides, device, resume, name)
     show_trained(train_generator(method, preset, data=data, out=out, options=options, log=say))
 
 
 def _list_methods() -> None:
     """One line for each method: its name, its presets, what it is."""
+    from casgan_dicom.model.methods.registry import method_class, method_names
+    from casgan_dicom.model.preset_files import presets
+
     for method in method_names():
         cls = method_class(method)
         names = ", ".join(name for owner, name in presets() if owner == method)

@@ -8,7 +8,6 @@ import click
 
 from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, show_json, tell
-from casgan_dicom.verification.verify import verify as verify_files
 
 
 @click.command(
@@ -29,6 +28,8 @@ def verify(ctx: click.Context, *, files: tuple[Path, ...], source: tuple[Path, .
     FILES may be folders: then every file in them that ends in .dcm is checked. One line is printed for each
     finding, with the name of its rule.
     """
+    from casgan_dicom.verification.verify import verify as verify_files
+
     checked = verify_files(files, sources=source or None)
     if as_json:
         show_json(

@@ -11,18 +11,9 @@ import click
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, need_extra, say, show_json, tell
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.lab.domain import learn_domain_of
-from casgan_dicom.lab.engagement import CHESTS, FEWEST_CHESTS, STEPS, learn_engagement_of
-from casgan_dicom.lab.training_data import WANTED
-from casgan_dicom.model.bundle.bundle import (
-    DOMAIN_NAME,
-    ENGAGEMENT_NAME,
-    add_engagement,
-    load_bundle,
-    replace_segmentor,
-)
+from casgan_dicom.lab.options import CHESTS, FEWEST_CHESTS, STEPS, WANTED
 from casgan_dicom.model.bundle.shelf import ALIASES, SEGMENTOR_NAME, bundle_folder, shipped_bundles
-from casgan_dicom.model.export.export import Format, export_bundle
+from casgan_dicom.model.export.formats import Format
 
 
 @click.group()
@@ -43,6 +34,8 @@ def info(*, bundle: str | None, as_json: bool) -> None:
         for name, target in names.items():
             tell(f"{name} -> {target}" if target else name)
         return
+    from casgan_dicom.model.bundle.bundle import load_bundle
+
     facts = dataclasses.asdict(load_bundle(bundle).info)
     if as_json:
         show_json(facts)
@@ -62,7 +55,7 @@ def info(*, bundle: str | None, as_json: bool) -> None:
 def card(*, bundle: Path, run: Path | None, report: Path) -> None:
     """Write the model card of BUNDLE from its run and an evaluation."""
     with need_extra("metrics"):
-        from casgan_dicom.model.bundle.card import write_card  # noqa: PLC0415 - an optional extra
+        from casgan_dicom.model.bundle.card import write_card
     tell(str(write_card(bundle, report, run)))
 
 
@@ -75,6 +68,8 @@ def segmentor(*, bundle: Path, of: str) -> None:
     What BUNDLE knows of the kind of its training frames goes, since it spoke of the features of the segmentor
     before; `casgan-dicom weights domain` teaches it anew.
     """
+    from casgan_dicom.model.bundle.bundle import replace_segmentor
+
     replace_segmentor(bundle, bundle_folder(of))
     tell(f"{bundle / SEGMENTOR_NAME}: of bundle '{of}'")
 
@@ -88,6 +83,9 @@ def domain(*, bundle: Path, data: str) -> None:
     Conversion turns foreign pictures away by it. `train` does so at its end; this is for older bundles, and
     after the segmentor was replaced. Of simulated data, some training runs are rendered.
     """
+    from casgan_dicom.lab.domain import learn_domain_of
+    from casgan_dicom.model.bundle.bundle import DOMAIN_NAME
+
     learnt = learn_domain_of(bundle, data, log=say)
     tell(f"{bundle / DOMAIN_NAME}: learnt from {learnt.frames} frames")
 
@@ -111,6 +109,9 @@ def engagement(*, bundle: Path, data: str | None, of: str | None, steps: int, ch
     """
     if (data is None) == (of is None):
         raise click.UsageError("give either --data to learn from or --of, a bundle that has learnt it")
+    from casgan_dicom.lab.engagement import learn_engagement_of
+    from casgan_dicom.model.bundle.bundle import ENGAGEMENT_NAME, add_engagement, load_bundle
+
     if data is None:
         judge = load_bundle(of or "").engagement
         if judge is None:
@@ -143,6 +144,8 @@ def export(*, bundle: str, kind: Format, out: Path, as_json: bool) -> None:
     Output of every format is synthetic and for research only.
     """
     with need_extra("export"):
+        from casgan_dicom.model.export.export import export_bundle
+
         result = export_bundle(bundle, kind, out)
     if as_json:
         show_json(dataclasses.asdict(result))

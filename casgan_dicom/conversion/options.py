@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from casgan_dicom.conversion.artery import Artery
 from casgan_dicom.conversion.reference_choice import ReferenceChoice
 from casgan_dicom.derived.provenance import Superseded
 from casgan_dicom.errors import ConfigError, SeriesError
 from casgan_dicom.pixels.compress import Compression
 
 Bits = Literal[8, 12, 16]
-Artery = Literal["auto", "left", "right"]
-"""Which coronary artery is drawn; ``auto``: the one that the catheter is in, by the picture."""
 
 _DEGREES = r"\d{1,3}(?:\.\d{1,3})?"
 _ANGLES = re.compile(rf"([+-]?{_DEGREES})\s*[,;\s]\s*([+-]?{_DEGREES})")

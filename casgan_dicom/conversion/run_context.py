@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from casgan_dicom.conversion.options import Artery, InjectionChoice, ViewChoice
+from casgan_dicom.conversion.artery import Artery
+from casgan_dicom.conversion.options import InjectionChoice, ViewChoice
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.pixels.display import Display
 from casgan_dicom.source.acquisition import acquisition_of

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
-from casgan_dicom.conversion.options import Artery, FrameChoice, InjectionChoice, ViewChoice
+from casgan_dicom.conversion.artery import Artery
+from casgan_dicom.conversion.options import FrameChoice, InjectionChoice, ViewChoice
 from casgan_dicom.pixels.banner import Banner
 from casgan_dicom.pixels.display import Display
 from casgan_dicom.source.cine import Cine

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.lab.options import CHESTS, STEPS
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import Data, chests, parse_data
 from casgan_dicom.model.bundle.bundle import add_engagement, load_bundle
@@ -16,10 +17,6 @@ from casgan_dicom.model.engagement.judge import EngagementJudge
 from casgan_dicom.model.engagement.lesson import Learnt, Lesson, learn_engagement
 from casgan_dicom.model.networks.engagement import EngagementNet
 
-CHESTS, STEPS = EngagedSettings.backgrounds, Lesson.steps
-"""How many chests are rendered, and how long is trained."""
-FEWEST_CHESTS = 10
-"""One in ten sets the limit: of fewer, it would be most of what there is."""
 START = "atlas"
 """The bundle whose network finds the catheter."""
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from casgan_dicom.disk import write_output
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.lab.options import LARGEST, SMALLEST, Bits
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import DataSpec, simulated_data
 from casgan_dicom.lab.xa import Frames, RunHeader, write_cine, write_single_frames
@@ -23,12 +24,6 @@ from casgan_dicom.model.roadmap.table import table_top_mm
 from casgan_dicom.model.simulator.cine import CineSettings, SimulatedCine, simulate_cine
 from casgan_dicom.model.simulator.studio import Frame
 from casgan_dicom.source.paths import OnePath, as_path
-
-Bits = Literal[8, 10, 12]
-"""Bits stored."""
-
-SMALLEST, LARGEST = 64, 1024
-"""Rows and columns of a cine."""
 
 _CHECKED_FRAMES = 4
 """Frames of each run that are kept to be measured, spread over those where the artery is best filled."""

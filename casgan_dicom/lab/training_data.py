@@ -18,6 +18,7 @@ import platformdirs
 
 from casgan_dicom.errors import ConfigError, PixelError, SeriesError
 from casgan_dicom.lab.ct import ct_backgrounds, ct_digest
+from casgan_dicom.lab.options import WANTED
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.model.data.frames import (
     Domains,
@@ -60,9 +61,6 @@ ReadAgain = Callable[[], Iterator[Frames]]
 
 XCAD_SOURCE = "XCAD coronary angiograms (Ma et al., ICCV 2021), which may not be redistributed."
 """Attribution of XCAD."""
-
-WANTED = "want sim:SEED[,cache=no][,ct=PATH], xcad:PATH or X_FOLDER,Y_FOLDER"
-"""What names training data."""
 
 SIMULATED = re.compile(r"sim:(?P<seed>[0-9]+)(?P<uncached>,cache=no)?(?:,ct=(?P<ct>.+))?")
 """The simulator's form of a SPEC."""

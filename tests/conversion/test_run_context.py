@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from casgan_dicom.conversion.options import Artery, InjectionChoice, ViewChoice
+from casgan_dicom.conversion.artery import Artery
+from casgan_dicom.conversion.options import InjectionChoice, ViewChoice
 from casgan_dicom.conversion.run_context import run_context
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.pixels.display import Display

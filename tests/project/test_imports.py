@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import click
 import pytest
 
-HEAVY = {"torch", "SimpleITK", "pydicom", "highdicom", "scipy", "openvino"}
+from casgan_dicom.cli import cli
+
+HEAVY = {
+    "torch",
+    "openvino",
+    "SimpleITK",
+    "scipy",
+    "numpy",
+    "pydicom",
+    "highdicom",
+    "pynetdicom",
+    "dbos",
+    "rich",
+}
 
 _PROBE = """
 import sys
@@ -16,15 +31,15 @@ sys.argv = {argv!r}
 try:
     main()
 except SystemExit as stop:
-    assert not stop.code, stop.code
+    assert (stop.code or 0) == {code}, stop.code
 print("LOADED", *sorted({{name.split(".")[0] for name in sys.modules}}))
 """
 
 
-def loaded_after(*arguments: str) -> set[str]:
-    """Top-level modules that are loaded once casgan-dicom has run with these arguments."""
-    code = _PROBE.format(argv=["casgan-dicom", *arguments])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+def loaded_after(*arguments: str, code: int = 0) -> set[str]:
+    """Top-level modules that are loaded once casgan-dicom has run with these arguments, to this exit code."""
+    probe = _PROBE.format(argv=["casgan-dicom", *arguments], code=code)
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     return set(done.stdout.rpartition("LOADED ")[2].split())
 
 
@@ -36,11 +51,35 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded & HEAVY
 
 
-def test_help_of_convert_loads_no_torch() -> None:
-    loaded = loaded_after("convert", "-h")
+def commands(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
+    """Every command and sub-command, by its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield (*above, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, *above, name)
 
-    assert "pydicom" in loaded
-    assert not loaded & {"torch", "SimpleITK", "openvino"}
+
+@pytest.mark.parametrize("words", list(commands(cli)), ids=" ".join)
+def test_help_of_every_command_loads_nothing_heavy(words: tuple[str, ...]) -> None:
+    assert not loaded_after(*words, "-h") & HEAVY
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["konvert"],
+        ["convert"],
+        ["convert", "a", "--bits", "9"],
+        ["train", "--data", "sim:1"],
+        ["simulate", "a", "--size", "5000"],
+        ["weights", "export", "atlas", "--format", "word"],
+        ["node", "jobs", "--state", "lost"],
+    ],
+)
+def test_wrong_usage_loads_nothing_heavy(arguments: list[str]) -> None:
+    assert not loaded_after(*arguments, code=2) & HEAVY
 
 
 @pytest.mark.parametrize("code", ["import casgan_dicom", "from casgan_dicom import CasganError, __version__"])

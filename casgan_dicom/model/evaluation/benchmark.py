@@ -21,12 +21,12 @@ import itertools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from casgan_dicom.config import read_table
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.evaluation.plan_files import plan_names, plan_text
 from casgan_dicom.model.evaluation.protocol import Protocol
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
@@ -55,12 +55,6 @@ class Plan:
     """In the order of the file: of one entry, all methods with the first seed before the second."""
     protocol: Protocol
     """How the finished runs are measured on simulated data."""
-
-
-def plan_names() -> list[str]:
-    """Names of the shipped plans, sorted."""
-    folder = resources.files("casgan_dicom.model") / "benchmarks"
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
 
 
 def read_plan(plan: str, overrides: tuple[str, ...] = ()) -> Plan:
@@ -129,7 +123,7 @@ _KINDS: Mapping[type, str] = {str: "text", int: "whole numbers", list: "a list",
 
 def _read(plan: str) -> dict[str, Any]:
     if plan in plan_names():
-        text = (resources.files("casgan_dicom.model") / "benchmarks" / f"{plan}.toml").read_text("utf-8")
+        text = plan_text(plan)
     elif plan.endswith(".toml") and Path(plan).is_file():
         text = Path(plan).read_text("utf-8")
     else:

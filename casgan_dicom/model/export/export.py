@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -20,6 +19,7 @@ from casgan_dicom.model.bundle.bundle import Bundle, load_bundle
 from casgan_dicom.model.bundle.shelf import PICTURES_NAME, bundle_file, bundle_folder
 from casgan_dicom.model.engines.traced import TensorsOnly
 from casgan_dicom.model.export.facts import card_text, facts_of, licence_text
+from casgan_dicom.model.export.formats import Format
 from casgan_dicom.model.export.huggingface import write_huggingface
 from casgan_dicom.model.export.monai import Composed, write_monai
 from casgan_dicom.model.export.parity import (
@@ -33,8 +33,6 @@ from casgan_dicom.model.export.parity import (
     measure_parity,
 )
 from casgan_dicom.model.generator import TranslationNet, draws_by_plan
-
-Format = Literal["onnx", "openvino", "monai", "huggingface"]
 
 
 @dataclass(frozen=True)

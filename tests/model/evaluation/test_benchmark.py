@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.evaluation.benchmark import plan_names, read_plan
+from casgan_dicom.model.evaluation.benchmark import read_plan
+from casgan_dicom.model.evaluation.plan_files import plan_names
 from casgan_dicom.model.evaluation.protocol import Protocol
 from casgan_dicom.model.methods.casgan import CasOptions
 
