@@ -14,6 +14,7 @@ from tests.support.namespace import need_namespace
 from tests.support.orthanc import Orthanc
 from tests.support.tiers import Measurement, is_slow, slow_names
 
+os.environ["CASGAN_CACHE"] = "no"  # what one test compiles is nothing to another
 # A busy machine is no fault of the code: speed is measured by the benchmarks, never in a test.
 settings.register_profile("any-speed", deadline=None)
 settings.load_profile("any-speed")

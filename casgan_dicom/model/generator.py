@@ -19,13 +19,18 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.atlas.plan import RunPlan
 from casgan_dicom.model.bundle.bundle import Bundle, BundleInfo, load_bundle
+from casgan_dicom.model.bundle.deployed import (
+    TranslationNet,
+    VesselNet,
+    translation_identity,
+    vessel_identity,
+)
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE, SIZE_STEP
 from casgan_dicom.model.data.normalisation import Levels, measure_levels, to_network
 from casgan_dicom.model.data.square import from_square, to_square
@@ -34,44 +39,14 @@ from casgan_dicom.model.domain.judge import DomainJudge, Likeness
 from casgan_dicom.model.drawing import UNTOUCHED, Drawer, Engine, FrameByFrame, Frames, Synthesis
 from casgan_dicom.model.engines.torch_engine import TorchEngine
 from casgan_dicom.model.methods.registry import method_class
-from casgan_dicom.model.networks.unet import UNet
 
-__all__ = ["UNTOUCHED", "Engine", "EngineName", "Generator", "Synthesis", "TranslationNet", "VesselNet"]
+__all__ = ["UNTOUCHED", "Engine", "EngineName", "Generator", "Synthesis"]
 
 EngineName = Literal["auto", "torch", "openvino"]
 
 
-class TranslationNet(nn.Module):
-    """The deployed networks of a bundle as one module: x (B, 1, S, S) → (drawn, attention)."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        super().__init__()
-        self.nets = bundle.generators
-        self.settings = bundle.settings
-        self.method = method_class(bundle.settings.method)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Predict the maps."""
-        return self.method.predict_maps(self.nets, self.settings, x)
-
-
-class VesselNet(nn.Module):
-    """The segmentor of a bundle in the form of the networks: x (B, 1, S, S) → (vessel probability, None)."""
-
-    def __init__(self, segmentor: UNet) -> None:
-        super().__init__()
-        self.segmentor = segmentor
-        self.step = 2 ** len(segmentor.up)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, None]:
-        """Predict the probability; rows and columns are continued to what the U-Net can halve."""
-        height, width = x.shape[2:]
-        padded = F.pad(x, (0, -width % self.step, 0, -height % self.step), mode="replicate")
-        return self.segmentor.soft_mask(padded)[:, :, :height, :width], None
-
-
-MakeEngine = Callable[[nn.Module, int], Engine]
-"""Puts a network on an engine, for frames of so many rows and columns."""
+MakeEngine = Callable[[nn.Module, int, str], Engine]
+"""Puts a network on an engine, for frames of so many rows and columns; the text is the network's identity."""
 _COARSE = 11 / 16
 """Share of the segmentor's size at which wide vessels are found."""
 
@@ -103,6 +78,7 @@ class Generator:
         self.batch = batch or drawer.batch
         self._make_engine = make_engine or _engine_maker("torch", "cpu")
         self._segmentor = bundle.segmentor
+        self._vessel_identity = vessel_identity(bundle)
         self._vessel_engines: dict[int, Engine] = {}
         self._engagement = bundle.engagement
         self._judge = None if bundle.domain is None else DomainJudge(bundle.segmentor, bundle.domain)
@@ -139,7 +115,8 @@ class Generator:
                 name = loaded.info.method
                 raise ConfigError(f"method '{name}' runs on torch only", hint="use --engine auto")
             return cls(loaded, drawer=drawer, make_engine=make)
-        return cls(loaded, make(TranslationNet(loaded).eval(), loaded.info.size), make_engine=make)
+        net = TranslationNet(loaded).eval()
+        return cls(loaded, make(net, loaded.info.size, translation_identity(loaded)), make_engine=make)
 
     @property
     def engine(self) -> str:
@@ -330,7 +307,9 @@ class Generator:
     def _vessel_engine(self, size: int) -> Engine:
         """The segmentor for frames of so many rows and columns, made when it is first asked for."""
         if size not in self._vessel_engines:
-            self._vessel_engines[size] = self._make_engine(VesselNet(self._segmentor).eval(), size)
+            self._vessel_engines[size] = self._make_engine(
+                VesselNet(self._segmentor).eval(), size, self._vessel_identity
+            )
         return self._vessel_engines[size]
 
 
@@ -346,7 +325,7 @@ def _drawer_of(bundle: Bundle, device: str) -> Drawer | None:
 
 def _engine_maker(engine: str, device: str) -> MakeEngine:
     if engine == "torch":
-        return lambda net, _size: TorchEngine(net, device=device)
+        return lambda net, _size, _identity: TorchEngine(net, device=device)
     from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - an optional extra
 
     return OpenVinoEngine

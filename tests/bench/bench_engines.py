@@ -22,10 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.model.bundle.bundle import Bundle, BundleInfo
+from casgan_dicom.model.bundle.deployed import TranslationNet
 from casgan_dicom.model.devices import choose_device
 from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine, Precision
 from casgan_dicom.model.engines.torch_engine import TorchEngine
-from casgan_dicom.model.generator import Engine, Generator, TranslationNet
+from casgan_dicom.model.generator import Engine, Generator
 from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet

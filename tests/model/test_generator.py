@@ -20,10 +20,11 @@ from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.atlas.sampling import sampled_frames
 from casgan_dicom.model.bundle.bundle import Bundle, load_bundle, save_bundle
+from casgan_dicom.model.bundle.deployed import TranslationNet, VesselNet
 from casgan_dicom.model.data.normalisation import Levels, to_display, to_network
 from casgan_dicom.model.drawing import Drawer
 from casgan_dicom.model.engines.torch_engine import TorchEngine
-from casgan_dicom.model.generator import UNTOUCHED, Generator, TranslationNet, VesselNet
+from casgan_dicom.model.generator import UNTOUCHED, Generator
 from casgan_dicom.model.methods import registry
 from casgan_dicom.model.methods.base import Arrays
 from casgan_dicom.model.methods.casgan import CasGan
@@ -252,7 +253,7 @@ def test_a_vessel_lands_where_it_was_found_in_a_wide_frame(bundle: Bundle) -> No
     """Half the height of a 2:1 frame is a quarter of the square that the segmentor sees."""
     vessel = np.zeros((256, 256), np.float32)
     vessel[64:128, 128:192] = 1
-    generator = Generator(bundle, Stencil(None), make_engine=lambda _net, _size: Stencil(None, drawn=vessel))
+    generator = Generator(bundle, Stencil(None), make_engine=lambda *_: Stencil(None, drawn=vessel))
 
     found = generator.vessels(frames_of(1, 256, 512))
 
@@ -264,7 +265,7 @@ def test_a_vessel_lands_where_it_was_found_in_a_wide_frame(bundle: Bundle) -> No
 def test_the_segmentor_is_made_once_and_only_when_it_is_asked_for(bundle: Bundle) -> None:
     made: list[Stencil] = []
 
-    def make(net: nn.Module, size: int) -> Stencil:
+    def make(net: nn.Module, size: int, _identity: str) -> Stencil:
         assert isinstance(net, VesselNet)
         assert not net.training
         assert size == bundle.info.size

@@ -98,6 +98,8 @@ class BundleInfo:
     """Version of the simulator that made its training data; None for frames of others."""
     segmentor_size: int | None = None
     """Rows and columns that the segmentor sees; None for those of the other networks."""
+    segmentor_sha256: str = ""
+    """SHA-256 of segmentor.safetensors, hexadecimal."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def load_bundle(bundle: str | Path) -> Bundle:
         weights_sha256=config["sha256"]["model.safetensors"],
         simulator=_simulator(config),
         segmentor_size=config.get("segmentor_size"),
+        segmentor_sha256=config["sha256"][SEGMENTOR_NAME],
     )
     return Bundle(
         info,

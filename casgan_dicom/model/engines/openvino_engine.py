@@ -1,9 +1,10 @@
 """Runs the generator's networks with OpenVINO on the CPU: bf16 where the processor has it, else float32.
 
-The torch module is traced and handed to OpenVINO's PyTorch front end in memory; no file is written. The
-shape is fixed at one frame. Frames of a batch go to as many parallel streams as OpenVINO finds best for the
-processor: measured on two cores, that is as fast as one request of four frames when the machine is idle and
-faster when it is not, and a batch of any length fits without padding.
+The torch module is traced and handed to OpenVINO's PyTorch front end in memory. What is compiled of it is
+kept for the next start where the caller says what it depends on (``compiled_cache.py``). The shape is fixed
+at one frame. Frames of a batch go to as many parallel streams as OpenVINO finds best for the processor:
+measured on two cores, that is as fast as one request of four frames when the machine is idle and faster when
+it is not, and a batch of any length fits without padding.
 
 In float32 each InstanceNorm is taken apart. OpenVINO's own (MVN) adds up a whole map in one float32 sum,
 and in flat regions, such as the collimator's, the rounding errors of equal values add up too: 2.6e-4 of
@@ -17,10 +18,12 @@ while openvino is imported for the first time, and `convert_model` is not used.
 from __future__ import annotations
 
 import copy
+import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -29,12 +32,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from casgan_dicom import __version__
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.model.engines.compiled_cache import forget, keep, kept
 from casgan_dicom.model.engines.torch_engine import Maps
 from casgan_dicom.model.engines.traced import TensorsOnly, traced_module
 
 Precision = Literal["auto", "f32", "bf16"]
 _TELEMETRY = "openvino_telemetry"
+_GRAPH_ROOMS = ("bundle", "engines", "methods", "networks")
+"""Folders of `model` whose code makes graphs of weights."""
 
 
 class OpenVinoEngine:
@@ -46,6 +53,8 @@ class OpenVinoEngine:
         Maps x float32 (1, 1, S, S) to (drawn, attention or None), both (1, 1, S, S).
     size
         S, rows and columns.
+    identity
+        Everything that the values of `net` depend on, so that it may be kept compiled; empty: it is not kept.
     precision
         "auto": bf16 where OpenVINO lists BF16 among the processor's capabilities (AMX or AVX512-BF16), else
         f32.
@@ -58,18 +67,23 @@ class OpenVinoEngine:
 
     device = "cpu"
 
-    def __init__(self, net: nn.Module, size: int, *, precision: Precision = "auto") -> None:
+    def __init__(
+        self, net: nn.Module, size: int, identity: str = "", *, precision: Precision = "auto"
+    ) -> None:
         ov, core = import_openvino(), openvino_core()
         chosen = _choose_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
-        compiled = core.compile_model(
-            convert(with_staged_norms(net) if chosen == "f32" else net, size),
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": chosen,
-                "PERFORMANCE_HINT": "THROUGHPUT",
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),  # so that OMP_NUM_THREADS holds here too
-            },
-        )
+        properties = {
+            "INFERENCE_PRECISION_HINT": chosen,
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),  # so that OMP_NUM_THREADS holds here too
+        }
+        facts = _facts(identity, size, properties)
+        compiled = _kept(facts, properties) if identity else None
+        if compiled is None:
+            model = convert(with_staged_norms(net) if chosen == "f32" else net, size)
+            compiled = core.compile_model(model, "CPU", properties)
+            if identity:
+                keep(facts, compiled.export_model().getvalue())
         self.name = f"openvino-{chosen}"
         self.batch = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._outputs = len(compiled.outputs)
@@ -83,6 +97,42 @@ class OpenVinoEngine:
             self._queue.start_async({0: x[index : index + 1]}, (maps, index))
         self._queue.wait_all()
         return maps[0], maps[1] if self._outputs == 2 else None
+
+
+def _facts(identity: str, size: int, properties: Mapping[str, object]) -> dict[str, object]:
+    """All that a compiled network depends on."""
+    core = openvino_core()
+    return {
+        "network": identity,
+        "size": size,
+        "properties": dict(properties),
+        "processor": core.get_property("CPU", "FULL_DEVICE_NAME"),
+        "capabilities": sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+        "openvino": import_openvino().get_version(),
+        "torch": torch.__version__,
+        "package": __version__,
+        "code": _code_sha256(),
+    }
+
+
+@lru_cache(maxsize=1)
+def _code_sha256() -> str:
+    """SHA-256 of the code that makes graphs: in a clone it changes, and the version stays."""
+    model = Path(__file__).parents[1]
+    files = sorted(file for room in _GRAPH_ROOMS for file in (model / room).rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _kept(facts: Mapping[str, object], properties: Mapping[str, object]) -> Any:  # noqa: ANN401 - openvino.CompiledModel
+    """The compiled network of an earlier start; None where there is none that OpenVINO takes."""
+    content = kept(facts)
+    if content is None:
+        return None
+    try:
+        return openvino_core().import_model(content, "CPU", dict(properties))
+    except RuntimeError:  # what OpenVINO throws, whatever is wrong
+        forget(facts)
+        return None
 
 
 class _StagedNorm(nn.Module):

@@ -16,6 +16,7 @@ import torch
 from casgan_dicom.disk import file_sha256, output_errors, sync_folder, sync_tree
 from casgan_dicom.errors import OutputError, WeightsError
 from casgan_dicom.model.bundle.bundle import Bundle, load_bundle
+from casgan_dicom.model.bundle.deployed import TranslationNet
 from casgan_dicom.model.bundle.shelf import PICTURES_NAME, bundle_file, bundle_folder
 from casgan_dicom.model.engines.traced import TensorsOnly
 from casgan_dicom.model.export.facts import card_text, facts_of, licence_text
@@ -32,7 +33,7 @@ from casgan_dicom.model.export.parity import (
     Run,
     measure_parity,
 )
-from casgan_dicom.model.generator import TranslationNet, draws_by_plan
+from casgan_dicom.model.generator import draws_by_plan
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,9 +18,11 @@ from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.bundle.bundle import load_bundle
+from casgan_dicom.model.bundle.deployed import TranslationNet
 from casgan_dicom.model.bundle.shelf import bundle_folder, read_config, shipped_bundles
+from casgan_dicom.model.engines import openvino_engine as module
 from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine, Precision, import_openvino
-from casgan_dicom.model.generator import Generator, Synthesis, TranslationNet
+from casgan_dicom.model.generator import Generator, Synthesis
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.simulator.cine import CineSettings, simulate_cine
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
@@ -264,6 +267,99 @@ def test_bf16_is_refused_where_the_processor_has_none(tmp_path: Path) -> None:
         OpenVinoEngine(TranslationNet(bundle), 64, precision="bf16")
 
 
+@pytest.fixture
+def kept_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder in use."""
+    monkeypatch.setenv("CASGAN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "compiled"
+
+
+def maps_of(folder: Path | str, frames: Frames) -> list[bytes]:
+    """What a bundle draws and sees on OpenVINO, to the bit."""
+    generator = Generator.load(folder, device="cpu", engine="openvino")
+    made = generator(frames)
+    assert made.attention is not None
+    return [part.tobytes() for part in (made.frames, made.attention, generator.vessels(frames, twice=True))]
+
+
+def never(*_: object) -> None:
+    raise AssertionError("a network was traced that was kept compiled")
+
+
+def test_a_second_start_traces_nothing_and_gives_the_same_bits(
+    closed_bundle: Callable[..., Path], simulated: Frames, kept_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = closed_bundle("net.n_blocks=4")
+    monkeypatch.setenv("CASGAN_CACHE", "no")
+    without = maps_of(folder, simulated)
+    assert not kept_in.exists()
+
+    monkeypatch.setenv("CASGAN_CACHE", str(kept_in.parent))
+    first = maps_of(folder, simulated)
+    assert len(list(kept_in.iterdir())) == 3
+    monkeypatch.setattr(module, "convert", never)
+    second = maps_of(folder, simulated)
+
+    assert first == without
+    assert second == without
+
+
+@pytest.mark.parametrize("name", FRAME_BY_FRAME)
+def test_shipped_bundles_give_the_same_bits_from_the_cache(
+    name: str, simulated: Frames, kept_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = maps_of(name, simulated)
+    monkeypatch.setattr(module, "convert", never)
+
+    assert maps_of(name, simulated) == first
+
+
+@pytest.mark.parametrize("start", [b"", b"\0"], ids=["cut short", "changed"])
+def test_a_damaged_file_of_the_cache_is_made_anew(
+    start: bytes, tmp_path: Path, simulated: Frames, kept_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_bundle(tmp_path / "b")
+    wanted = maps_of(folder, simulated)
+    for path in kept_in.iterdir():
+        path.write_bytes(start + path.read_bytes()[9:])
+
+    assert maps_of(folder, simulated) == wanted
+    monkeypatch.setattr(module, "convert", never)
+    assert maps_of(folder, simulated) == wanted
+
+
+def test_what_openvino_cannot_take_is_made_anew(tmp_path: Path, simulated: Frames, kept_in: Path) -> None:
+    """A file of the right digest, of another program's making."""
+    folder = write_bundle(tmp_path / "b")
+    wanted = maps_of(folder, simulated)
+    junk = bytes(range(256)) * 64
+    for path in kept_in.iterdir():
+        path.write_bytes(hashlib.sha256(junk).hexdigest().encode() + b"\n" + junk)
+
+    assert maps_of(folder, simulated) == wanted
+    assert all(junk not in path.read_bytes() for path in kept_in.iterdir())
+
+
+def test_other_weights_settings_and_threads_are_other_files_of_the_cache(
+    tmp_path: Path, kept_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+    for name, overrides in (("a", []), ("b", ["seed=5"]), ("c", ["net.upsampling=transpose"])):
+        Generator.load(write_bundle(tmp_path / name, overrides), device="cpu", engine="openvino")
+        counts.append(len(list(kept_in.iterdir())))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    Generator.load(tmp_path / "a", device="cpu", engine="openvino")
+    counts.append(len(list(kept_in.iterdir())))
+
+    assert counts == [1, 2, 3, 4]
+
+
+def test_a_network_that_says_not_what_it_depends_on_is_not_kept(tmp_path: Path, kept_in: Path) -> None:
+    OpenVinoEngine(TranslationNet(load_bundle(write_bundle(tmp_path / "b"))).eval(), 64)
+
+    assert not kept_in.exists()
+
+
 SEALED_RUN = """
 import os, sys, threading, time
 
@@ -301,7 +397,7 @@ TOLD = "told\n"
 
 def sealed(folder: Path, home: Path, what: str) -> tuple[list[str], list[str]]:
     """Run in a process whose connections are refused; give those tried, and the files made in its home."""
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     root = Path(__file__).parents[3]
     # No CI variables: in CI the telemetry of OpenVINO keeps quiet by itself.
     environment = {
@@ -325,13 +421,17 @@ def sealed(folder: Path, home: Path, what: str) -> tuple[list[str], list[str]]:
     return tried, sorted(str(path.relative_to(home)) for path in home.rglob("*"))
 
 
-def test_the_engine_calls_nobody_and_writes_nothing_into_the_home(tmp_path: Path) -> None:
+def test_the_engine_calls_nobody_and_writes_into_its_cache_only(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path / "b")
 
     tried, written = sealed(folder, tmp_path / "home", "engine")
+    again, still = sealed(folder, tmp_path / "home", "engine")  # what was compiled before
 
-    assert [line for line in tried if line] == []
-    assert written == []
+    assert [line for line in (*tried, *again) if line] == []
+    parents = [".cache", ".cache/casgan-dicom", ".cache/casgan-dicom/compiled"]
+    assert written[:3] == parents
+    assert [Path(path).suffix for path in written[3:]] == [".compiled"]
+    assert still == written
 
 
 def test_the_watch_sees_what_openvino_does_when_imported_plainly(tmp_path: Path) -> None:

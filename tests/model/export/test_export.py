@@ -14,13 +14,14 @@ import torch
 
 from casgan_dicom.errors import OutputError, WeightsError
 from casgan_dicom.model.bundle.bundle import load_bundle, save_bundle
+from casgan_dicom.model.bundle.deployed import TranslationNet
 from casgan_dicom.model.engines.openvino_engine import openvino_core
 from casgan_dicom.model.export import export as module
 from casgan_dicom.model.export.export import export_bundle
 from casgan_dicom.model.export.facts import NOTICE
 from casgan_dicom.model.export.formats import Format
 from casgan_dicom.model.export.parity import TOLERANCE
-from casgan_dicom.model.generator import Generator, TranslationNet
+from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.methods import registry
 from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.methods.registry import method_names

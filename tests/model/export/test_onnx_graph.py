@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from casgan_dicom.model.bundle.bundle import load_bundle
+from casgan_dicom.model.bundle.deployed import TranslationNet
 from casgan_dicom.model.export.export import export_bundle
 from casgan_dicom.model.export.facts import NOTICE
 from casgan_dicom.model.export.parity import TOLERANCE
-from casgan_dicom.model.generator import TranslationNet
 from tests.model.bundles import write_bundle
 
 onnx = pytest.importorskip("onnx")
