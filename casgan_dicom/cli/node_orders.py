@@ -24,11 +24,13 @@ _NO_JOB_HINT = "`casgan-dicom node jobs` lists the ids"
 
 @contextmanager
 def ledger_of(settings: NodeSettings) -> Iterator[Ledger]:
-    """The ledger of a node that has run at least once."""
+    """The ledger of a node that has run at least once; the node looks at what was done to it."""
+    from casgan_dicom.node.state.bells import COORDINATOR, ring
     from casgan_dicom.node.state.layout import Layout
     from casgan_dicom.node.state.ledger import Ledger
 
-    path = Layout(settings.data).ledger
+    layout = Layout(settings.data)
+    path = layout.ledger
     if not path.is_file():
         raise ConfigError(
             f"{settings.data}: no node has run on this data folder",
@@ -39,6 +41,7 @@ def ledger_of(settings: NodeSettings) -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+        ring(layout.bells, COORDINATOR)
 
 
 @click.command()

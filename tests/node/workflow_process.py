@@ -3,7 +3,7 @@
     workflow_process.py DATABASE ROLE FOLDER
 
 Every step appends its name to FOLDER/<workflow>.steps, dies in the middle of the step that FOLDER/die names,
-and raises in that which FOLDER/fail names.
+and raises in that which FOLDER/fail names. Where FOLDER/asleep is, only a bell makes it look at its queue.
 """
 
 from __future__ import annotations
@@ -52,10 +52,12 @@ class Toy:
 def main(database: Path, role: str, folder: Path) -> None:
     """Serve the queue of a role until standard input ends; "enqueue NAME" on it starts a parent."""
     toy = Toy(folder)
+    if (folder / "asleep").exists():
+        workflows.LOOK_SECONDS = workflows.HOUSEKEEPING_SECONDS = workflows.WATCH_SECONDS = 3600.0
     served: dict[str, workflows.Workflow] = (
         {"parent": toy.parent} if role == "parents" else {"child": toy.child}
     )
-    with workflows.serving(database, role, served, [workflows.Queue(role, 2)]):
+    with workflows.serving(database, folder / "bells", role, served, [workflows.Queue(role, 2)]):
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         for line in sys.stdin:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import partial
 from time import monotonic, time
 
 from casgan_dicom.log import get_logger
@@ -21,6 +20,7 @@ from casgan_dicom.node.receive.commands import Answer
 from casgan_dicom.node.receive.identity import Identity, UnreadableError, read_identity
 from casgan_dicom.node.receive.spool import Intake, Spool, trouble_of
 from casgan_dicom.node.receive.wholeness import check_whole
+from casgan_dicom.node.state.bells import COORDINATOR, ring
 from casgan_dicom.node.state.ledger import LedgerError
 from casgan_dicom.node.state.receipts import Receipts, Received, Refused
 from casgan_dicom.uids import is_uid
@@ -121,7 +121,12 @@ class Reception:
             seconds=round(monotonic() - intake.started, 4),
         )
         what = _STORED if receipt.fresh else _MENDED if receipt.mended else _AGAIN
-        return Answer(SUCCESS, afterwards=partial(told.info, what))
+
+        def afterwards() -> None:
+            ring(self._spool.layout.bells, COORDINATOR)
+            told.info(what)
+
+        return Answer(SUCCESS, afterwards=afterwards)
 
     def _put_aside(self, intake: Intake, address: str, status: int, reason: str) -> Answer:
         """Keep what nothing can be made of, and why."""

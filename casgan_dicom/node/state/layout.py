@@ -29,6 +29,11 @@ class Layout:
         return self.data / "dbos.sqlite"
 
     @property
+    def bells(self) -> Path:
+        """Pipes by which processes wake each other."""
+        return self.data / "bells"
+
+    @property
     def spool(self) -> Path:
         """Instances received, a folder for each series."""
         return self.data / "spool"

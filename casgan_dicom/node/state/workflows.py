@@ -12,6 +12,9 @@ own queues under a fixed name, so that a restart takes up exactly what this proc
 A workflow is named by the caller and starts once, however often it is enqueued. Arguments and results are
 JSON: ids, paths and digests, never pixels. The database is SQLite in WAL with synchronous=FULL. Nothing is
 sent to anybody's service: DBOS's console ("conductor") and telemetry stay off.
+
+DBOS (3.4) looks at its queues a few times a second. Here it sleeps until somebody rings the bell of a queue
+(``bells.py``), and looks by itself only for what comes due without a ring: see `_Sleep`.
 """
 
 from __future__ import annotations
@@ -24,18 +27,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 from sqlalchemy import event
 
 from casgan_dicom.log import get_logger
+from casgan_dicom.node.state.bells import Bell, ring
 
 APPLICATION_VERSION = "node-2"
 """DBOS resumes only workflows of its own version: this changes when the steps of a workflow do."""
-POLLING_SECONDS = 0.25
-"""How often a process looks at its queues."""
+LOOK_SECONDS = 2.0
+"""How often a process looks at its queues though nobody rang: a delivery is tried again after a time."""
+HOUSEKEEPING_SECONDS = 60.0
+"""How often DBOS looks for new queues, and at its own, which nobody uses here."""
+RESULT_SECONDS = 1.0
+"""How often a parent looks whether its child has ended. What follows a conversion does not wait for that."""
 WATCH_SECONDS = 30.0
 """How often it looks whether what should run does."""
 FORGET_AT_ONCE = 1000
@@ -86,7 +94,7 @@ def send_queue(destination: str) -> str:
 
 @contextmanager
 def serving(
-    database: Path, role: str, workflows: Mapping[str, Workflow], queues: Sequence[Queue]
+    database: Path, bells: Path, role: str, workflows: Mapping[str, Workflow], queues: Sequence[Queue]
 ) -> Iterator[None]:
     """Run workflows from `queues` until the block ends, those first that `role` had begun before.
 
@@ -94,6 +102,8 @@ def serving(
     ----------
     database
         SQLite file that all processes of the node share; made if it is not there.
+    bells
+        Folder of the bells of the node.
     role
         Fixed name of this process.
     workflows
@@ -111,9 +121,9 @@ def serving(
         enable_otlp=False,
         log_level="WARNING",
         use_listen_notify=False,
-        notification_listener_polling_interval_sec=POLLING_SECONDS,
+        notification_listener_polling_interval_sec=HOUSEKEEPING_SECONDS,
     )
-    DBOS(config=config)
+    dbos = DBOS(config=config)
     running: set[str] = set()
     for name, function in workflows.items():
         DBOS.workflow(name=name, max_recovery_attempts=None)(_or_die(_noted(function, running)))
@@ -123,9 +133,11 @@ def serving(
         DBOS.register_queue(
             queue.name,
             worker_concurrency=queue.at_once,
-            polling_interval_sec=POLLING_SECONDS,
+            polling_interval_sec=LOOK_SECONDS,
             on_conflict="always_update",
         )
+    _serving.bells = bells
+    _let_sleep(dbos, queues, bells)
     ended = threading.Event()
     threading.Thread(target=_watch, args=[role, running, ended], daemon=True).start()
     yield  # an exception is for the caller, who ends the process: `destroy` would wait for workflows
@@ -140,7 +152,7 @@ def enqueue(queue: str, workflow: str, workflow_id: str, *arguments: Json, delay
 
 def result_of(queue: str, workflow: str, workflow_id: str, *arguments: Json) -> Json:
     """Put a child on a queue and wait for what it returns."""
-    return _enqueue(queue, workflow, workflow_id, *arguments).get_result(polling_interval_sec=POLLING_SECONDS)
+    return _enqueue(queue, workflow, workflow_id, *arguments).get_result(polling_interval_sec=RESULT_SECONDS)
 
 
 def step(name: str, function: Callable[..., Json], *arguments: Json) -> Json:
@@ -183,6 +195,84 @@ def forget(before: datetime) -> int:
     if ended:
         DBOS.delete_workflows([each.workflow_id for each in ended])
     return len(ended)
+
+
+class _Serving:
+    """What this process serves: there is one DBOS in a process."""
+
+    bells: Path | None = None
+    """Folder of the bells; None before anything is served."""
+
+
+_serving = _Serving()
+
+
+class _Sleep(threading.Event):
+    """How DBOS's threads that look at queues sleep; an event of DBOS that stops them is made one of these.
+
+    The thread of one of our queues wakes up when it is called, and after the time that it wanted. What others
+    look for does not come here, so they sleep longer than they want to: new queues, schedules, and DBOS's own
+    queue. Both begin as they are: what was enqueued while nobody served has to begin, and queues may be new.
+    """
+
+    changed: threading.Condition
+    """Not that of the base: a thread that slept there already would take a call for the end."""
+    called: dict[str, bool]
+    """Whether a thread is to look at once, by its name: the threads of our queues."""
+    others: set[str]
+    """Names of other threads that have slept once."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleep; whether to stop."""
+        name = threading.current_thread().name
+        with self.changed:
+            if name not in self.called and _looks_around(name):
+                timeout = HOUSEKEEPING_SECONDS if name in self.others else timeout
+                self.others.add(name)
+            self.changed.wait_for(lambda: self.is_set() or self.called.get(name, False), timeout)
+            if name in self.called:
+                self.called[name] = False
+        return self.is_set()
+
+    def set(self) -> None:
+        """Let all threads stop."""
+        super().set()
+        with self.changed:
+            self.changed.notify_all()
+
+    def call(self, name: str) -> None:
+        """Let a thread look now, or when it next wants to sleep."""
+        with self.changed:
+            self.called[name] = True
+            self.changed.notify_all()
+
+
+def _looks_around(thread: str) -> bool:
+    """Whether a thread of DBOS, by its name, looks for work again and again."""
+    return thread.startswith("queue-worker-") or thread.endswith(
+        ("(queue_thread)", "(dynamic_scheduler_loop)")
+    )
+
+
+def _let_sleep(dbos: DBOS, queues: Sequence[Queue], bells: Path) -> None:
+    """Let DBOS look at queues when their bells ring."""
+    threads = {queue.name: f"queue-worker-{queue.name}" for queue in queues}
+    sleeps = []
+    for stop in dbos.background_thread_stop_events:
+        called = dict.fromkeys(threads.values(), True)
+        vars(stop).update(changed=threading.Condition(), called=called, others=set())
+        stop.__class__ = _Sleep
+        sleeps.append(cast(_Sleep, stop))
+    for name, thread in threads.items():
+        arguments = [Bell(bells, name), sleeps, thread]
+        threading.Thread(target=_call_by_bell, args=arguments, name=f"bell of {name}", daemon=True).start()
+
+
+def _call_by_bell(bell: Bell, sleeps: Sequence[_Sleep], thread: str) -> None:
+    while True:
+        bell.wait()
+        for sleep in sleeps:
+            sleep.call(thread)
 
 
 def _noted(workflow: Workflow, running: set[str]) -> Workflow:
@@ -247,7 +337,10 @@ def _enqueue(queue: str, workflow: str, workflow_id: str, *arguments: Json, dela
     )
     if delay > 0:
         options["delay_seconds"] = delay
-    return DBOS.enqueue_workflow_with_options(options, *arguments)
+    handle = DBOS.enqueue_workflow_with_options(options, *arguments)
+    if _serving.bells is not None:
+        ring(_serving.bells, queue)
+    return handle
 
 
 def _engine(database: Path) -> sqlalchemy.Engine:

@@ -1,8 +1,8 @@
 """Decides when a series is complete, and takes each job through its steps.
 
-The loop looks at the ledger a few times a second: it closes the jobs whose series is complete and puts on
-its queue what has no workflow yet, also after a crash between the two. The parent workflow of a job runs
-here; its children run where the device and the connections are.
+The loop looks at the ledger when its bell rings and when a series becomes complete: it closes the jobs whose
+series is, and puts on its queue what has no workflow yet, also after a crash between the two. The parent
+workflow of a job runs here; its children run where the device and the connections are.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from time import monotonic, time
 from zlib import crc32
 
@@ -19,14 +20,17 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.node.peers import peer_of
 from casgan_dicom.node.settings import PRIORITIES, NodeSettings, PeerSettings, Priority
 from casgan_dicom.node.state import workflows
+from casgan_dicom.node.state.bells import COORDINATOR, Bell, ring
 from casgan_dicom.node.state.deliveries import Deliveries, Delivery, delivery_id, run_id
 from casgan_dicom.node.state.jobs import Enqueuing, JobList, OpenJob
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.work.completion import completion
 
-LOOK_SECONDS = 0.25
-"""Time between two looks at the ledger."""
+LOOK_SECONDS = 2.0
+"""Longest time between two looks at the ledger: a ring may be lost, and a clock be set."""
+REST_SECONDS = 0.05
+"""Shortest time between two looks: while instances come in, the bell rings all the time."""
 ON_THE_WAY = 4
 """Jobs of one priority that are handed to a device at the same time; the others wait in the ledger."""
 PARENTS = 4 * ON_THE_WAY * len(PRIORITIES)
@@ -80,9 +84,12 @@ class Coordinator:
             if run_id(delivery) not in runs:
                 self._deliveries.again(delivery)
 
-    def look(self, now: float) -> None:
-        """Close what is complete, and start what is closed."""
-        self.close(now)
+    def look(self, now: float) -> float | None:
+        """Close what is complete, and start what is closed.
+
+        Returns when the next series will be complete if nothing else comes in; None if no series is open.
+        """
+        due = self.close(now)
         for job, device in self._next():
             workflows.enqueue(
                 workflows.series_queue(device), "series", _parent_id(job), job.job, job.run, device
@@ -95,6 +102,7 @@ class Coordinator:
             if delivery.destination in self._names:
                 _enqueue_delivery(delivery)
                 self._deliveries.enqueued(delivery)
+        return due
 
     def _next(self) -> list[tuple[Enqueuing, str]]:
         """The jobs that are to be handed to their devices now, the most urgent first.
@@ -118,26 +126,29 @@ class Coordinator:
         devices = self._settings.worker.devices
         return devices[crc32(series_uid.encode()) % len(devices)]
 
-    def close(self, now: float) -> None:
-        """Take no more instances for series that are complete."""
-        for open_job in self._jobs.receiving(now):
-            peer = peer_of(self._settings, open_job.peer, open_job.address) or PeerSettings("")
-            self._close_if_complete(open_job, peer, now)
+    def close(self, now: float) -> float | None:
+        """Take no more instances for series that are complete; when the next will be, as far as is known."""
+        due = [self._close_if_complete(open_job, now) for open_job in self._jobs.receiving(now)]
+        return min((at for at in due if at is not None), default=None)
 
-    def _close_if_complete(self, open_job: OpenJob, peer: PeerSettings, now: float) -> None:
+    def _close_if_complete(self, open_job: OpenJob, now: float) -> float | None:
+        """Close a job, or return when its series will be complete; now, if an instance came in meanwhile."""
+        peer = peer_of(self._settings, open_job.peer, open_job.address) or PeerSettings("")
         decided = completion(open_job.series, self._settings.completion, peer.quiet_seconds)
         if decided.at > now:
-            return
+            return decided.at
         priority = self._priority(open_job.job, peer)
-        if self._jobs.close(open_job.job, open_job.series, now, priority):
-            log.info(
-                "series complete",
-                job=open_job.job,
-                rule=decided.reason,
-                priority=priority,
-                instances=open_job.series.instances,
-                seconds=round(now - open_job.series.first_at, 3),
-            )
+        if not self._jobs.close(open_job.job, open_job.series, now, priority):
+            return now
+        log.info(
+            "series complete",
+            job=open_job.job,
+            rule=decided.reason,
+            priority=priority,
+            instances=open_job.series.instances,
+            seconds=round(now - open_job.series.first_at, 3),
+        )
+        return None
 
     def _priority(self, job: str, peer: PeerSettings) -> Priority:
         """How urgent a job is, unless a person says something else."""
@@ -182,13 +193,24 @@ def run_coordinator(settings: NodeSettings, on_ready: Callable[[], None], stop: 
     layout = Layout(settings.data)
     coordinator = Coordinator(settings, Ledger(layout.ledger))
     queues = [workflows.Queue(workflows.series_queue(device), PARENTS) for device in settings.worker.devices]
-    with workflows.serving(layout.dbos, "coordinator", {"series": coordinator.series}, queues):
+    bell = Bell(layout.bells, COORDINATOR)
+    threading.Thread(target=_ring_at_end, args=[stop, layout.bells], daemon=True).start()
+    served: dict[str, workflows.Workflow] = {"series": coordinator.series}
+    with workflows.serving(layout.dbos, layout.bells, "coordinator", served, queues):
         coordinator.reconcile(time())
         on_ready()
         forget_at = 0.0
-        while not stop.wait(LOOK_SECONDS):
-            coordinator.look(time())
+        while not stop.is_set():
+            due = coordinator.look(time())
             if monotonic() >= forget_at:
                 full = workflows.forget(datetime.now(UTC) - FORGET_AFTER) == workflows.FORGET_AT_ONCE
                 forget_at = monotonic() + (0.0 if full else FORGET_SECONDS)
+            stop.wait(REST_SECONDS)
+            bell.wait(LOOK_SECONDS if due is None else min(due - time(), LOOK_SECONDS))
         os._exit(0)  # parents may wait for their children; they go on next time
+
+
+def _ring_at_end(stop: threading.Event, bells: Path) -> None:
+    """End the sleep of the loop when the process is to stop."""
+    stop.wait()
+    ring(bells, COORDINATOR)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from random import random
 from time import time
@@ -28,7 +29,28 @@ from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.work.retry import retry_wait
 
+AT_HAND = 64
+"""Deliveries that may wait here for their turn at one destination: so one begins when that before it ends."""
+
 log = get_logger("sender")
+
+
+class _Line:
+    """One at a time, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._moved = threading.Condition()
+        self._came = self._gone = 0
+
+    def __enter__(self) -> None:
+        with self._moved:
+            mine, self._came = self._came, self._came + 1
+            self._moved.wait_for(lambda: self._gone == mine)
+
+    def __exit__(self, *_: object) -> None:
+        with self._moved:
+            self._gone += 1
+            self._moved.notify_all()
 
 
 class Sender:
@@ -46,6 +68,7 @@ class Sender:
         self._settings = settings
         self._deliveries = Deliveries(ledger)
         self._destinations = {destination.name: destination for destination in settings.destinations}
+        self._lines = {name: _Line() for name in self._destinations}
 
     def deliver(self, job: str, destination: str, run: int, number: int = 1) -> str:
         """The workflow of one attempt; returns what it left the delivery in.
@@ -64,19 +87,26 @@ class Sender:
 
     def attempt(self, job: str, destination: str, run: int) -> dict[str, Any]:
         """Send once what is not stored there yet, and write down what came of it. Returns an `Attempt`."""
-        delivery = Delivery(job, destination, run)
+        with self._lines.get(destination, nullcontext()):
+            return self._attempt(Delivery(job, destination, run))
+
+    def _attempt(self, delivery: Delivery) -> dict[str, Any]:
         if self._deliveries.is_over(delivery):
             return asdict(Attempt("cancelled", ""))
-        known = self._destinations.get(destination)
+        known = self._destinations.get(delivery.destination)
         if known is None:
-            attempt = Attempt("dead", f"destination '{destination}' is not configured any more")
+            attempt = Attempt("dead", f"destination '{delivery.destination}' is not configured any more")
         else:
             attempt = self._send(delivery, known)
         self._deliveries.attempted(delivery, attempt, time())
         if attempt.state == "waiting" and self._deliveries.is_over(delivery):
             attempt = Attempt("cancelled", attempt.reason)
         log.info(
-            "delivery attempted", job=job, destination=destination, state=attempt.state, reason=attempt.reason
+            "delivery attempted",
+            job=delivery.job,
+            destination=delivery.destination,
+            state=attempt.state,
+            reason=attempt.reason,
         )
         return asdict(attempt)
 
@@ -140,8 +170,9 @@ def run_sender(settings: NodeSettings, on_ready: Callable[[], None], stop: threa
     """Deliver until `stop` is set, then end at once: what was not answered is sent again next time."""
     layout = Layout(settings.data)
     sender = Sender(settings, Ledger(layout.ledger))
-    queues = [workflows.Queue(workflows.send_queue(each.name), 1) for each in settings.destinations]
-    with workflows.serving(layout.dbos, "sender", {"deliver": sender.deliver}, queues):
+    queues = [workflows.Queue(workflows.send_queue(each.name), AT_HAND) for each in settings.destinations]
+    served: dict[str, workflows.Workflow] = {"deliver": sender.deliver}
+    with workflows.serving(layout.dbos, layout.bells, "sender", served, queues):
         on_ready()
         stop.wait()
         os._exit(0)

@@ -34,6 +34,7 @@ from casgan_dicom.errors import CasganError, OutputError, WeightsError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state import workflows
+from casgan_dicom.node.state.bells import COORDINATOR, ring
 from casgan_dicom.node.state.deliveries import Deliveries, Derived
 from casgan_dicom.node.state.job_inputs import Inputs
 from casgan_dicom.node.state.jobs import JobList
@@ -139,6 +140,7 @@ class Worker:
         else:
             outcome = {"state": "failed", "reasons": outcome["reasons"]}
         state: str = workflows.step("record", self.record, job, run, outcome)
+        ring(self._layout.bells, COORDINATOR)
         return state
 
     def attempt(self, job: str, run: int) -> dict[str, Any]:
@@ -336,7 +338,8 @@ def run_worker(
     notes = layout.work / device
     worker = Worker(settings, Ledger(layout.ledger), load, notes)
     queues = [workflows.Queue(workflows.convert_queue(device), AT_HAND)]
-    with workflows.serving(layout.dbos, f"worker.{device}", {"convert": worker.convert}, queues):
+    served: dict[str, workflows.Workflow] = {"convert": worker.convert}
+    with workflows.serving(layout.dbos, layout.bells, f"worker.{device}", served, queues):
         on_ready()
         stop.wait()
         for note in notes.glob("*"):

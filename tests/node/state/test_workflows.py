@@ -67,6 +67,25 @@ def test_a_child_runs_in_the_process_of_its_queue(start: Start, tmp_path: Path) 
     assert f"by {parents.pid}" in (tmp_path / "a.steps").read_text()
 
 
+def test_a_process_that_looks_once_an_hour_begins_when_it_is_rung_for(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "asleep").touch()
+    parents, _ = start("parents"), start("children")
+    for name in ("a", "b", "c"):
+        enqueue(parents, name)
+        wait_for(lambda name=name: steps(tmp_path, name) == ["first", "last"])  # type: ignore[misc]
+
+
+def test_what_was_enqueued_while_nobody_served_begins_at_the_start(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "asleep").touch()
+    parents = start("parents")
+    enqueue(parents, "a")
+    wait_for(lambda: steps(tmp_path, "a") == ["first"])
+
+    start("children")
+
+    wait_for(lambda: steps(tmp_path, "a") == ["first", "last"])
+
+
 def test_a_workflow_goes_on_behind_its_last_finished_step(start: Start, tmp_path: Path) -> None:
     (tmp_path / "die").write_text("a.child two")
     parents, children = start("parents"), start("children")

@@ -88,7 +88,7 @@ def test_a_job_goes_from_its_first_instance_to_its_last_delivery_and_a_retry_del
     ]
     job = Receipts(ledger, "w").enter(received("a", frames=9), 100.0).job
 
-    with workflows.serving(Layout(settings.data).dbos, "test", served, queues):
+    with workflows.serving(Layout(settings.data).dbos, Layout(settings.data).bells, "test", served, queues):
         coordinator.look(101.9)
         assert state_of(ledger) == "receiving"
         coordinator.look(102.0)
@@ -118,7 +118,13 @@ def test_a_sender_with_a_quiet_time_of_its_own_is_waited_for_that_long(
 def closed_job(settings: NodeSettings, ledger: Ledger) -> str:
     """A job of one cine whose parent is on the queue of device "auto", and never ran."""
     job = Receipts(ledger, "w").enter(received("a", frames=9), 100.0).job
-    with workflows.serving(Layout(settings.data).dbos, "test", {}, [workflows.Queue("series.other", 1)]):
+    with workflows.serving(
+        Layout(settings.data).dbos,
+        Layout(settings.data).bells,
+        "test",
+        {},
+        [workflows.Queue("series.other", 1)],
+    ):
         Coordinator(settings, ledger).look(200.0)
     assert JobList(ledger).to_enqueue() == []
     return job
@@ -143,7 +149,7 @@ def test_a_job_that_nobody_would_take_up_starts_again_with_the_node(
         workflows.Queue(workflows.convert_queue(device), 1),
     ]
 
-    with workflows.serving(Layout(settings.data).dbos, "test", served, queues):
+    with workflows.serving(Layout(settings.data).dbos, Layout(settings.data).bells, "test", served, queues):
         coordinator.reconcile(300.0)
         coordinator.look(300.0)
         sending = {"send.pacs", "send.archive"}
@@ -158,7 +164,13 @@ def test_what_is_under_way_is_left_alone(settings: NodeSettings, ledger: Ledger)
     closed_job(settings, ledger)
     coordinator = Coordinator(settings, ledger)
 
-    with workflows.serving(Layout(settings.data).dbos, "test", {}, [workflows.Queue("series.other", 1)]):
+    with workflows.serving(
+        Layout(settings.data).dbos,
+        Layout(settings.data).bells,
+        "test",
+        {},
+        [workflows.Queue("series.other", 1)],
+    ):
         coordinator.reconcile(300.0)
 
     assert JobList(ledger).to_enqueue() == []
@@ -172,7 +184,9 @@ def test_a_delivery_whose_workflow_is_lost_starts_again(settings: NodeSettings, 
     coordinator = Coordinator(settings, ledger)
 
     queues = [workflows.Queue("send.pacs", 1)]
-    with workflows.serving(Layout(settings.data).dbos, "test", {"deliver": toys.deliver}, queues):
+    with workflows.serving(
+        Layout(settings.data).dbos, Layout(settings.data).bells, "test", {"deliver": toys.deliver}, queues
+    ):
         coordinator.reconcile(3.0)
         coordinator.look(3.0)
         wait_for(lambda: state_of(ledger) == "done", "the delivery")
@@ -205,8 +219,9 @@ def test_a_clock_that_was_set_back_holds_up_no_series(settings: NodeSettings, le
 
 def test_the_steps_of_what_ended_long_ago_are_deleted(settings: NodeSettings, ledger: Ledger) -> None:
     job, toys = Receipts(ledger, "w").enter(received("a"), 1.0).job, Toys(ledger)
+    layout = Layout(settings.data)
     with workflows.serving(
-        Layout(settings.data).dbos, "test", {"convert": toys.convert}, [workflows.Queue("q", 1)]
+        layout.dbos, layout.bells, "test", {"convert": toys.convert}, [workflows.Queue("q", 1)]
     ):
         workflows.enqueue("q", "convert", "a", job, 1)
         wait_for(lambda: workflows.live() == [], "the end of the workflow")
@@ -239,7 +254,13 @@ def test_few_jobs_of_each_priority_are_handed_over_and_the_urgent_behind_none(
     for k in range(20):
         Receipts(ledger, "w").enter(received(f"i{k}", series=f"s{k}", frames=300), 100.0 + k)
     coordinator = Coordinator(settings, ledger)
-    with workflows.serving(Layout(settings.data).dbos, "test", {}, [workflows.Queue("series.other", 1)]):
+    with workflows.serving(
+        Layout(settings.data).dbos,
+        Layout(settings.data).bells,
+        "test",
+        {},
+        [workflows.Queue("series.other", 1)],
+    ):
         coordinator.look(200.0)
         assert len(JobList(ledger).started()) == ON_THE_WAY
         coordinator.look(201.0)
