@@ -99,6 +99,9 @@ def main() -> None:
     SIGTERM ends it as an exception, so that nothing half-written stays behind.
     """
     signal.signal(signal.SIGTERM, _terminated)
+    # Threads of PyTorch that wait for each other shall sleep, here and in the processes of a node. They would
+    # turn in circles, as many as there are cores, and beside other work each waits for one that has none.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["PYTHONSAFEPATH"] = "1"  # processes that we start take no code from the working directory
     # Libraries quote malformed header values in their warnings and logs: those may be a patient's.
     warnings.simplefilter("ignore")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -36,3 +39,21 @@ def test_an_option_is_read_from_the_variable_of_its_name(
     record = option.get_help_record(context)
     assert record is not None
     assert f"env var: {variable}" in record[1]
+
+
+@pytest.mark.parametrize(("said", "policy"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_that_wait_for_each_other_sleep_unless_somebody_wants_otherwise(
+    said: str | None, policy: str
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": said} if said else {}
+    code = (
+        "import os, sys, atexit; from casgan_dicom.cli import main; sys.argv[1:] = ['--version'];"
+        "atexit.register(lambda: print(os.environ['OMP_WAIT_POLICY'])); main()"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.split()[-1] == policy
