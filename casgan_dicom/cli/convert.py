@@ -175,7 +175,9 @@ def convert(  # noqa: PLR0913  # one parameter per option is how click calls
         ctx.exit(3 if not plan.cines else 4 if plan.skipped else 0)
     from casgan_dicom.conversion.convert import loader_of
     from casgan_dicom.conversion.pipeline import convert_series
+    from casgan_dicom.memory import give_back_memory
 
+    give_back_memory()
     load = loader_of(bundle or DEFAULT_BUNDLE, device, engine)
     with _progress() as on_step:
         report = convert_series(series, load, options, out, progress=on_step)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from casgan_dicom.model.data.normalisation import Levels
     from casgan_dicom.model.generator import Generator
 
+MOST_PIXELS = 2**21
+"""Of a batch, 8 frames of 512²: several arrays of that size are in memory at once."""
+
 Float = npt.NDArray[np.float32]
 
 
@@ -32,9 +35,10 @@ class Batch:
 
 
 def batches(run: RunFrames, numbers: Sequence[int], size: int) -> Iterator[Batch]:
-    """Frames of a run by their numbers, stacked by `size`; the last batch is as long as what is left."""
-    for first in range(0, len(numbers), max(1, size)):
-        some = tuple(numbers[first : first + max(1, size)])
+    """Frames of a run by their numbers, stacked by `size`, fewer where they are large or none are left."""
+    size = max(1, min(size, MOST_PIXELS // run.pixels))
+    for first in range(0, len(numbers), size):
+        some = tuple(numbers[first : first + size])
         yield Batch(some, np.stack(list(run.shown(some))))
 
 

@@ -37,11 +37,13 @@ class RunFrames:
     def __init__(self, cine: Cine, display: Display, file: BinaryIO) -> None:
         self.frames = cine.frames
         """How many the cine has."""
+        self.pixels = cine.rows * cine.columns
+        """Of each of them."""
         self._shape = cine.rows, cine.columns
         self._display = display
         self._file = file
         self._word = np.dtype("u1" if int(cine.header.BitsAllocated) <= 8 else "u2")
-        self._size = cine.rows * cine.columns * self._word.itemsize
+        self._size = self.pixels * self._word.itemsize
         self._kept = 0
 
     def decoded(self, frames: Iterable[StoredFrame]) -> Iterator[Float]:

@@ -15,12 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from casgan_dicom.conversion.options import Bits, ConvertOptions
+from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.lab.options import Bits
+from casgan_dicom.lab.simulate import simulate
+from casgan_dicom.memory import give_back_memory
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.pixels.compress import Compression
-from tests.support.factories import moving_frames, write_xa
+from tests.support.factories import write_xa
 
 FORMS = {
     "default": ConvertOptions(preview=True),
@@ -31,14 +34,12 @@ FORMS = {
 
 
 def convert_and_say_peak(args: argparse.Namespace) -> None:
-    """Write a run frame by frame, convert it, print peak resident memory in MiB and the seconds it took."""
-    (frames,) = args.frames
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        source = _long_run(folder / "run", frames, args.size, args.bits)
+    """Convert a run, print peak resident memory in MiB and the seconds it took."""
+    give_back_memory()  # as the command and the node's worker do
+    with tempfile.TemporaryDirectory() as out:
         generator = Generator.load(args.bundle, engine=args.engine)
         started = time.perf_counter()
-        report = convert_series([source], lambda: generator, FORMS[args.form], folder / "out")
+        report = convert_series([args.here], lambda: generator, FORMS[args.form], Path(out))
         spent = time.perf_counter() - started
         if report.exit_code:
             raise SystemExit(f"not converted: {report.skipped}")
@@ -49,8 +50,8 @@ def convert_and_say_peak(args: argparse.Namespace) -> None:
 
 
 def _long_run(path: Path, frames: int, size: int, bits: Bits) -> Path:
-    """A run of many frames, made of eight that repeat, appended to the file: no memory is needed."""
-    few = moving_frames(8, size, size, bits=bits)
+    """A simulated run of many frames, made of eight that repeat, appended to the file."""
+    few = simulate(3, size=size, frames=8, bits=bits).plain
     write_xa(path, few, BitsStored=bits, NumberOfFrames=frames)
     content = path.read_bytes()
     pixels = few.astype("<u2" if bits > 8 else "u1").tobytes()
@@ -71,18 +72,20 @@ def main() -> None:
     parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--size", type=int, default=1024)
-    parser.add_argument("--bits", type=int, default=12)
+    parser.add_argument("--bits", type=int, choices=[8, 12], default=12)
     parser.add_argument("--frames", type=int, nargs="+", default=[100, 1000])
     parser.add_argument("--form", choices=[*FORMS], default="default")
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.here:
         convert_and_say_peak(args)
         return
     peaks = []
     for frames in args.frames:
-        command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--here", "--frames", str(frames)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        with tempfile.TemporaryDirectory() as name:
+            source = _long_run(Path(name) / "run", frames, args.size, args.bits)
+            command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--here", str(source)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         peak, spent, engine = done.stdout.split()
         peaks.append(float(peak))
         sys.stdout.write(

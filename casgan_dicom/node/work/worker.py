@@ -32,6 +32,7 @@ from casgan_dicom.derived.provenance import Superseded
 from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import CasganError, OutputError, WeightsError
 from casgan_dicom.log import get_logger
+from casgan_dicom.memory import give_back_memory
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.bells import COORDINATOR, ring
@@ -314,6 +315,7 @@ def run_worker(
 
     Raises WeightsError or ConfigError if the bundle or the device is not there.
     """
+    give_back_memory()
     # Imported here: torch takes over a second, and who imports this module may want only its names.
     from casgan_dicom.model.generator import Generator  # noqa: PLC0415
 
