@@ -89,3 +89,10 @@ def test_the_import_alone_loads_nothing_heavy(code: str) -> None:
 
     assert "casgan_dicom" in done.stdout.split()
     assert not set(done.stdout.split()) & (HEAVY | {"numpy", "click"})
+
+
+def test_a_generator_that_draws_frame_by_frame_loads_nothing_that_grows_trees() -> None:
+    probe = "import sys, casgan_dicom.model.generator; print('scipy.interpolate' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.model.simulator.geometry import View
 from casgan_dicom.model.simulator.heart import Heart
-from casgan_dicom.model.simulator.tree import System
+
+if TYPE_CHECKING:
+    from casgan_dicom.model.simulator.tree import System  # which grows trees with scipy.interpolate
 
 Array = npt.NDArray[np.float64]
 
