@@ -167,3 +167,26 @@ def test_a_file_that_is_no_ledger_is_refused_by_name(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"node\.sqlite: cannot be used as the ledger"):
         Ledger(path)
+
+
+def test_what_an_instance_costs_does_not_grow_with_its_series(ledger: Ledger) -> None:
+    receipts, steps = Receipts(ledger, "w"), [0]
+
+    def count() -> int:
+        steps[0] += 1
+        return 0
+
+    def cost(name: str) -> int:
+        """Instructions of SQLite to enter one."""
+        with ledger.reading() as db:
+            db.set_progress_handler(count, 1)
+        steps[0] = 0
+        receipts.enter(received(name), 1.0)
+        return steps[0]
+
+    early = [cost(f"early {k}") for k in range(10)]
+    for k in range(500):
+        receipts.enter(received(f"between {k}"), 1.0)
+    late = [cost(f"late {k}") for k in range(10)]
+
+    assert max(late) < 2 * min(early)
