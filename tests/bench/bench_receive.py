@@ -3,22 +3,25 @@
 bash tests/support/in_namespace.sh python -m tests.bench.bench_receive [--repeats 3] [--small 300]
     [--large 20]
 
-One sender for all, the same bytes, one association, each response awaited. It acknowledges at once
-(TCP_NODELAY, TCP_QUICKACK), so that nobody's time is that of the kernel's timers. Ours and Orthanc answer
-when the instance is safe on the disk (fsync), the other two when it is written. Orthanc runs only in a
-network namespace.
+One sender for all, the same bytes, each response awaited; over one association, and over eight at once. It
+acknowledges at once (TCP_NODELAY, TCP_QUICKACK), so that nobody's time is that of the kernel's timers. Ours
+and Orthanc answer when the instance is safe on the disk (fsync), the others when it is written. storescp
+stands there once more with the time that it then takes to flush all of its files one by one: what it would
+have to do at least. Orthanc runs only in a network namespace.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
 
@@ -27,11 +30,22 @@ from tests.faults.senders import Template
 from tests.node.wire import ASSOCIATE_AC, XA, XA_CONTEXT, Wire, associate_rq, p_data, store_command
 from tests.support.namespace import in_own_namespace
 from tests.support.orthanc import Orthanc, free_ports
+from tests.support.processor import load_and_processor
 from tests.support.programs import find_program
 
 SMALL, LARGE = 500_000, 26_000_000
 """Bytes of Pixel Data: one frame of 500 × 1000, and a cine."""
 ORTHANC = "Orthanc, fsync"
+OURS = "casgan-dicom, fsync"
+SYNCED = "DCMTK storescp, then fsync"
+AT_ONCE = 8
+"""Associations that send at the same time."""
+AIMS = {
+    (SMALL, 1): f"{OURS}: 3.00 × {ORTHANC} at least",
+    (LARGE, 1): f"{OURS}: 1.00 × {SYNCED} at least",
+    (SMALL, AT_ONCE): f"{OURS}: 1.50 × its one association at least, memory as with one",
+}
+"""By length of an instance and number of associations."""
 START_SECONDS = 30.0
 
 
@@ -45,6 +59,8 @@ class Receiver:
     """What it is called."""
     pid: int
     """Its process."""
+    flushed: Path | None = None
+    """Folder whose files are flushed behind the last response; None where that is not counted."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,13 @@ def storescp(folder: Path) -> Iterator[Receiver]:
 
 
 @contextmanager
+def synced_storescp(folder: Path) -> Iterator[Receiver]:
+    """The same, whose files are flushed at the end."""
+    with storescp(folder) as receiver:
+        yield replace(receiver, flushed=folder)
+
+
+@contextmanager
 def orthanc(folder: Path) -> Iterator[Receiver]:
     """Orthanc, with fsync, which is its default."""
     with Orthanc.stock(folder) as pacs:
@@ -90,8 +113,9 @@ def pynetdicom(folder: Path) -> Iterator[Receiver]:
 
 
 RECEIVERS: Mapping[str, Callable[[Path], AbstractContextManager[Receiver]]] = {
-    "casgan-dicom, fsync": ours,
+    OURS: ours,
     ORTHANC: orthanc,
+    SYNCED: synced_storescp,
     "DCMTK storescp": storescp,
     "pynetdicom storescp": pynetdicom,
 }
@@ -118,8 +142,10 @@ def _program(folder: Path, command: Callable[[int], list[str]]) -> Iterator[Rece
         process.wait()
 
 
-def send(receiver: Receiver, template: Template, length: int, count: int) -> Speed:
-    """Send instances over one association."""
+def send(
+    receiver: Receiver, template: Template, length: int, count: int, series: int = 1
+) -> tuple[float, float]:
+    """Send instances of a series over one association; when it began and when it ended, in seconds."""
     with Wire(receiver.port, seconds=120) as wire:
         wire.send(associate_rq(called=receiver.ae_title))
         kind, answer = wire.read()
@@ -130,16 +156,36 @@ def send(receiver: Receiver, template: Template, length: int, count: int) -> Spe
         rest = b"".join(pieces[1:])
         firsts = []
         for number in range(count):
-            sop_uid, head = template.instance(1, number, 0)
+            sop_uid, head = template.instance(series, number, 0)
             firsts.append(p_data(XA_CONTEXT, 3, store_command(XA, sop_uid)) + _with_head(pieces[0], head))
         start = perf_counter()
         for first in firsts:
             wire.send(first)
             wire.send(rest)
             assert wire.reply().status == 0
-        seconds = perf_counter() - start
+        if receiver.flushed is not None:
+            for path in receiver.flushed.iterdir():
+                _flush(path)
+        end = perf_counter()
         wire.release()
-    return Speed(count / seconds, count * length / seconds / 1e6, _peak_mib(receiver.pid))
+    return start, end
+
+
+def speed(receiver: Receiver, template: Template, length: int, count: int, associations: int) -> Speed:
+    """Send so many instances over each of some associations at once."""
+    with ThreadPoolExecutor(associations) as pool:
+        sent = [
+            pool.submit(send, receiver, template, length, count, 1 + series) for series in range(associations)
+        ]
+        times = [each.result() for each in sent]
+    seconds = max(end for _, end in times) - min(start for start, _ in times)
+    total = associations * count
+    return Speed(total / seconds, total * length / seconds / 1e6, _peak_mib(receiver.pid))
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _pieces(content: bytes, piece: int) -> list[bytes]:
@@ -162,38 +208,51 @@ def _peak_mib(pid: int) -> float:
     return int(kib) / 1024
 
 
-def measure(args: argparse.Namespace) -> dict[tuple[str, int], list[Speed]]:
-    """All receivers with both sizes, in turn, so that a busy moment meets all of them."""
-    found: dict[tuple[str, int], list[Speed]] = {}
+def measure(args: argparse.Namespace) -> dict[tuple[str, int, int], list[Speed]]:
+    """All receivers in all cases, in turn, so that a busy moment meets all of them."""
+    found: dict[tuple[str, int, int], list[Speed]] = {}
     names = [name for name in RECEIVERS if args.only in name and (name != ORTHANC or in_own_namespace())]
     for _ in range(args.repeats):
-        for name in names:
-            for length, count in ((SMALL, args.small), (LARGE, args.large)):
+        for length, associations in AIMS:
+            count = (args.small if length == SMALL else args.large) // associations
+            for name in names:
+                if associations > 1 and name == SYNCED:  # each association would flush the files of all
+                    continue
                 with tempfile.TemporaryDirectory(dir=args.folder) as top:
                     template = Template(Path(top))
                     with RECEIVERS[name](Path(top) / "received") as receiver:
-                        send(receiver, template, length, 2)  # what it does only once is not counted
-                        found.setdefault((name, length), []).append(send(receiver, template, length, count))
+                        send(receiver, template, length, 2, 99)  # what it does only once is not counted
+                        taken = speed(receiver, template, length, count, associations)
+                        found.setdefault((name, length, associations), []).append(taken)
     return found
 
 
-def report(found: Mapping[tuple[str, int], list[Speed]]) -> None:
+def report(found: Mapping[tuple[str, int, int], list[Speed]]) -> None:
     """Medians, side by side."""
-    for length in (SMALL, LARGE):
-        sys.stdout.write(f"instances of {length / 1e6:g} MB, one association\n")
-        base = found.get((ORTHANC, length))
+    for (length, associations), aim in AIMS.items():
+        sys.stdout.write(f"instances of {length / 1e6:g} MB, associations at once: {associations}\n")
         for name in RECEIVERS:
-            if speeds := found.get((name, length)):
-                rate = statistics.median(speed.per_second for speed in speeds)
-                ratio = f"{rate / _rate(base):6.2f} × Orthanc" if base else ""
+            if speeds := found.get((name, length, associations)):
+                ratios = [
+                    f"{_rate(speeds) / _rate(base):6.2f} × {what}"
+                    for what, base in (
+                        (ORTHANC, found.get((ORTHANC, length, associations))),
+                        (SYNCED, found.get((SYNCED, length, associations))),
+                        ("one association", found.get((name, length, 1)) if associations > 1 else None),
+                    )
+                    if base
+                ]
+                megabytes = statistics.median(speed.megabytes for speed in speeds)
                 sys.stdout.write(
-                    f"  {name:20} {rate:8.1f} /s {statistics.median(s.megabytes for s in speeds):8.1f} MB/s "
-                    f"{max(s.resident for s in speeds):8.1f} MiB {ratio}\n"
+                    f"  {name:26} {_rate(speeds):8.1f} /s {megabytes:8.1f} MB/s "
+                    f"{max(speed.resident for speed in speeds):8.1f} MiB {', '.join(ratios)}\n"
                 )
-    if not any(name == ORTHANC for name, _ in found):
+        sys.stdout.write(f"  aim: {aim}\n")
+    if not any(name == ORTHANC for name, *_ in found):
         sys.stdout.write(
             "  Orthanc was left out: it needs a network namespace (tests/support/in_namespace.sh)\n"
         )
+    sys.stdout.write(load_and_processor() + "\n")
 
 
 def _rate(speeds: list[Speed]) -> float:
