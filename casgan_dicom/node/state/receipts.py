@@ -215,16 +215,18 @@ def _lineage(db: sqlite3.Connection, received: Received) -> str:
     The same instance of the same study goes before the same patient and study. Rows of an older ledger know
     neither: these count as the same, which they were taken for so far.
     """
+    # Neither goes through a series, which may have thousands: "+" is for the index of UIDs, and of a job one
+    # instance is looked at as a rule.
+    same = db.execute(
+        "SELECT jobs.lineage FROM instances JOIN jobs USING (job) WHERE sop_uid = ?"
+        " AND +instances.series_uid = ? AND study_uid IN (?, '') ORDER BY jobs.revision DESC LIMIT 1",
+        [received.sop_uid, received.series_uid, received.study_uid],
+    ).fetchone()
     row = (
-        db.execute(
-            "SELECT jobs.lineage FROM instances JOIN jobs USING (job) WHERE sop_uid = ?"
-            " AND +instances.series_uid = ? AND study_uid IN (?, '') ORDER BY jobs.revision DESC LIMIT 1",
-            [received.sop_uid, received.series_uid, received.study_uid],
-        ).fetchone()
+        same
         or db.execute(
-            # Neither goes through all of the series, which may have thousands: "+" is for the index of UIDs.
-            "SELECT lineage FROM jobs WHERE series_uid = ? AND EXISTS (SELECT 1 FROM instances"
-            " WHERE instances.series_uid = jobs.series_uid AND instances.job = jobs.job AND subject IN (?, ''))"
+            "SELECT lineage FROM jobs WHERE series_uid = ? AND EXISTS (SELECT 1 FROM instances AS own"
+            " WHERE own.series_uid = jobs.series_uid AND own.job = jobs.job AND own.subject IN (?, ''))"
             " ORDER BY revision DESC LIMIT 1",
             [received.series_uid, received.subject],
         ).fetchone()

@@ -29,7 +29,7 @@ from casgan_dicom.node.work.completion import completion
 
 LOOK_SECONDS = 2.0
 """Longest time between two looks at the ledger: a ring may be lost, and a clock be set."""
-REST_SECONDS = 0.05
+REST_SECONDS = 0.1
 """Shortest time between two looks: while instances come in, the bell rings all the time."""
 ON_THE_WAY = 4
 """Jobs of one priority that are handed to a device at the same time; the others wait in the ledger."""
