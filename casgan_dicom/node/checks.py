@@ -199,6 +199,7 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "destinations.port": _between(1, 65535),
     "destinations.ae_title": _ae_title,
     "destinations.calling_ae_title": _ae_title_or_nothing,
+    "destinations.associations": _between(1, 16),
 }
 """Rule of each key; those in seconds have `_seconds`."""
 

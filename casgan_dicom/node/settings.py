@@ -150,6 +150,8 @@ class DestinationSettings:
     """For the TCP connection, and again for the association."""
     response_seconds: float = 60.0
     """For the response to one C-STORE."""
+    associations: int = 4
+    """At a time, for a delivery of many objects; fewer if it lets no more in."""
 
 
 @dataclass(frozen=True)

@@ -165,9 +165,11 @@ class FakePacs:
         *,
         ae_title: str = "FAKEPACS",
         accepts: Sequence[tuple[str, Sequence[str]]] | None = None,
+        most_associations: int = 100,
     ) -> None:
         self.ae_title = ae_title
         self._entity = _entity(ae_title, accepts)
+        self._entity.maximum_associations = most_associations
         self._condition, self._switch = threading.Condition(), threading.Lock()
         self._behaviour, self._left = behaviour, behaviour.times
         self._changed = threading.Event()
@@ -388,7 +390,6 @@ class _Line(socket.socket):
 
 def _entity(ae_title: str, accepts: Sequence[tuple[str, Sequence[str]]] | None) -> AE:
     entity = AE(ae_title)
-    entity.maximum_associations = 100
     entity.acse_timeout = 3  # how long it waits for a request that does not come
     if accepts is None:
         accepts = [(sop_class, ALL_TRANSFER_SYNTAXES) for sop_class in SOP_CLASSES]

@@ -91,7 +91,18 @@ def connected(
     connection = Connection(peer, options)
     try:
         connection.open(contexts)
+    except BaseException:
+        connection.abort()
+        raise
+    with released(connection):
         yield connection
+
+
+@contextmanager
+def released(connection: Connection) -> Iterator[None]:
+    """An open association is released after the body of the `with`, and aborted if that raises."""
+    try:
+        yield
     except BaseException:
         connection.abort()
         raise

@@ -1,4 +1,4 @@
-"""The client: sends files with C-STORE and asks with C-ECHO. One association for each call.
+"""The client: sends files with C-STORE and asks with C-ECHO. One association for each call, or a few.
 
 A file goes out as it lies on the disk, so its Pixel Data (7FE0,0010) arrives bit for bit, and is read piece
 by piece, never loaded. Only where the peer does not take its transfer syntax is it sent in another one, with
@@ -9,9 +9,13 @@ patient data, nor does anything that the peer said in words.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 from pydicom.uid import UID, ImplicitVRLittleEndian
@@ -20,7 +24,7 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.errors import PeerError, SeriesError
 from casgan_dicom.node.client.answers import C_ECHO, C_STORE, Asked
-from casgan_dicom.node.client.association import Connection, SocketOptions, connected
+from casgan_dicom.node.client.association import Connection, SocketOptions, connected, released
 from casgan_dicom.node.client.outgoing import Outgoing, read_outgoing
 from casgan_dicom.node.client.peer import Peer, not_accepted
 from casgan_dicom.node.client.reencoding import other_syntaxes, reencoded
@@ -35,6 +39,8 @@ DUPLICATE = 0x0111
 """Status: an object of this UID is there."""
 _MOST_MESSAGES = 65535
 """Message ID (0000,0110) is a US."""
+FEWEST_FILES = 8
+"""Another association is worth its beginning and end if it sends so many files."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,9 @@ def store(
     on_result: Callable[[StoreResult], None],
     *,
     options: SocketOptions = SocketOptions(),  # noqa: B008  # frozen
+    associations: int = 1,
 ) -> None:
-    """Send files, in their order, in one association.
+    """Send files: in one association in their order, in several as each comes to its turn.
 
     Parameters
     ----------
@@ -91,35 +98,88 @@ def store(
     files
         DICOM files. Nothing happens if there are none.
     on_result
-        Called after each response, before the next request, so that it can be written down; for the request
-        that was under way when the association broke too (``no-answer``).
+        Called after each response, before the next request of its association, so that it can be written
+        down; for the request that was under way when an association broke too (``no-answer``). Never from
+        two threads at once.
     options
         Of the TCP connection.
+    associations
+        At most so many at a time, fewer where each would have less than `FEWEST_FILES` to send, or where the
+        peer lets no more in.
 
     Raises
     ------
     SeriesError
         A file cannot be sent; every one is named, and nothing was sent. Or one vanished meanwhile.
     PeerError
-        No association, or it broke; or the peer does not accept some of the files, in which case all others
+        No association, or one broke; or the peer does not accept some of the files, in which case all others
         have been sent. What has no result was not sent.
     """
     outgoing = read_outgoing(files)
     if not outgoing:
         return
     contexts = _contexts(outgoing)
-    with connected(peer, contexts, options) as connection:
-        ways = [(each, _way(connection, each)) for each in outgoing]
-        accepted = [(each, syntax) for each, syntax in ways if syntax is not None]
-        for k, (each, syntax) in enumerate(accepted):
-            if syntax == each.transfer_syntax:
-                _store_one(connection, each, k % _MOST_MESSAGES + 1, on_result)
-            else:
-                with reencoded(each.path, syntax) as path:
-                    _store_one(connection, each, k % _MOST_MESSAGES + 1, on_result, path)
-    if len(accepted) < len(outgoing):
-        missing = _own_pairs([each for each, syntax in ways if syntax is None])
+    batch = _Batch(outgoing, on_result)
+    more = max(1, min(associations, len(outgoing) // FEWEST_FILES)) - 1
+    # The connection ends before the others are waited for: some peers let one in after the other.
+    with ThreadPoolExecutor(max(1, more), "store") as pool, connected(peer, contexts, options) as connection:
+        helpers = [pool.submit(_help, batch, peer, contexts, options) for _ in range(more)]
+        batch.send(connection)
+    for helper in helpers:
+        helper.result()
+    if batch.not_accepted:
+        missing = _own_pairs(batch.not_accepted)
         raise not_accepted(peer, [build_context(*pair) for pair in missing])
+
+
+class _Batch:
+    """Files that are to be sent, for all associations that send them."""
+
+    def __init__(self, outgoing: Sequence[Outgoing], on_result: Callable[[StoreResult], None]) -> None:
+        self.not_accepted: list[Outgoing] = []
+        """Those that an association came to whose peer takes them in no syntax."""
+        self._left = deque(outgoing)  # both ends of it may be used by any thread
+        self._on_result = on_result
+        self._telling = Lock()
+
+    def send(self, connection: Connection) -> None:
+        """Send files until none is left; if this fails, no association begins another one."""
+        try:
+            for number in count():
+                try:
+                    instance = self._left.popleft()
+                except IndexError:
+                    return
+                self._send_one(connection, instance, number % _MOST_MESSAGES + 1)
+        except BaseException:
+            self._left.clear()
+            raise
+
+    def _send_one(self, connection: Connection, instance: Outgoing, number: int) -> None:
+        syntax = _way(connection, instance)
+        if syntax is None:
+            self.not_accepted.append(instance)
+        elif syntax == instance.transfer_syntax:
+            _store_one(connection, instance, number, self._tell)
+        else:
+            with reencoded(instance.path, syntax) as path:
+                _store_one(connection, instance, number, self._tell, path)
+
+    def _tell(self, result: StoreResult) -> None:
+        with self._telling:
+            self._on_result(result)
+
+
+def _help(batch: _Batch, peer: Peer, contexts: Sequence[PresentationContext], options: SocketOptions) -> None:
+    """Send with one more association, if the peer lets it in."""
+    helper = Connection(peer, options)
+    try:
+        helper.open(contexts)
+    except PeerError:  # it takes no more of them at a time: the others send everything
+        helper.abort()
+        return
+    with released(helper):
+        batch.send(helper)
 
 
 def echo(peer: Peer, *, options: SocketOptions = SocketOptions()) -> float:  # noqa: B008  # frozen

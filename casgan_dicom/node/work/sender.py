@@ -1,8 +1,8 @@
-"""Brings derived objects to their destinations, one association at a time for each.
+"""Brings derived objects to their destinations, one delivery at a time for each.
 
 What is sent is the object in the outbox, with the values that were written. An attempt sends what the ledger
-does not know as stored there; each answer is written down before the next request, so a crash repeats one
-request at most.
+does not know as stored there; each answer is written down before the next request of its association, so a
+crash repeats one request of each at most.
 What an archive refuses for good becomes a dead letter at once; everything else is tried again until the time
 for it is over, and meanwhile blocks no other destination.
 """
@@ -131,7 +131,7 @@ class Sender:
         if not files:
             return Attempt("sent", "")
         try:
-            store(self._peer(destination), files, on_result)
+            store(self._peer(destination), files, on_result, associations=destination.associations)
         except PeerError as error:
             return self._again(delivery, error.message)
         except CasganError as error:  # the file itself: trying again would not change it

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import socket
+import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.errors import ConfigError, PeerError, SeriesError
 from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.scu import Outcome, StoreResult, classify, echo, store
+from casgan_dicom.node.client.scu import FEWEST_FILES, Outcome, StoreResult, classify, echo, store
 from tests.support.factories import moving_frames, uid, write_header, write_xa
 from tests.support.fake_pacs import FakePacs, Received, abort, answer, reject
 
@@ -116,6 +118,67 @@ def test_files_arrive_in_their_order_in_one_association(tmp_path: Path, pacs: Fa
         )
         for k in range(5)
     ]
+
+
+def test_many_files_go_in_several_associations_each_once(tmp_path: Path, pacs: FakePacs) -> None:
+    files, results = some_files(tmp_path, 40), list[StoreResult]()
+
+    store(pacs.peer(), files, results.append, associations=3)
+
+    assert pacs.requests == {uid(f"instance {k}"): 1 for k in range(40)}
+    assert sorted(result.path for result in results) == sorted(files)
+    assert {result.outcome for result in results} == {"stored"}
+    assert pacs.associations == 3
+
+
+def test_few_files_go_in_one_association(tmp_path: Path, pacs: FakePacs) -> None:
+    store(pacs.peer(), some_files(tmp_path, 2 * FEWEST_FILES - 1), lambda _: None, associations=9)
+
+    assert pacs.associations == 1
+
+
+def test_a_peer_that_lets_one_association_in_gets_everything_by_that(tmp_path: Path) -> None:
+    with FakePacs(most_associations=1) as pacs:
+        store(pacs.peer(), some_files(tmp_path, 40), lambda _: None, associations=4)
+
+        assert pacs.requests == {uid(f"instance {k}"): 1 for k in range(40)}
+        assert len({each.association for each in pacs.received}) == 1
+
+
+def test_when_one_of_several_associations_breaks_no_file_is_sent_twice_and_that_is_said(
+    tmp_path: Path, pacs: FakePacs
+) -> None:
+    files, results = some_files(tmp_path, 40), list[StoreResult]()
+
+    def on_result(result: StoreResult) -> None:
+        results.append(result)
+        if len(results) == 5:
+            pacs.behaviour = abort(times=1)
+
+    with pytest.raises(PeerError, match="aborted the association"):
+        store(pacs.peer(), files, on_result, associations=3)
+
+    assert set(pacs.requests.values()) == {1}
+    assert [result.outcome for result in results].count("no-answer") == 1
+    assert len(results) == len({result.path for result in results}) == len(pacs.requests) < 40
+
+
+def test_each_association_tells_an_answer_before_its_next_request_and_one_at_a_time(
+    tmp_path: Path, pacs: FakePacs
+) -> None:
+    told = Counter[str]()
+    telling = threading.Lock()
+
+    def on_result(result: StoreResult) -> None:
+        assert telling.acquire(blocking=False), "told by two threads at once"
+        told[result.sop_instance_uid] += 1
+        under_way = sum(pacs.requests.values()) - sum(told.values())
+        telling.release()
+        assert under_way <= 2  # of the two other associations
+
+    store(pacs.peer(), some_files(tmp_path, 40), on_result, associations=3)
+
+    assert set(told.values()) == {1}
 
 
 def test_every_transfer_syntax_goes_as_it_is(tmp_path: Path, pacs: FakePacs) -> None:
