@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,11 +47,16 @@ def step_of(task: Task, stage: Stage, done: int, frames: int) -> Step:
     return Step(task.cine.instances[0].sop_instance_uid, stage, done, frames, task.cines)
 
 
-def telling(task: Task, frames: Iterable[Float], progress: Progress) -> Iterator[Float]:
-    """Frames of the first pass, and how far it has come after each."""
-    for k, frame in enumerate(frames):
-        yield frame
-        progress(step_of(task, "measure", k + 1, task.cine.frames))
+def telling(task: Task, stage: Stage, frames: int, progress: Progress) -> Callable[[int], None]:
+    """Tells how far a pass over so many frames has come, each time that some more are done."""
+    done = 0
+
+    def tell(more: int) -> None:
+        nonlocal done
+        done = min(frames, done + more)
+        progress(step_of(task, stage, done, frames))
+
+    return tell
 
 
 def visible_throughout(task: Task) -> Mask:
@@ -75,15 +80,14 @@ def look_for_contrast(
     frames = task.cine.frames
     rate = task.cine.timing.cine_rate if frames > 1 else None
     check = ContrastCheck(look_every(rate, frames), rate)
-    done = 0
+    tell = telling(task, "check", frames, progress)
     for turn in looks_in_turn(-(-frames // check.every)):
-        looks = batches(run, [k * check.every for k in turn], generator.batch)
-        for batch, vessels in ahead((batch, generator.vessels(batch.shown, levels)) for batch in looks):
+        some = batches(run, [k * check.every for k in turn], generator.batch)
+        looks = ((batch, generator.vessels(batch.shown, levels)) for batch in some)
+        for batch, vessels in ahead(looks, lambda look: tell(len(look[0].numbers) * check.every)):
             numbers = [k // check.every for k in batch.numbers]
             check.add(batch.shown, vessels, visible_in(task, batch.numbers), numbers)
-            done += len(numbers)
-            progress(step_of(task, "check", min(frames, done * check.every), frames))
         if check.quiet:
             break
-    progress(step_of(task, "check", frames, frames))
+    tell(frames)
     return check.result(frames)

@@ -26,7 +26,7 @@ from casgan_dicom.conversion.domain_check import DomainCheck, turn_away
 from casgan_dicom.conversion.laying import lay_over
 from casgan_dicom.conversion.making import MadeFrame, Making, Seen
 from casgan_dicom.conversion.opacification import Opacification
-from casgan_dicom.conversion.passes import Batch, batches, look_for_contrast, step_of, telling, visible_in
+from casgan_dicom.conversion.passes import Batch, batches, look_for_contrast, telling, visible_in
 from casgan_dicom.conversion.picture_area import ALL_BLACK, PictureArea
 from casgan_dicom.conversion.preview import ContactSheet
 from casgan_dicom.conversion.run_context import run_context
@@ -141,7 +141,9 @@ def synthesize(task: Task, generator: Generator, spools: Spools, progress: Progr
     sample = RunSample(() if task.guide else generator.sampled(task.cine.frames))
     area, clamped, check, kind = PictureArea(), Clamped(), SelfCheck(task.cine), DomainCheck(task.cine)
     run = RunFrames(task.cine, task.display, spools.source)
-    shown = telling(task, ahead(run.decoded(check.passing(iter_frames(task.cine, clamped)))), progress)
+    tell = telling(task, "measure", task.cine.frames, progress)
+    decoded = run.decoded(check.passing(iter_frames(task.cine, clamped)))
+    shown = ahead(decoded, lambda _: tell(1))
     levels = generator.measure(sample.passing(kind.passing(area.passing(shown))))
     turn_away(domain := kind.result(generator), force=task.force)
     task = replace(task, picture=area.mask())
@@ -235,7 +237,9 @@ def _generate(
 ) -> float:
     """The third pass; returns the seconds in the generator."""
     task, seconds = making.task, 0.0
-    for drawn in ahead(_drawn(task, batches(run, draw.chosen, generator.batch), generator, levels, draw)):
+    tell = telling(task, "generate", len(draw.chosen), progress)
+    batched = _drawn(task, batches(run, draw.chosen, generator.batch), generator, levels, draw)
+    for drawn in ahead(batched, lambda one: tell(len(one.numbers))):
         seconds += drawn.seconds
         made = drawn.made
         for i, k in enumerate(drawn.numbers):
@@ -244,7 +248,6 @@ def _generate(
                 attention = np.where(drawn.visible[i], made.attention[i], np.float32(0))
             clipped = 0.0 if made.out_of_range is None else float(made.out_of_range[i])
             making.take(MadeFrame(k, drawn.inputs[i], drawn.outputs[i], attention, drawn.vessels[i], clipped))
-        progress(step_of(task, "generate", len(making.quality), len(draw.chosen)))
     return seconds
 
 

@@ -40,6 +40,21 @@ def test_the_next_item_is_made_while_the_taker_holds_one_and_no_other() -> None:
     assert list(taken) == [1, 2, 3]
 
 
+def test_of_each_item_is_told_by_the_taker_before_the_next_is_begun() -> None:
+    begun: list[tuple[int, list[int]]] = []
+    told: list[tuple[int, int]] = []
+
+    def items() -> Iterator[int]:
+        for k in range(5):
+            begun.append((k, [one for one, _ in told]))
+            yield k
+
+    assert list(ahead(items(), lambda k: told.append((k, threading.get_ident())))) == list(range(5))
+
+    assert begun == [(k, list(range(k))) for k in range(5)]
+    assert told == [(k, threading.get_ident()) for k in range(5)]
+
+
 def test_all_items_are_made_by_one_other_thread_in_the_context_of_the_taker() -> None:
     def items() -> Iterator[tuple[int, str]]:
         for _ in range(5):
