@@ -21,7 +21,7 @@ import copy
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -83,7 +83,7 @@ class OpenVinoEngine:
             model = convert(with_staged_norms(net) if chosen == "f32" else net, size)
             compiled = core.compile_model(model, "CPU", properties)
             if identity:
-                keep(facts, compiled.export_model().getvalue())
+                _keep(facts, compiled)
         self.name = f"openvino-{chosen}"
         self.batch = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._outputs = len(compiled.outputs)
@@ -108,11 +108,22 @@ def _facts(identity: str, size: int, properties: Mapping[str, object]) -> dict[s
         "properties": dict(properties),
         "processor": core.get_property("CPU", "FULL_DEVICE_NAME"),
         "capabilities": sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+        "instructions": _instructions(),
         "openvino": import_openvino().get_version(),
         "torch": torch.__version__,
         "package": __version__,
         "code": _code_sha256(),
     }
+
+
+@lru_cache(maxsize=1)
+def _instructions() -> list[str]:
+    """What the processor can do, as Linux says it; empty where it does not. Two of one name may differ."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+    return next((sorted(line.split()) for line in lines if line.startswith("flags")), [])
 
 
 @lru_cache(maxsize=1)
@@ -133,6 +144,12 @@ def _kept(facts: Mapping[str, object], properties: Mapping[str, object]) -> Any:
     except RuntimeError:  # what OpenVINO throws, whatever is wrong
         forget(facts)
         return None
+
+
+def _keep(facts: Mapping[str, object], compiled: Any) -> None:  # noqa: ANN401 - openvino.CompiledModel
+    """Keep a compiled network, if OpenVINO gives it away."""
+    with suppress(RuntimeError):
+        keep(facts, compiled.export_model().getvalue())
 
 
 class _StagedNorm(nn.Module):

@@ -340,7 +340,7 @@ def test_what_openvino_cannot_take_is_made_anew(tmp_path: Path, simulated: Frame
     assert all(junk not in path.read_bytes() for path in kept_in.iterdir())
 
 
-def test_other_weights_settings_and_threads_are_other_files_of_the_cache(
+def test_other_weights_settings_threads_and_processors_are_other_files_of_the_cache(
     tmp_path: Path, kept_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = []
@@ -350,12 +350,28 @@ def test_other_weights_settings_and_threads_are_other_files_of_the_cache(
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     Generator.load(tmp_path / "a", device="cpu", engine="openvino")
     counts.append(len(list(kept_in.iterdir())))
+    monkeypatch.setattr(module, "_instructions", lambda: ["flags", "another"])
+    Generator.load(tmp_path / "a", device="cpu", engine="openvino")
+    counts.append(len(list(kept_in.iterdir())))
 
-    assert counts == [1, 2, 3, 4]
+    assert counts == [1, 2, 3, 4, 5]
 
 
 def test_a_network_that_says_not_what_it_depends_on_is_not_kept(tmp_path: Path, kept_in: Path) -> None:
     OpenVinoEngine(TranslationNet(load_bundle(write_bundle(tmp_path / "b"))).eval(), 64)
+
+    assert not kept_in.exists()
+
+
+class Guarded:
+    """A compiled network that OpenVINO does not give away."""
+
+    def export_model(self) -> None:
+        raise RuntimeError("not implemented")
+
+
+def test_what_openvino_does_not_give_away_is_not_kept(kept_in: Path) -> None:
+    module._keep({"network": "a"}, Guarded())
 
     assert not kept_in.exists()
 
