@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pydicom import Dataset
 from pynetdicom.dul import DULServiceProvider
@@ -105,7 +105,8 @@ class Provider(DULServiceProvider):
         """
         waiting, ready = self.to_provider_queue.queue, bytearray()
         while len(waiting) > 1 and isinstance(waiting[0], P_DATA) and isinstance(waiting[1], P_DATA):
-            for context_id, fragment in self.to_provider_queue.get_nowait().presentation_data_value_list:
+            data = cast(P_DATA, self.to_provider_queue.get_nowait())
+            for context_id, fragment in data.presentation_data_value_list:
                 ready += _DATA_HEAD.pack(_DATA, len(fragment) + 5, len(fragment) + 1, context_id) + fragment
         if ready and self.socket is not None:
             self.socket.send(bytes(ready))

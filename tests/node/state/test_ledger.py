@@ -180,7 +180,7 @@ def test_a_sender_that_cannot_write_down_an_answer_ends_no_delivery(
     Deliveries(ledger).put(job, [MADE], ["pacs"], 1.0)
 
     def stored_while_the_ledger_goes(
-        peer: object, files: object, on_result: Callable[[StoreResult], None]
+        peer: object, files: object, on_result: Callable[[StoreResult], None], *, associations: int
     ) -> None:
         with ledger.transaction() as db:
             db.execute("ALTER TABLE stores RENAME TO gone")
