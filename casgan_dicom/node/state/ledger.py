@@ -20,13 +20,16 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar, cast
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.state.private import private_file
 
+_T = TypeVar("_T")
 SCHEMA = 3
 """Version of the tables, in SQLite's user_version."""
 
@@ -173,7 +176,8 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.RLock()
+        self._lock, self._reading = threading.RLock(), threading.RLock()
+        self._wanted: deque[_Wanted] = deque()
         try:
             self._open()
         except (LedgerError, OSError) as error:
@@ -186,12 +190,17 @@ class Ledger:
     def _open(self) -> None:
         private_file(self.path)
         with _translated():
-            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=30, check_same_thread=False)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA foreign_keys = ON")
+            self._db = self._connect()
             self._make_tables()
+            self._for_reading = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, isolation_level=None, timeout=30, check_same_thread=False)
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        return db
 
     def _make_tables(self) -> None:
         with self.transaction() as db:
@@ -219,20 +228,86 @@ class Ledger:
                     self._db.execute("ROLLBACK")
                 raise
 
+    def together(self, change: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Make a change that may share its transaction with those of other threads: one flush for all.
+
+        Parameters
+        ----------
+        change
+            Called once, by any thread, inside the transaction. What it does is undone if it raises, and
+            nothing else.
+
+        Returns
+        -------
+        What `change` returned, once it is on the disk.
+
+        Raises
+        ------
+        LedgerError
+            The change, or the commit of all, failed. What else `change` raises comes through.
+        """
+        mine = _Wanted(change)
+        self._wanted.append(mine)
+        with self._lock:  # while one thread commits, the others gather here
+            if not mine.done:
+                self._make([self._wanted.popleft() for _ in range(len(self._wanted))])
+        if mine.error is not None:
+            raise mine.error
+        return cast(_T, mine.result)
+
+    def _make(self, changes: Sequence[_Wanted]) -> None:
+        """Make changes in one transaction; each of them learns what came of it."""
+        failure: BaseException | None = None
+        try:
+            with self.transaction() as db:
+                for each in changes:
+                    each.make(db)
+        except BaseException as error:  # also what is meant for this thread: the others wait
+            failure = error
+        for each in changes:
+            each.end(failure)
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view. Raises LedgerError."""
-        with self._lock, _translated():
-            self._db.execute("BEGIN")
+        """One consistent view, of all that was committed before. Raises LedgerError."""
+        with self._reading, _translated():
+            self._for_reading.execute("BEGIN")
             try:
-                yield self._db
+                yield self._for_reading
             finally:
-                self._db.execute("COMMIT")
+                self._for_reading.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file. Raises LedgerError."""
-        with self._lock, _translated():
+        with self._lock, self._reading, _translated():
+            self._for_reading.close()
             self._db.close()
+
+
+class _Wanted:
+    """A change that a thread waits for."""
+
+    def __init__(self, change: Callable[[sqlite3.Connection], object]) -> None:
+        self._change = change
+        self.done = False
+        self.result: object = None
+        self.error: BaseException | None = None
+
+    def make(self, db: sqlite3.Connection) -> None:
+        """Make it, or undo it and remember why. Raises sqlite3.Error where all of the transaction is lost."""
+        db.execute("SAVEPOINT change")
+        try:
+            with _translated():
+                self.result = self._change(db)
+        except Exception as error:
+            self.error = error
+            db.execute("ROLLBACK TO change")
+        db.execute("RELEASE change")
+
+    def end(self, failure: BaseException | None) -> None:
+        """Note that it is on the disk, if nothing failed."""
+        self.error = self.error or failure
+        self.done = True
 
 
 @contextmanager

@@ -131,13 +131,16 @@ class Receipts:
         Where it is known already, its file was stored again: a job that lacked it takes instances once more,
         and goes on after a time of quiet.
         """
-        with self._ledger.transaction() as db:
+
+        def change(db: sqlite3.Connection) -> Receipt:
             if known := _again(db, received.sop_uid, received.sha256):
                 _mend(db, received, now)
                 return replace(known, mended=True)
             job, revision = self._open_job(db, received, now)
             _insert(db, received, job, now)
             return Receipt(job, revision, fresh=True)
+
+        return self._ledger.together(change)
 
     def _open_job(self, db: sqlite3.Connection, received: Received, now: float) -> tuple[str, int]:
         """The job of a lineage that still takes instances; a new one if the last was closed."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from casgan_dicom.node.state.processes import Processes
 from casgan_dicom.node.state.receipts import Receipts, Refused
 from casgan_dicom.node.work import sender
 from tests.node.ledgers import received
+from tests.support import waiting
 
 SENT = Delivery("j", "pacs", 1)
 STARTED = Enqueuing("j", "1.2", 1)
@@ -129,7 +131,7 @@ def test_a_full_disk_is_an_error_of_the_ledger_and_over_when_there_is_room(ledge
         for entered in range(1000):
             receipts.enter(received(f"i{entered}"), 1.0)
 
-    with ledger.reading() as db:
+    with ledger.transaction() as db:
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         db.execute(f"PRAGMA max_page_count = {pages + 2}")
 
@@ -138,7 +140,7 @@ def test_a_full_disk_is_an_error_of_the_ledger_and_over_when_there_is_room(ledge
     assert error_facts(caught.value)["code"] == "SQLITE_FULL"
     assert len(receipts.paths()) == entered  # nothing of the one that failed
 
-    with ledger.reading() as db:
+    with ledger.transaction() as db:
         db.execute("PRAGMA max_page_count = 100000")
     assert receipts.enter(received(f"i{entered}"), 1.0).fresh
 
@@ -249,3 +251,83 @@ def test_a_ledger_of_version_1_goes_on_with_what_it_holds(layout: Layout) -> Non
 
     assert len(JobList(ledger).inputs(late.job).paths) == 2  # one run, as before
     ledger.close()
+
+
+def gathered(ledger: Ledger, names: Sequence[str], failing: str = "") -> dict[str, str]:
+    """What each of some threads got for a change that waits for the ledger while somebody else has it."""
+    said, came = dict[str, str](), threading.Barrier(len(names) + 1)
+
+    def enter(name: str) -> None:
+        def change(db: sqlite3.Connection) -> str:
+            db.execute("INSERT INTO processes VALUES (?, 1, 1)", [name])
+            if name == failing:
+                raise LookupError(name)
+            return name
+
+        came.wait()
+        try:
+            said[name] = ledger.together(change)
+        except LookupError:
+            said[name] = "undone"
+        except LedgerError:
+            said[name] = "failed"
+
+    threads = [threading.Thread(target=enter, args=[name]) for name in names]
+    with ledger.transaction():
+        for thread in threads:
+            thread.start()
+        came.wait()
+        waiting.wait_for(lambda: len(ledger._wanted) == len(names), "all changes", 60)
+    for thread in threads:
+        thread.join()
+    return said
+
+
+def roles(ledger: Ledger) -> set[str]:
+    with ledger.reading() as db:
+        return {row["role"] for row in db.execute("SELECT role FROM processes")}
+
+
+def test_changes_that_wait_are_made_in_one_transaction(ledger: Ledger, layout: Layout) -> None:
+    names, commits = [f"r{k}" for k in range(6)], list[str]()
+    with ledger.transaction() as db:
+        db.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+
+    assert gathered(ledger, names) == {name: name for name in names}
+
+    assert roles(ledger) == set(names)
+    assert len(commits) == 3  # of the two blocks here, and one for all changes
+
+
+def test_a_change_that_raises_is_undone_alone(ledger: Ledger) -> None:
+    names = ["a", "b", "c", "d"]
+
+    said = gathered(ledger, names, failing="c")
+
+    assert said == {"a": "a", "b": "b", "c": "undone", "d": "d"}
+    assert roles(ledger) == {"a", "b", "d"}
+
+
+def test_when_the_transaction_fails_every_change_has_failed(ledger: Ledger) -> None:
+    with ledger.transaction() as db:
+        db.execute(
+            "CREATE TRIGGER broken AFTER INSERT ON processes WHEN new.role = 'b'"
+            " BEGIN SELECT raise(ROLLBACK, 'disk is full'); END"
+        )
+
+    said = gathered(ledger, ["a", "b", "c"])
+
+    assert said == {"a": "failed", "b": "failed", "c": "failed"}
+    assert roles(ledger) == set()
+
+
+def test_what_is_read_does_not_wait_for_what_is_written(ledger: Ledger) -> None:
+    read: list[set[str]] = []
+    with ledger.transaction() as db:
+        db.execute("INSERT INTO processes VALUES ('a', 1, 1)")
+        reader = threading.Thread(target=lambda: read.append(roles(ledger)))
+        reader.start()
+        reader.join(60)
+
+    assert read == [set()]
+    assert roles(ledger) == {"a"}

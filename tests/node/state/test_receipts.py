@@ -178,7 +178,7 @@ def test_what_an_instance_costs_does_not_grow_with_its_series(ledger: Ledger) ->
 
     def cost(name: str) -> int:
         """Instructions of SQLite to enter one."""
-        with ledger.reading() as db:
+        with ledger.transaction() as db:
             db.set_progress_handler(count, 1)
         steps[0] = 0
         receipts.enter(received(name), 1.0)
