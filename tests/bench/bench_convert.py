@@ -1,7 +1,7 @@
 """What a conversion costs beside its generator alone, on a simulated run, and beside another revision.
 
 python -m tests.bench.bench_convert [--bundle NAME_OR_FOLDER] [--engine auto] [--frames 96] [--size 512]
-    [--compress rle] [--repeats 5] [--against REV] [--grow] [--even-if-busy]
+    [--compress rle] [--repeats 5] [--against REV] [--grow [--plot SVG]] [--even-if-busy]
 
 Generator alone: the plan of the run, if the method makes one, and all its frames, in memory. Everything else
 is what a conversion adds: decoding, levels, the look for contrast, out-of-domain score, composing, measuring,
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import pyplot as plt
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from casgan_dicom.lab.simulate import simulate
@@ -34,7 +35,12 @@ HERE = Path(__file__).parents[2]
 SYNTAXES = {"none": ExplicitVRLittleEndian, "rle": RLELossless}
 SIMULATED = 24
 """Frames that are simulated; a longer run repeats them."""
-GROWTH = ((10, 512), (30, 512), (100, 512), (300, 512), (1000, 512), (96, 256), (96, 1024), (96, 2048))
+FRAMES, SIZE = 96, 512
+"""Of the runs of which only the other grows."""
+GROWTH = (
+    *((frames, SIZE) for frames in (10, 30, FRAMES, 300, 1000)),
+    *((FRAMES, size) for size in (256, 1024, 2048)),
+)
 """(frames, rows and columns)."""
 
 
@@ -95,12 +101,33 @@ def compare(args: argparse.Namespace, folder: Path) -> None:
 def grow(args: argparse.Namespace, folder: Path) -> None:
     """How a conversion grows with its run."""
     say(f"{args.bundle}, {args.compress}: frames, size, s, ms a frame, beside the generator alone")
+    found = []
     for frames, size in GROWTH:
         source = run_of(folder, frames, size, args.compress)
         now = measured(HERE, source, argparse.Namespace(**{**vars(args), "repeats": 1}))
         each, ratio = 1e3 * now["whole"] / frames, now["whole"] / now["alone"]
         say(f"  {frames:5} {size:5} {now['whole']:8.2f} {each:8.1f} {ratio:6.2f}")
+        found.append((frames, size, now["whole"]))
         source.unlink()
+    longer = np.array([(frames, seconds) for frames, size, seconds in found if size == SIZE])
+    slope, start = np.polyfit(longer[:, 0], longer[:, 1], 1)
+    say(f"  runs of {SIZE}²: {start:.2f} s and {1e3 * slope:.1f} ms a frame, by a straight line")
+    if args.plot:
+        _plot(found, (start, slope), args.plot)
+
+
+def _plot(found: list[tuple[int, int, float]], line: tuple[float, float], path: Path) -> None:
+    """Draw seconds over frames, and milliseconds of a frame over its pixels."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    longer = np.array([(frames, seconds) for frames, size, seconds in found if size == SIZE])
+    larger = sorted((size, 1e3 * seconds / frames) for frames, size, seconds in found if frames == FRAMES)
+    left.plot(*longer.T, "o")
+    left.plot(longer[:, 0], line[0] + line[1] * longer[:, 0], linewidth=1)
+    left.set(xlabel=f"frames of {SIZE} × {SIZE}", ylabel="s", xlim=(0, None), ylim=(0, None))
+    right.plot([size**2 / 1e6 for size, _ in larger], [each for _, each in larger], "o-", linewidth=1)
+    right.set(xlabel=f"megapixels of a frame, {FRAMES} frames", ylabel="ms a frame", xlim=(0, None))
+    right.set_ylim(0, None)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def say(line: str) -> None:
@@ -120,6 +147,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--against", metavar="REV", help="a revision that is measured, too")
     parser.add_argument("--grow", action="store_true", help="runs of several lengths and sizes")
+    parser.add_argument("--plot", type=Path, metavar="SVG", help="what --grow found, drawn")
     parser.add_argument("--even-if-busy", action="store_true")
     args = parser.parse_args()
     begin(even_if_busy=args.even_if_busy)

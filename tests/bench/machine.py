@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 
 BUSY = 0.25
 """Load of the last minute per core from which a ratio says as much about others as about what is measured."""
+PATIENCE_S = 300.0
+"""How long the load of what ran before is waited for, seconds."""
 
 
 def machine() -> str:
@@ -28,11 +31,14 @@ def cores() -> int:
 
 
 def begin(*, even_if_busy: bool) -> None:
-    """Say what the machine is; end the process where it is too busy to compare."""
+    """Say what the machine is; end the process where it stays too busy to compare."""
+    patience = time.monotonic() + PATIENCE_S
+    while not even_if_busy and os.getloadavg()[0] > BUSY * cores():
+        if time.monotonic() > patience:
+            sys.stdout.write(f"{machine()}: busy, nothing is compared (--even-if-busy does)\n")
+            sys.exit(3)
+        time.sleep(5)
     sys.stdout.write(machine() + "\n")
-    if os.getloadavg()[0] > BUSY * cores() and not even_if_busy:
-        sys.stdout.write("The machine is busy: nothing is compared. --even-if-busy compares all the same.\n")
-        sys.exit(3)
 
 
 def row(name: str, found: float, unit: str, aim: str) -> None:
