@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
 from casgan_dicom.model.simulator.geometry import Array
@@ -66,6 +65,8 @@ def heart_direction(azimuth_deg: Array, height: Array) -> Array:
 
 def resample(path: Array, spacing: float) -> Array:
     """Lay a smooth curve through points (N, 3), distinct neighbours, and cut it every `spacing`."""
+    from scipy.interpolate import CubicSpline  # noqa: PLC0415 - a third of a second, and drawing grows no tree
+
     chord = _chord(path)
     count = max(2, round(float(chord[-1]) / spacing) + 1)
     return np.asarray(CubicSpline(chord, path, bc_type="natural")(np.linspace(0, chord[-1], count)))
@@ -117,6 +118,8 @@ def lay_trunk(heart: Heart, guide: Array, depth: Array, *, leaving: Array | None
     float64 (N, 3)
         About 1 mm apart.
     """
+    from scipy.interpolate import CubicSpline, PchipInterpolator  # noqa: PLC0415 - see `resample`
+
     chord = _chord(guide)
     ends = ((2, np.zeros(3)) if leaving is None else (1, leaving), (2, np.zeros(3)))
     at = np.linspace(0, chord[-1], max(4, round(float(chord[-1]) / _STEP_MM)))
