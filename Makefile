@@ -117,9 +117,10 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A bench that ends with 3 found the machine too busy to compare.
 bench: $(READY) programs
 	@for bench in tests/bench/bench_*.py; do \
-		name=$$(basename $$bench .py); echo "== $$name"; $(IN_NAMESPACE) $(BIN)/python -m tests.bench.$$name; done
+		name=$$(basename $$bench .py); echo "== $$name"; $(IN_NAMESPACE) $(BIN)/python -m tests.bench.$$name || test $$? = 3; done
 
 soak: $(READY) programs
 	$(IN_NAMESPACE) $(BIN)/python -m pytest tests/faults --soak -s $(ARGS)

@@ -18,12 +18,10 @@ import numpy as np
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.lab.options import Bits
-from casgan_dicom.lab.simulate import simulate
 from casgan_dicom.memory import give_back_memory
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.pixels.compress import Compression
-from tests.support.factories import write_xa
 
 FORMS = {
     "default": ConvertOptions(preview=True),
@@ -51,6 +49,10 @@ def convert_and_say_peak(args: argparse.Namespace) -> None:
 
 def _long_run(path: Path, frames: int, size: int, bits: Bits) -> Path:
     """A simulated run of many frames, made of eight that repeat, appended to the file."""
+    # Here, not above: the process that is measured needs none of it.
+    from casgan_dicom.lab.simulate import simulate  # noqa: PLC0415
+    from tests.support.factories import write_xa  # noqa: PLC0415
+
     few = simulate(3, size=size, frames=8, bits=bits).plain
     write_xa(path, few, BitsStored=bits, NumberOfFrames=frames)
     content = path.read_bytes()
