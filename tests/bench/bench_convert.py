@@ -28,7 +28,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from casgan_dicom.lab.simulate import simulate
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
-from tests.bench.machine import begin, cores, row
+from tests.bench.machine import begin, cores, row, say
 from tests.support.factories import write_xa
 
 HERE = Path(__file__).parents[2]
@@ -128,12 +128,6 @@ def _plot(found: list[tuple[int, int, float]], line: tuple[float, float], path: 
     right.set(xlabel=f"megapixels of a frame, {FRAMES} frames", ylabel="ms a frame", xlim=(0, None))
     right.set_ylim(0, None)
     figure.savefig(path, metadata={"Date": None})
-
-
-def say(line: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ the check is also measured alone: a pass over the run with it, and one without.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +27,7 @@ from casgan_dicom.pixels.decode import StoredFrame, iter_frames
 from casgan_dicom.pixels.self_check import SelfCheck
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.series import find_series
+from tests.bench.machine import say
 from tests.support.encoded import noisy_frames
 from tests.support.encoders import by_gdcm
 from tests.support.factories import write_xa
@@ -67,7 +67,7 @@ def compare_times(args: argparse.Namespace, folder: Path) -> None:
     raw = write_xa(folder / "raw", run)
     generator = Generator.load(args.bundle, engine=args.engine)
     generator((run[: generator.batch] / 255).astype(np.float32), generator.measure(run[:1] / np.float32(255)))
-    _say(f"{args.frames} frames of {args.size}², {generator.engine} on {generator.device}, median of turns")
+    say(f"{args.frames} frames of {args.size}², {generator.engine} on {generator.device}, median of turns")
     with tempfile.TemporaryDirectory(dir=folder) as out:
         convert_series([raw], lambda: generator, ConvertOptions(), Path(out))  # the first one compiles
     for syntax in SYNTAXES:
@@ -90,14 +90,9 @@ def compare_times(args: argparse.Namespace, folder: Path) -> None:
             alone[False].append(seconds(lambda: list(iter_frames(cine))))  # noqa: B023
         checked, bare = (float(np.median(whole[kind])) for kind in (True, False))
         extra = float(np.median(np.subtract(alone[True], alone[False])))
-        _say(f"  {syntax.name}")
-        _say(f"    convert {checked:7.2f} s, without the check {bare:7.2f} s, ratio {checked / bare:.3f}")
-        _say(f"    check alone {extra * 1e3:7.0f} ms, {extra / bare:.2%} of the conversion")
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+        say(f"  {syntax.name}")
+        say(f"    convert {checked:7.2f} s, without the check {bare:7.2f} s, ratio {checked / bare:.3f}")
+        say(f"    check alone {extra * 1e3:7.0f} ms, {extra / bare:.2%} of the conversion")
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +31,10 @@ from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.training.environment import device_name
+from tests.bench.machine import machine
 
 Frames = npt.NDArray[np.float32]
 WIDTHS, SIZES = (16, 32, 64), (256, 512)
-FLAGS = ("amx_tile", "amx_bf16", "avx512_bf16", "avx512f", "avx2")
 BUDGET_S = 240.0
 """No network starts after this much time; on a slow machine the whole run then ends within five minutes."""
 
@@ -64,7 +63,9 @@ def main() -> int:
     started = time.monotonic()
     write = sys.stdout.write
     device = choose_device(options.device)
-    write(machine(device) + "\n\n| ngf | size | engine | frames at once | s/frame | ratio | deviation |\n")
+    write(
+        measured_on(device) + "\n\n| ngf | size | engine | frames at once | s/frame | ratio | deviation |\n"
+    )
     write("|---|---|---|---|---|---|---|\n")
     for size in options.size:
         for ngf in options.ngf:
@@ -81,17 +82,11 @@ def main() -> int:
     return 0
 
 
-def machine(device: str) -> str:
+def measured_on(device: str) -> str:
     """What the figures were measured on."""
     if device != "cpu":
         return f"{device_name(device)}; torch {torch.__version__}"
-    flags = set(Path("/proc/cpuinfo").read_text().split()) if Path("/proc/cpuinfo").is_file() else set()
-    have = ", ".join(f"{flag} {'yes' if flag in flags else 'no'}" for flag in FLAGS)
-    cores = len(os.sched_getaffinity(0))
-    return (
-        f"{cores} cores, {torch.get_num_threads()} threads, {have}; torch {torch.__version__}; "
-        f"load before {os.getloadavg()[0]:.1f}"
-    )
+    return f"{machine()}, {torch.get_num_threads()} threads; torch {torch.__version__}"
 
 
 def measure(ngf: int, size: int, device: str) -> list[Row]:

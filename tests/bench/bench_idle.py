@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
+from tests.bench.machine import machine
 from tests.node.nodes import config, program
 from tests.support.fake_pacs import FakePacs
-from tests.support.processor import load_and_processor
 
 AIM_PERCENT = 2.0
 """Of a core, all processes together."""
@@ -84,7 +84,7 @@ def main() -> None:
         sys.stdout.write(f"  {name:14} {percent:6.2f} % of a core {wakings:6.1f} wakings/s\n")
     total = sum(percent for percent, _ in found.values())
     sys.stdout.write(f"  {'together':14} {total:6.2f} % of a core; aim: {AIM_PERCENT:g} % at most\n")
-    sys.stdout.write(load_and_processor() + "\n")
+    sys.stdout.write(machine() + "\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +29,7 @@ from casgan_dicom.model.generator import Generator
 from casgan_dicom.model.simulator.background import BackgroundSource
 from casgan_dicom.model.simulator.ct import CtBackgrounds
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
+from tests.bench.machine import say
 from tests.model.clips import KINDS, Clip, make_clip
 
 FIRST_SEED = 70_000_000
@@ -67,9 +67,9 @@ def main() -> None:
     generator = Generator.load(args.bundle, engine=args.engine, device=args.device)
     backgrounds = ct_backgrounds(args.ct) if args.ct else ProceduralBackgrounds()
     chests = "ct" if args.ct else "procedural"
-    _say(f"{generator.info.name}, {generator.engine} on {generator.device}; {chests} chests, {args.size}²\n")
-    _say("| seed | kind | frames | with contrast | marked | by cover | highest, lowest probability |")
-    _say("|---|---|---|---|---|---|---|")
+    say(f"{generator.info.name}, {generator.engine} on {generator.device}; {chests} chests, {args.size}²\n")
+    say("| seed | kind | frames | with contrast | marked | by cover | highest, lowest probability |")
+    say("|---|---|---|---|---|---|---|")
     tally: dict[str, dict[str, list[Told]]] = {rule: defaultdict(list) for rule in RULES}
     for k in range(args.runs):
         kind = KINDS[k % len(KINDS)]
@@ -107,29 +107,29 @@ def _judge_and_say(generator: Generator, clip: Clip, tally: dict[str, dict[str, 
     for rule, marked in zip(RULES, said, strict=True):
         for name in ("all", clip.kind):
             tally[rule][name].append(Told(clip.truth, marked, clip.other_truths))
-    _say(
+    say(
         f"| {clip.seed} | {clip.kind} | {len(clip.truth)} | {clip.truth.sum()} | {said[0].sum()} | "
         f"{said[1].sum()} | {max(found.probability):.2f}, {min(found.probability):.2f} |"
     )
 
 
 def _say_totals(tally: Mapping[str, Mapping[str, Sequence[Told]]]) -> None:
-    _say("\n| rule | runs | frames | told right | missed | false | runs without contrast marked |")
-    _say("|---|---|---|---|---|---|---|")
+    say("\n| rule | runs | frames | told right | missed | false | runs without contrast marked |")
+    say("|---|---|---|---|---|---|---|")
     for rule, kinds in tally.items():
         for name in sorted(kinds, key=lambda name: name != "all"):
             runs = kinds[name]
             truth, said = (np.concatenate([getattr(run, part) for run in runs]) for part in ("truth", "said"))
             empty = [run for run in runs if not run.truth.any()]
             marked = sum(bool(run.said.any()) for run in empty)
-            _say(
+            say(
                 f"| {rule}, {name} | {len(runs)} | {len(truth)} | {_percent(truth == said)} | "
                 f"{_percent(~said[truth])} of {truth.sum()} | {_percent(said[~truth])} of {(~truth).sum()} | "
                 f"{marked} of {len(empty)} |"
             )
         for name in kinds["all"][0].others:
             right = np.concatenate([run.others[name] == run.said for run in kinds["all"]])
-            _say(f"| {rule}, truth by another limit: {name} | | {len(right)} | {_percent(right)} | | | |")
+            say(f"| {rule}, truth by another limit: {name} | | {len(right)} | {_percent(right)} | | | |")
 
 
 def _percent(flags: Flags) -> str:
@@ -158,10 +158,10 @@ def _say_cost(generator: Generator) -> None:
         "contrast check": run_check,
     }
     seconds = _seconds(works)
-    _say(f"\ncost at {COST_SIZE}², ms per frame, median of {REPEATS}, batches of {step}")
+    say(f"\ncost at {COST_SIZE}², ms per frame, median of {REPEATS}, batches of {step}")
     for name, spent in seconds.items():
         ratio = spent / seconds["segmentor"]
-        _say(f"  {name:15s} {1e3 * spent / COST_FRAMES:7.1f}   {ratio:5.2f} of the segmentor")
+        say(f"  {name:15s} {1e3 * spent / COST_FRAMES:7.1f}   {ratio:5.2f} of the segmentor")
 
 
 def _seconds(works: Mapping[str, Callable[[], object]]) -> dict[str, float]:
@@ -182,11 +182,6 @@ def ct_backgrounds(folder: Path) -> BackgroundSource:
     """Chests out of a labelled CT."""
     volume = read_ct(folder)
     return CtBackgrounds(volume.hu, volume.labels, volume.voxel_to_patient, volume.structures)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

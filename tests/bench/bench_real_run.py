@@ -10,7 +10,6 @@ pixels or more; the run has no other truth. Chance is the drawn tree moved by 30
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from casgan_dicom.model.metrics.vessels import dice
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.display import Display
 from casgan_dicom.source.series import find_series
+from tests.bench.machine import say
 
 SIDE, LEAST_PIECE, ASIDE = 256, 40, 30
 
@@ -53,7 +53,7 @@ def main() -> None:
     empty = [k not in chosen for k in range(len(frames))]
     context = sample.scaled(run_context(cine, display, "auto", ViewChoice(), InjectionChoice()))
     plan = generator.plan(*sample.without(empty), context)
-    _say(f"{plan}" if plan is None or plan.refused else f"{plan.facts}")
+    say(f"{plan}" if plan is None or plan.refused else f"{plan.facts}")
     drawn = generator(frames[list(chosen)], levels, plan, chosen)
     found = [_vessels(generator, frame, levels) for frame in drawn.frames]
     true = [_vessels(generator, frames[k + args.later], levels) for k in chosen]
@@ -74,15 +74,11 @@ def _row(name: str, found: list[Mask], true: list[Mask]) -> None:
     precise = [[share_near(a, b, r) for a, b in lines] for r in (2, 8)]
     overlap = [dice(a, b) for a, b in zip(found, true, strict=True)]
     cover = [[100 * float(m.mean()) for m in masks] for masks in (found, true)]
-    _say(
+    say(
         f"{name}: Dice {np.mean(overlap):.2f}; recall {np.mean(near[0]):.2f}, at 8 px {np.mean(near[1]):.2f};"
         f" precision {np.mean(precise[0]):.2f}, at 8 px {np.mean(precise[1]):.2f};"
         f" cover {np.mean(cover[0]):.1f} %, true {np.mean(cover[1]):.1f} %; N = {len(lines)}"
     )
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
 
 
 if __name__ == "__main__":

@@ -25,12 +25,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
 
+from tests.bench.machine import machine
 from tests.faults.listener_process import ListenerProcess
 from tests.faults.senders import Template
 from tests.node.wire import ASSOCIATE_AC, XA, XA_CONTEXT, Wire, associate_rq, p_data, store_command
 from tests.support.namespace import in_own_namespace
 from tests.support.orthanc import Orthanc, free_ports
-from tests.support.processor import load_and_processor
 from tests.support.programs import find_program
 
 SMALL, LARGE = 500_000, 26_000_000
@@ -252,7 +252,7 @@ def report(found: Mapping[tuple[str, int, int], list[Speed]]) -> None:
         sys.stdout.write(
             "  Orthanc was left out: it needs a network namespace (tests/support/in_namespace.sh)\n"
         )
-    sys.stdout.write(load_and_processor() + "\n")
+    sys.stdout.write(machine() + "\n")
 
 
 def _rate(speeds: list[Speed]) -> float:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -25,10 +24,10 @@ from casgan_dicom.node.client.association import SocketOptions
 from casgan_dicom.node.client.peer import Peer
 from casgan_dicom.node.client.scu import StoreResult, store
 from casgan_dicom.node.settings import DestinationSettings
+from tests.bench.machine import machine, say
 from tests.support.factories import uid, write_xa
 from tests.support.namespace import in_own_namespace
 from tests.support.orthanc import Orthanc
-from tests.support.processor import load_and_processor
 
 Send = Callable[[], None]
 AIM_MS = 5.0
@@ -83,10 +82,6 @@ def measure(ways: dict[str, Send], pacs: Orthanc, instances: int, rounds: int) -
     return {name: float(np.median(values)) for name, values in spent.items()}
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-
-
 def main() -> None:
     """Print the time per instance of each way, and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -95,7 +90,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     if not in_own_namespace():
-        _say("not measured: Orthanc binds every address, so it needs tests/support/in_namespace.sh")
+        say("not measured: Orthanc binds every address, so it needs tests/support/in_namespace.sh")
         return
     with tempfile.TemporaryDirectory() as name:
         files = make_files(Path(name) / "files", args.instances, args.size)
@@ -110,15 +105,15 @@ def main() -> None:
                 ways["DCMTK storescu"] = storescu(program, peer, files)
             found = measure(ways, pacs, args.instances, args.rounds)
     megabytes = 2 * args.size**2 / 1e6
-    _say(
+    say(
         f"{args.instances} instances of {megabytes:.2f} MB to a stock Orthanc, median of {args.rounds} rounds"
     )
     for way, milliseconds in found.items():
-        _say(f"  {way:<27} {milliseconds:8.1f} ms/instance")
-    _say(
+        say(f"  {way:<27} {milliseconds:8.1f} ms/instance")
+    say(
         f"  without options / with them {found[BARE] / found[OURS]:5.1f}; aim: {AIM_MS:g} ms/instance at most"
     )
-    _say(load_and_processor())
+    say(machine())
 
 
 if __name__ == "__main__":

@@ -25,12 +25,12 @@ from time import time
 from casgan_dicom.node.settings import DestinationSettings
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.overview import JobRow
+from tests.bench.machine import machine
 from tests.faults.modality import cine, send
 from tests.node.nodes import Node, destination, node_settings, running_node, wait_for
 from tests.support.fake_pacs import FakePacs
 from tests.support.namespace import in_own_namespace
 from tests.support.orthanc import Orthanc
-from tests.support.processor import load_and_processor
 
 AIM_MS = 150.0
 """Beyond the conversion, a series."""
@@ -135,7 +135,7 @@ def main() -> None:
         f"  beyond the conversion    {beyond:8.1f} ms; aim: {AIM_MS:g} ms, to Orthanc {ORTHANC_AIM_MS:g} ms\n"
         f"  several at once          {each:8.1f} ms each, {each - conversion:+.1f} beside a conversion\n"
     )
-    sys.stdout.write(load_and_processor() + "\n")
+    sys.stdout.write(machine() + "\n")
 
 
 if __name__ == "__main__":

@@ -16,14 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import click
 
 from casgan_dicom.cli import cli
 from casgan_dicom.model.engines.compiled_cache import OFF
-from tests.bench.bench_engines import machine
+from tests.bench.machine import machine, say
+from tests.support.commands import commands
 
 ROOT = Path(__file__).parents[2]
 HELP_AIM_S, FRAME_AIM_S = 0.2, 1.5
@@ -49,16 +47,6 @@ sys.argv = ["casgan-dicom", "convert", "sample_series", *sys.argv[1:]]
 main()
 """
 """The command, which tells when it comes to a stage and ends with the first frame that is drawn."""
-
-
-def commands(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
-    """Every command and sub-command, by its words."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        yield (*above, name)
-        if isinstance(command, click.Group):
-            yield from commands(command, *above, name)
 
 
 def help_seconds(words: tuple[str, ...]) -> float:
@@ -90,8 +78,8 @@ def compare_starts(bundle: str, runs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         stage_seconds(bundle, folder)  # fills the cache
         pairs = [(stage_seconds(bundle, folder), stage_seconds(bundle, OFF)) for _ in range(runs)]
-    _say(f"\nconvert sample_series --bundle {bundle}, seconds on the clock (processor)")
-    _say(f"{'':<25} | cache filled  | none          | aim")
+    say(f"\nconvert sample_series --bundle {bundle}, seconds on the clock (processor)")
+    say(f"{'':<25} | cache filled  | none          | aim")
     for stage, words in STAGES.items():
         if not all(stage in found for pair in pairs for found in pair):
             continue
@@ -102,12 +90,7 @@ def compare_starts(bundle: str, runs: int) -> None:
             )
             cells.append(f"{clock:5.2f} ({busy:5.2f})")
         aim = f"{FRAME_AIM_S:.1f}, filled" if stage == "generate" else ""
-        _say(f"{words:<25} | {' | '.join(cells)} | {aim}")
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+        say(f"{words:<25} | {' | '.join(cells)} | {aim}")
 
 
 def main() -> None:
@@ -116,14 +99,14 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--bundle", nargs="+", default=["casgan-desk", "atlas-desk"])
     args = parser.parse_args()
-    _say(machine("cpu"))
-    _say(f"\nhelp, seconds | median of {args.runs} | aim")
+    say(machine())
+    say(f"\nhelp, seconds | median of {args.runs} | aim")
     for words in [(), *commands(cli)]:
         seconds = statistics.median(help_seconds(words) for _ in range(args.runs))
-        _say(f"{' '.join((*words, '-h')):<25} | {seconds:.2f} | {HELP_AIM_S:.1f}")
+        say(f"{' '.join((*words, '-h')):<25} | {seconds:.2f} | {HELP_AIM_S:.1f}")
     for bundle in args.bundle:
         compare_starts(bundle, args.runs)
-    _say(f"\nload at the end {os.getloadavg()[0]:.1f}")
+    say(f"\nload at the end {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

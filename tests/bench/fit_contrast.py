@@ -13,7 +13,6 @@ with them by hand, and why, is said in contrast_odds.py.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from casgan_dicom.model.simulator.cine import CineSettings, simulate_cine
 from casgan_dicom.model.simulator.procedural import ProceduralBackgrounds
 from casgan_dicom.model.training.varied_vessels import in_eight_bits, some_clutter
 from tests.bench.bench_opacification import LOOKS_PER_SECOND, ct_backgrounds
+from tests.bench.machine import say
 from tests.model.clips import DARKENED, TREE_SHARE, share_of_tree
 
 FIRST_SEED, FRAMES, EVERY = 50_000_000, 90, 2
@@ -89,7 +89,7 @@ def main() -> None:
         rng = np.random.default_rng([FIRST_SEED, run])
         for looks, truth, per_second in pieces(filmed, rng, args.pieces):
             _measure(looks, truth, per_second, (rises, shapes, run))
-        _say(f"run {run}: {len(rises)} pieces with an empty state, {len(shapes)} judged by shape")
+        say(f"run {run}: {len(rises)} pieces with an empty state, {len(shapes)} judged by shape")
     _report("RISE_WEIGHTS", RISE, _rise_table(rises), np.array([1.0, 1.0, -1.0]))
     table = _shape_table(shapes)
     _report("FILLED_WEIGHTS, -EMPTIER", (*SHAPE, "rose"), table, np.array([1.0, 1.0, 1.0, -1.0]))
@@ -212,8 +212,8 @@ def _report(name: str, columns: tuple[str, ...], table: Table, signs: Float) -> 
     said = odds >= 0
     shows = table.truth == 1
     missed, false = np.mean(~said[shows]), np.mean(said[~shows])
-    _say(f"\n{name} {dict(zip(columns, weights.round(2).tolist(), strict=True))} at {at:.2f}")
-    _say(f"held out: {missed:.2%} of {shows.sum()} missed, {false:.2%} of {(~shows).sum()} false")
+    say(f"\n{name} {dict(zip(columns, weights.round(2).tolist(), strict=True))} at {at:.2f}")
+    say(f"held out: {missed:.2%} of {shows.sum()} missed, {false:.2%} of {(~shows).sum()} false")
 
 
 def _fit(table: Table, chosen: npt.NDArray[np.bool_], signs: Float) -> tuple[Float, float]:
@@ -232,11 +232,6 @@ def _fit(table: Table, chosen: npt.NDArray[np.bool_], signs: Float) -> tuple[Flo
     found = optimize.minimize(loss, np.zeros(len(signs) + 1), bounds=bounds).x
     weights = found[:-1] * signs / spread
     return weights, float(weights @ middle - found[-1])
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

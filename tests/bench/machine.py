@@ -1,9 +1,8 @@
-"""What every bench says of the machine that it ran on, and when it had better not compare."""
+"""What every bench says of the machine that it ran on, how it prints, and when it had better not compare."""
 
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import time
 from pathlib import Path
@@ -12,17 +11,19 @@ BUSY = 0.25
 """Load of the last minute per core from which a ratio says as much about others as about what is measured."""
 PATIENCE_S = 300.0
 """How long the load of what ran before is waited for, seconds."""
+INSTRUCTIONS = ("amx_tile", "amx_bf16", "avx512_bf16", "avx512f", "avx2")
+"""Those that a network on the processor may use."""
 
 
 def machine() -> str:
-    """Processor, cores and load, one line."""
-    cpu = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in cpu.read_text().splitlines() if "model name" in line]
-    flags = cpu.read_text()
-    kinds = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
-    load = f"load {os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "load unknown"
-    named = f"{names[0] if names else platform.processor()} ({', '.join(kinds)})"
-    return f"{named}, {cores()} cores, {load}"
+    """Processor and its instructions, cores and load average of the last minute, one line."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    have = ", ".join(name for name in INSTRUCTIONS if name in flags) or "none of its instructions known"
+    named = names[0] if names else "unknown processor"
+    return f"{named} ({have}), {cores()} cores, load average {os.getloadavg()[0]:.1f}"
 
 
 def cores() -> int:
@@ -35,13 +36,18 @@ def begin(*, even_if_busy: bool) -> None:
     patience = time.monotonic() + PATIENCE_S
     while not even_if_busy and os.getloadavg()[0] > BUSY * cores():
         if time.monotonic() > patience:
-            sys.stdout.write(f"{machine()}: busy, nothing is compared (--even-if-busy does)\n")
+            say(f"{machine()}: busy, nothing is compared (--even-if-busy does)")
             sys.exit(3)
         time.sleep(5)
-    sys.stdout.write(machine() + "\n")
+    say(machine())
 
 
 def row(name: str, found: float, unit: str, aim: str) -> None:
     """One figure, with its aim beside it."""
-    sys.stdout.write(f"  {name:<58} {found:9.3g} {unit:<8} {aim}\n")
+    say(f"  {name:<58} {found:9.3g} {unit:<8} {aim}")
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
-import click
 import pytest
 
 from casgan_dicom.cli import cli
+from tests.support.commands import commands
 
 HEAVY = {
     "torch",
@@ -49,16 +48,6 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
 
     assert "click" in loaded  # the probe sees what is loaded
     assert not loaded & HEAVY
-
-
-def commands(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
-    """Every command and sub-command, by its words."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        yield (*above, name)
-        if isinstance(command, click.Group):
-            yield from commands(command, *above, name)
 
 
 @pytest.mark.parametrize("words", list(commands(cli)), ids=" ".join)
