@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from casgan_dicom.conversion.options import numbers_text
-from casgan_dicom.conversion.passes import Batch, step_of, visible_throughout
+from casgan_dicom.conversion.passes import Batch, telling, visible_throughout
 from casgan_dicom.conversion.reference_reading import Guide, table_shifts, times_of
 from casgan_dicom.conversion.run_frames import RunFrames
 from casgan_dicom.conversion.task import Progress, Task
@@ -120,9 +120,10 @@ def _target(task: Task, guide: Guide, chosen: Sequence[int]) -> TargetRun:
 
 def _chosen(task: Task, frames: RunFrames, chosen: Sequence[int], progress: Progress) -> Iterator[Float]:
     """The chosen frames, one after the other."""
-    for done, frame in enumerate(frames.shown(chosen), start=1):
+    tell = telling(task, "match", len(chosen), progress)
+    for frame in frames.shown(chosen):
         yield frame
-        progress(step_of(task, "match", done, len(chosen)))
+        tell(1)
 
 
 def _refused(run: PlacedRun) -> str:

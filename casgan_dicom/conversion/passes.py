@@ -42,19 +42,14 @@ def batches(run: RunFrames, numbers: Sequence[int], size: int) -> Iterator[Batch
         yield Batch(some, np.stack(list(run.shown(some))))
 
 
-def step_of(task: Task, stage: Stage, done: int, frames: int) -> Step:
-    """How far a pass over a cine has come."""
-    return Step(task.cine.instances[0].sop_instance_uid, stage, done, frames, task.cines)
-
-
 def telling(task: Task, stage: Stage, frames: int, progress: Progress) -> Callable[[int], None]:
     """Tells how far a pass over so many frames has come, each time that some more are done."""
-    done = 0
+    uid, done = task.cine.instances[0].sop_instance_uid, 0
 
     def tell(more: int) -> None:
         nonlocal done
         done = min(frames, done + more)
-        progress(step_of(task, stage, done, frames))
+        progress(Step(uid, stage, done, frames, task.cines))
 
     return tell
 
@@ -81,13 +76,17 @@ def look_for_contrast(
     rate = task.cine.timing.cine_rate if frames > 1 else None
     check = ContrastCheck(look_every(rate, frames), rate)
     tell = telling(task, "check", frames, progress)
-    for turn in looks_in_turn(-(-frames // check.every)):
+
+    def take(turn: Sequence[int]) -> None:
         some = batches(run, [k * check.every for k in turn], generator.batch)
         looks = ((batch, generator.vessels(batch.shown, levels)) for batch in some)
         for batch, vessels in ahead(looks, lambda look: tell(len(look[0].numbers) * check.every)):
             numbers = [k // check.every for k in batch.numbers]
             check.add(batch.shown, vessels, visible_in(task, batch.numbers), numbers)
-        if check.quiet:
-            break
+
+    first, others = looks_in_turn(-(-frames // check.every))
+    take(first)
+    if others and not check.quiet:
+        take(others)
     tell(frames)
     return check.result(frames)
