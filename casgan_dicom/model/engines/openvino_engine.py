@@ -77,12 +77,12 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),  # so that OMP_NUM_THREADS holds here too
         }
-        facts = _facts(identity, size, properties)
-        compiled = _kept(facts, properties) if identity else None
+        facts = _facts(identity, size, properties) if identity else None
+        compiled = None if facts is None else _kept(facts, properties)
         if compiled is None:
             model = convert(with_staged_norms(net) if chosen == "f32" else net, size)
             compiled = core.compile_model(model, "CPU", properties)
-            if identity:
+            if facts is not None:
                 _keep(facts, compiled)
         self.name = f"openvino-{chosen}"
         self.batch = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
