@@ -199,9 +199,6 @@ def replace_segmentor(folder: Path, other: Path) -> None:
     if ours.settings.normalisation != theirs.settings.normalisation:
         raise WeightsError(f"bundles '{folder.name}' and '{other.name}' bring frames to other network values")
     config["sha256"].pop(DOMAIN_NAME, None)
-    state = {name: value.contiguous() for name, value in theirs.segmentor.state_dict().items()}
-    write_whole(folder / SEGMENTOR_NAME, save(state))
-    config["sha256"][SEGMENTOR_NAME] = file_sha256(folder / SEGMENTOR_NAME)
     config["settings"]["segmentor"]["base"] = theirs.settings.segmentor.base
     config.pop("segmentor_size", None)
     if (size := theirs.info.segmentor_size or theirs.info.size) != config["size"]:
@@ -211,7 +208,8 @@ def replace_segmentor(folder: Path, other: Path) -> None:
     config["data"] = own if source == own else f"{own} {SEGMENTOR_TOLD}{source}"
     if not is_simulated(source):
         config["licence"] = UNKNOWN_LICENCE
-    write_json(folder / "config.json", config)
+    state = {name: value.contiguous() for name, value in theirs.segmentor.state_dict().items()}
+    _put(folder, config, SEGMENTOR_NAME, save(state))
     (folder / DOMAIN_NAME).unlink(missing_ok=True)
 
 
