@@ -14,9 +14,9 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from casgan_dicom.model.bundle.bundle import DOMAIN_NAME, ENGAGEMENT_NAME
+from casgan_dicom.model.bundle.files import DOMAIN_NAME, ENGAGEMENT_NAME
 from casgan_dicom.model.bundle.shelf import PICTURES_NAME, SEGMENTOR_NAME, SHARED
-from casgan_dicom.model.methods.atlas import LIBRARY_NAME
+from casgan_dicom.model.methods.plain_atlas import LIBRARY_NAME
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "casgan_dicom" / "model" / "weights"
 _MAY_BE_SHARED = (SEGMENTOR_NAME, PICTURES_NAME, LIBRARY_NAME, DOMAIN_NAME, ENGAGEMENT_NAME)

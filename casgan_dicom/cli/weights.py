@@ -68,7 +68,7 @@ def segmentor(*, bundle: Path, of: str) -> None:
     What BUNDLE knows of the kind of its training frames goes, since it spoke of the features of the segmentor
     before; `casgan-dicom weights domain` teaches it anew.
     """
-    from casgan_dicom.model.bundle.bundle import replace_segmentor
+    from casgan_dicom.model.bundle.writing import replace_segmentor
 
     replace_segmentor(bundle, bundle_folder(of))
     tell(f"{bundle / SEGMENTOR_NAME}: of bundle '{of}'")
@@ -84,7 +84,7 @@ def domain(*, bundle: Path, data: str) -> None:
     after the segmentor was replaced. Of simulated data, some training runs are rendered.
     """
     from casgan_dicom.lab.domain import learn_domain_of
-    from casgan_dicom.model.bundle.bundle import DOMAIN_NAME
+    from casgan_dicom.model.bundle.files import DOMAIN_NAME
 
     learnt = learn_domain_of(bundle, data, log=say)
     tell(f"{bundle / DOMAIN_NAME}: learnt from {learnt.frames} frames")
@@ -110,7 +110,9 @@ def engagement(*, bundle: Path, data: str | None, of: str | None, steps: int, ch
     if (data is None) == (of is None):
         raise click.UsageError("give either --data to learn from or --of, a bundle that has learnt it")
     from casgan_dicom.lab.engagement import learn_engagement_of
-    from casgan_dicom.model.bundle.bundle import ENGAGEMENT_NAME, add_engagement, load_bundle
+    from casgan_dicom.model.bundle.bundle import load_bundle
+    from casgan_dicom.model.bundle.files import ENGAGEMENT_NAME
+    from casgan_dicom.model.bundle.writing import add_engagement
 
     if data is None:
         judge = load_bundle(of or "").engagement

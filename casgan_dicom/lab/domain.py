@@ -14,8 +14,9 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.ct import read_ct
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import Data, DataSpec, chests, load_domains, parse_data
-from casgan_dicom.model.bundle.bundle import add_domain, load_bundle
+from casgan_dicom.model.bundle.bundle import load_bundle
 from casgan_dicom.model.bundle.shelf import SEGMENTOR_NAME, bundle_folder, read_config
+from casgan_dicom.model.bundle.writing import add_domain
 from casgan_dicom.model.data.frames import FULL
 from casgan_dicom.model.data.guided_sampler import GuidedSampler
 from casgan_dicom.model.data.pose_sampler import PoseSampler

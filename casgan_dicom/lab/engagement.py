@@ -9,8 +9,9 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.options import CHESTS, STEPS
 from casgan_dicom.lab.progress import Log, silent
 from casgan_dicom.lab.training_data import Data, chests, parse_data
-from casgan_dicom.model.bundle.bundle import add_engagement, load_bundle
+from casgan_dicom.model.bundle.bundle import load_bundle
 from casgan_dicom.model.bundle.shelf import bundle_folder
+from casgan_dicom.model.bundle.writing import add_engagement
 from casgan_dicom.model.data.engaged import EngagedSettings, engaged_runs
 from casgan_dicom.model.data.posed import join
 from casgan_dicom.model.engagement.judge import EngagementJudge

@@ -1,26 +1,43 @@
-"""Where networks run, and in which precision they train."""
+"""Where networks run, on how many threads, and in which precision they train; torch only where it must be."""
 
 from __future__ import annotations
 
-import torch
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from casgan_dicom.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+_THREADS = "OMP_NUM_THREADS"
+_GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvmap", "/dev/dxg", "/dev/kfd")
+"""Where Linux shows a device that torch may find: NVIDIA's own, of Jetson, of Windows below, AMD's."""
 
 
 def choose_device(device: str) -> str:
     """Resolve "auto" (CUDA when there is one) and check a named device; raises ConfigError."""
+    if device == "cpu" or (device == "auto" and not _may_have_cuda()):
+        return "cpu"
+    kind, _, number = device.partition(":")
+    if device != "auto" and (kind != "cuda" or (device != "cuda" and not number.isdecimal())):
+        raise ConfigError(f"device '{device}' is unknown", hint="auto, cpu, cuda or cuda:N")
+    import torch  # noqa: PLC0415 - takes a second, which who has no GPU need not wait
+
     if device == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        return device
-    kind, _, number = device.partition(":")
-    if kind != "cuda" or (device != "cuda" and not number.isdecimal()):
-        raise ConfigError(f"device '{device}' is unknown", hint="auto, cpu, cuda or cuda:N")
     if not torch.cuda.is_available():
         raise ConfigError(f"device '{device}': torch finds no CUDA device", hint="use --device cpu")
     if number and int(number) >= (count := torch.cuda.device_count()):
         raise ConfigError(f"device '{device}': torch finds {count} CUDA devices, numbered from 0")
     return device
+
+
+def _may_have_cuda() -> bool:
+    """False where torch can find none, without asking it; Linux alone shows devices as files."""
+    return sys.platform != "linux" or "torch" in sys.modules or any(Path(each).exists() for each in _GPUS)
 
 
 def computes_bf16(device: torch.device) -> bool:
@@ -29,6 +46,8 @@ def computes_bf16(device: torch.device) -> bool:
     torch emulates it elsewhere: a training step on an AVX2 processor then takes 14 times as long as in
     float32. On the CPU the answer is AVX512-BF16, which every processor with AMX has too.
     """
+    import torch  # noqa: PLC0415 - as above
+
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     supported: bool = torch.cpu._is_avx512_bf16_supported()
@@ -37,4 +56,12 @@ def computes_bf16(device: torch.device) -> bool:
 
 def use_threads(number: int) -> None:
     """Compute with so many threads of the processor in this process."""
-    torch.set_num_threads(number)
+    os.environ[_THREADS] = str(number)  # what torch goes by where it is loaded later
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(number)
+
+
+def threads_told() -> int | None:
+    """How many threads of the processor this process was told to use; None: each engine decides."""
+    told = os.environ.get(_THREADS, "").split(",")[0].strip()
+    return int(told) if told.isdecimal() and int(told) > 0 else None

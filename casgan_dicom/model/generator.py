@@ -14,38 +14,41 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.atlas.context import RunContext
+from casgan_dicom.model.atlas.library import Library
 from casgan_dicom.model.atlas.plan import RunPlan
-from casgan_dicom.model.bundle.bundle import Bundle, BundleInfo, load_bundle
-from casgan_dicom.model.bundle.deployed import (
-    TranslationNet,
-    VesselNet,
-    translation_identity,
-    vessel_identity,
-)
+from casgan_dicom.model.bundle.bundle import Bundle, BundleInfo, open_bundle
+from casgan_dicom.model.bundle.identity import segmentor_identity, translation_identity
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE, SIZE_STEP
 from casgan_dicom.model.data.normalisation import Levels, measure_levels, to_network
 from casgan_dicom.model.data.square import from_square, to_square
 from casgan_dicom.model.devices import choose_device
 from casgan_dicom.model.domain.judge import DomainJudge, Likeness
+from casgan_dicom.model.domain.view import SIDE
 from casgan_dicom.model.drawing import UNTOUCHED, Drawer, Engine, FrameByFrame, Frames, Synthesis
-from casgan_dicom.model.engines.torch_engine import TorchEngine
-from casgan_dicom.model.methods.registry import method_class
+from casgan_dicom.model.engines.graph import MakeGraph, MakeNet, one_frame
+from casgan_dicom.model.methods.atlas_reader import Reader
+from casgan_dicom.model.methods.plain_atlas import LIBRARY_NAME, plain_drawer
+from casgan_dicom.model.methods.registry import may_draw_by_plan, method_class
+from casgan_dicom.model.networks.reading_shapes import FINE, GRID, SEEN, TOLD
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["UNTOUCHED", "Engine", "EngineName", "Generator", "Synthesis"]
 
 EngineName = Literal["auto", "torch", "openvino"]
 
 
-MakeEngine = Callable[[nn.Module, int, str], Engine]
+MakeEngine = Callable[[MakeNet, int, str], Engine]
 """Puts a network on an engine, for frames of so many rows and columns; the text is the network's identity."""
 _COARSE = 11 / 16
 """Share of the segmentor's size at which wide vessels are found."""
@@ -66,22 +69,21 @@ class Generator:
         *,
         drawer: Drawer | None = None,
         make_engine: MakeEngine | None = None,
+        make_graph: MakeGraph | None = None,
         batch: int | None = None,
     ) -> None:
         self.info: BundleInfo = bundle.info
-        self._normalisation = bundle.settings.normalisation
+        self._normalisation = bundle.normalisation
         if drawer is None:
             if engine is None:
                 raise ValueError("a generator needs an engine or a drawer")
             drawer = FrameByFrame(engine, bundle.info.size, self._normalisation)
         self._drawer: Drawer = drawer
         self.batch = batch or drawer.batch
+        self._bundle = bundle
         self._make_engine = make_engine or _engine_maker("torch", "cpu")
-        self._segmentor = bundle.segmentor
-        self._vessel_identity = vessel_identity(bundle)
+        self._make_graph = make_graph or _graph_maker("torch")
         self._vessel_engines: dict[int, Engine] = {}
-        self._engagement = bundle.engagement
-        self._judge = None if bundle.domain is None else DomainJudge(bundle.segmentor, bundle.domain)
 
     @classmethod
     def load(
@@ -107,16 +109,16 @@ class Generator:
         """
         chosen_device = choose_device(device)
         chosen_engine = _choose_engine(engine, chosen_device)
-        loaded = load_bundle(bundle)
-        make = _engine_maker(chosen_engine, chosen_device)
-        drawer = _drawer_of(loaded, chosen_device)
+        opened = open_bundle(bundle)
+        make, graph = _engine_maker(chosen_engine, chosen_device), _graph_maker(chosen_engine)
+        drawer = _drawer_of(opened, graph, chosen_device)
         if drawer is not None:
-            if engine == "openvino":
-                name = loaded.info.method
-                raise ConfigError(f"method '{name}' runs on torch only", hint="use --engine auto")
-            return cls(loaded, drawer=drawer, make_engine=make)
-        net = TranslationNet(loaded).eval()
-        return cls(loaded, make(net, loaded.info.size, translation_identity(loaded)), make_engine=make)
+            if engine == "openvino" and not drawer.name.startswith(engine):
+                raise ConfigError(f"method '{opened.method}' runs on torch only", hint="use --engine auto")
+            return cls(opened, drawer=drawer, make_engine=make, make_graph=graph)
+        identity = translation_identity(opened, "translation")
+        translate = make(partial(_built, "translation_net", opened), opened.info.size, identity)
+        return cls(opened, translate, make_engine=make, make_graph=graph)
 
     @property
     def engine(self) -> str:
@@ -272,7 +274,7 @@ class Generator:
         Likeness or None
             None where the bundle knows nothing of the kind of its training frames.
         """
-        return None if self._judge is None else self._judge(frames)
+        return None if self._domain is None else self._domain(frames)
 
     def engaged(self, frames: Frames, trees: npt.NDArray[np.bool_]) -> float | None:
         """Say whether the catheter in frames of one run lies in the artery of a tree.
@@ -295,7 +297,8 @@ class Generator:
         ValueError
             There is no frame, or not as many trees.
         """
-        return None if self._engagement is None else self._engagement(frames, trees)
+        judge = self._bundle.engagement
+        return None if judge is None else judge(frames, trees)
 
     def _plan_of(self, frames: Frames) -> RunPlan | None:
         """The plan of frames that are a run by themselves."""
@@ -308,27 +311,75 @@ class Generator:
         """The segmentor for frames of so many rows and columns, made when it is first asked for."""
         if size not in self._vessel_engines:
             self._vessel_engines[size] = self._make_engine(
-                VesselNet(self._segmentor).eval(), size, self._vessel_identity
+                partial(_built, "vessel_net", self._bundle), size, segmentor_identity(self._bundle, "vessels")
             )
         return self._vessel_engines[size]
+
+    @cached_property
+    def _domain(self) -> DomainJudge | None:
+        """Who knows the kind of the training frames, made when it is first asked."""
+        if self._bundle.domain is None:
+            return None
+        graph = self._make_graph(
+            partial(_built, "encoder_net", self._bundle),
+            one_frame(SIDE),
+            segmentor_identity(self._bundle, "encoder"),
+        )
+        return DomainJudge(
+            lambda pictures: graph(pictures[:, None])[0].astype(np.float64), self._bundle.domain
+        )
 
 
 def draws_by_plan(bundle: Bundle) -> bool:
     """Whether more than its networks draws: a graph of them would draw something else."""
-    return _drawer_of(bundle, "cpu") is not None
+    return _drawer_of(bundle, _graph_maker("torch"), "cpu") is not None
 
 
-def _drawer_of(bundle: Bundle, device: str) -> Drawer | None:
-    method = method_class(bundle.settings.method)
-    return method.drawer(bundle.generators, bundle.settings, bundle.extra, device)
+def _drawer_of(bundle: Bundle, make_graph: MakeGraph, device: str) -> Drawer | None:
+    """Who draws over whole runs; None where each frame is drawn by itself."""
+    if bundle.method == "atlas":
+        return plain_drawer(_reader(bundle, make_graph), Library.from_arrays(bundle.arrays(LIBRARY_NAME)))
+    if not may_draw_by_plan(bundle.method):
+        return None
+    drawer = method_class(bundle.method).drawer
+    return drawer(bundle.generators, bundle.settings, bundle.extra, device)
+
+
+def _reader(bundle: Bundle, make_graph: MakeGraph) -> Reader:
+    """The networks of the atlas, which see a few frames of a run and stay on the processor."""
+    tip, pose = (partial(_built, name, bundle) for name in ("tip_net", "pose_net"))
+    return Reader(
+        make_graph(tip, 2 * one_frame(FINE), translation_identity(bundle, "tip")),
+        make_graph(pose, ((SEEN, GRID, GRID), (TOLD,)), translation_identity(bundle, "pose")),
+    )
+
+
+def _built(name: str, bundle: Bundle) -> nn.Module:
+    """The network of a bundle that a function of ``bundle/deployed.py`` makes."""
+    from casgan_dicom.model.bundle import deployed  # noqa: PLC0415 - torch, where nothing is kept compiled
+
+    net: nn.Module = getattr(deployed, name)(bundle)
+    return net
 
 
 def _engine_maker(engine: str, device: str) -> MakeEngine:
     if engine == "torch":
-        return lambda net, _size, _identity: TorchEngine(net, device=device)
+        from casgan_dicom.model.engines.torch_engine import TorchEngine  # noqa: PLC0415 - the other needs no torch
+
+        return lambda make_net, _size, _identity: TorchEngine(make_net(), device=device)
     from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - an optional extra
 
     return OpenVinoEngine
+
+
+def _graph_maker(engine: str) -> MakeGraph:
+    if engine == "torch":
+        from casgan_dicom.model.engines.torch_engine import torch_graph  # noqa: PLC0415 - the other needs no torch
+
+        return torch_graph
+    from casgan_dicom.model.engines.openvino_engine import openvino_graph  # noqa: PLC0415 - an optional extra
+
+    return openvino_graph
 
 
 def _choose_engine(engine: str, device: str) -> str:

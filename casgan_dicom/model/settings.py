@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from casgan_dicom.model.networks.init import InitKind
-from casgan_dicom.model.networks.resnet import Upsampling
+from casgan_dicom.model.networks.choices import InitKind, Upsampling
 
 GanKind = Literal["lsgan", "vanilla"]
 Schedule = Literal["linear", "step", "constant"]

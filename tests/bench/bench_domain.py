@@ -14,6 +14,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +45,8 @@ def main() -> None:
     bundle, spec = load_bundle(args.bundle), parse_data(args.data)
     if bundle.domain is None:
         sys.exit(f"bundle '{bundle.info.name}' knows nothing of its training frames")
-    judge = DomainJudge(bundle.segmentor, bundle.domain)
+    encoder = partial(encoded, bundle.segmentor)
+    judge = DomainJudge(encoder, bundle.domain)
     frames = shown_frames(simulated_frames(spec, args.backgrounds, _write))
     volume = None if spec.ct is None else ct_volume(spec.ct)
     foreign: dict[str, list[Frames]] = defaultdict(list)
@@ -89,10 +91,9 @@ def _cost(judge: DomainJudge, frames: Frames) -> None:
 
 def _left_out(judge: DomainJudge, frames: Frames, foreign: Mapping[str, Sequence[Frames]]) -> None:
     """What statistics fitted to these frames without one kind make of that kind."""
-    own = encoded(judge.segmentor, np.stack(list(own_pictures(np.random.default_rng(78), frames))))
+    own = judge.encode(np.stack(list(own_pictures(np.random.default_rng(78), frames))))
     features = {
-        name: encoded(judge.segmentor, np.stack([seen(one) for one in pictures]))
-        for name, pictures in foreign.items()
+        name: judge.encode(np.stack([seen(one) for one in pictures])) for name, pictures in foreign.items()
     }
     _write("\n| kind, fitted without it | N | median | turned away |\n|---|---|---|---|")
     for name, wanted in features.items():

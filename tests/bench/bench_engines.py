@@ -22,8 +22,10 @@ from torch import Tensor, nn
 
 from casgan_dicom.model.bundle.bundle import Bundle, BundleInfo
 from casgan_dicom.model.bundle.deployed import TranslationNet
+from casgan_dicom.model.bundle.networks import Networks
 from casgan_dicom.model.devices import choose_device
-from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine, Precision
+from casgan_dicom.model.engines.graph import Precision
+from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine
 from casgan_dicom.model.engines.torch_engine import TorchEngine
 from casgan_dicom.model.generator import Engine, Generator
 from casgan_dicom.model.methods.casgan import CasGan
@@ -101,7 +103,7 @@ def measure(ngf: int, size: int, device: str) -> list[Row]:
     rows = [Row(ngf, size, "eager torch fp32", 1, eager, 0.0)]
     engines: list[Engine] = [TorchEngine(net, device)]
     precisions: tuple[Precision, ...] = ("f32", "auto") if device == "cpu" else ()
-    engines += [OpenVinoEngine(net, size, precision=precision) for precision in precisions]
+    engines += [OpenVinoEngine(lambda: net, size, precision=precision) for precision in precisions]
     for engine in engines:
         at_once = x.repeat(engine.batch, axis=0)[: engine.batch]
         seconds = median(lambda engine=engine, at_once=at_once: engine(at_once), len(at_once))  # type: ignore[misc]
@@ -121,7 +123,8 @@ def make_bundle(ngf: int, size: int) -> Bundle:
     deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in CasGan.deployed})
     info = BundleInfo("bench", "casgan", "0", "random weights", "none", "Apache-2.0", size, "0" * 64)
     settings = replace(settings, description="random weights")
-    return Bundle(info, settings, deployed.eval().requires_grad_(False), UNet(4).eval())
+    made = Networks(settings, deployed.eval().requires_grad_(False), UNet(4).eval())
+    return Bundle("bundle 'bench'", info, settings.normalisation, {}, {}, made=made)
 
 
 def made_up_frames(size: int) -> Frames:

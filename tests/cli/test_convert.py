@@ -30,8 +30,8 @@ from casgan_dicom.cli import cli
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.model import generator as module
-from casgan_dicom.model.bundle.bundle import save_bundle
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
+from casgan_dicom.model.bundle.writing import save_bundle
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from casgan_dicom.model.bundle.bundle import save_bundle
+from casgan_dicom.model.bundle.writing import save_bundle
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings

@@ -19,10 +19,12 @@ from torch.nn import functional as F
 from casgan_dicom.errors import ConfigError, WeightsError
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.atlas.sampling import sampled_frames
-from casgan_dicom.model.bundle.bundle import Bundle, load_bundle, save_bundle
+from casgan_dicom.model.bundle.bundle import Bundle, load_bundle
 from casgan_dicom.model.bundle.deployed import TranslationNet, VesselNet
+from casgan_dicom.model.bundle.writing import save_bundle
 from casgan_dicom.model.data.normalisation import Levels, to_display, to_network
 from casgan_dicom.model.drawing import Drawer
+from casgan_dicom.model.engines.graph import MakeNet
 from casgan_dicom.model.engines.torch_engine import TorchEngine
 from casgan_dicom.model.generator import UNTOUCHED, Generator
 from casgan_dicom.model.methods import registry
@@ -265,7 +267,8 @@ def test_a_vessel_lands_where_it_was_found_in_a_wide_frame(bundle: Bundle) -> No
 def test_the_segmentor_is_made_once_and_only_when_it_is_asked_for(bundle: Bundle) -> None:
     made: list[Stencil] = []
 
-    def make(net: nn.Module, size: int, _identity: str) -> Stencil:
+    def make(make_net: MakeNet, size: int, _identity: str) -> Stencil:
+        net = make_net()
         assert isinstance(net, VesselNet)
         assert not net.training
         assert size == bundle.info.size
@@ -489,6 +492,7 @@ def planning(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """A bundle of that method."""
     loaded = load_bundle(folder)
     monkeypatch.setattr(registry, "BUILT_IN", registry.BUILT_IN | {"casgan": f"{__name__}:Planning"})
+    monkeypatch.setattr(registry, "BY_PLAN", ("casgan",))
     extra = {"library.safetensors": {"trees": np.array([1, 2, 3], np.float16)}}
     nets, segmentor = loaded.generators.state_dict(), loaded.segmentor.state_dict()
     save_bundle(tmp_path / "planning", loaded.settings, nets, segmentor, data="none", extra=extra)

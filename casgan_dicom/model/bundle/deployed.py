@@ -1,17 +1,19 @@
-"""The networks of a bundle as engines run them, and what each of them depends on."""
+"""The networks of a bundle as engines run them. Each is built of a bundle, in evaluation mode."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from casgan_dicom.model.bundle.bundle import Bundle
-from casgan_dicom.model.methods.registry import BUILT_IN, method_class
+from casgan_dicom.model.domain.encoder import PooledEncoder
+from casgan_dicom.model.methods.registry import method_class
+from casgan_dicom.model.networks.reading import PoseLook, TipLook
 from casgan_dicom.model.networks.unet import UNet
-from casgan_dicom.model.tables import settings_to_dict
+
+if TYPE_CHECKING:
+    from casgan_dicom.model.bundle.bundle import Bundle
 
 
 class TranslationNet(nn.Module):
@@ -43,21 +45,26 @@ class VesselNet(nn.Module):
         return self.segmentor.soft_mask(padded)[:, :, :height, :width], None
 
 
-def translation_identity(bundle: Bundle) -> str:
-    """What the values of a bundle's `TranslationNet` depend on; empty where that cannot be told."""
-    settings = json.dumps(settings_to_dict(bundle.settings), sort_keys=True)
-    return _identity(bundle, bundle.info.weights_sha256, settings)
+def translation_net(bundle: Bundle) -> nn.Module:
+    """What draws."""
+    return TranslationNet(bundle).eval()
 
 
-def vessel_identity(bundle: Bundle) -> str:
-    """What the values of a bundle's `VesselNet` depend on; empty where that cannot be told."""
-    return _identity(
-        bundle, bundle.info.segmentor_sha256, f"U-Net of {bundle.settings.segmentor.base} channels"
-    )
+def vessel_net(bundle: Bundle) -> nn.Module:
+    """What sees vessels."""
+    return VesselNet(bundle.segmentor).eval()
 
 
-def _identity(bundle: Bundle, weights_sha256: str, kind: str) -> str:
-    """Weights and their use, by their digests; a method of another package may change and keep its name."""
-    if bundle.settings.method not in BUILT_IN or not weights_sha256:
-        return ""
-    return f"{weights_sha256} {hashlib.sha256(kind.encode()).hexdigest()}"
+def encoder_net(bundle: Bundle) -> nn.Module:
+    """What the kind of a frame is judged by."""
+    return PooledEncoder(bundle.segmentor).eval()
+
+
+def tip_net(bundle: Bundle) -> nn.Module:
+    """What finds the catheter, of a bundle of the atlas."""
+    return TipLook(bundle.generators["tip"]).eval()
+
+
+def pose_net(bundle: Bundle) -> nn.Module:
+    """What reads the pose, of a bundle of the atlas."""
+    return PoseLook(bundle.generators["pose"]).eval()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from casgan_dicom.model.domain.checks import oddity
-from casgan_dicom.model.domain.encoder import encoded
 from casgan_dicom.model.domain.sampling import Frame
 from casgan_dicom.model.domain.statistics import DomainStatistics
 from casgan_dicom.model.domain.view import bare, judged
-from casgan_dicom.model.networks.unet import UNet
+
+Encode = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float64]]
+"""What the encoder of a segmentor makes of pictures (N, S, S): features (N, D), see ``encoder.py``."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Likeness:
 class DomainJudge:
     """Judges by the statistics of a bundle."""
 
-    segmentor: UNet
-    """Whose encoder is used."""
+    encode: Encode
+    """The encoder of the bundle's segmentor."""
     statistics: DomainStatistics
     """Of that encoder's features."""
 
@@ -50,6 +52,6 @@ class DomainJudge:
         if not len(frames):
             raise ValueError("no frame to judge")
         pictures = [bare(frame) for frame in frames]
-        features = encoded(self.segmentor, np.stack([judged(picture) for picture in pictures]))
+        features = self.encode(np.stack([judged(picture) for picture in pictures]))
         scores = self.statistics.scores(features)
         return Likeness(tuple(map(float, scores)), tuple(map(oddity, frames, pictures)))

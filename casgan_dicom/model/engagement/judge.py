@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from casgan_dicom.model.data.square import to_square
 from casgan_dicom.model.networks.engagement import EngagementNet
-from casgan_dicom.model.networks.reading import FINE, GRID
+from casgan_dicom.model.networks.reading_shapes import FINE, GRID
 
 _AT_ONCE = 8
 _HALF = 0.5

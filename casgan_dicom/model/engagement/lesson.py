@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from casgan_dicom.model.data.engaged import EngagedRuns
 from casgan_dicom.model.networks.engagement import EngagementNet
-from casgan_dicom.model.networks.reading import GRID
+from casgan_dicom.model.networks.reading_shapes import GRID
 
 REFUSED = 0.99
 """Share of the held-out catheters in the other artery below the limit."""

@@ -1,4 +1,4 @@
-"""Runs the generator's networks with torch: float32 on the CPU, bf16 autocast on CUDA."""
+"""Runs networks with torch: float32 on the CPU, bf16 autocast on CUDA."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-Maps = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]
-"""drawn and attention (or None), both float32 (B, 1, S, S)."""
+from casgan_dicom.model.engines.graph import Arrays, MakeNet, Maps, Shapes
 
 
 class TorchEngine:
@@ -31,6 +30,26 @@ class TorchEngine:
         with torch.autocast(image.device.type, torch.bfloat16, enabled=self._cuda):
             drawn, attention = self._net(image)
         return _to_numpy(drawn), None if attention is None else _to_numpy(attention)
+
+
+class TorchGraph:
+    """Any network in float32, on the CPU."""
+
+    name, device = "torch-fp32", "cpu"
+
+    def __init__(self, net: nn.Module) -> None:
+        self._net = net
+
+    @torch.inference_mode()
+    def __call__(self, *inputs: npt.NDArray[np.float32]) -> Arrays:
+        """What the network says of inputs (B, …)."""
+        said = self._net(*(torch.from_numpy(np.ascontiguousarray(each)) for each in inputs))
+        return tuple(map(_to_numpy, said))
+
+
+def torch_graph(make_net: MakeNet, shapes: Shapes, identity: str) -> TorchGraph:  # noqa: ARG001 - of `MakeGraph`
+    """Put a network on torch."""
+    return TorchGraph(make_net())
 
 
 def _to_numpy(tensor: Tensor) -> npt.NDArray[np.float32]:

@@ -12,26 +12,27 @@ from torch import Tensor, nn
 from torch.jit import ScriptModule
 from torch.jit._trace import TracerWarning
 
+from casgan_dicom.model.engines.graph import Shapes
+
 
 class TensorsOnly(nn.Module):
-    """The networks without the None that stands for a missing attention, which no graph can hold."""
+    """A network without the None that stands for a missing attention, which no graph can hold."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Predict (drawn,) or (drawn, attention)."""
-        drawn, attention = self.net(x)
-        return (drawn,) if attention is None else (drawn, attention)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Predict what the network says, and no None: (drawn,) or (drawn, attention)."""
+        return tuple(said for said in self.net(*inputs) if said is not None)
 
 
-def traced_module(net: nn.Module, size: int) -> ScriptModule:
-    """Trace `net`, x (1, 1, size, size) to a tensor or a tuple of tensors."""
-    example = torch.zeros(1, 1, size, size)
+def traced_module(net: nn.Module, shapes: Shapes) -> ScriptModule:
+    """Trace `net`, one item of each of these shapes to a tensor or a tuple of tensors."""
+    example = tuple(torch.zeros(1, *shape) for shape in shapes)
     with torch.no_grad(), _torchscript_wanted():
-        # InstanceNorm checks its input's shape in Python; the shape is fixed, so is the answer.
-        warnings.filterwarnings("ignore", "Converting a tensor to a Python boolean", TracerWarning)
+        # Norms check their input's shape in Python, others count by it: it is fixed, so is the answer.
+        warnings.filterwarnings("ignore", "Converting a tensor to a Python (boolean|integer)", TracerWarning)
         traced: ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
             net.eval(), example, check_trace=False
         )

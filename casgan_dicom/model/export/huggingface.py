@@ -10,8 +10,9 @@ import json
 import shutil
 from pathlib import Path
 
-from casgan_dicom.model.bundle.bundle import UNKNOWN_LICENCE, Bundle
+from casgan_dicom.model.bundle.bundle import Bundle
 from casgan_dicom.model.bundle.shelf import bundle_file, read_config
+from casgan_dicom.model.bundle.writing import UNKNOWN_LICENCE
 from casgan_dicom.model.export.facts import card_text, licence_text
 
 TAGS = ("medical", "x-ray", "angiography", "synthetic-data", "research-only", "not-for-clinical-use")

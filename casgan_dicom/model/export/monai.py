@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.model.bundle.bundle import Bundle, is_simulated
+from casgan_dicom.model.engines.graph import one_frame
 from casgan_dicom.model.engines.traced import save_traced, traced_module
 from casgan_dicom.model.export.facts import NOTICE, card_text, facts_of, licence_text
 from casgan_dicom.model.export.parity import Maps, Run
@@ -104,7 +105,7 @@ def write_monai(bundle: Bundle, net: nn.Module, source: Path, folder: Path) -> R
     for name in ("LICENSE", "docs/license.txt"):  # the model zoo wants the one, the specification the other
         (folder / name).write_text(licence_text(bundle), encoding="utf-8")
     path = folder / "models" / "model.ts"
-    return _runner(save_traced(traced_module(Composed(net), bundle.info.size), path))
+    return _runner(save_traced(traced_module(Composed(net), one_frame(bundle.info.size)), path))
 
 
 def _runner(graph: nn.Module) -> Run:

@@ -11,12 +11,9 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from casgan_dicom.model.engines.openvino_engine import (
-    convert,
-    import_openvino,
-    openvino_core,
-    with_staged_norms,
-)
+from casgan_dicom.model.engines.graph import one_frame
+from casgan_dicom.model.engines.openvino_engine import import_openvino, openvino_core
+from casgan_dicom.model.engines.openvino_model import convert, with_staged_norms
 from casgan_dicom.model.export.parity import Maps, Run
 
 
@@ -26,7 +23,7 @@ def write_openvino(net: nn.Module, names: Sequence[str], size: int, facts: dict[
     `net` maps x (1, 1, size, size) to (drawn, attention or None). Gives what runs the files, in float32.
     """
     ov, core = import_openvino(), openvino_core()
-    model = convert(with_staged_norms(net), size)
+    model = convert(with_staged_norms(net), one_frame(size))
     model.inputs[0].get_tensor().set_names({"x"})
     for output, name in zip(model.outputs, names, strict=True):
         output.get_tensor().set_names({name})

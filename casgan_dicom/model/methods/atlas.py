@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -32,30 +31,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from casgan_dicom.model.atlas.library import TREES, Library, grow_library
-from casgan_dicom.model.atlas.planner import make_plan
-from casgan_dicom.model.atlas.render import CONCENTRATION, optical_depths
+from casgan_dicom.model.atlas.render import CONCENTRATION
 from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.data.posed import SEEN_MM, PoseSettings
 from casgan_dicom.model.drawing import Drawer
-from casgan_dicom.model.methods.atlas_drawer import AtlasDrawer
-from casgan_dicom.model.methods.atlas_reader import read_run
+from casgan_dicom.model.engines.torch_engine import TorchGraph
+from casgan_dicom.model.methods.atlas_reader import Reader
 from casgan_dicom.model.methods.base import Arrays, Losses, Method, Samples, own_options, painted
+from casgan_dicom.model.methods.plain_atlas import LIBRARY_NAME, plain_drawer
 from casgan_dicom.model.networks.reading import (
-    CELLS,
-    FINE,
-    TOLD,
+    PoseLook,
     PoseNet,
     Reading,
+    TipLook,
     TipNet,
     optical_depth,
     read_frames,
 )
+from casgan_dicom.model.networks.reading_shapes import CELLS, FINE, TOLD
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.settings import Options, TrainSettings
 from casgan_dicom.model.simulator.contrast import BEAM_HARDENING, IODINE_PER_MM
 
-LIBRARY_NAME = "library.safetensors"
-"""File of the trees in a bundle."""
 _FILLED_PER_MM = CONCENTRATION * IODINE_PER_MM
 """Attenuation of a filled vessel, see simulator/contrast.py."""
 _TIP_FORGOTTEN = 0.15
@@ -147,14 +144,7 @@ class Atlas(Method):
         device: str,  # noqa: ARG003 - of the interface
     ) -> Drawer:
         """Draws a tree of the library; the networks see a few frames of a run and stay on the processor."""
-        return AtlasDrawer(
-            read_cues=partial(read_run, nets),
-            make_plan=make_plan,
-            optical_depths=optical_depths,
-            library=Library.from_arrays(extra[LIBRARY_NAME]),
-            name="torch-fp32",
-            device="cpu",
-        )
+        return plain_drawer(torch_reader(nets), Library.from_arrays(extra[LIBRARY_NAME]))
 
     @classmethod
     def networks_text(cls, settings: TrainSettings) -> str:
@@ -200,6 +190,11 @@ class Atlas(Method):
     def discriminator_samples(self, batch: Batch) -> Samples:  # noqa: ARG002 - of the interface
         """Nothing."""
         return {}
+
+
+def torch_reader(nets: nn.ModuleDict) -> Reader:
+    """The networks "tip" and "pose", run by torch on the processor."""
+    return Reader(TorchGraph(TipLook(nets["tip"])), TorchGraph(PoseLook(nets["pose"])))
 
 
 def tip_loss(logits: Tensor, tip: Tensor) -> Tensor:

@@ -51,13 +51,14 @@ from casgan_dicom.model.atlas.planner import make_plan
 from casgan_dicom.model.atlas.render import usual_depths
 from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.drawing import GRAIN_MOST, GRAIN_PX, Drawer
-from casgan_dicom.model.methods.atlas import LIBRARY_NAME, Atlas, AtlasOptions
+from casgan_dicom.model.methods.atlas import Atlas, AtlasOptions, torch_reader
 from casgan_dicom.model.methods.atlas_drawer import AtlasDrawer
 from casgan_dicom.model.methods.atlas_reader import read_run
 from casgan_dicom.model.methods.base import Arrays, Losses, Method, Samples, own_options, painted
 from casgan_dicom.model.methods.correction import Corrected, correct, over
 from casgan_dicom.model.methods.guided_losses import depth_term, l1_term, where_term
 from casgan_dicom.model.methods.losses import adversarial, soft_dice_loss
+from casgan_dicom.model.methods.plain_atlas import LIBRARY_NAME
 from casgan_dicom.model.methods.segment_then_paint import truth as pair_of
 from casgan_dicom.model.networks.guided import GuidedDecoder, GuideEncoder, dyed
 from casgan_dicom.model.networks.patchgan import PatchGAN
@@ -166,7 +167,7 @@ class CasGanAtlas(Method):
         """Draws as the atlas does, each depth corrected; what reads the pose stays on the processor."""
         own = nn.ModuleDict({name: net for name, net in nets.items() if name not in FROZEN}).to(device)
         return AtlasDrawer(
-            read_cues=partial(read_run, nets),
+            read_cues=partial(read_run, torch_reader(nets)),
             make_plan=make_plan,
             optical_depths=usual_depths,
             library=Library.from_arrays(extra[LIBRARY_NAME]),

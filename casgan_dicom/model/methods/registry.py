@@ -11,9 +11,12 @@ import importlib
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.methods.base import Method
+
+if TYPE_CHECKING:
+    from casgan_dicom.model.methods.base import Method
 
 GROUP = "casgan_dicom.methods"
 _HERE = "casgan_dicom.model.methods"
@@ -37,6 +40,10 @@ BUILT_IN = {
 """Name of each method of this package and where it is, in the order of the paper's table."""
 
 
+BY_PLAN = ("atlas", "casgan-atlas")
+"""Of these, the ones whose `Method.drawer` draws by a plan of the whole run."""
+
+
 def method_names() -> list[str]:
     """Names of all methods: the paper's order, what is ours, then those of other packages."""
     return [*BUILT_IN, *sorted(_brought())]
@@ -57,9 +64,16 @@ def method_class(name: str) -> type[Method]:
         found = _load(entry)
     else:
         raise ConfigError(f"no method '{name}'", hint=f"known methods: {', '.join(method_names())}")
+    from casgan_dicom.model.methods.base import Method  # noqa: PLC0415 - torch; names do not need it
+
     if not (isinstance(found, type) and issubclass(found, Method)):
         raise ConfigError(f"method '{name}': {found!r} is no subclass of casgan_dicom's Method")
     return found
+
+
+def may_draw_by_plan(name: str) -> bool:
+    """Whether `Method.drawer` may give one; not for those of this package that draw each frame by itself."""
+    return name not in BUILT_IN or name in BY_PLAN
 
 
 def preset_folders() -> list[Traversable]:

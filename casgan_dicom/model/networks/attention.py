@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from casgan_dicom.model.networks.resnet import Decoder, Upsampling, residual_trunk
+from casgan_dicom.model.networks.choices import Upsampling
+from casgan_dicom.model.networks.resnet import Decoder, residual_trunk
 
 
 def compose(x: Tensor, context: Tensor, attention: Tensor) -> Tensor:

@@ -5,12 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.networks.resnet import (
-    Upsampling,
-    downsampling_stem,
-    residual_trunk,
-    upsampling_head,
-)
+from casgan_dicom.model.networks.choices import Upsampling
+from casgan_dicom.model.networks.resnet import downsampling_stem, residual_trunk, upsampling_head
 
 CONTENTS = 9
 """Contents that are drawn; one attention map more is for the input itself."""

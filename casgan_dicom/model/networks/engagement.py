@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from casgan_dicom.model.networks.reading import CELLS, TipNet, normed_conv
+from casgan_dicom.model.networks.reading import TipNet, normed_conv
+from casgan_dicom.model.networks.reading_shapes import CELLS
 
 _TREE = 2
 """Channels of the tree on the grid of the features: whether any of it lies in a cell, and how much."""

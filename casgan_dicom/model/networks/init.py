@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import nn
 
-InitKind = Literal["normal", "xavier", "kaiming"]
+from casgan_dicom.model.networks.choices import InitKind
 
 
 def init_weights(net: nn.Module, kind: InitKind, gain: float, generator: torch.Generator) -> None:

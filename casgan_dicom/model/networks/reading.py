@@ -19,16 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FINE = 256
-"""Rows and columns of a frame that the tip is looked for in."""
-GRID = 128
-"""Rows and columns of what the pose is read from, and of every map."""
-CELLS = 64
-"""Rows and columns of the heat map of the tip."""
-LANDMARKS = 10
-"""Points of the trunks of each artery."""
-TOLD = 7
-"""What the pose network is told: view known, four terms of its angles, phase known, contraction."""
+from casgan_dicom.model.networks.reading_shapes import CELLS, FINE, GRID, LANDMARKS, POSE_PARTS, TOLD
 
 _LATENT = 64
 _DARKEST = 0.03
@@ -56,7 +47,7 @@ class Reading:
     marks: Tensor
     """Logits (B, 2, 128, 128) of shaft and clutter."""
     pose: Mapping[str, Tensor]
-    """By the names of `PoseNet.sizes`."""
+    """By the names of `POSE_PARTS`."""
     maps: Tensor
     """Logits (B, 2, 128, 128) of vessel and depth."""
 
@@ -151,12 +142,6 @@ class TipNet(nn.Module):
 class PoseNet(nn.Module):
     """Reads pose, artery and landmarks, and where a vessel would be seen."""
 
-    sizes = (
-        *(("right", 1), ("landmarks", 4 * LANDMARKS), ("log_spread", 2 * LANDMARKS), ("phase", 3)),
-        *(("isocentre", 2), ("scale", 1), ("semi_axes", 3), ("apex", 3), ("angles", 2)),
-    )
-    """Names and lengths of the parts of the vector that `forward` returns, in order."""
-
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         w = width
@@ -171,7 +156,7 @@ class PoseNet(nn.Module):
         self.told = nn.Linear(TOLD, _LATENT)
         self.squeeze = nn.Conv2d(6 * w, 24, 1)
         self.hidden = nn.Linear(24 * (GRID // 16) ** 2 + _LATENT, 256)
-        self.vector = nn.Linear(256, sum(length for _, length in self.sizes))
+        self.vector = nn.Linear(256, sum(length for _, length in POSE_PARTS))
         self.back = nn.Linear(256, 6 * w)
         self.up3, self.up2, self.up1 = _Up(6 * w, 4 * w, 64), _Up(64, 2 * w, 32), _Up(32, w, 16)
         self.maps = nn.Conv2d(16, 8, 3, padding=1)
@@ -189,9 +174,9 @@ class PoseNet(nn.Module):
         Returns
         -------
         vector
-            By the names of `sizes`, float32: logit of the right artery (B, 1); landmarks (B, 2, L, 2) in half
-            pictures from the centre and the logarithm of their Laplace scales (B, 2, L); contraction, cosine
-            and sine of the phase (B, 3); the rest (B, n) in the units of `model/atlas/targets.py`.
+            By the names of `POSE_PARTS`, float32: logit of the right artery (B, 1); landmarks (B, 2, L, 2) in
+            half pictures from the centre and the logarithm of their Laplace scales (B, 2, L); contraction,
+            cosine and sine of the phase (B, 3); the rest (B, n) in the units of `model/atlas/targets.py`.
         maps
             (B, 2, 128, 128): logit of a vessel, and what `optical_depth` makes a line integral of.
         """
@@ -208,8 +193,8 @@ class PoseNet(nn.Module):
         return self._named(self.vector(hidden).float()), F.pixel_shuffle(self.maps(u), 2).float()
 
     def _named(self, vector: Tensor) -> dict[str, Tensor]:
-        parts = torch.split(vector, [length for _, length in self.sizes], dim=1)
-        named = dict(zip((name for name, _ in self.sizes), parts, strict=True))
+        parts = torch.split(vector, [length for _, length in POSE_PARTS], dim=1)
+        named = dict(zip((name for name, _ in POSE_PARTS), parts, strict=True))
         named["landmarks"] = named["landmarks"].reshape(-1, 2, LANDMARKS, 2)
         named["log_spread"] = named["log_spread"].reshape(-1, 2, LANDMARKS).clamp(-5, 2)
         return named
@@ -248,6 +233,32 @@ def read_pose(nets: nn.ModuleDict, found: Found, told: Tensor) -> Reading:
     """The second half of `read_frames`; it can be told another thing of the same frames."""
     pose, maps = nets["pose"](found.seen, told)
     return Reading(found.tip, found.marks, pose, maps)
+
+
+class TipLook(nn.Module):
+    """`find_tip` as a graph: (frame, mean) to (tip, marks, seen), see `Found`."""
+
+    def __init__(self, tip: nn.Module) -> None:
+        super().__init__()
+        self.tip = tip
+
+    def forward(self, frame: Tensor, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Look at frames (B, 1, 256, 256) beside the mean of their run, of the same shape."""
+        tip, marks = self.tip(frame, mean)
+        return tip, marks, pose_input(frame, mean, tip, marks)
+
+
+class PoseLook(nn.Module):
+    """`read_pose` as a graph: (seen, told) to the parts of the pose, in order, then the maps."""
+
+    def __init__(self, pose: nn.Module) -> None:
+        super().__init__()
+        self.pose = pose
+
+    def forward(self, seen: Tensor, told: Tensor) -> tuple[Tensor, ...]:
+        """Read what `TipLook` saw, (B, 5, 128, 128), told (B, 7)."""
+        pose, maps = self.pose(seen, told)
+        return (*(pose[name] for name, _ in POSE_PARTS), maps)
 
 
 def pose_input(frame: Tensor, mean: Tensor, tip: Tensor, maps: Tensor) -> Tensor:

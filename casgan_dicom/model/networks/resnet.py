@@ -12,7 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Upsampling = Literal["transpose", "resize"]
+from casgan_dicom.model.networks.choices import Upsampling
+
 Activation = Literal["tanh", "sigmoid"]
 
 

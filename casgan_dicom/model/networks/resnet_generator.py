@@ -10,12 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.networks.resnet import (
-    Upsampling,
-    downsampling_stem,
-    residual_trunk,
-    upsampling_head,
-)
+from casgan_dicom.model.networks.choices import Upsampling
+from casgan_dicom.model.networks.resnet import downsampling_stem, residual_trunk, upsampling_head
 
 
 class ResnetGenerator(nn.Module):

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from casgan_dicom.model.networks.resnet import ResnetBlock, Upsampling
+from casgan_dicom.model.networks.choices import Upsampling
+from casgan_dicom.model.networks.resnet import ResnetBlock
 from casgan_dicom.model.networks.resnet_generator import ResnetGenerator
 
 

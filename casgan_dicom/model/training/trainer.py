@@ -20,8 +20,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from casgan_dicom.errors import CasganError, ConfigError
-from casgan_dicom.model.bundle.bundle import SEGMENTOR_TOLD, is_simulated, save_bundle, segmentor_data
+from casgan_dicom.model.bundle.bundle import SEGMENTOR_TOLD, is_simulated, segmentor_data
 from casgan_dicom.model.bundle.shelf import SEGMENTOR_NAME
+from casgan_dicom.model.bundle.writing import save_bundle
 from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.data.sampler import CROP_STEP, CropSampler
 from casgan_dicom.model.methods.base import Method

@@ -19,17 +19,10 @@ from safetensors.torch import load_file, save, save_file
 
 from casgan_dicom.disk import file_sha256
 from casgan_dicom.errors import WeightsError
-from casgan_dicom.model.bundle.bundle import (
-    DOMAIN_NAME,
-    ENGAGEMENT_NAME,
-    WEIGHT_FILES,
-    add_domain,
-    add_engagement,
-    load_bundle,
-    replace_segmentor,
-    save_bundle,
-)
+from casgan_dicom.model.bundle.bundle import load_bundle
+from casgan_dicom.model.bundle.files import DOMAIN_NAME, ENGAGEMENT_NAME, WEIGHT_FILES
 from casgan_dicom.model.bundle.shelf import ALIASES, RETIRED, bundle_folder, shipped_bundles
+from casgan_dicom.model.bundle.writing import add_domain, add_engagement, replace_segmentor, save_bundle
 from casgan_dicom.model.domain.statistics import DomainStatistics, fit_statistics
 from casgan_dicom.model.engagement.judge import EngagementJudge
 from casgan_dicom.model.methods import registry

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional as F
 
 from casgan_dicom.model.data.square import from_square, masks_to_square, to_square
 
@@ -47,3 +49,21 @@ def test_nothing_is_marked_where_a_frame_was_continued() -> None:
     square = masks_to_square(np.ones((1, 64, 40), dtype=bool), 32)
     assert square[:, :, :20].all()
     assert not square[:, :, 20:].any()
+
+
+@pytest.mark.parametrize(("shape", "size"), [((512, 512), 256), ((300, 512), 256), ((90, 100), 256)])
+def test_resizing_is_that_of_torch_which_older_bundles_were_trained_with(
+    shape: tuple[int, int], size: int
+) -> None:
+    """To the last digits, so that what they draw stays within one stored value of what it was."""
+    frames = np.random.default_rng(3).random((2, *shape), np.float32)
+    height, width = (round(n * size / max(shape)) for n in shape)
+    theirs = torch.from_numpy(frames)[:, None]
+    small = F.interpolate(theirs, (height, width), mode="bicubic", antialias=True)[:, 0].clamp(0, 1)
+
+    square = to_square(frames, size)
+
+    np.testing.assert_allclose(square[:, :height, :width], small.numpy(), atol=3e-5)
+    if max(shape) > size:
+        large = F.interpolate(small[:, None], shape, mode="bilinear", align_corners=False)[:, 0]
+        np.testing.assert_allclose(from_square(square, shape), large.numpy(), atol=3e-5)

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from casgan_dicom.errors import OutputError, WeightsError
-from casgan_dicom.model.bundle.bundle import load_bundle, save_bundle
+from casgan_dicom.model.bundle.bundle import load_bundle
 from casgan_dicom.model.bundle.deployed import TranslationNet
+from casgan_dicom.model.bundle.writing import save_bundle
 from casgan_dicom.model.engines.openvino_engine import openvino_core
 from casgan_dicom.model.export import export as module
 from casgan_dicom.model.export.export import export_bundle

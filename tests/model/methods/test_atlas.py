@@ -13,9 +13,9 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.lab.train import train
 from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.data.pose_sampler import Known, PoseSampler
-from casgan_dicom.model.methods.atlas import Atlas, landmark_loss, tip_loss
+from casgan_dicom.model.methods.atlas import Atlas, landmark_loss, tip_loss, torch_reader
 from casgan_dicom.model.methods.atlas_reader import look, read_cues
-from casgan_dicom.model.networks.reading import CELLS
+from casgan_dicom.model.networks.reading_shapes import CELLS
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
 from tests.model.toys import made_up_poses, tiny_sampler
@@ -127,8 +127,8 @@ def test_the_tip_network_learns_where_a_dark_line_ends() -> None:
         made.generator_losses(one, {"tip": 1})["tip"].backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
-    nets = made.eval().generators
-    cues = read_cues(nets, look(nets, plain.astype(np.float32) / np.float32(255)))
+    reader = torch_reader(made.eval().generators)
+    cues = read_cues(reader, look(reader, plain.astype(np.float32) / np.float32(255)))
 
     off = np.linalg.norm(cues.tip - ((ends + 0.5) / 2 - 0.5), axis=1)
     assert np.median(off) < 4  # of 128; a random place is 50 off

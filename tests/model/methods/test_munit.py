@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.bundle.bundle import load_bundle, save_bundle
+from casgan_dicom.model.bundle.bundle import load_bundle
+from casgan_dicom.model.bundle.writing import save_bundle
 from casgan_dicom.model.data.batch import Batch
 from casgan_dicom.model.methods.munit import FixedStyle, Munit, options
 from casgan_dicom.model.networks.unet import UNet

@@ -11,7 +11,7 @@ import pytest
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.methods.base import Method
-from casgan_dicom.model.methods.registry import BUILT_IN, method_class, method_names
+from casgan_dicom.model.methods.registry import BUILT_IN, may_draw_by_plan, method_class, method_names
 from tests.support.toy_method import installed_toy
 
 ROOT = Path(__file__).parents[3]
@@ -75,3 +75,12 @@ def test_the_methods_of_the_paper_come_first_in_its_order() -> None:
 def test_an_unknown_method_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="no method 'pix2pix'"):
         method_class("pix2pix")
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_whether_a_method_draws_by_plan_is_known_without_its_class(name: str) -> None:
+    assert may_draw_by_plan(name) == ("drawer" in vars(method_class(name)))
+
+
+def test_a_method_of_another_package_may_draw_by_plan() -> None:
+    assert may_draw_by_plan("anothers")

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.model.networks.attention import VesselDecoder, compose
-from casgan_dicom.model.networks.init import InitKind, init_weights
+from casgan_dicom.model.networks.choices import InitKind, Upsampling
+from casgan_dicom.model.networks.init import init_weights
 from casgan_dicom.model.networks.patchgan import PatchGAN
 from casgan_dicom.model.networks.predictor import Predictor
-from casgan_dicom.model.networks.resnet import Decoder, Encoder, ReflectConv2d, Upsampling
+from casgan_dicom.model.networks.resnet import Decoder, Encoder, ReflectConv2d
 from casgan_dicom.model.networks.unet import UNet
 
 

@@ -7,10 +7,6 @@ import torch
 from torch import Tensor
 
 from casgan_dicom.model.networks.reading import (
-    CELLS,
-    GRID,
-    LANDMARKS,
-    TOLD,
     PoseNet,
     TipNet,
     _grey,
@@ -18,6 +14,7 @@ from casgan_dicom.model.networks.reading import (
     optical_depth,
     pose_input,
 )
+from casgan_dicom.model.networks.reading_shapes import CELLS, GRID, LANDMARKS, TOLD
 
 
 def frames(count: int = 2) -> Tensor:

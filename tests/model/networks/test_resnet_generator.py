@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from casgan_dicom.model.networks.resnet import Upsampling
+from casgan_dicom.model.networks.choices import Upsampling
 from casgan_dicom.model.networks.resnet_generator import ResnetGenerator
 
 
