@@ -1,7 +1,7 @@
 # Every target does its own set-up: `make demo` and `make test` are enough in a fresh clone.
 #
 #   make setup   .venv with the pinned packages     make lint    ruff, mypy --strict, import rules
-#   make demo    convert sample_series/ to demo/    make bench   every tests/bench/bench_*.py
+#   make demo    convert sample_series/ to demo/    make bench   every tests/bench/bench_*.py; ONLY="convert memory"
 #   make test    the tests                          make soak    the long form of tests/faults
 #   make quick   lint, types, the tests of less than a second each
 #   make sbom    sbom.cdx.json, the packages of .venv in CycloneDX
@@ -118,8 +118,9 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 # A bench that ends with 3 found the machine too busy to compare.
+# make bench ONLY="convert memory" measures these alone.
 bench: $(READY) programs
-	@for bench in tests/bench/bench_*.py; do \
+	@for bench in $(if $(ONLY),$(ONLY:%=tests/bench/bench_%.py),tests/bench/bench_*.py); do \
 		name=$$(basename $$bench .py); echo "== $$name"; $(IN_NAMESPACE) $(BIN)/python -m tests.bench.$$name || test $$? = 3; done
 
 soak: $(READY) programs

@@ -1,7 +1,7 @@
 """What a conversion costs beside its generator alone, on a simulated run, and beside another revision.
 
-python -m tests.bench.bench_convert [--bundle NAME_OR_FOLDER] [--engine auto] [--frames 96] [--size 512]
-    [--compress rle] [--repeats 5] [--against REV] [--grow [--plot SVG]] [--even-if-busy]
+python -m tests.bench.bench_convert [--bundle NAME_OR_FOLDER …] [--engine auto] [--frames 96 300] [--size 512]
+    [--compress rle] [--repeats 3] [--against REV] [--grow [--plot SVG]] [--even-if-busy]
 
 Generator alone: the plan of the run, if the method makes one, and all its frames, in memory. Everything else
 is what a conversion adds: decoding, levels, the look for contrast, out-of-domain score, composing, measuring,
@@ -54,11 +54,11 @@ def run_of(folder: Path, frames: int, size: int, compress: str) -> Path:
     return write_xa(folder / name, run, syntax=SYNTAXES[compress], PixelIntensityRelationship="LOG")
 
 
-def measured(tree: Path, source: Path, args: argparse.Namespace) -> dict[str, Any]:
+def measured(tree: Path, source: Path, bundle: str, args: argparse.Namespace) -> dict[str, Any]:
     """Figures of one revision in a process of its own."""
     child = [sys.executable, str(HERE / "tests/bench/convert_child.py")]
     done = subprocess.run(
-        [*child, str(source), args.bundle, args.engine, str(args.repeats)],
+        [*child, str(source), bundle, args.engine, str(args.repeats)],
         env={**os.environ, "PYTHONPATH": str(tree)},
         cwd=tree,
         stdout=subprocess.PIPE,
@@ -82,29 +82,42 @@ def revision(name: str) -> Iterator[Path]:
 
 
 def compare(args: argparse.Namespace, folder: Path) -> None:
+    """The rows of each bundle and length."""
+    for bundle in args.bundle:
+        for frames in args.frames:
+            rows_of(args, bundle, frames, run_of(folder, frames, args.size, args.compress))
+
+
+def rows_of(args: argparse.Namespace, bundle: str, frames: int, source: Path) -> None:
     """The rows of one run."""
-    source = run_of(folder, args.frames, args.size, args.compress)
-    now = measured(HERE, source, args)
-    say(f"{args.frames} frames of {args.size}², {args.compress}, {args.bundle}, {now['engine']}")
-    row("generator alone, ms a frame", 1e3 * now["alone"] / args.frames, "ms", "")
+    now = measured(HERE, source, bundle, args)
+    say(f"{frames} frames of {args.size}², {args.compress}, {bundle}, {now['engine']}")
+    row("generator alone, ms a frame", 1e3 * now["alone"] / frames, "ms", "")
+    row(
+        "drawing by a plan on one core, ms a frame",
+        1e3 * now["drawing"],
+        "ms",
+        "aim ≤ 10, if it draws by one",
+    )
     row("conversion / generator alone", now["whole"] / now["alone"], "×", "aim ≤ 1.15")
     row("first pass (decode, levels) / generator alone", now["measure"] / now["alone"], "×", "")
     row("look for contrast / generator alone", now["check"] / now["alone"], "×", "aim ≤ 0.10")
     row(f"cores busy, of {cores()}", now["cores"], "", "aim ≥ 1.7 of 2 on 300 frames")
     if args.against:
         with revision(args.against) as tree:
-            before = measured(tree, source, args)
+            before = measured(tree, source, bundle, args)
         row(f"conversion / conversion by {args.against}", now["whole"] / before["whole"], "×", "")
         row(f"generator / generator of {args.against}", now["alone"] / before["alone"], "×", "")
 
 
 def grow(args: argparse.Namespace, folder: Path) -> None:
     """How a conversion grows with its run."""
-    say(f"{args.bundle}, {args.compress}: frames, size, s, ms a frame, beside the generator alone")
+    bundle = args.bundle[0]
+    say(f"{bundle}, {args.compress}: frames, size, s, ms a frame, beside the generator alone")
     found = []
     for frames, size in GROWTH:
         source = run_of(folder, frames, size, args.compress)
-        now = measured(HERE, source, argparse.Namespace(**{**vars(args), "repeats": 1}))
+        now = measured(HERE, source, bundle, argparse.Namespace(**{**vars(args), "repeats": 1}))
         each, ratio = 1e3 * now["whole"] / frames, now["whole"] / now["alone"]
         say(f"  {frames:5} {size:5} {now['whole']:8.2f} {each:8.1f} {ratio:6.2f}")
         found.append((frames, size, now["whole"]))
@@ -133,12 +146,12 @@ def _plot(found: list[tuple[int, int, float]], line: tuple[float, float], path: 
 def main() -> None:
     """Print the rows."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
+    parser.add_argument("--bundle", nargs="+", default=[DEFAULT_BUNDLE, "casgan-desk"])
     parser.add_argument("--engine", default="auto")
-    parser.add_argument("--frames", type=int, default=96)
+    parser.add_argument("--frames", type=int, nargs="+", default=[96, 300])
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--compress", choices=SYNTAXES, default="none")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--against", metavar="REV", help="a revision that is measured, too")
     parser.add_argument("--grow", action="store_true", help="runs of several lengths and sizes")
     parser.add_argument("--plot", type=Path, metavar="SVG", help="what --grow found, drawn")

@@ -1,7 +1,7 @@
 """Peak memory of `convert` on a short and a long cine, engine included, each in a process of its own.
 
 python -m tests.bench.bench_memory [--bundle NAME_OR_FOLDER] [--engine auto] [--size 1024] [--bits 12]
-                                   [--frames 100 1000] [--form default|everything]
+                                   [--frames 100 1000] [--form default everything]
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.lab.options import Bits
@@ -22,7 +20,9 @@ from casgan_dicom.memory import give_back_memory
 from casgan_dicom.model.bundle.shelf import DEFAULT_BUNDLE
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.pixels.compress import Compression
+from tests.bench.machine import machine, row, say
 
+AIM_MIB = 600
 FORMS = {
     "default": ConvertOptions(preview=True),
     "everything": ConvertOptions(
@@ -37,7 +37,7 @@ def convert_and_say_peak(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as out:
         generator = Generator.load(args.bundle, engine=args.engine)
         started = time.perf_counter()
-        report = convert_series([args.here], lambda: generator, FORMS[args.form], Path(out))
+        report = convert_series([args.here], lambda: generator, FORMS[args.form[0]], Path(out))
         spent = time.perf_counter() - started
         if report.exit_code:
             raise SystemExit(f"not converted: {report.skipped}")
@@ -76,28 +76,28 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--bits", type=int, choices=[8, 12], default=12)
     parser.add_argument("--frames", type=int, nargs="+", default=[100, 1000])
-    parser.add_argument("--form", choices=[*FORMS], default="default")
+    parser.add_argument("--form", choices=[*FORMS], nargs="+", default=[*FORMS])
     parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.here:
         convert_and_say_peak(args)
         return
-    peaks = []
-    for frames in args.frames:
-        with tempfile.TemporaryDirectory() as name:
-            source = _long_run(Path(name) / "run", frames, args.size, args.bits)
-            command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--here", str(source)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        peak, spent, engine = done.stdout.split()
-        peaks.append(float(peak))
-        sys.stdout.write(
-            f"{frames:5d} frames of {args.size}², {args.bits} bits, {args.form}, {engine}: "
-            f"peak {peaks[-1]:7.1f} MiB, {float(spent):.0f} s\n"
-        )
-        sys.stdout.flush()
-    sys.stdout.write(
-        f"  the longest adds {peaks[-1] - peaks[0]:.1f} MiB, ratio {np.divide(peaks[-1], peaks[0]):.3f}\n"
-    )
+    say(machine())
+    for form in args.form:
+        peaks = [_peak_of(form, frames, args) for frames in args.frames]
+        say(f"  the longest adds {peaks[-1] - peaks[0]:.1f} MiB, ratio {peaks[-1] / peaks[0]:.3f}")
+
+
+def _peak_of(form: str, frames: int, args: argparse.Namespace) -> float:
+    """Peak resident memory in MiB of a process that converts so many frames."""
+    with tempfile.TemporaryDirectory() as name:
+        source = _long_run(Path(name) / "run", frames, args.size, args.bits)
+        command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--form", form, "--here", str(source)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    peak, spent, engine = done.stdout.split()
+    told = f"{frames} frames of {args.size}², {args.bits} bits, {form}, {engine}, {float(spent):.0f} s"
+    row(told, float(peak), "MiB", f"aim < {AIM_MIB} of 1,000 frames")
+    return float(peak)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import casgan_dicom
+from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.pixels.decode import iter_frames
 from casgan_dicom.pixels.display import Display
 from casgan_dicom.source.series import find_series
@@ -31,6 +33,7 @@ def main() -> None:
     levels = generator.measure(frames)
     generator(frames[: generator.batch], levels)  # what happens once is not measured
     generator.vessels(frames[: generator.batch], levels)
+    drawing = _drawing(generator, frames, levels)
     alone, whole, reports = [], [], []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -48,12 +51,23 @@ def main() -> None:
         {
             "engine": f"{generator.engine} on {generator.device}",
             "alone": float(np.median(alone)),
+            "drawing": drawing,
             "whole": whole[middle][0],
             "cores": whole[middle][1],
             **reports[middle],
         },
         sys.stdout,
     )
+
+
+def _drawing(generator: casgan_dicom.Generator, frames: Any, levels: Any) -> float:  # noqa: ANN401 - of any revision
+    """Processor seconds a frame of drawing alone, once the plan of the run is made; NaN without plans."""
+    if not (numbers := generator.sampled(len(frames))):
+        return float("nan")
+    plan = generator.plan(frames[list(numbers)], numbers, RunContext(frames=len(frames)))
+    used = time.process_time()
+    generator(frames, levels, plan)
+    return (time.process_time() - used) / len(frames)
 
 
 def _processor_seconds() -> float:
