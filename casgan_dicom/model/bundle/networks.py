@@ -62,7 +62,7 @@ def build_networks(told: str, table: Mapping[str, Any], files: Mapping[str, Path
         method = method_class(settings.method)
         for name in method.extra_files:
             if name not in files:
-                raise WeightsError(f"{told}: {name} has SHA-256 (no file), config.json says None")
+                raise WeightsError(f"{told}: has no {name}")
         _check_amount(told, settings, files)
         nets = method.build_generators(settings)
     except ConfigError as error:
