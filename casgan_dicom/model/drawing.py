@@ -18,6 +18,7 @@ from scipy import ndimage
 from casgan_dicom.model.data.normalisation import Levels, to_display, to_network
 from casgan_dicom.model.data.square import from_square, to_square
 from casgan_dicom.model.settings import NormalisationSettings
+from casgan_dicom.threads import in_threads
 
 if TYPE_CHECKING:
     from casgan_dicom.model.atlas.context import RunContext
@@ -163,28 +164,48 @@ def darkened(frames: Frames, depth: Frames) -> Synthesis:
     """
     A, y = np.zeros_like(frames), frames.copy()
     beyond = np.zeros(len(frames), dtype=np.float32)
-    vessel = depth > 0
-    A[vessel] = -np.expm1(-depth[vessel].astype(np.float32, copy=False))
-    A[A < UNTOUCHED] = 0
-    if (window := _window_of(A)) is not None:  # a tree covers a few per cent of a picture: only there is work
-        where = A[window].nonzero()
-        x, a = frames[window][where], A[window][where]
-        smooth = ndimage.uniform_filter(frames[window], (0, GRAIN_PX, GRAIN_PX), mode="nearest")[where]
-        grain = np.clip(x - smooth, -np.minimum(x, GRAIN_MOST), GRAIN_MOST)
-        drawn = x * (1 - a) + grain * (np.sqrt(1 - a) - (1 - a))
-        y[window][where] = np.clip(drawn, 0, 1)
-        counts = np.bincount(where[0][_lies_beyond(drawn)], minlength=len(frames))
-        beyond[:] = counts / (frames.shape[1] * frames.shape[2])
+    touched = in_threads(lambda k: _absorb(depth[k], A[k]), range(len(frames)))
+    if (window := _window_of(touched)) is not None:  # only there is work
+        pixels = frames.shape[1] * frames.shape[2]
+
+        def draw(k: int) -> None:
+            beyond[k] = _darken(y[k][window], frames[k][window], A[k][window]) / pixels
+
+        in_threads(draw, range(len(frames)))
     return Synthesis(y, A, beyond, A >= VESSEL_FROM)
 
 
-def _window_of(A: Frames) -> tuple[slice, slice, slice] | None:
-    """Rows and columns in which anything is drawn, and what grain needs around them; None for nowhere."""
-    touched = A.max(axis=0)
-    rows, columns = np.flatnonzero(touched.max(axis=1)), np.flatnonzero(touched.max(axis=0))
+def _absorb(depth: Frames, A: Frames) -> tuple[Masks, Masks]:
+    """Put the share of light that a dye takes into A (H, W), which is 0; rows and columns where it does."""
+    vessel = depth > 0  # a few per cent of a picture
+    A[vessel] = -np.expm1(-depth[vessel].astype(np.float32, copy=False))
+    A[A < UNTOUCHED] = 0
+    drawn = A > 0
+    return np.asarray(drawn.any(axis=1)), np.asarray(drawn.any(axis=0))
+
+
+def _darken(y: Frames, frame: Frames, A: Frames) -> int:
+    """Draw into y, a window of a frame, (h, w); how many pixels lay beyond what can be displayed."""
+    where = A.nonzero()
+    x, a = frame[where], A[where]
+    smooth = ndimage.uniform_filter(frame, GRAIN_PX, mode="nearest")[where]
+    grain = np.clip(x - smooth, -np.minimum(x, GRAIN_MOST), GRAIN_MOST)
+    drawn = x * (1 - a) + grain * (np.sqrt(1 - a) - (1 - a))
+    y[where] = np.clip(drawn, 0, 1)
+    return int(np.count_nonzero(_lies_beyond(drawn)))
+
+
+def _window_of(touched: Sequence[tuple[Masks, Masks]]) -> tuple[slice, slice] | None:
+    """Rows and columns in which anything is drawn, and what grain needs around them; None for nowhere.
+
+    The window of all frames, not one of each: sums of the mean that run along it round by where it begins.
+    """
+    if not touched:
+        return None
+    rows, columns = (np.flatnonzero(np.logical_or.reduce(one)) for one in zip(*touched, strict=True))
     if not len(rows):
         return None
-    return slice(None), _around(rows), _around(columns)
+    return _around(rows), _around(columns)
 
 
 def _around(places: npt.NDArray[np.intp]) -> slice:

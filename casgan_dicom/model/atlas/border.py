@@ -6,6 +6,8 @@ the spine may be dark, too, but does not reach black, and the lungs are bright.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -38,28 +40,41 @@ def border_of(frames: Frames, visible: Mask | None = None) -> Mask:
     return border if visible is None else border | ~visible
 
 
-def cut_at(border: Mask, depth: Frames, frames: Frames) -> Frames:
+@dataclass(frozen=True, eq=False)
+class Rim:
+    """A border in frames of one size, and what is near it."""
+
+    inner: Mask
+    """(H, W): surely no picture."""
+    near: Mask
+    """(H, W): a pixel here belongs to the border if it is black."""
+
+    @classmethod
+    def of(cls, border: Mask, shape: tuple[int, int]) -> Rim:
+        """That of a border from `border_of`, of any size, in frames of so many rows and columns."""
+        return cls(_enlarged(_eroded(border), shape), _enlarged(ndimage.binary_dilation(border), shape))
+
+
+def cut_at(rim: Rim, depth: Frames, frames: Frames) -> Frames:
     """Take away what was drawn where no picture is.
 
     Parameters
     ----------
-    border
-        From `border_of`, of any size.
+    rim
+        Of the run.
     depth
         Optical depths, (T, H, W).
     frames
-        The frames that they are drawn in, (T, H, W): a pixel near the border belongs to it if it is black.
+        The frames that they are drawn in, (T, H, W).
 
     Returns
     -------
     float32 (T, H, W)
         `depth`, 0 outside the picture.
     """
-    if not border.any():
+    if not rim.near.any():
         return depth
-    shape = frames.shape[1:]
-    near, inner = (_enlarged(mask, shape) for mask in (ndimage.binary_dilation(border), _eroded(border)))
-    outside = inner | (near & (frames <= BLACK))
+    outside = rim.inner | (rim.near & (frames <= BLACK))
     return np.where(outside, np.float32(0), depth)
 
 

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from casgan_dicom.model.atlas.border import border_of, cut_at
+from casgan_dicom.model.atlas.border import Rim, border_of, cut_at
 from casgan_dicom.model.atlas.context import RunContext
 from casgan_dicom.model.atlas.cues import Cues
 from casgan_dicom.model.atlas.plan import RunPlan
 from casgan_dicom.model.atlas.sampling import sampled_frames
 from casgan_dicom.model.data.normalisation import Levels
 from casgan_dicom.model.drawing import Frames, Synthesis, darkened
+from casgan_dicom.threads import in_threads
 
 Library = TypeVar("Library")
 
@@ -84,7 +86,15 @@ class AtlasDrawer(Generic[Library]):
         if plan.refused:
             return darkened(frames, np.zeros_like(frames))
         shape = (frames.shape[1], frames.shape[2])
-        depth = self.optical_depths(plan, self.library, numbers, shape)
+        # Each frame by itself: that is the same, whoever draws it.
+        depths = in_threads(lambda k: self.optical_depths(plan, self.library, (k,), shape), numbers)
+        depth = np.concatenate(depths)
         if self.correct is not None:
             depth = self.correct(frames, depth, levels)
-        return darkened(frames, cut_at(plan.border, depth, frames))
+        return darkened(frames, cut_at(_rim(plan, shape), depth, frames))
+
+
+@lru_cache(maxsize=2)
+def _rim(plan: RunPlan, shape: tuple[int, int]) -> Rim:
+    """Found once for all frames of a plan."""
+    return Rim.of(plan.border, shape)

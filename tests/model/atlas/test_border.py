@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from casgan_dicom.model.atlas.border import border_of, cut_at
+from casgan_dicom.model.atlas.border import Rim, border_of, cut_at
 
 SIDE = 64
 ROW, COLUMN = np.mgrid[:SIDE, :SIDE]
@@ -50,7 +50,7 @@ def test_vessels_end_at_the_pixel_where_the_picture_does(enlarged: int) -> None:
     field = np.hypot(row - middle, column - middle) < 30 * enlarged
     frames = np.where(field, 0.5, 0.01).astype(np.float32)[None]
 
-    cut = cut_at(border, np.ones_like(frames), frames)
+    cut = cut_at(Rim.of(border, frames.shape[1:]), np.ones_like(frames), frames)
 
     np.testing.assert_array_equal(cut[0] > 0, field)
 
@@ -59,4 +59,4 @@ def test_a_dark_spine_at_the_edge_keeps_its_vessels() -> None:
     frames = np.full((2, SIDE, SIDE), 0.12, np.float32)
     border = border_of(frames)
     assert not border.any()
-    assert cut_at(border, np.ones_like(frames), frames).all()
+    assert cut_at(Rim.of(border, frames.shape[1:]), np.ones_like(frames), frames).all()
