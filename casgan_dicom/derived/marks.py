@@ -19,7 +19,6 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from itertools import chain
 
-from highdicom.base import SOPClass
 from highdicom.base_content import ContributingEquipment
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -32,6 +31,7 @@ from casgan_dicom.derived.geometry import aspect_ratio
 from casgan_dicom.derived.history import burned_in, declared_lossless, said_by_all, unknown_history
 from casgan_dicom.derived.legal_header import carried_values, legal_header
 from casgan_dicom.derived.module_elements import MODULE_ELEMENTS
+from casgan_dicom.derived.new_object import NewObject
 from casgan_dicom.derived.provenance import (
     Provenance,
     ascii_only,
@@ -192,7 +192,7 @@ def _instances_of(cine: Cine, chosen: Sequence[int]) -> list[tuple[Instance, tup
     return used
 
 
-def mark(ds: SOPClass, derivation: Derivation) -> None:
+def mark(ds: NewObject, derivation: Derivation) -> None:
     """Put on `ds` what every derived object says.
 
     Character set, patient and study of the source; Synthetic Data (0008,001C); program, model and scanner as
@@ -214,7 +214,7 @@ def mark(ds: SOPClass, derivation: Derivation) -> None:
 
 
 def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, object]:
-    """The arguments of highdicom's `SOPClass` that say which object this is and whose.
+    """What says which object this is and whose, by keyword; a `NewObject` begins with it.
 
     `digest` is that of its content. Raises SeriesError if the source has no Study Instance UID (0020,000D).
     """
@@ -223,17 +223,17 @@ def identity(derivation: Derivation, which: Member, digest: str) -> dict[str, ob
         uid = derivation.cine.series_uid
         raise SeriesError(f"series {uid}: StudyInstanceUID (0020,000D) is absent, need one")
     return {
-        "study_instance_uid": source.StudyInstanceUID,
-        "series_instance_uid": derivation.series_uid(kind),
-        "series_number": _series_number(source, kind),
-        "sop_instance_uid": derivation.sop_uid(kind, which.name, digest),
-        "instance_number": which.number,
-        "modality": kind.modality,
-        "manufacturer": MANUFACTURER,
-        "manufacturer_model_name": ascii_only(model.name)[:64],
-        "device_serial_number": model.weights_sha256[:64],
-        "content_qualification": "RESEARCH",
-        "series_description": series_description(
+        "StudyInstanceUID": str(source.StudyInstanceUID),
+        "SeriesInstanceUID": derivation.series_uid(kind),
+        "SeriesNumber": _series_number(source, kind),
+        "SOPInstanceUID": derivation.sop_uid(kind, which.name, digest),
+        "InstanceNumber": which.number,
+        "Modality": kind.modality,
+        "Manufacturer": MANUFACTURER,
+        "ManufacturerModelName": ascii_only(model.name)[:64],
+        "DeviceSerialNumber": model.weights_sha256[:64],
+        "ContentQualification": "RESEARCH",
+        "SeriesDescription": series_description(
             source,
             derivation.provenance.title(kind.title),
             derivation.provenance.plan,
@@ -267,7 +267,7 @@ def decimal(value: float) -> str:
     return f"{value:.10g}"
 
 
-def _name_equipment(ds: SOPClass, derivation: Derivation, moment: datetime) -> None:
+def _name_equipment(ds: NewObject, derivation: Derivation, moment: datetime) -> None:
     """Software Versions (0018,1020), the writer, and Contributing Equipment Sequence (0018,A001).
 
     The items are the scanner, this software, and highdicom.
@@ -290,16 +290,41 @@ def _name_equipment(ds: SOPClass, derivation: Derivation, moment: datetime) -> N
         )[:1024],
     )
     ours.DeviceUID = model_uid(model.weights_sha256, model.recipe)
-    ds.pop("ContributingEquipmentSequence", None)
-    ds._add_contributing_equipment([ours], source_image=source)
-    ds.ContributingEquipmentSequence[-1].ContributionDateTime = DT(_datetime_text(moment))
-    scanner = ds.ContributingEquipmentSequence[0]
-    taken = _acquired(source)
-    if scanner is not ours and taken and not scanner.get("ContributionDateTime"):
+    library = ContributingEquipment.for_highdicom()
+    library.ContributionDateTime = DT(_datetime_text(moment))
+    ds.ContributingEquipmentSequence = [*scanner_of(source), ours, library]
+
+
+def scanner_of(source: Dataset) -> list[ContributingEquipment]:
+    """The item of what acquired the source; none where no manufacturer is named, or a name is too long.
+
+    highdicom makes the same, but reads every attribute of the standard before, to see whether an object of
+    this class is an image: half a second, and 70 MiB that stay.
+    """
+    if not source.get("Manufacturer"):
+        return []
+    try:
+        scanner = ContributingEquipment(
+            manufacturer=source.Manufacturer,
+            purpose_of_reference=codes.DCM.AcquisitionEquipment,
+            manufacturer_model_name=source.get("ManufacturerModelName"),
+            software_versions=source.get("SoftwareVersions"),
+            device_serial_number=source.get("DeviceSerialNumber"),
+            institution_name=source.get("InstitutionName"),
+            institutional_department_name=source.get("InstitutionalDepartmentName"),
+            institution_address=source.get("InstitutionAddress"),
+            station_name=source.get("StationName"),
+            contribution_datetime=source.get("AcquisitionDateTime"),
+            contribution_description="Acquisition equipment of the source image(s)",
+        )
+    except (AttributeError, TypeError, ValueError):  # what highdicom says to values that it does not take
+        return []
+    if (taken := _acquired(source)) and not scanner.get("ContributionDateTime"):
         scanner.ContributionDateTime = DT(taken)
+    return [scanner]
 
 
-def _stamp(ds: SOPClass, moment: datetime) -> None:
+def _stamp(ds: NewObject, moment: datetime) -> None:
     """Content and instance creation: when the object was made, in the time zone of the source."""
     ds.ContentDate = ds.InstanceCreationDate = DA(moment.strftime("%Y%m%d"))
     ds.ContentTime = ds.InstanceCreationTime = TM(moment.strftime("%H%M%S.%f"))

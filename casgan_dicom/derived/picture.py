@@ -12,7 +12,6 @@ a series of single frames (A.8.1) for archives that know no other.
 
 from __future__ import annotations
 
-from highdicom.base import SOPClass
 from highdicom.sr import CodedConcept
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -39,6 +38,7 @@ from casgan_dicom.derived.marks import (
     source_number,
     strip_private,
 )
+from casgan_dicom.derived.new_object import NewObject
 from casgan_dicom.derived.provenance import derivation_text
 from casgan_dicom.derived.references import reference
 from casgan_dicom.derived.roadmap_groups import DERIVATION, LAID_OVER, SOURCE, frame_groups, source_item
@@ -58,7 +58,7 @@ SUPERSEDED = ("SUPERSEDED", "99CASGAN", "Object that this one supersedes")
 """Purpose of a reference to an object of an earlier revision: no standard code means that."""
 
 
-class DerivedPicture(SOPClass):
+class DerivedPicture(NewObject):
     """What all derived pictures have in common; use the classes below.
 
     Parameters
@@ -88,11 +88,7 @@ class DerivedPicture(SOPClass):
         which: Member,
         chosen: tuple[int, ...] | None = None,
     ) -> None:
-        super().__init__(
-            sop_class_uid=sop_class,
-            transfer_syntax_uid=pixels.syntax,
-            **identity(derivation, which, pixels.sha256),  # type: ignore[arg-type]
-        )
+        super().__init__(sop_class, pixels.syntax, identity(derivation, which, pixels.sha256))
         mark(self, derivation)
         self._carry_over(derivation.source)
         self._mark_picture(derivation)

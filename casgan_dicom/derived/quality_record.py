@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from textwrap import shorten
 
-from highdicom.base import SOPClass
 from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
@@ -46,6 +45,7 @@ from casgan_dicom.derived.marks import (
     mark,
     source_number,
 )
+from casgan_dicom.derived.new_object import NewObject
 from casgan_dicom.derived.provenance import ModelIdentity, Provenance, ascii_only
 from casgan_dicom.derived.quality import FrameQuality
 from casgan_dicom.derived.references import Reference, frame_references, instances_by_series, reference
@@ -81,7 +81,7 @@ _SHARES: tuple[tuple[Code, Callable[[FrameQuality], float | None]], ...] = (
 )
 
 
-class QualityRecord(SOPClass):
+class QualityRecord(NewObject):
     """The quality record of a synthetic cine.
 
     Parameters
@@ -111,11 +111,8 @@ class QualityRecord(SOPClass):
         shown = [astuple(one) for one in qualities], [one.sop_instance_uid for one in cine]
         text = json.dumps([*shown, derivation.provenance.decoding])
         digest = hashlib.sha256(text.encode()).hexdigest()
-        super().__init__(
-            sop_class_uid=ComprehensiveSRStorage,
-            transfer_syntax_uid=ExplicitVRLittleEndian,
-            **identity(derivation, Member(QUALITY_REPORT, source_number(derivation)), digest),  # type: ignore[arg-type]
-        )
+        which = Member(QUALITY_REPORT, source_number(derivation))
+        super().__init__(ComprehensiveSRStorage, ExplicitVRLittleEndian, identity(derivation, which, digest))
         mark(self, derivation)
         self._identify_scheme()
         self._add_document(derivation, cine, complete=len(qualities) <= MAX_FRAMES)
