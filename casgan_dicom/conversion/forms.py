@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO
 
-from highdicom.base import SOPClass
+from pydicom.dataset import Dataset
 
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.output_folder import Named
@@ -48,18 +49,24 @@ def objects_of(
         before the next is asked for.
     """
     angiogram: list[Reference] = []
+
+    def noted(make: Callable[[], Dataset]) -> Dataset:
+        ds = make()
+        angiogram.append(_reference(ds))
+        return ds
+
     for named in _angiogram(derivation, made.frames, options, new_spool):
-        angiogram.append(_reference(named.ds))
-        yield named
+        yield Named(named.kind, partial(noted, named.make))
     if options.maps:
         yield from _maps(derivation, made, options, new_spool)
     if options.seg and made.vessels is not None:
-        yield Named("segmentation", VesselSegmentation(derivation, made.vessels, angiogram, new_spool()))
+        masks = derivation, made.vessels, angiogram, new_spool()
+        yield Named("segmentation", partial(VesselSegmentation, *masks))
     if options.sr:
-        yield Named("quality-record", QualityRecord(derivation, made.quality, angiogram))
+        yield Named("quality-record", partial(QualityRecord, derivation, made.quality, angiogram))
 
 
-def _reference(ds: SOPClass) -> Reference:
+def _reference(ds: Dataset) -> Reference:
     frames = int(ds.get("NumberOfFrames") or 1)
     return Reference(str(ds.SOPClassUID), str(ds.SOPInstanceUID), str(ds.SeriesInstanceUID), frames)
 
@@ -69,10 +76,11 @@ def _angiogram(
 ) -> Iterator[Named]:
     if not options.single_frames:
         pixels = stored_pixels(frames, options.compression, new_spool())
-        yield Named("angiogram", SyntheticCine(derivation, pixels))
+        yield Named("angiogram", partial(SyntheticCine, derivation, pixels))
         return
     for k in range(frames.frames):
-        yield Named("frame", SyntheticFrame(derivation, single_frame(frames, k, options.compression), k))
+        pixels = single_frame(frames, k, options.compression)
+        yield Named("frame", partial(SyntheticFrame, derivation, pixels, k))
 
 
 def _maps(
@@ -85,7 +93,7 @@ def _maps(
             provenance = derivation.provenance
             shown = _with_banner(frames, new_spool(), provenance.banner_texts) if options.banner else frames
             pixels = stored_pixels(shown, lossless, new_spool())
-            yield Named(name, MapCine(derivation, pixels, name))
+            yield Named(name, partial(MapCine, derivation, pixels, name))
 
 
 def _with_banner(frames: FrameFile, spool: BinaryIO, texts: Callable[[int], tuple[str, ...]]) -> FrameFile:

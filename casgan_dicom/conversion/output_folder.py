@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from highdicom.base import SOPClass
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
@@ -40,8 +39,8 @@ class Named:
 
     kind: str
     """What the report calls it, see `Placed`."""
-    ds: SOPClass
-    """The object."""
+    make: Callable[[], Dataset]
+    """Makes the object. Called once: it is let go as soon as it is written."""
 
 
 @dataclass(frozen=True)
@@ -195,8 +194,28 @@ def _remove(others: set[Path], out_dir: Path) -> None:
 
 
 def _stage(named: Named, out_dir: Path) -> _Staged:
-    """Write an object under its temporary name, flush it to the disk, and check it by our own rules."""
-    ds = named.ds
+    """Write an object under its temporary name, flush it to the disk, and check it by our own rules.
+
+    It is not held in memory while it is checked: with the copy that is read back it would be there twice.
+    """
+    staged = _written(named, out_dir)
+    path, part = staged.path, staged.part
+    try:
+        if findings := verify_file(part):
+            raise SeriesError("the derived object breaks our own rules: " + "; ".join(map(str, findings)))
+        kept = path.exists() and same_object(path, part)
+        sha256 = file_sha256(path if kept else part)
+        placed = replace(staged.placed, status="kept" if kept else "written", sha256=sha256)
+        return replace(staged, placed=placed)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        _remove_empty({path.parent})
+        raise
+
+
+def _written(named: Named, out_dir: Path) -> _Staged:
+    """Make an object and write it under its temporary name, to the disk; it has no digest yet."""
+    ds = named.make()
     path = out_dir / str(ds.SeriesInstanceUID) / f"{ds.SOPInstanceUID}.dcm"
     path.parent.mkdir(parents=True, exist_ok=True)
     part, file = new_part(path)
@@ -205,18 +224,15 @@ def _stage(named: Named, out_dir: Path) -> _Staged:
             warnings.simplefilter("ignore")  # pydicom quotes malformed values, perhaps a patient's
             dcmwrite(file, ds, enforce_file_format=True)
             sync_file(file)
-        if findings := verify_file(part):
-            raise SeriesError("the derived object breaks our own rules: " + "; ".join(map(str, findings)))
-        kept = path.exists() and same_object(path, part)
         placed = Placed(
             kind=named.kind,
             path=path,
-            status="kept" if kept else "written",
+            status="written",
             sop_class_uid=str(ds.SOPClassUID),
             sop_instance_uid=str(ds.SOPInstanceUID),
             series_uid=str(ds.SeriesInstanceUID),
             frames=int(ds.get("NumberOfFrames") or 1),
-            sha256=file_sha256(path if kept else part),
+            sha256="",
         )
         return _Staged(placed, part, _references(ds), _number(ds))
     except BaseException:
