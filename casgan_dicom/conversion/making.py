@@ -92,7 +92,8 @@ class Making:
                 domain_score=self._seen.domain.of_frame(frame.k + 1),
             )
         )
-        self.untouched += float(np.mean(frame.before[self._bare] == frame.after[self._bare]))
+        same = np.count_nonzero((frame.before == frame.after) & self._bare)
+        self.untouched += same / np.count_nonzero(self._bare)
         if (banner := self._banner(len(self.quality) - 1)) is not None:
             banner.burn(frame.after, 2**self.task.bits - 1)
         if self.sheet is not None:

@@ -241,12 +241,11 @@ def _generate(
     batched = _drawn(task, batches(run, draw.chosen, generator.batch), generator, levels, draw)
     for drawn in ahead(batched, lambda one: tell(len(one.numbers))):
         seconds += drawn.seconds
-        made = drawn.made
         for i, k in enumerate(drawn.numbers):
             attention = None
-            if made.attention is not None:  # behind a shutter the input was kept
-                attention = np.where(drawn.visible[i], made.attention[i], np.float32(0))
-            clipped = 0.0 if made.out_of_range is None else float(made.out_of_range[i])
+            if drawn.attention is not None:  # behind a shutter the input was kept
+                attention = np.where(drawn.visible[i], drawn.attention[i], np.float32(0))
+            clipped = 0.0 if drawn.out_of_range is None else float(drawn.out_of_range[i])
             making.take(MadeFrame(k, drawn.inputs[i], drawn.outputs[i], attention, drawn.vessels[i], clipped))
     return seconds
 
@@ -257,8 +256,10 @@ class _DrawnBatch:
 
     numbers: tuple[int, ...]
     """Their places in the source, from 0."""
-    made: Synthesis
-    """What was drawn."""
+    attention: Float | None
+    """Where it was drawn, (T, H, W), behind shutters, too; None for a method without one."""
+    out_of_range: Float | None
+    """Share of pixels of each frame, (T,), that were clipped; None if unknown."""
     inputs: Stored
     """The displayed input, in stored values, (T, H, W)."""
     outputs: Stored
@@ -275,18 +276,32 @@ def _drawn(
     task: Task, some: Iterable[Batch], generator: Generator, levels: Levels, draw: Draw
 ) -> Iterator[_DrawnBatch]:
     """The first half of the third pass: all that asks the generator."""
-    top = np.float32(2**task.bits - 1)
     for batch in some:
-        started = perf_counter()
-        made = draw(generator, batch)
-        seconds = perf_counter() - started
-        inputs = to_stored(batch.shown, task.bits)
-        visible = visible_in(task, batch.numbers)
-        outputs = keep_input(inputs, made, visible, task.bits)
-        vessels = made.vessels
-        if vessels is None:  # the method does not know what it draws
-            vessels = generator.vessels(outputs.astype(np.float32) / top, levels) >= VESSEL_ABOVE
-        yield _DrawnBatch(batch.numbers, made, inputs, outputs, visible, vessels, seconds)
+        yield _composed(task, batch, generator, levels, draw)
+
+
+def _composed(task: Task, batch: Batch, generator: Generator, levels: Levels, draw: Draw) -> _DrawnBatch:
+    """Draw into some frames, and find the vessels of what comes out."""
+    started = perf_counter()
+    made = draw(generator, batch)
+    seconds = perf_counter() - started
+    inputs = to_stored(batch.shown, task.bits)
+    visible = visible_in(task, batch.numbers)
+    outputs = keep_input(inputs, made, visible, task.bits)
+    vessels = made.vessels
+    if vessels is None:  # the method does not know what it draws
+        top = np.float32(2**task.bits - 1)
+        vessels = generator.vessels(outputs.astype(np.float32) / top, levels) >= VESSEL_ABOVE
+    return _DrawnBatch(
+        numbers=batch.numbers,
+        attention=made.attention,
+        out_of_range=made.out_of_range,
+        inputs=inputs,
+        outputs=outputs,
+        visible=visible,
+        vessels=vessels,
+        seconds=seconds,
+    )
 
 
 def _blank(task: Task, numbers: Sequence[int]) -> tuple[str, ...]:
