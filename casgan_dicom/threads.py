@@ -1,32 +1,33 @@
 """How many threads of the processor this process computes with, and work that is shared by all of them.
 
 One number holds for everything: OpenVINO and PyTorch go by ``OMP_NUM_THREADS``, too, and where nobody names a
-number, what is given to the process (``taskset``, the cpuset of a container) is never exceeded.
+number, what is given to the process (``taskset``, the cpuset of a container) is never exceeded. PyTorch is
+not asked: it may not be loaded yet, and what is kept compiled for a number of threads would not be found.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+TOLD = "OMP_NUM_THREADS"
+"""Variable of the environment that PyTorch and OpenMP go by when they are loaded, and children inherit."""
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-def threads() -> int:
-    """How many threads compute, 1 or more.
+def threads_told() -> int | None:
+    """How many threads this process was told to use: the first number of `TOLD`; None where there is none."""
+    told = os.environ.get(TOLD, "").partition(",")[0].strip()
+    return int(told) if told.isdecimal() and int(told) > 0 else None
 
-    What PyTorch was told where it is loaded; else the first number of ``OMP_NUM_THREADS``; else as many as
-    the process may run on.
-    """
-    if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "get_num_threads"):
-        return int(torch.get_num_threads())
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if told.isdecimal() and int(told) > 0:
-        return int(told)
+
+def threads() -> int:
+    """How many threads compute, 1 or more: as many as was told, else as the process may run on."""
+    if (told := threads_told()) is not None:
+        return told
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.threads import TOLD
 
 if TYPE_CHECKING:
     import torch
 
-_THREADS = "OMP_NUM_THREADS"
 _GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvmap", "/dev/dxg", "/dev/kfd")
 """Where Linux shows a device that torch may find: NVIDIA's own, of Jetson, of Windows below, AMD's."""
 
@@ -55,13 +55,8 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 def use_threads(number: int) -> None:
-    """Compute with so many threads of the processor in this process."""
-    os.environ[_THREADS] = str(number)  # what torch goes by where it is loaded later
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(number)
+    """Compute with so many threads of the processor in this process and those that it starts."""
+    import torch  # noqa: PLC0415 - as above
 
-
-def threads_told() -> int | None:
-    """How many threads of the processor this process was told to use; None: each engine decides."""
-    told = os.environ.get(_THREADS, "").split(",")[0].strip()
-    return int(told) if told.isdecimal() and int(told) > 0 else None
+    os.environ[TOLD] = str(number)
+    torch.set_num_threads(number)

@@ -12,7 +12,7 @@ import torch
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model import devices
 from casgan_dicom.model.data.batch import Batch
-from casgan_dicom.model.devices import choose_device, computes_bf16, threads_told
+from casgan_dicom.model.devices import choose_device, computes_bf16
 from casgan_dicom.model.methods.base import Losses
 from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.networks.unet import UNet
@@ -59,18 +59,6 @@ def test_torch_is_asked_for_cuda_only_where_linux_shows_a_device(
     (tmp_path / "nvidia0").touch()
     monkeypatch.setitem(sys.modules, "torch", torch)
     assert choose_device("auto") == "cuda:0"
-
-
-@pytest.mark.parametrize(
-    ("told", "wanted"), [("3", 3), ("2,1", 2), ("", None), ("0", None), ("many", None), (None, None)]
-)
-def test_the_number_of_threads_is_that_of_openmp(
-    told: str | None, wanted: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if told is not None:
-        monkeypatch.setenv("OMP_NUM_THREADS", told)
-    assert threads_told() == wanted
 
 
 @pytest.mark.train

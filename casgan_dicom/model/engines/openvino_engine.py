@@ -28,9 +28,9 @@ import numpy.typing as npt
 
 from casgan_dicom import __version__
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.model.devices import threads_told
 from casgan_dicom.model.engines.compiled_cache import forget, keep, kept
 from casgan_dicom.model.engines.graph import Arrays, MakeNet, Maps, Precision, Shapes, one_frame
+from casgan_dicom.threads import threads_told
 
 _TELEMETRY = "openvino_telemetry"
 _GRAPH_CODE = ("bundle", "domain", "engines", "methods", "networks", "settings.py")

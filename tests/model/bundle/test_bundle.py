@@ -304,7 +304,9 @@ def test_arrays_that_are_not_those_that_were_saved_are_refused(library: Path, ch
     else:
         replace(path, b"rubbish of no kind at all")
 
-    with pytest.raises(WeightsError, match=rf"'small': ({LIBRARY} ha|has no {LIBRARY}|{LIBRARY} holds no arrays)"):
+    with pytest.raises(
+        WeightsError, match=rf"'small': ({LIBRARY} ha|has no {LIBRARY}|{LIBRARY} holds no arrays)"
+    ):
         load_bundle(library)
 
 
