@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import re
-import struct
 import unicodedata
 import zlib
 from collections.abc import Mapping
@@ -24,41 +23,39 @@ from pydicom.dataelem import RawDataElement
 from pydicom.filereader import data_element_generator
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
+from casgan_dicom.node.receive.plain_header import GLANCE_BYTES, PlainHeader, scan
 from casgan_dicom.uids import is_uid
 
 WINDOW_BYTES = 4 * 1024 * 1024
 """How far into a data set the elements are looked for."""
-_MOSTLY_ENOUGH_BYTES = 64 * 1024
-"""How far first: headers of real cines take some thousand bytes."""
 
 _CHARACTER_SET = 0x00080005
 _SOP_CLASS_UID, _SOP_UID, _STUDY_UID, _SERIES_UID = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 _IMAGES_IN_ACQUISITION, _SERIES_INSTANCES, _FRAMES = 0x00201002, 0x00201209, 0x00280008
 _PATIENT = (0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040)
 """Name, ID, its issuer, birth date and sex."""
-_WANTED = (
-    _CHARACTER_SET,
-    _SOP_CLASS_UID,
-    _SOP_UID,
-    *_PATIENT,
-    _STUDY_UID,
-    _SERIES_UID,
-    _IMAGES_IN_ACQUISITION,
-    _SERIES_INSTANCES,
-    _FRAMES,
+WANTED = frozenset(
+    {
+        _CHARACTER_SET,
+        _SOP_CLASS_UID,
+        _SOP_UID,
+        *_PATIENT,
+        _STUDY_UID,
+        _SERIES_UID,
+        _IMAGES_IN_ACQUISITION,
+        _SERIES_INSTANCES,
+        _FRAMES,
+    }
 )
-_LAST = max(_WANTED)
+"""Tags of the elements that tell it."""
+_LAST = max(WANTED)
 _UIDS = {
     _SOP_CLASS_UID: "SOPClassUID (0008,0016)",
     _SOP_UID: "SOPInstanceUID (0008,0018)",
     _STUDY_UID: "StudyInstanceUID (0020,000D)",
     _SERIES_UID: "SeriesInstanceUID (0020,000E)",
 }
-_ELEMENT, _LENGTH = struct.Struct("<HH2sH"), struct.Struct("<I")
-_LONG_VRS = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_32)
-_SHORT_VRS = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_16)
 _INTEGER = re.compile(rb" *\+?0*([0-9]{1,9}) *\0?")
 
 
@@ -87,7 +84,9 @@ class Identity:
     """Hex digest of what tells patient and study apart: study, and name, ID, issuer, birth date and sex."""
 
 
-def read_identity(path: Path, offset: int, transfer_syntax: str) -> Identity:
+def read_identity(
+    path: Path, offset: int, transfer_syntax: str, header: PlainHeader | None = None
+) -> Identity:
     """Read the identity of an instance.
 
     Parameters
@@ -98,6 +97,8 @@ def read_identity(path: Path, offset: int, transfer_syntax: str) -> Identity:
         Where the data set begins in it.
     transfer_syntax
         How the data set is encoded.
+    header
+        That of the same data set with the values of `WANTED`, if it is a plain one: then no file is read.
 
     Raises
     ------
@@ -106,8 +107,12 @@ def read_identity(path: Path, offset: int, transfer_syntax: str) -> Identity:
     OSError
         The file cannot be read.
     """
-    with path.open("rb") as file:
-        values = _values(file, offset, transfer_syntax)
+    values: Mapping[int, bytes]
+    if header is not None:
+        values = header.values
+    else:
+        with path.open("rb") as file:
+            values = _values(file, offset, transfer_syntax)
     uids = {tag: _uid(values, tag) for tag in _UIDS}
     frames = _integer(values.get(_FRAMES)) if values.get(_FRAMES) else 1
     expected = _integer(values.get(_SERIES_INSTANCES)) or _integer(values.get(_IMAGES_IN_ACQUISITION))
@@ -156,7 +161,7 @@ def _text(value: bytes, encodings: list[str]) -> str:
 
 def _values(file: BinaryIO, offset: int, transfer_syntax: str) -> Mapping[int, bytes]:
     """The wanted values as they stand, by tag. Raises UnreadableError."""
-    for longest in (_MOSTLY_ENOUGH_BYTES, WINDOW_BYTES):
+    for longest in (GLANCE_BYTES, WINDOW_BYTES):
         file.seek(offset)
         content, is_whole = _beginning(file, longest, transfer_syntax)
         try:
@@ -182,38 +187,11 @@ def _beginning(file: BinaryIO, longest: int, transfer_syntax: str) -> tuple[byte
         raise UnreadableError("data set is not deflated") from None
 
 
-def scan(content: bytes, transfer_syntax: str) -> Mapping[int, bytes] | None:
-    """The wanted values of a header of plain elements that goes on behind them; None for any other.
-
-    Takes a third of the time of pydicom's parser, which knows what else there may be.
-    """
-    implicit, little = transfer_syntax == ImplicitVRLittleEndian, transfer_syntax != ExplicitVRBigEndian
-    if not little:
-        return None
-    values, at, end = dict[int, bytes](), 0, len(content) - 12
-    while at < end:
-        group, number, vr, short = _ELEMENT.unpack_from(content, at)
-        tag = group << 16 | number
-        if tag > _LAST:
-            return values
-        if implicit or vr in _LONG_VRS:
-            at += 4 if implicit else 8
-            (length,) = _LENGTH.unpack_from(content, at)
-            at += 4
-        elif vr in _SHORT_VRS:
-            length, at = short, at + 8
-        else:
-            return None
-        if tag in _WANTED:
-            values[tag] = content[at : at + length]
-        at += length  # that of a sequence without one leads behind the end
-    return None
-
-
 def _parse(content: bytes, transfer_syntax: str) -> tuple[Mapping[int, bytes], bool]:
     """The wanted values, and whether the data set goes on behind them. Raises UnreadableError."""
-    if (values := scan(content, transfer_syntax)) is not None:
-        return values, True
+    implicit, little = transfer_syntax == ImplicitVRLittleEndian, transfer_syntax != ExplicitVRBigEndian
+    if little and (plain := scan(content, implicit, WANTED, _LAST)) is not None:
+        return plain[0], True
     reached_end = False
 
     def is_behind(tag: BaseTag, _vr: str | None, _length: int) -> bool:
@@ -221,13 +199,12 @@ def _parse(content: bytes, transfer_syntax: str) -> tuple[Mapping[int, bytes], b
         reached_end = int(tag) > _LAST
         return reached_end
 
-    implicit, little = transfer_syntax == ImplicitVRLittleEndian, transfer_syntax != ExplicitVRBigEndian
     found = {}
     try:
         for element in data_element_generator(
-            io.BytesIO(content), implicit, little, is_behind, specific_tags=list(_WANTED)
+            io.BytesIO(content), implicit, little, is_behind, specific_tags=list(WANTED)
         ):
-            if isinstance(element, RawDataElement) and element.tag in _WANTED:
+            if isinstance(element, RawDataElement) and element.tag in WANTED:
                 found[int(element.tag)] = element
     except Exception as error:  # a parser fed with garbage raises anything; its text may quote what it read
         raise UnreadableError(f"data set cannot be read ({type(error).__name__})") from None

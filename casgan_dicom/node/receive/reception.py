@@ -17,8 +17,11 @@ from time import monotonic, time
 
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.receive.commands import Answer
+from casgan_dicom.node.receive.identity import WANTED as OF_IDENTITY
 from casgan_dicom.node.receive.identity import Identity, UnreadableError, read_identity
+from casgan_dicom.node.receive.plain_header import GLANCE_BYTES, plain_header
 from casgan_dicom.node.receive.spool import Intake, Spool, trouble_of
+from casgan_dicom.node.receive.wholeness import WANTED as OF_PIXELS
 from casgan_dicom.node.receive.wholeness import check_whole
 from casgan_dicom.node.state.bells import COORDINATOR, ring
 from casgan_dicom.node.state.ledger import LedgerError
@@ -31,6 +34,7 @@ _STORED, _AGAIN = "instance stored", "instance was there already"
 _MENDED = "instance stored again, its file was gone or damaged"
 _LONGEST_COMMENT = 64
 _LOCKS = 64
+_WANTED = OF_IDENTITY | OF_PIXELS
 
 log = get_logger("listener")
 
@@ -74,9 +78,11 @@ class Reception:
             return self._refuse(intake, address, intake.trouble)
         opening = intake.opening
         intake.write_back()
+        where = intake.path, intake.offset, opening.transfer_syntax
+        header = plain_header(intake.beginning(GLANCE_BYTES), opening.transfer_syntax, _WANTED)
         try:
-            check_whole(intake.path, intake.offset, opening.transfer_syntax)
-            identity = read_identity(intake.path, intake.offset, opening.transfer_syntax)
+            check_whole(*where, header)
+            identity = read_identity(*where, header)
         except UnreadableError as error:
             return self._put_aside(intake, address, NOT_UNDERSTOOD, str(error))
         if identity.sop_class_uid != opening.sop_class_uid:
@@ -91,7 +97,9 @@ class Reception:
     def _keep(self, intake: Intake, identity: Identity, address: str) -> Answer:
         """Make an instance safe, once."""
         receipt = None
-        known = self._receipts.known(identity.sop_uid, intake.digest)
+        place = self._spool.place(identity.series_uid, identity.sop_uid, intake.digest)
+        # Where no file is, none is kept: the ledger need not be asked whether it knows one.
+        known = self._receipts.known(identity.sop_uid, intake.digest) if place.exists() else None
         if known is not None and self._spool.holds(known, intake):
             receipt = self._receipts.again(identity.sop_uid, intake.digest)
         if receipt is None:

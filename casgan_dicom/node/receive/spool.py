@@ -129,6 +129,10 @@ class Intake:
         self._hash.update(data)
         self._write(data)
 
+    def beginning(self, count: int) -> bytes:
+        """The first bytes of the data set. Raises OSError."""
+        return os.pread(self._handle, count, self.offset)
+
     def write_back(self) -> None:
         """Begin to flush the file without waiting for that: then `sync` waits for less. Raises OSError.
 

@@ -31,6 +31,7 @@ from pydicom.uid import (
 )
 
 from casgan_dicom.node.receive.identity import UnreadableError
+from casgan_dicom.node.receive.plain_header import PlainHeader
 from casgan_dicom.source.encoding import written_syntax
 
 _PIXELS = 0x7FE00010
@@ -41,6 +42,8 @@ _ITEM, _DELIMITER = 0xFFFEE000, 0xFFFEE0DD
 _SHORT = 0x00280002, 0x00280010, 0x00280011, 0x00280100
 """Samples per Pixel, Rows, Columns and Bits Allocated: US."""
 _FRAMES = 0x00280008
+WANTED = frozenset({*_SHORT, _FRAMES})
+"""Tags of the elements that tell how much Pixel Data there has to be."""
 _FIRST_GROUP = 0x0008
 """Groups below are those of messages, of files and of directories."""
 HEADER_BYTES = 2**24
@@ -54,7 +57,7 @@ _RLE, _MOST_SEGMENTS, _RLE_HEADER_BYTES = struct.Struct("<II"), 15, 64
 """Number of segments, and where the first begins."""
 
 
-def check_whole(path: Path, offset: int, transfer_syntax: str) -> None:
+def check_whole(path: Path, offset: int, transfer_syntax: str, header: PlainHeader | None = None) -> None:
     """Make sure that a data set can be read in its transfer syntax, and is not cut short.
 
     Parameters
@@ -65,6 +68,9 @@ def check_whole(path: Path, offset: int, transfer_syntax: str) -> None:
         Where the data set begins in it.
     transfer_syntax
         That of the presentation context.
+    header
+        That of the same data set with the values of `WANTED`, if it is a plain one: what it says is not read
+        again.
 
     Raises
     ------
@@ -75,6 +81,10 @@ def check_whole(path: Path, offset: int, transfer_syntax: str) -> None:
     """
     syntax = UID(transfer_syntax, IGNORE)
     with path.open("rb") as file:
+        if header is not None:
+            file.seek(offset + header.pixels)
+            _check_pixels(file, os.fstat(file.fileno()).st_size, syntax, header.values)
+            return
         file.seek(offset)
         head = file.read(_FIRST_BYTES)
         written = written_syntax(head)
@@ -85,7 +95,7 @@ def check_whole(path: Path, offset: int, transfer_syntax: str) -> None:
             _check_group(int.from_bytes(head[:2], "big" if syntax == ExplicitVRBigEndian else "little"))
             return
         file.seek(offset)
-        data: tuple[BinaryIO, int] = file, path.stat().st_size
+        data: tuple[BinaryIO, int] = file, os.fstat(file.fileno()).st_size
         if syntax == DeflatedExplicitVRLittleEndian:
             syntax = named = ExplicitVRLittleEndian
             data = _inflated(file)
@@ -132,7 +142,7 @@ def _to_pixels(file: BinaryIO, size: int, syntax: UID) -> Mapping[int, bytes]:
     found = {}
     try:
         for element in data_element_generator(
-            file, implicit, little, stop, specific_tags=[BaseTag(tag) for tag in (*_SHORT, _FRAMES)]
+            file, implicit, little, stop, specific_tags=[BaseTag(tag) for tag in WANTED]
         ):
             if isinstance(element, RawDataElement):
                 found[int(element.tag)] = element.value or b""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import io
 import struct
 import tracemalloc
 import zlib
@@ -14,8 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
-from pydicom.filereader import data_element_generator
-from pydicom.tag import Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -25,7 +21,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from casgan_dicom.node.receive.identity import WINDOW_BYTES, Identity, UnreadableError, read_identity, scan
+from casgan_dicom.node.receive.identity import WINDOW_BYTES, Identity, UnreadableError, read_identity
 from tests.node.listening import data_set_of
 from tests.support.factories import uid, write_xa
 
@@ -200,42 +196,6 @@ def test_changed_bytes_give_an_identity_or_a_reason(
         said = str(error)
 
     assert "Test^Run" not in said
-
-
-@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
-@pytest.mark.filterwarnings("ignore")
-@given(data=st.data())
-def test_short_cut_finds_what_the_parser_finds(
-    tmp_path_factory: pytest.TempPathFactory, syntax: str, data: st.DataObject
-) -> None:
-    content = bytearray(_header(tmp_path_factory.getbasetemp(), syntax))
-    for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=3)):
-        content[at] = data.draw(st.integers(0, 255))
-
-    found = scan(bytes(content), syntax)
-
-    if found is not None:
-        elements = data_element_generator(
-            io.BytesIO(content),
-            syntax == IMPLICIT,
-            True,
-            lambda tag, _vr, _length: tag > Tag("NumberOfFrames"),
-        )
-        parsed = {int(element.tag): element.value or b"" for element in elements if element.tag in found}
-        assert parsed == found
-
-
-@functools.cache
-def _header(folder: Path, syntax: str) -> bytes:
-    path = write_xa(folder / f"header {syntax}", syntax=syntax, ImagesInAcquisition="12")
-    return data_set_of(path)[:1500]
-
-
-def test_short_cut_is_taken_by_an_ordinary_header(tmp_path: Path) -> None:
-    found = scan(_header(tmp_path, EXPLICIT), EXPLICIT)
-
-    assert found is not None
-    assert found[0x0020000E].rstrip(b"\0").decode() == uid("series")
 
 
 @pytest.mark.filterwarnings("ignore")
