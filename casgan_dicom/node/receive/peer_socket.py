@@ -26,6 +26,8 @@ HEADER_BYTES = 6
 _TYPES = range(1, 8)
 _DRAIN_BYTES = 64 * 1024
 _FIRST_BUFFER_BYTES = 4096
+_BUFFER_BYTES = 256 * 1024 + 12
+"""Of a connection with longer PDUs: two of the longest that we ask for come with one call."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class PeerSocket(AssociationSocket):
         self._line = line
         self._limits = limits
         self._buffer = memoryview(bytearray(_FIRST_BUFFER_BYTES))
+        self._begin = self._next = self._end = 0
+        """In the buffer: the PDU that was read last, what comes behind it, and the end of what has come."""
         self._is_ready = False
         line.setblocking(False)
         with suppress(OSError):  # reset already
@@ -88,6 +92,9 @@ class PeerSocket(AssociationSocket):
 
     def wait(self, seconds: float) -> None:
         """Sleep until a byte comes, the peer hangs up, or somebody wakes us, but not longer."""
+        if self._next < self._end:  # it has come already
+            self._is_ready = True
+            return
         ready = self._work.poll(0)
         if not ready:
             self._acknowledge()
@@ -106,7 +113,7 @@ class PeerSocket(AssociationSocket):
     @property
     def ready(self) -> bool:
         """Whether there is something to read, be it the end."""
-        known, self._is_ready = self._is_ready, False
+        known, self._is_ready = self._is_ready or self._next < self._end, False
         return self.socket is not None and self._is_connected and (known or bool(self._input.poll(0)))
 
     def read_pdu(self, longest: int, seconds: float) -> memoryview:
@@ -120,22 +127,20 @@ class PeerSocket(AssociationSocket):
             The peer hung up, or was too slow (TimeoutError).
         """
         deadline = monotonic() + seconds
-        self._fill(self._buffer[:HEADER_BYTES], deadline)
-        length = int.from_bytes(self._buffer[2:HEADER_BYTES], "big")
-        if self._buffer[0] not in _TYPES or length > longest:
-            raise MalformedError(
-                f"PDU of type {self._buffer[0]:02X} and {length} bytes, take {longest} at most"
-            )
-        end = HEADER_BYTES + length
-        if end > len(self._buffer):
-            larger = memoryview(bytearray(max(end, 2 * len(self._buffer))))
-            larger[:HEADER_BYTES] = self._buffer[:HEADER_BYTES]
-            self._buffer = larger
-        self._fill(self._buffer[HEADER_BYTES:end], deadline)
-        return self._buffer[:end]
+        self._begin = self._next
+        self._fill(HEADER_BYTES, deadline)
+        kind, length = self._buffer[self._begin], self._buffer[self._begin + 2 : self._begin + HEADER_BYTES]
+        end = HEADER_BYTES + int.from_bytes(length, "big")
+        if kind not in _TYPES or end > HEADER_BYTES + longest:
+            said = f"PDU of type {kind:02X} and {end - HEADER_BYTES} bytes, take {longest} at most"
+            raise MalformedError(said)
+        self._fill(end, deadline)
+        self._next = self._begin + end
+        return self._buffer[self._begin : self._next]
 
     def drain(self) -> None:
         """Throw away what has come. Raises OSError if that was the end."""
+        self._begin = self._next = self._end = 0
         with suppress(BlockingIOError):
             if not self._line.recv(_DRAIN_BYTES):
                 raise ConnectionAbortedError
@@ -169,18 +174,29 @@ class PeerSocket(AssociationSocket):
                 os.close(self._bell)
             self._bell = -1
 
-    def _fill(self, view: memoryview, deadline: float) -> None:
-        """Read until `view` is full."""
-        while view:
+    def _fill(self, count: int, deadline: float) -> None:
+        """Read until so many bytes of a PDU have come, and with them what else is there."""
+        self._make_room(count)
+        while self._end - self._begin < count:
             try:
-                count = self._line.recv_into(view)
+                came = self._line.recv_into(self._buffer[self._end :])
             except BlockingIOError:
                 self._acknowledge()
                 _await(self._input, min(self._limits.io, deadline - monotonic()))
                 continue
-            if not count:
+            if not came:
                 raise ConnectionAbortedError
-            view = view[count:]
+            self._end += came
+
+    def _make_room(self, count: int) -> None:
+        """See that so many bytes fit in behind the beginning of the PDU."""
+        if self._begin + count <= len(self._buffer) and self._begin < self._end:
+            return
+        came = self._buffer[self._begin : self._end]
+        if count > len(self._buffer):
+            self._buffer = memoryview(bytearray(max(count, _BUFFER_BYTES)))
+        self._buffer[: len(came)] = came
+        self._begin, self._next, self._end = 0, 0, len(came)
 
     def _acknowledge(self) -> None:
         """Acknowledge at once what has come: a peer with Nagle's algorithm holds the rest back until then."""
