@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 
@@ -13,47 +14,47 @@ class Layout:
     data: Path
     """The folder."""
 
-    @property
+    @cached_property
     def ledger(self) -> Path:
         """The node's own book."""
         return self.data / "node.sqlite"
 
-    @property
+    @cached_property
     def lock(self) -> Path:
         """Held by the supervisor while a node runs."""
         return self.data / "node.lock"
 
-    @property
+    @cached_property
     def dbos(self) -> Path:
         """The durable workflows."""
         return self.data / "dbos.sqlite"
 
-    @property
+    @cached_property
     def bells(self) -> Path:
         """Pipes by which processes wake each other."""
         return self.data / "bells"
 
-    @property
+    @cached_property
     def spool(self) -> Path:
         """Instances received, a folder for each series."""
         return self.data / "spool"
 
-    @property
+    @cached_property
     def incoming(self) -> Path:
         """Instances that are being received; in the spool, because a rename must not cross file systems."""
         return self.spool / "incoming"
 
-    @property
+    @cached_property
     def quarantine(self) -> Path:
         """Bytes that nothing can be made of."""
         return self.data / "quarantine"
 
-    @property
+    @cached_property
     def outbox(self) -> Path:
         """Derived objects."""
         return self.data / "outbox"
 
-    @property
+    @cached_property
     def work(self) -> Path:
         """Where workers write before their results are whole."""
         return self.data / "work"

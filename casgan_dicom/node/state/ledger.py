@@ -260,8 +260,11 @@ class Ledger:
         failure: BaseException | None = None
         try:
             with self.transaction() as db:
-                for each in changes:
-                    each.make(db)
+                if len(changes) == 1:
+                    changes[0].make_alone(db)
+                else:
+                    for each in changes:
+                        each.make(db)
         except BaseException as error:  # also what is meant for this thread: the others wait
             failure = error
         for each in changes:
@@ -292,6 +295,11 @@ class _Wanted:
         self.done = False
         self.result: object = None
         self.error: BaseException | None = None
+
+    def make_alone(self, db: sqlite3.Connection) -> None:
+        """Make it in a transaction of its own, which is undone where it raises."""
+        with _translated():
+            self.result = self._change(db)
 
     def make(self, db: sqlite3.Connection) -> None:
         """Make it, or undo it and remember why. Raises sqlite3.Error where all of the transaction is lost."""

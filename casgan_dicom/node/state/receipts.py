@@ -133,18 +133,21 @@ class Receipts:
         """
 
         def change(db: sqlite3.Connection) -> Receipt:
-            if known := _again(db, received.sop_uid, received.sha256):
+            seen = _seen(db, received.sop_uid)
+            if seen and (known := _again(db, received.sop_uid, received.sha256)):
                 _mend(db, received, now)
                 return replace(known, mended=True)
-            job, revision = self._open_job(db, received, now)
-            _insert(db, received, job, now)
+            job, revision = self._open_job(db, received, now, seen=seen)
+            _insert(db, received, job, now, seen=seen)
             return Receipt(job, revision, fresh=True)
 
         return self._ledger.together(change)
 
-    def _open_job(self, db: sqlite3.Connection, received: Received, now: float) -> tuple[str, int]:
+    def _open_job(
+        self, db: sqlite3.Connection, received: Received, now: float, *, seen: bool
+    ) -> tuple[str, int]:
         """The job of a lineage that still takes instances; a new one if the last was closed."""
-        lineage = _lineage(db, received)
+        lineage = _lineage(db, received, seen=seen)
         last = db.execute(
             "SELECT job, revision FROM jobs WHERE lineage = ? AND state = 'receiving'"
             " ORDER BY revision DESC LIMIT 1",
@@ -194,6 +197,11 @@ class Receipts:
             )
 
 
+def _seen(db: sqlite3.Connection, sop_uid: str) -> bool:
+    """Whether there is any instance of this UID: of a new one, nothing else need be asked."""
+    return db.execute("SELECT 1 FROM instances WHERE sop_uid = ?", [sop_uid]).fetchone() is not None
+
+
 def _known(db: sqlite3.Connection, sop_uid: str, sha256: str) -> Receipt | None:
     row = db.execute(
         "SELECT instances.job, jobs.revision FROM instances JOIN jobs USING (job)"
@@ -212,7 +220,7 @@ def _again(db: sqlite3.Connection, sop_uid: str, sha256: str) -> Receipt | None:
     return known
 
 
-def _lineage(db: sqlite3.Connection, received: Received) -> str:
+def _lineage(db: sqlite3.Connection, received: Received, *, seen: bool) -> str:
     """The lineage that an instance belongs to; empty if it begins one.
 
     The same instance of the same study goes before the same patient and study. Rows of an older ledger know
@@ -220,11 +228,14 @@ def _lineage(db: sqlite3.Connection, received: Received) -> str:
     """
     # Neither goes through a series, which may have thousands: "+" is for the index of UIDs, and of a job one
     # instance is looked at as a rule.
-    same = db.execute(
-        "SELECT jobs.lineage FROM instances JOIN jobs USING (job) WHERE sop_uid = ?"
-        " AND +instances.series_uid = ? AND study_uid IN (?, '') ORDER BY jobs.revision DESC LIMIT 1",
-        [received.sop_uid, received.series_uid, received.study_uid],
-    ).fetchone()
+    same = (
+        seen
+        and db.execute(
+            "SELECT jobs.lineage FROM instances JOIN jobs USING (job) WHERE sop_uid = ?"
+            " AND +instances.series_uid = ? AND study_uid IN (?, '') ORDER BY jobs.revision DESC LIMIT 1",
+            [received.sop_uid, received.series_uid, received.study_uid],
+        ).fetchone()
+    )
     row = (
         same
         or db.execute(
@@ -237,13 +248,16 @@ def _lineage(db: sqlite3.Connection, received: Received) -> str:
     return "" if row is None else str(row["lineage"])
 
 
-def _insert(db: sqlite3.Connection, received: Received, job: str, now: float) -> None:
-    """Enter a new instance into its job."""
-    earlier = db.execute(
-        "SELECT count(*) FROM instances JOIN jobs USING (job) WHERE sop_uid = ?"
-        " AND lineage = (SELECT lineage FROM jobs WHERE job = ?)",
-        [received.sop_uid, job],
-    ).fetchone()[0]
+def _insert(db: sqlite3.Connection, received: Received, job: str, now: float, *, seen: bool) -> None:
+    """Enter a new instance into its job; `seen`: whether another of its UID may be there."""
+    earlier = (
+        seen
+        and db.execute(
+            "SELECT count(*) FROM instances JOIN jobs USING (job) WHERE sop_uid = ?"
+            " AND lineage = (SELECT lineage FROM jobs WHERE job = ?)",
+            [received.sop_uid, job],
+        ).fetchone()[0]
+    )
     db.execute(
         "INSERT INTO instances (sop_uid, sha256, job, series_uid, study_uid, subject, path, bytes, frames,"
         " peer, address, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
