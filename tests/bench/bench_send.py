@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from casgan_dicom.node.client.association import SocketOptions
+from casgan_dicom.node.client.line import SocketOptions
 from casgan_dicom.node.client.peer import Peer
 from casgan_dicom.node.client.scu import StoreResult, store
 from casgan_dicom.node.settings import DestinationSettings

@@ -2,8 +2,8 @@
 
 pynetdicom (3.0.4) decodes all of an A-ASSOCIATE-AC, what PS3.8 tells it not to test included, and aborts for
 an item that it does not know: here it gets the same PDU without what is not used. And it dies of a request
-for release that we send at the moment when the peer asks for the same: here it becomes the response. It sends
-one piece of a data set at a time, however short the peer wants them: here all that wait go in one go.
+for release that we send at the moment when the peer asks for the same: here it becomes the response. While
+a request to store is under way, its thread keeps off the socket (``exchange.py``).
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from threading import Lock
+from typing import Any
 
 from pydicom import Dataset
 from pynetdicom.dul import DULServiceProvider
-from pynetdicom.pdu_primitives import A_RELEASE, P_DATA
+from pynetdicom.pdu_primitives import A_RELEASE
 
+from casgan_dicom.node.client.line import Line
 from casgan_dicom.node.pdu_items import (
     ANSWERED_CONTEXT,
     APPLICATION_CONTEXT,
@@ -33,9 +35,7 @@ from casgan_dicom.node.pdu_items import (
     user_information,
 )
 
-_ACCEPTED, _DATA = 2, 4  # types of PDUs
-_DATA_HEAD = struct.Struct(">BxIIB")
-"""What stands before a fragment in a PDU of its own: type, length, length of the item, its context."""
+_ACCEPTED = 2  # type of a PDU
 _UNSAID_LENGTH = 16384
 """Longest PDU that a peer is trusted with which does not say how long one may be."""
 
@@ -65,6 +65,8 @@ class Provider(DULServiceProvider):
 
     fault = ""
     """Why we aborted: what was wrong with a PDU of the peer; empty if nothing was."""
+    turn: Lock
+    """Held by whoever uses the socket."""
 
     def run(self) -> None:
         """Run until the association ends; a message that ends pynetdicom's thread is a fault of the peer."""
@@ -92,24 +94,16 @@ class Provider(DULServiceProvider):
         first = waiting[0] if waiting else None
         if isinstance(first, A_RELEASE) and self.state_machine.current_state == "Sta8":
             first.result = "affirmative"
-        if isinstance(first, P_DATA) and self.state_machine.current_state == "Sta6" and len(waiting) > 1:
-            self._send_all_but_one()
-            if not self.event_queue.empty():  # the connection is gone
-                return True
         return super()._process_recv_primitive()
 
-    def _send_all_but_one(self) -> None:
-        """Send pieces of a data set that wait, in one go; the state machine sends the last of them.
-
-        A peer may want pieces of 16 KiB, and one by one they take longer than all else (DT-1, PS3.8 9.2.2).
-        """
-        waiting, ready = self.to_provider_queue.queue, bytearray()
-        while len(waiting) > 1 and isinstance(waiting[0], P_DATA) and isinstance(waiting[1], P_DATA):
-            data = cast(P_DATA, self.to_provider_queue.get_nowait())
-            for context_id, fragment in data.presentation_data_value_list:
-                ready += _DATA_HEAD.pack(_DATA, len(fragment) + 5, len(fragment) + 1, context_id) + fragment
-        if ready and self.socket is not None:
-            self.socket.send(bytes(ready))
+    def _is_transport_event(self) -> bool:
+        """Look for something to read, unless somebody else reads."""
+        with self.turn:
+            line = self.socket.socket if self.socket is not None else None
+            if isinstance(line, Line) and line.holds_input:
+                self._read_pdu_data()
+                return True
+            return super()._is_transport_event()
 
 
 def readable_answer(content: bytes) -> bytes:

@@ -3,12 +3,12 @@
 pynetdicom 3.0.4 does the protocol. What it lacks, and where it is put right here:
 
 * it says that a connection failed, but not why, and waits without end for a peer that stops reading:
-  `_Socket` remembers the first error and keeps its timeout;
+  `Line` remembers the first error and keeps its timeout;
 * a response comes in small pieces, each held back there (Nagle's algorithm) until we acknowledge the one
   before, and the last piece of our request is held back here in the same way: TCP_NODELAY, and TCP_QUICKACK
   after each piece, because the kernel forgets it;
 * it queues a whole file before the first byte has left, which takes memory and starts the clock for the
-  response too early: `ShortQueue`;
+  response too early, and takes long for everything: ``exchange.py``;
 * it waits for its thread before it closes the socket on which that thread hangs: `Connection._on_aborted`;
 * its thread that watches the association may miss that it is to pause, and take the answer that we wait for
   (`Association._run_reactor`, between two lines of it): `AnswerQueue`;
@@ -20,52 +20,43 @@ pynetdicom 3.0.4 does the protocol. What it lacks, and where it is put right her
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
-from threading import Event
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from queue import Empty
+from threading import Event, Lock
+from time import monotonic
+from typing import TYPE_CHECKING, cast
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
-from pynetdicom.pdu_primitives import A_ABORT, A_RELEASE, MaximumLengthNotification
+from pynetdicom.pdu_primitives import A_ABORT, A_RELEASE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from casgan_dicom.errors import PeerError
 from casgan_dicom.node.client.answers import Asked, Provider
-from casgan_dicom.node.client.association_queues import AnswerQueue, HungUpError, ShortQueue
+from casgan_dicom.node.client.association_queues import AnswerQueue, HungUpError, RequestQueue
+from casgan_dicom.node.client.exchange import Exchange, StoreRequest
+from casgan_dicom.node.client.line import Line, SocketOptions
 from casgan_dicom.node.client.peer import Peer, not_accepted, rejected, unreachable
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from _typeshed import ReadableBuffer
-
 _FRAGMENT_BYTES = 128 * 1024
 """Longest piece of a data set that is sent at once, whatever the peer would take."""
 _SHORTEST_FRAGMENT_BYTES = 128
 """A peer that takes less at once is not one that files can be sent to."""
-_AHEAD_BYTES = 1024 * 1024
-"""How much of a file is read ahead of the network."""
 _ABORTING, _OURSELVES = ("AA-1", "AA-8"), "Evt15"
 """Actions that send an A-ABORT for what came, and the event that is our own wish, PS3.8 9.2."""
+_READING_SECONDS = 0.1
+"""For pynetdicom to read what has come already."""
 _FAREWELL_SECONDS = 1.0
 """For an A-ABORT to leave, before the socket is shut."""
-
-
-@dataclass(frozen=True)
-class SocketOptions:
-    """What our end of the TCP connection does; a benchmark turns it off."""
-
-    no_delay: bool = True
-    """TCP_NODELAY: send the last piece of a message at once."""
-    quick_ack: bool = True
-    """TCP_QUICKACK: acknowledge at once what comes."""
 
 
 @contextmanager
@@ -118,7 +109,7 @@ class Connection:
         self._aborted = False
         self._rejection: A_ASSOCIATE_RJ | None = None
         self._answered, self._asked = 0, cast(Asked | None, None)
-        self._released = False
+        self._released = self._has_turn = False
         self._is_over = Event()
 
     def open(self, contexts: Sequence[PresentationContext]) -> None:
@@ -145,14 +136,13 @@ class Connection:
             raise self._refusal(association)
         self._limit_fragments(association)
 
-    def accepts(self, sop_class_uid: str, transfer_syntax: str) -> bool:
-        """Whether instances of this class can be sent in this transfer syntax."""
-        return any(
-            context.as_scu
-            and context.abstract_syntax == sop_class_uid
-            and context.transfer_syntax == [transfer_syntax]
-            for context in self._association.accepted_contexts
-        )
+    def context_for(self, sop_class_uid: str, transfer_syntax: str) -> int | None:
+        """The presentation context for instances of a class in a transfer syntax; None if there is none."""
+        for context in self._association.accepted_contexts:
+            named = context.abstract_syntax == sop_class_uid and context.transfer_syntax == [transfer_syntax]
+            if context.as_scu and named:
+                return context.context_id
+        return None
 
     def request(self, asked: Asked, send: Callable[[Association], Dataset]) -> int | None:
         """Status of the response to a request, which `send` sends; None where none came.
@@ -171,6 +161,57 @@ class Connection:
                 raise
             return None
         return int(response.Status) if "Status" in response and self._answered == asked.number else None
+
+    def store(self, request: StoreRequest, path: Path) -> int | None:
+        """Status of the response to a request to store what a file holds; None where none came.
+
+        Then `failure` tells why, and the association is of no more use. Raises OSError if the file cannot be
+        read.
+        """
+        self._answered, self._asked = 0, request.asked
+        if not self._association.is_established or not self._take_over():
+            return None
+        is_sent = False
+        with path.open("rb", buffering=0) as file:
+            try:
+                is_sent = self._exchange.send(request, file.fileno())
+            except TimeoutError:
+                self._provider.event_queue.put("Evt17")  # as pynetdicom has it: the connection is gone
+        deadline = monotonic() + self.peer.response_seconds
+        status = self._exchange.answer(request, deadline) if is_sent else None
+        if status is None:
+            return self._other_answer(deadline)
+        self._answered = request.asked.number
+        return status
+
+    def _take_over(self) -> bool:
+        """Keep pynetdicom's threads from the socket, until `_give_back`; False if nothing can be sent."""
+        if not self._has_turn:
+            self._association._reactor_checkpoint.clear()
+            self._provider.turn.acquire()
+            self._has_turn = True
+        return self._provider.state_machine.current_state == "Sta6"
+
+    def _give_back(self) -> None:
+        """Let pynetdicom's threads go on."""
+        if self._has_turn:
+            self._has_turn = False
+            self._provider.turn.release()
+            self._association._reactor_checkpoint.set()
+
+    def _other_answer(self, deadline: float) -> int | None:
+        """Have pynetdicom read what is no plain response; the status, should it be one after all."""
+        self._give_back()
+        seconds = max(_READING_SECONDS, deadline - monotonic())
+        try:
+            _, response = self._association.dimse.msg_queue.get(timeout=seconds)
+        except Empty:
+            return None
+        if response is None:
+            return None
+        status = self._association._check_received_status(response)
+        answered = self._asked is not None and self._answered == self._asked.number
+        return int(status.Status) if "Status" in status and answered else None
 
     def failure(self, doing: str) -> PeerError:
         """Why no response came; `doing` completes the sentence after "while"."""
@@ -198,6 +239,7 @@ class Connection:
 
     def release(self) -> None:
         """Release the association; how the peer takes that does not matter any more."""
+        self._give_back()
         try:
             if self._association.is_established and not self._is_over.is_set():
                 self._association.dul.send_pdu(A_RELEASE())
@@ -207,6 +249,7 @@ class Connection:
 
     def abort(self) -> None:
         """Abort the association, whatever state it is in."""
+        self._give_back()
         association = self._entity.association
         try:
             if association is not None and association.is_established:
@@ -267,10 +310,8 @@ class Connection:
             raise PeerError(f"{self.peer} takes PDUs of {length} bytes at most: too short to send files")
         if length == 0 or length > _FRAGMENT_BYTES:
             length = _FRAGMENT_BYTES
-            for item in association.acceptor.user_information:
-                if isinstance(item, MaximumLengthNotification):
-                    item.maximum_length_received = length
-        self._entity.queue.room = _AHEAD_BYTES // length
+        assert self._entity.line is not None
+        self._exchange = Exchange(self._entity.line, length)
 
     def _on_pdu(self, event: evt.Event) -> None:
         self._aborted = self._aborted or isinstance(event.pdu, A_ABORT_RQ)
@@ -311,17 +352,16 @@ class _Entity(AE):
     """Our application entity, for one association."""
 
     def __init__(self, peer: Peer, options: SocketOptions) -> None:
-        # Both are read when an association is made. The first turns off handlers that only log.
+        # Read when an association is made; turns off handlers that only log.
         _config.LOG_HANDLER_LEVEL = "none"
-        _config.STORE_SEND_CHUNKED_DATASET = True
         super().__init__(peer.calling_ae_title)
         self.connection_timeout = peer.connect_seconds
         self.acse_timeout = peer.connect_seconds
         self.dimse_timeout = peer.response_seconds
         self.network_timeout = None  # it would count the time in which we have nothing to send
         self.association: Association | None = None
-        self.line: _Socket | None = None
-        self.queue = ShortQueue()
+        self.line: Line | None = None
+        self.queue = RequestQueue()
         self._patience = peer.response_seconds
         self._options = options
 
@@ -335,77 +375,10 @@ class _Entity(AE):
     ) -> AssociationSocket:
         wrapper = super()._create_socket(assoc, address, tls_args)
         if wrapper.socket is not None:
-            self.line = wrapper.socket = _Socket(wrapper.socket.detach(), self._patience, self._options)
+            self.line = wrapper.socket = Line(wrapper.socket.detach(), self._patience, self._options)
         assoc.dul.__class__ = Provider
+        cast(Provider, assoc.dul).turn = Lock()
         assoc.dul.to_provider_queue = self.queue
         assoc.dimse.msg_queue = AnswerQueue()
         self.association = assoc
         return wrapper
-
-
-class _Socket(socket.socket):
-    """A TCP socket that remembers the first error, keeps its timeout, and acknowledges at once."""
-
-    def __init__(self, descriptor: int, patience: float, options: SocketOptions) -> None:
-        super().__init__(fileno=descriptor)
-        self.failure: OSError | None = None
-        self.connected = False
-        self._forgets = False
-        self._patience = patience
-        self._quick_ack = options.quick_ack and hasattr(socket, "TCP_QUICKACK")
-        if options.no_delay and hasattr(socket, "TCP_NODELAY"):
-            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def settimeout(self, value: float | None, /) -> None:
-        """Set the timeout; where pynetdicom wants none, ours."""
-        super().settimeout(self._patience if value is None else value)
-
-    def connect(self, address: tuple[Any, ...] | str | ReadableBuffer, /) -> None:
-        """Connect, and be ready for small pieces."""
-        with self._remembering():
-            super().connect(address)
-        self.connected = True
-        self._acknowledge_at_once()
-
-    def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:
-        """Send some of `data`."""
-        with self._remembering():
-            return super().send(data, flags)
-
-    def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """Receive at most `size` bytes, and let the peer go on."""
-        with self._remembering():
-            data = super().recv(size, flags)
-        if data:
-            self._acknowledge_at_once()
-        else:  # pynetdicom notices by itself
-            self._remember(ConnectionResetError("closed by the peer"))
-        return data
-
-    def forget(self) -> None:
-        """Remember no error that comes from now on."""
-        self._forgets = True
-
-    def hang_up(self) -> None:
-        """End both directions, which wakes up whoever waits on this socket."""
-        self.forget()
-        try:
-            self.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # it never was connected, or is closed already
-
-    def _acknowledge_at_once(self) -> None:
-        if self._quick_ack:
-            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-    @contextmanager
-    def _remembering(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            self._remember(error)
-            raise
-
-    def _remember(self, error: OSError) -> None:
-        if not self._forgets:
-            self.failure = self.failure or error

@@ -19,12 +19,15 @@ from threading import Lock
 from typing import Literal
 
 from pydicom.uid import UID, ImplicitVRLittleEndian
+from pynetdicom.dsutils import split_dataset
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.errors import PeerError, SeriesError
 from casgan_dicom.node.client.answers import C_ECHO, C_STORE, Asked
-from casgan_dicom.node.client.association import Connection, SocketOptions, connected, released
+from casgan_dicom.node.client.association import Connection, connected, released
+from casgan_dicom.node.client.exchange import StoreRequest
+from casgan_dicom.node.client.line import SocketOptions
 from casgan_dicom.node.client.outgoing import Outgoing, read_outgoing
 from casgan_dicom.node.client.peer import Peer, not_accepted
 from casgan_dicom.node.client.reencoding import other_syntaxes, reencoded
@@ -32,7 +35,6 @@ from casgan_dicom.node.client.reencoding import other_syntaxes, reencoded
 Outcome = Literal["stored", "warning", "refused-now", "refused", "no-answer"]
 
 _VERIFICATION = UID("1.2.840.10008.1.1")
-_MEDIUM_PRIORITY = 0
 _MOST_CONTEXTS = 128
 """Presentation contexts of an association: numbered with the odd values of a byte (PS3.8 9.3.2.2)."""
 DUPLICATE = 0x0111
@@ -156,14 +158,35 @@ class _Batch:
             raise
 
     def _send_one(self, connection: Connection, instance: Outgoing, number: int) -> None:
-        syntax = _way(connection, instance)
-        if syntax is None:
+        way = _way(connection, instance)
+        if way is None:
             self.not_accepted.append(instance)
-        elif syntax == instance.transfer_syntax:
-            _store_one(connection, instance, number, self._tell)
+            return
+        syntax, context_id = way
+        if syntax == instance.transfer_syntax:
+            self._store_one(connection, instance, number, context_id, instance.path)
         else:
             with reencoded(instance.path, syntax) as path:
-                _store_one(connection, instance, number, self._tell, path)
+                self._store_one(connection, instance, number, context_id, path)
+
+    def _store_one(
+        self, connection: Connection, instance: Outgoing, number: int, context_id: int, path: Path
+    ) -> None:
+        """Send one object out of a file, and report the response. Raises PeerError where none came."""
+        uid = str(instance.sop_instance_uid)
+        try:
+            _, offset = split_dataset(path)
+            asked = Asked(number, C_STORE)
+            request = StoreRequest(asked, str(instance.sop_class_uid), uid, context_id, offset)
+            status = connection.store(request, path)
+        except OSError as error:
+            said = error.strerror or type(error).__name__
+            raise SeriesError(f"{instance.path}: cannot be read any more ({said})") from error
+        if status is None:
+            failure = connection.failure(f"instance {uid} was sent")
+            self._tell(StoreResult(instance.path, uid, None, "no-answer", failure.message))
+            raise failure
+        self._tell(StoreResult(instance.path, uid, status, classify(status), _words(status)))
 
     def _tell(self, result: StoreResult) -> None:
         with self._telling:
@@ -224,40 +247,13 @@ def _own_pairs(outgoing: Sequence[Outgoing]) -> list[tuple[UID, UID]]:
     return list(dict.fromkeys((each.sop_class_uid, each.transfer_syntax) for each in outgoing))
 
 
-def _way(connection: Connection, instance: Outgoing) -> UID | None:
-    """The transfer syntax in which the peer takes a file, its own if possible; None if in none."""
+def _way(connection: Connection, instance: Outgoing) -> tuple[UID, int] | None:
+    """The transfer syntax in which the peer takes a file, its own if possible, and its context; or None."""
     for syntax in (instance.transfer_syntax, *other_syntaxes(instance.transfer_syntax)):
-        if connection.accepts(instance.sop_class_uid, syntax):
-            return syntax
+        context_id = connection.context_for(instance.sop_class_uid, syntax)
+        if context_id is not None:
+            return syntax, context_id
     return None
-
-
-def _store_one(
-    connection: Connection,
-    instance: Outgoing,
-    number: int,
-    on_result: Callable[[StoreResult], None],
-    reencoded_path: Path | None = None,
-) -> None:
-    """Send one file, or the same object from another one, and report the response.
-
-    Raises PeerError where none came.
-    """
-    path = reencoded_path or instance.path
-    uid = str(instance.sop_instance_uid)
-    try:
-        status = connection.request(
-            Asked(number, C_STORE),
-            lambda association: association.send_c_store(path, number, _MEDIUM_PRIORITY),
-        )
-    except OSError as error:
-        said = error.strerror or type(error).__name__
-        raise SeriesError(f"{instance.path}: cannot be read any more ({said})") from error
-    if status is None:
-        failure = connection.failure(f"instance {uid} was sent")
-        on_result(StoreResult(instance.path, uid, None, "no-answer", failure.message))
-        raise failure
-    on_result(StoreResult(instance.path, uid, status, classify(status), _words(status)))
 
 
 def _words(status: int) -> str:

@@ -22,7 +22,7 @@ from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dul import DULServiceProvider
 
 from casgan_dicom.errors import PeerError
-from casgan_dicom.node.client.association import SocketOptions
+from casgan_dicom.node.client.line import SocketOptions
 from casgan_dicom.node.client.peer import Peer
 from casgan_dicom.node.client.scu import StoreResult, echo, store
 from tests.support.factories import uid, write_xa

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from casgan_dicom.errors import PeerError
+from casgan_dicom.errors import CasganError, PeerError
 from casgan_dicom.node.client.peer import Peer
 from casgan_dicom.node.client.scu import StoreResult, echo, store
 from tests.node.wire import (
@@ -312,3 +313,100 @@ def test_what_does_not_answer_our_request_is_not_taken_for_success(
     assert [result.outcome for result in results] == ["no-answer"]
     assert time.monotonic() - started < 8  # of the 10 for a response; the rest is for a busy machine
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def _in_two_pdus(answer: bytes) -> bytes:
+    content = answer[12:]
+    return p_data(1, 1, content[:30]) + p_data(1, 3, content[30:])
+
+
+def _in_two_fragments(answer: bytes) -> bytes:
+    content = answer[12:]
+    fragments = [(1, content[:50]), (3, content[50:])]
+    return pdu(
+        DATA, b"".join(struct.pack(">IBB", len(data) + 2, 1, control) + data for control, data in fragments)
+    )
+
+
+@pytest.mark.parametrize("form", [bytes, _in_two_pdus, _in_two_fragments])
+def test_answer_counts_in_whatever_pieces_it_comes(tmp_path: Path, form: Callable[[bytes], bytes]) -> None:
+    def serve(line: Line) -> None:
+        line.read()
+        line.socket.sendall(accept())
+        for _ in range(3):
+            answer = form(line.answer(line.read_message()))
+            for at in range(0, len(answer), 5):
+                line.socket.sendall(answer[at : at + 5])
+        assert line.read()[0] == RELEASE_RQ
+        line.socket.sendall(pdu(RELEASE_RP, bytes(4)))
+
+    files = [write_xa(tmp_path / name, SOPInstanceUID=uid(name)) for name in "abc"]
+    results = list[StoreResult]()
+    with archive(serve) as peer:
+        store(peer, files, results.append)
+
+    assert [result.outcome for result in results] == ["stored"] * 3
+
+
+def test_archive_may_answer_before_the_data_set_is_over(tmp_path: Path) -> None:
+    def serve(line: Line) -> None:
+        line.read()
+        line.socket.sendall(accept())
+        for _ in range(2):
+            asked = parse_command(line.read()[1][6:])
+            line.socket.sendall(line.answer(asked, 0xA700))
+            while not line.read()[1][5] & 2:
+                time.sleep(0.001)
+        assert line.read()[0] == RELEASE_RQ
+        line.socket.sendall(pdu(RELEASE_RP, bytes(4)))
+
+    frames = np.zeros((8, 512, 512), np.uint16)
+    files = [write_xa(tmp_path / name, frames, SOPInstanceUID=uid(name)) for name in "ab"]
+    results = list[StoreResult]()
+    with archive(serve) as peer:
+        store(peer, files, results.append)
+
+    assert [result.status for result in results] == [0xA700, 0xA700]
+
+
+def test_abort_amid_a_data_set_is_noticed_before_it_is_all_sent(tmp_path: Path) -> None:
+    """The archive reads on, and the association is over all the same."""
+    pieces = list[int]()
+
+    def serve(line: Line) -> None:
+        line.read()
+        line.socket.sendall(accept())
+        line.read()
+        line.socket.sendall(pdu(ABORT, bytes(4)))
+        while (kind := line.read()[0]) == DATA:
+            pieces.append(kind)
+            time.sleep(0.001)
+
+    path = write_xa(tmp_path / "a", np.zeros((128, 512, 512), np.uint16))
+    with archive(serve) as peer, pytest.raises(PeerError, match="aborted the association"):
+        store(peer, [path], lambda _: None)
+
+    assert len(pieces) < path.stat().st_size / 16384 / 2
+
+
+def test_file_that_loses_its_data_set_meanwhile_is_not_sent(tmp_path: Path) -> None:
+    files = [write_xa(tmp_path / name, SOPInstanceUID=uid(name)) for name in "ab"]
+    results = list[StoreResult]()
+    told = list[int]()
+
+    def cut(result: StoreResult) -> None:
+        results.append(result)
+        files[1].write_bytes(files[1].read_bytes()[:200])
+
+    def serve(line: Line) -> None:
+        line.read()
+        line.socket.sendall(accept())
+        line.socket.sendall(line.answer(line.read_message()))
+        while kind := line.read()[0]:
+            told.append(kind)
+
+    with archive(serve) as peer, pytest.raises(CasganError, match="cannot be read any more"):
+        store(peer, files, cut)
+
+    assert len(results) == 1
+    assert told[-1] == ABORT
