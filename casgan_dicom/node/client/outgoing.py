@@ -13,12 +13,24 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, MediaStorageDirectoryStorage
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+)
 
 from casgan_dicom.errors import SeriesError
+from casgan_dicom.source.plain_elements import scan
 from casgan_dicom.uids import is_like_uid
 
-_SOP_INSTANCE_UID = 0x00080018
+_SOP_CLASS_UID, _SOP_INSTANCE_UID, _TRANSFER_SYNTAX = 0x00080016, 0x00080018, 0x00020010
+_OF_META, _OF_DATA = (0x00020002, 0x00020003, _TRANSFER_SYNTAX), (_SOP_CLASS_UID, _SOP_INSTANCE_UID)
+"""UIDs of class, instance and transfer syntax in the file meta information, of class and instance behind."""
+_FIRST_OF_META = b"\2\0\0\0UL\4\0"
+"""File Meta Information Group Length (0002,0000): tag, VR and length."""
+_PREFIX_BYTES, _HEAD_BYTES = 132, 4096
 
 
 @dataclass(frozen=True)
@@ -68,8 +80,11 @@ def _examine(path: Path) -> Outgoing | str:
     """What the file holds, or why it cannot be sent, in words that hold no value of it."""
     try:
         with path.open("rb") as file:
-            if file.read(132)[128:] != b"DICM":
+            head = file.read(_HEAD_BYTES)
+            if head[128:_PREFIX_BYTES] != b"DICM":
                 return "no DICOM file"
+            if (plain := _plain(path, head[_PREFIX_BYTES:])) is not None:
+                return plain
             file.seek(0)
             ds = read_partial(file, stop_when=_after_sop_instance_uid)
             return _outgoing(path, ds)
@@ -77,6 +92,30 @@ def _examine(path: Path) -> Outgoing | str:
         return f"cannot be read ({error.strerror or type(error).__name__})"
     except Exception as error:  # a parser fed with garbage raises anything; its text may hold patient data
         return f"damaged DICOM file ({type(error).__name__})"
+
+
+def _plain(path: Path, head: bytes) -> Outgoing | None:
+    """What an ordinary file holds, by its first bytes behind DICM; None if the parser has to be asked."""
+    meta = scan(head, False, _OF_META, 0x0002FFFF) if head.startswith(_FIRST_OF_META) else None
+    if meta is None:
+        return None
+    named, begin = meta
+    syntax = _text(named.get(_TRANSFER_SYNTAX))
+    if syntax in (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian):
+        return None
+    data = scan(head[begin:], syntax == ImplicitVRLittleEndian, _OF_DATA, _SOP_INSTANCE_UID)
+    if data is None:
+        return None
+    uids = [_text(data[0].get(tag)) for tag in _OF_DATA]
+    same = uids == [_text(named.get(tag)) for tag in _OF_META[:2]]
+    if not (same and all(map(_legal, (syntax, *uids)))) or uids[0] == MediaStorageDirectoryStorage:
+        return None
+    return Outgoing(path, UID(uids[0]), UID(uids[1]), UID(syntax))
+
+
+def _text(value: bytes | None) -> str:
+    """A UID as it stands in an element; empty where there is none."""
+    return (value or b"").decode("ascii", "replace").rstrip("\0")
 
 
 def _after_sop_instance_uid(tag: BaseTag, _vr: str | None, _length: int) -> bool:

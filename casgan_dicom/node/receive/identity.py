@@ -24,7 +24,8 @@ from pydicom.filereader import data_element_generator
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from casgan_dicom.node.receive.plain_header import GLANCE_BYTES, PlainHeader, scan
+from casgan_dicom.node.receive.plain_header import GLANCE_BYTES, PlainHeader
+from casgan_dicom.source.plain_elements import scan
 from casgan_dicom.uids import is_uid
 
 WINDOW_BYTES = 4 * 1024 * 1024

@@ -15,20 +15,16 @@ from functools import cache
 
 from pydicom.config import IGNORE
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
 from casgan_dicom.source.encoding import written_syntax
+from casgan_dicom.source.plain_elements import scan
 
 GLANCE_BYTES = 64 * 1024
 """How far a glance goes: headers of real cines take some thousand bytes."""
 _HEAD_BYTES = 4096
 _PIXELS = 0x7FE00010
 _FIRST_GROUP = 0x0008
-_ELEMENT, _TAG, _LENGTH = struct.Struct("<HH2sH"), struct.Struct("<HH"), struct.Struct("<I")
-_LONGEST_HEAD = 12
-"""Bytes of tag, VR and length of an element."""
-_LONG_VRS = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_32)
-_SHORT_VRS = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_16)
+_TAG = struct.Struct("<HH")
 
 
 @dataclass(frozen=True)
@@ -69,36 +65,6 @@ def plain_header(content: bytes, transfer_syntax: str, wanted: Container[int]) -
     values, at = found
     group, number = _TAG.unpack_from(content, at)
     return PlainHeader(content, values, at) if group << 16 | number == _PIXELS else None
-
-
-def scan(
-    content: bytes, implicit: bool, wanted: Container[int], last: int
-) -> tuple[dict[int, bytes], int] | None:
-    """The wanted values of a header of plain elements, up to the tag `last`, and where the next one begins.
-
-    None where there is anything but plain elements in order, or the header does not go on behind `last`.
-    """
-    values, at, before, end = dict[int, bytes](), 0, -1, len(content) - _LONGEST_HEAD
-    while at <= end:
-        group, number, vr, short = _ELEMENT.unpack_from(content, at)
-        tag = group << 16 | number
-        if tag > last:
-            return values, at
-        if tag <= before:
-            return None
-        before = tag
-        if implicit or vr in _LONG_VRS:
-            at += 4 if implicit else 8
-            (length,) = _LENGTH.unpack_from(content, at)
-            at += 4
-        elif vr in _SHORT_VRS:
-            length, at = short, at + 8
-        else:
-            return None
-        if tag in wanted:
-            values[tag] = content[at : at + length]
-        at += length  # that of a sequence without one leads behind the end
-    return None
 
 
 @cache

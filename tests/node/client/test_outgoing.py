@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
+from pydicom.filereader import read_partial
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -142,3 +145,27 @@ def test_neither_text_nor_a_dicomdir_is_an_instance(tmp_path: Path) -> None:
 
     assert not is_instance(text)
     assert not is_instance(directory)
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless])
+@pytest.mark.filterwarnings("ignore")
+@given(data=st.data())
+def test_what_is_read_without_the_parser_is_what_the_parser_reads(
+    tmp_path_factory: pytest.TempPathFactory, syntax: UID, data: st.DataObject
+) -> None:
+    made, path = (tmp_path_factory.getbasetemp() / f"{name} {syntax.keyword}" for name in ("made", "changed"))
+    content = bytearray((made if made.exists() else write_xa(made, syntax=syntax)).read_bytes())
+    for at in data.draw(st.lists(st.integers(132, 700), max_size=3)):
+        content[at] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+
+    try:
+        (found,) = read_outgoing([path])
+    except SeriesError:
+        return
+
+    with path.open("rb") as file:
+        ds = read_partial(file, stop_when=lambda tag, _vr, _length: tag > 0x00080018)
+    assert found.transfer_syntax == ds.file_meta.TransferSyntaxUID
+    assert found.sop_class_uid == ds.SOPClassUID == ds.file_meta.MediaStorageSOPClassUID
+    assert found.sop_instance_uid == ds.SOPInstanceUID == ds.file_meta.MediaStorageSOPInstanceUID

@@ -15,8 +15,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, RLE
 
 from casgan_dicom.node.receive import identity, wholeness
 from casgan_dicom.node.receive.identity import Identity, UnreadableError, read_identity
-from casgan_dicom.node.receive.plain_header import PlainHeader, plain_header, scan
+from casgan_dicom.node.receive.plain_header import PlainHeader, plain_header
 from casgan_dicom.node.receive.wholeness import check_whole
+from casgan_dicom.source.plain_elements import scan
 from tests.node.listening import data_set_of
 from tests.node.wire import EXPLICIT, IMPLICIT
 from tests.support.factories import moving_frames, uid, write_xa
