@@ -212,19 +212,38 @@ def measure(args: argparse.Namespace) -> dict[tuple[str, int, int], list[Speed]]
     """All receivers in all cases, in turn, so that a busy moment meets all of them."""
     found: dict[tuple[str, int, int], list[Speed]] = {}
     names = [name for name in RECEIVERS if args.only in name and (name != ORTHANC or in_own_namespace())]
-    for _ in range(args.repeats):
-        for length, associations in AIMS:
-            count = (args.small if length == SMALL else args.large) // associations
-            for name in names:
-                if associations > 1 and name == SYNCED:  # each association would flush the files of all
-                    continue
-                with tempfile.TemporaryDirectory(dir=args.folder) as top:
-                    template = Template(Path(top))
-                    with RECEIVERS[name](Path(top) / "received") as receiver:
-                        send(receiver, template, length, 2, 99)  # what it does only once is not counted
-                        taken = speed(receiver, template, length, count, associations)
-                        found.setdefault((name, length, associations), []).append(taken)
+    with tempfile.TemporaryDirectory(dir=args.folder) as top:
+        for turn in range(args.repeats):
+            for length, associations in AIMS:
+                count = (args.small if length == SMALL else args.large) // associations
+                for name in names:
+                    if associations > 1 and name == SYNCED:  # each association would flush the files of all
+                        continue
+                    folder = Path(top) / f"{turn} {length} {associations} {name}"
+                    folder.mkdir()
+                    taken = _one(name, folder, length, count, associations)
+                    found.setdefault((name, length, associations), []).append(taken)
+                    _empty(folder)
     return found
+
+
+def _one(name: str, folder: Path, length: int, count: int, associations: int) -> Speed:
+    """One receiver in one case."""
+    template = Template(folder)
+    with RECEIVERS[name](folder / "received") as receiver:
+        send(receiver, template, length, 2, 99)  # what it does only once is not counted
+        return speed(receiver, template, length, count, associations)
+
+
+def _empty(folder: Path) -> None:
+    """Free the space of the files, but not their inodes.
+
+    For half a minute ext4 searches every inode that was deleted for one that is old enough to be used again,
+    so whoever comes next would pay milliseconds for each file that another one left.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.truncate(path, 0)
 
 
 def report(found: Mapping[tuple[str, int, int], list[Speed]]) -> None:
