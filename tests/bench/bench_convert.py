@@ -97,6 +97,7 @@ def rows_of(args: argparse.Namespace, bundle: str, frames: int, source: Path) ->
     if not math.isnan(now["drawing"]):
         row("drawing by a plan, ms of processor a frame", 1e3 * now["drawing"], "ms", "aim ≤ 10")
     row("conversion / generator alone", now["whole"] / now["alone"], "×", "aim ≤ 1.15")
+    row("conversion / processor time of the generator alone", now["whole"] / now["on one"], "×", "")
     row("first pass (decode, levels) / generator alone", now["measure"] / now["alone"], "×", "")
     row("look for contrast / generator alone", now["check"] / now["alone"], "×", "aim ≤ 0.10")
     row(f"cores busy, of {cores()}", now["cores"], "", "aim ≥ 1.7 of 2 on 300 frames")

@@ -430,7 +430,7 @@ def test_a_plan_goes_through_every_call_with_the_numbers_of_its_frames(bundle: B
     made = generator(frames, None, plan, (3, 4, 5, 20, 29))
 
     assert len(planner.told) == 1
-    assert planner.drawn == [(3, 4), (5, 20), (29,)]
+    assert sorted(planner.drawn) == [(3,), (4,), (5,), (20,), (29,)]  # by any thread
     assert made.attention is not None
     rows = [int(np.flatnonzero(attention.any(axis=1))[0]) for attention in made.attention]
     assert rows == [11, 12, 13, 28, 5]  # row 8 + k, from the top again where the picture ends
@@ -444,7 +444,7 @@ def test_frames_without_a_plan_are_a_run_of_their_own(bundle: Bundle) -> None:
 
     known = RunContext(frames=20, shape=(16, 16))
     assert planner.told == [(sampled_frames(20), 20, known)]
-    assert [number for batch in planner.drawn for number in batch] == list(range(20))
+    assert sorted(number for batch in planner.drawn for number in batch) == list(range(20))
 
 
 @pytest.mark.parametrize(
