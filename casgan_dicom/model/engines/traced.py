@@ -16,15 +16,16 @@ from casgan_dicom.model.engines.graph import Shapes
 
 
 class TensorsOnly(nn.Module):
-    """A network without the None that stands for a missing attention, which no graph can hold."""
+    """The networks without the None that stands for a missing attention, which no graph can hold."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Predict what the network says, and no None: (drawn,) or (drawn, attention)."""
-        return tuple(said for said in self.net(*inputs) if said is not None)
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Predict (drawn,) or (drawn, attention)."""
+        drawn, attention = self.net(x)
+        return (drawn,) if attention is None else (drawn, attention)
 
 
 def traced_module(net: nn.Module, shapes: Shapes) -> ScriptModule:
