@@ -19,6 +19,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_RELEASE
 
 from casgan_dicom.node.client.line import Line
+from casgan_dicom.node.dimse import IS_RESPONSE
 from casgan_dicom.node.pdu_items import (
     ANSWERED_CONTEXT,
     APPLICATION_CONTEXT,
@@ -49,15 +50,15 @@ class Asked:
     field: int
     """Command Field (0000,0100)."""
 
+    @property
+    def answer_field(self) -> int:
+        """Command Field (0000,0100) of its response."""
+        return self.field | IS_RESPONSE
+
     def is_answered_by(self, command_set: Dataset) -> bool:
         """Whether this is the response to it, and to nothing else."""
         found = command_set.get("CommandField"), command_set.get("MessageIDBeingRespondedTo")
-        return found == (self.field | _RESPONSE, self.number)
-
-
-C_STORE, C_ECHO = 0x0001, 0x0030
-"""Command Field (0000,0100) of requests."""
-_RESPONSE = 0x8000
+        return found == (self.answer_field, self.number)
 
 
 class Provider(DULServiceProvider):

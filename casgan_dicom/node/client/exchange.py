@@ -19,20 +19,38 @@ from time import monotonic
 
 from casgan_dicom.node.client.answers import Asked
 from casgan_dicom.node.client.line import Line
+from casgan_dicom.node.dimse import (
+    ANSWERED_ID,
+    COMMAND,
+    DATA_SET_TYPE,
+    FIELD,
+    FRAGMENT_HEAD,
+    LAST,
+    MESSAGE_ID,
+    NO_DATA_SET,
+    OF_ITEM,
+    P_DATA_TF,
+    PRIORITY,
+    SOP_CLASS_UID,
+    SOP_UID,
+    STATUS,
+    CommandError,
+    command_pdus,
+    command_set,
+    element,
+    elements,
+    fragment_head,
+    short,
+)
+from casgan_dicom.node.pdu_items import PDU_HEAD
 
 _BUFFER_BYTES = 256 * 1024
 """How much of a data set is read and sent at once, if its PDUs are not longer."""
-_HEAD = struct.Struct(">BxIIBB")
-"""What stands before a fragment in a PDU of its own: type, length, length of the item, context, control."""
-_PDU_HEAD = struct.Struct(">BxI")
-_OF_ITEM = 6
-"""Bytes of a PDU's length that are no fragment."""
-_DATA, _COMMAND, _LAST = 4, 1, 2  # type of the PDU, bits of the message control header
 _LONGEST_ANSWER = 16384
-_ELEMENT, _SHORT = struct.Struct("<HHI"), struct.Struct("<H")
-_SOP_CLASS_UID, _FIELD, _NUMBER, _ANSWERED, _PRIORITY = 0x0002, 0x0100, 0x0110, 0x0120, 0x0700
-_DATA_SET_TYPE, _STATUS, _SOP_UID = 0x0800, 0x0900, 0x1000
-_NO_DATA_SET, _MEDIUM, _RESPONSE = 0x0101, 0, 0x8000
+_MEDIUM = 0
+"""Priority (0000,0700)."""
+_A_DATA_SET = NO_DATA_SET - 1
+"""Command Data Set Type (0000,0800): a data set follows."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +70,13 @@ class StoreRequest:
 
     def command(self) -> bytes:
         """The command set, PS3.7 9.3.1.1."""
-        content = _element(_SOP_CLASS_UID, _padded(self.sop_class_uid))
-        content += _element(_FIELD, _SHORT.pack(self.asked.field))
-        content += _element(_NUMBER, _SHORT.pack(self.asked.number))
-        content += _element(_PRIORITY, _SHORT.pack(_MEDIUM))
-        content += _element(_DATA_SET_TYPE, _SHORT.pack(_NO_DATA_SET - 1))
-        content += _element(_SOP_UID, _padded(self.sop_uid))
-        return _element(0, struct.pack("<I", len(content))) + content
+        content = element(SOP_CLASS_UID, self.sop_class_uid.encode("ascii"), b"\0")
+        content += element(FIELD, short(self.asked.field))
+        content += element(MESSAGE_ID, short(self.asked.number))
+        content += element(PRIORITY, short(_MEDIUM))
+        content += element(DATA_SET_TYPE, short(_A_DATA_SET))
+        content += element(SOP_UID, self.sop_uid.encode("ascii"), b"\0")
+        return command_set(content)
 
 
 class Exchange:
@@ -74,11 +92,14 @@ class Exchange:
 
     def __init__(self, line: Line, longest_pdu: int) -> None:
         self._line = line
-        self._piece = longest_pdu - _OF_ITEM
-        self._step = _HEAD.size + self._piece
+        self._longest_pdu = longest_pdu
+        self._piece = longest_pdu - OF_ITEM
+        self._step = FRAGMENT_HEAD.size + self._piece
         end = max(1, _BUFFER_BYTES // self._step) * self._step
         self._buffer = memoryview(bytearray(end))
-        self._slots = [self._buffer[at + _HEAD.size : at + self._step] for at in range(0, end, self._step)]
+        self._slots = [
+            self._buffer[at + FRAGMENT_HEAD.size : at + self._step] for at in range(0, end, self._step)
+        ]
 
     def send(self, request: StoreRequest, handle: int) -> bool:
         """Send a request and its data set.
@@ -122,20 +143,20 @@ class Exchange:
         """
         came = b""
         try:
-            came = self._receive(_PDU_HEAD.size, deadline)
-            kind, length = _PDU_HEAD.unpack(came)
-            if kind == _DATA and length <= _LONGEST_ANSWER:
+            came = self._receive(PDU_HEAD.size, deadline)
+            kind, length = PDU_HEAD.unpack(came)
+            if kind == P_DATA_TF and length <= _LONGEST_ANSWER:
                 came += self._receive(length, deadline)
-                if (status := _status(came[_PDU_HEAD.size :], request)) is not None:
+                if (status := _status(came[PDU_HEAD.size :], request)) is not None:
                     return status
-        except (OSError, struct.error):  # too late, or the end
+        except (OSError, struct.error, CommandError):  # too late, the end, or no command
             pass
         self._line.give_back(came)
         return None
 
     def _is_interrupted(self) -> bool:
         """Whether something else than data has come, be it the end."""
-        return self._line.wait(0) and self._line.recv(1, socket.MSG_PEEK) != bytes([_DATA])
+        return self._line.wait(0) and self._line.recv(1, socket.MSG_PEEK) != bytes([P_DATA_TF])
 
     def _receive(self, count: int, deadline: float) -> bytes:
         """Receive so many bytes, or fewer if no more come."""
@@ -151,7 +172,7 @@ class Exchange:
         at, end = request.offset, os.fstat(handle).st_size
         if at >= end:
             raise OSError(errno.EIO, "it has become shorter")
-        yield memoryview(self._command(request))
+        yield memoryview(b"".join(command_pdus(request.command(), request.context_id, self._longest_pdu)))
         while at < end:
             count = min(end - at, self._piece * len(self._slots))
             slots = self._slots[: -(-count // self._piece)]
@@ -160,62 +181,26 @@ class Exchange:
             at += count
             last, rest = len(slots) - 1, count - self._piece * (len(slots) - 1)
             for number in range(last):
-                self._put_head(number, _head(request.context_id, self._piece, 0))
-            self._put_head(last, _head(request.context_id, rest, _LAST if at == end else 0))
-            yield self._buffer[: last * self._step + _HEAD.size + rest]
+                self._put_head(number, fragment_head(request.context_id, self._piece, 0))
+            self._put_head(last, fragment_head(request.context_id, rest, LAST if at == end else 0))
+            yield self._buffer[: last * self._step + FRAGMENT_HEAD.size + rest]
 
     def _put_head(self, number: int, head: bytes) -> None:
         at = number * self._step
-        self._buffer[at : at + _HEAD.size] = head
-
-    def _command(self, request: StoreRequest) -> bytearray:
-        """The command of a request as PDUs."""
-        command, ready = request.command(), bytearray()
-        for at in range(0, len(command), self._piece):
-            piece = command[at : at + self._piece]
-            control = _COMMAND | (_LAST if at + self._piece >= len(command) else 0)
-            ready += _head(request.context_id, len(piece), control) + piece
-        return ready
-
-
-def _head(context_id: int, length: int, control: int) -> bytes:
-    """What stands before a fragment of so many bytes."""
-    return _HEAD.pack(_DATA, length + _OF_ITEM, length + 2, context_id, control)
+        self._buffer[at : at + FRAGMENT_HEAD.size] = head
 
 
 def _status(content: bytes, request: StoreRequest) -> int | None:
     """Status of the response that a PDU holds; None if it is not one fragment that answers the request."""
     length, context_id, control = struct.unpack_from(">IBB", content)
-    whole = length + 4 == len(content) and context_id == request.context_id and control == _COMMAND | _LAST
-    values = _elements(content[_OF_ITEM:]) if whole else {}
+    whole = length + 4 == len(content) and context_id == request.context_id and control == COMMAND | LAST
+    values = elements(content[OF_ITEM:]) if whole else {}
     wanted = {
-        _FIELD: _SHORT.pack(request.asked.field | _RESPONSE),
-        _ANSWERED: _SHORT.pack(request.asked.number),
-        _DATA_SET_TYPE: _SHORT.pack(_NO_DATA_SET),
+        FIELD: short(request.asked.answer_field),
+        ANSWERED_ID: short(request.asked.number),
+        DATA_SET_TYPE: short(NO_DATA_SET),
     }
-    status = values.get(_STATUS, b"")
+    status = values.get(STATUS, b"")
     if len(status) != 2 or any(values.get(number) != value for number, value in wanted.items()):
         return None
     return int.from_bytes(status, "little")
-
-
-def _elements(content: bytes) -> dict[int, bytes]:
-    """The values of a command set by number; none where it is not one."""
-    values, at = dict[int, bytes](), 0
-    while at < len(content):
-        group, number, length = _ELEMENT.unpack_from(content, at)
-        at += _ELEMENT.size + length
-        if group or at > len(content):
-            return {}
-        values[number] = content[at - length : at]
-    return values
-
-
-def _element(number: int, value: bytes) -> bytes:
-    """One element of group 0000, Implicit VR Little Endian."""
-    return _ELEMENT.pack(0, number, len(value)) + value
-
-
-def _padded(uid: str) -> bytes:
-    value = uid.encode("ascii")
-    return value + b"\0" * (len(value) % 2)

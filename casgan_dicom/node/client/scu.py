@@ -24,13 +24,14 @@ from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.errors import PeerError, SeriesError
-from casgan_dicom.node.client.answers import C_ECHO, C_STORE, Asked
+from casgan_dicom.node.client.answers import Asked
 from casgan_dicom.node.client.association import Connection, connected, released
 from casgan_dicom.node.client.exchange import StoreRequest
 from casgan_dicom.node.client.line import SocketOptions
 from casgan_dicom.node.client.outgoing import Outgoing, read_outgoing
 from casgan_dicom.node.client.peer import Peer, not_accepted
 from casgan_dicom.node.client.reencoding import other_syntaxes, reencoded
+from casgan_dicom.node.dimse import C_ECHO_RQ, C_STORE_RQ
 
 Outcome = Literal["stored", "warning", "refused-now", "refused", "no-answer"]
 
@@ -176,7 +177,7 @@ class _Batch:
         uid = str(instance.sop_instance_uid)
         try:
             _, offset = split_dataset(path)
-            asked = Asked(number, C_STORE)
+            asked = Asked(number, C_STORE_RQ)
             request = StoreRequest(asked, str(instance.sop_class_uid), uid, context_id, offset)
             status = connection.store(request, path)
         except OSError as error:
@@ -215,7 +216,7 @@ def echo(peer: Peer, *, options: SocketOptions = SocketOptions()) -> float:  # n
     """
     start = time.perf_counter()
     with connected(peer, [build_context(_VERIFICATION, ImplicitVRLittleEndian)], options) as connection:
-        status = connection.request(Asked(1, C_ECHO), lambda association: association.send_c_echo(1))
+        status = connection.request(Asked(1, C_ECHO_RQ), lambda association: association.send_c_echo(1))
         seconds = time.perf_counter() - start
         if status is None:
             raise connection.failure("it was asked for an echo")

@@ -1,7 +1,4 @@
-"""The commands of C-ECHO and C-STORE, as they go over the wire (PS3.7 6.3.1, 9.3.1, 9.3.5).
-
-pynetdicom decodes and encodes them by way of data sets, which takes longer than a small instance takes to
-come over the network. Here they are what they are: a few values of a few bytes.
+"""The commands of C-ECHO and C-STORE as we receive them (PS3.7 9.3.1, 9.3.5).
 
 A request that we cannot serve is still a request: it is read with the status that refuses it (PS3.7 annex C),
 so that the peer gets an answer and its other messages are not lost. Only what cannot be answered is an error.
@@ -9,35 +6,40 @@ so that the peer gets an answer and its other messages are not lost. Only what c
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-C_STORE_RQ, C_ECHO_RQ = 0x0001, 0x0030
-"""Command Field (0000,0100) of the requests that are served."""
+from casgan_dicom.node.dimse import (
+    ANSWERED_ID,
+    C_ECHO_RQ,
+    C_STORE_RQ,
+    COMMENT,
+    DATA_SET_TYPE,
+    FIELD,
+    IS_RESPONSE,
+    MESSAGE_ID,
+    NO_DATA_SET,
+    REQUESTED_CLASS_UID,
+    SOP_CLASS_UID,
+    SOP_UID,
+    STATUS,
+    CommandError,
+    command_set,
+    element,
+    elements,
+    short,
+)
+
 _C_CANCEL_RQ = 0x0FFF
 
 INVALID_INSTANCE, NO_SUCH_CLASS, UNRECOGNIZED, MISTYPED = 0x0117, 0x0122, 0x0211, 0x0212
 """Statuses that refuse a request for what its command says, PS3.7 annex C."""
 
-_SOP_CLASS_UID, _REQUESTED_CLASS_UID, _FIELD, _MESSAGE_ID, _ANSWERED_ID = (
-    0x0002,
-    0x0003,
-    0x0100,
-    0x0110,
-    0x0120,
-)
-_DATA_SET_TYPE, _STATUS, _COMMENT, _SOP_UID = 0x0800, 0x0900, 0x0902, 0x1000
-_IS_RESPONSE, _NO_DATA_SET = 0x8000, 0x0101
 _LONGEST_UID = 64
 
 
 def _nothing() -> None:
     pass
-
-
-class CommandError(Exception):
-    """What came is no message that could be answered; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Request:
     @property
     def wants_answer(self) -> bool:
         """Whether it is a request: a response, or the cancellation of a request, is not answered."""
-        return not self.field & _IS_RESPONSE and self.field != _C_CANCEL_RQ
+        return not self.field & IS_RESPONSE and self.field != _C_CANCEL_RQ
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,16 @@ def decode_request(content: bytes) -> Request:
     CommandError
         It is no command set, or Command Field, Data Set Type or, in a request, Message ID is not there.
     """
-    values = _elements(content)
-    field = _number(values, _FIELD)
-    has_data_set = _number(values, _DATA_SET_TYPE) != _NO_DATA_SET
-    sop_class_uid = _text(values, _SOP_CLASS_UID) or _text(values, _REQUESTED_CLASS_UID)
-    sop_uid = _text(values, _SOP_UID) if field == C_STORE_RQ else ""
+    values = elements(content)
+    field = _number(values, FIELD)
+    has_data_set = _number(values, DATA_SET_TYPE) != NO_DATA_SET
+    sop_class_uid = _text(values, SOP_CLASS_UID) or _text(values, REQUESTED_CLASS_UID)
+    sop_uid = _text(values, SOP_UID) if field == C_STORE_RQ else ""
     request = Request(field, 0, sop_class_uid, sop_uid, has_data_set)
     if not request.wants_answer:
         return replace(request, fault=f"message {field:04X} answers or cancels nothing of ours")
     refusal, fault = _refusal(request)
-    return replace(request, message_id=_number(values, _MESSAGE_ID), refusal=refusal, fault=fault)
+    return replace(request, message_id=_number(values, MESSAGE_ID), refusal=refusal, fault=fault)
 
 
 def refused(request: Request, status: int, fault: str) -> Request:
@@ -119,32 +121,16 @@ def _refusal(request: Request) -> tuple[int, str]:
 
 def encode_response(request: Request, status: int, comment: str = "") -> bytes:
     """Write the response to a request; the comment is text of up to 64 characters."""
-    content = (
-        _element(_SOP_CLASS_UID, request.sop_class_uid.encode(), b"\0") if request.sop_class_uid else b""
-    )
-    content += _element(_FIELD, _short(request.field | _IS_RESPONSE))
-    content += _element(_ANSWERED_ID, _short(request.message_id))
-    content += _element(_DATA_SET_TYPE, _short(_NO_DATA_SET))
-    content += _element(_STATUS, _short(status))
+    content = element(SOP_CLASS_UID, request.sop_class_uid.encode(), b"\0") if request.sop_class_uid else b""
+    content += element(FIELD, short(request.field | IS_RESPONSE))
+    content += element(ANSWERED_ID, short(request.message_id))
+    content += element(DATA_SET_TYPE, short(NO_DATA_SET))
+    content += element(STATUS, short(status))
     if comment:
-        content += _element(_COMMENT, comment.encode("ascii", "replace"), b" ")
+        content += element(COMMENT, comment.encode("ascii", "replace"), b" ")
     if request.sop_uid:
-        content += _element(_SOP_UID, request.sop_uid.encode(), b"\0")
-    return _element(0x0000, struct.pack("<I", len(content))) + content
-
-
-def _elements(content: bytes) -> dict[int, bytes]:
-    """Values by element number. Raises CommandError."""
-    values, at = {}, 0
-    while at < len(content):
-        if at + 8 > len(content):
-            raise CommandError("command is cut short")
-        group, number, length = struct.unpack_from("<HHI", content, at)
-        at += 8 + length
-        if group or at > len(content):
-            raise CommandError("command holds an element of another group, or is cut short")
-        values[number] = content[at - length : at]
-    return values
+        content += element(SOP_UID, request.sop_uid.encode(), b"\0")
+    return command_set(content)
 
 
 def _number(values: dict[int, bytes], number: int) -> int:
@@ -161,14 +147,3 @@ def _text(values: dict[int, bytes], number: int) -> str:
     except UnicodeDecodeError:
         return ""
     return text if len(text) <= _LONGEST_UID else ""
-
-
-def _element(number: int, value: bytes, pad: bytes = b"") -> bytes:
-    """One element of group 0000, Implicit VR Little Endian."""
-    if len(value) % 2:
-        value += pad
-    return struct.pack("<HHI", 0, number, len(value)) + value
-
-
-def _short(value: int) -> bytes:
-    return struct.pack("<H", value)

@@ -5,38 +5,29 @@ of the system, and hands them from one thread to another. Here a message is of o
 and its command has a longest length; a data set goes into an `Intake`, from the buffer that the socket was
 read into, without a copy; and it is answered before more is read: a peer that does not wait for answers only
 fills its own line.
-
-How messages lie in PDUs is told in PS3.8 9.3.5 and annex E.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import Protocol
 
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
 
+from casgan_dicom.node.dimse import C_ECHO_RQ, COMMAND, LAST, MalformedError
 from casgan_dicom.node.receive.commands import (
-    C_ECHO_RQ,
     NO_SUCH_CLASS,
     UNRECOGNIZED,
     Request,
     decode_request,
     refused,
 )
-from casgan_dicom.node.receive.peer_socket import HEADER_BYTES, MalformedError
+from casgan_dicom.node.receive.peer_socket import HEADER_BYTES
 from casgan_dicom.node.receive.spool import Intake
 
 LONGEST_COMMAND = 16 * 1024
 """Bytes of a command; that of C-STORE has some hundred."""
 
-P_DATA_TF = 4
-"""Type of the PDU that holds fragments of messages."""
-
-_COMMAND, _LAST = 1, 2  # bits of the message control header
-_HEAD = struct.Struct(">BxI")  # type and length of a PDU
-_FRAGMENT_HEAD = struct.Struct(">IBB")  # length, context, message control header
 _FRAGMENT_LENGTH = struct.Struct(">I")
 
 
@@ -92,19 +83,19 @@ class Messages:
     def _take(self, context_id: int, data: memoryview) -> None:
         """Take one fragment."""
         control = data[0]
-        if control & _COMMAND:
+        if control & COMMAND:
             self._take_command(context_id, data)
             return
         request, intake = self._request, self._intake
         if request is None or context_id != self._context_id:
             raise MalformedError("a data set came without its command")
         if intake is None:  # refused: what it holds is of no use
-            if control & _LAST:
+            if control & LAST:
                 self._request = None
                 self._association.refuse(request, context_id)
             return
         intake.write(data[1:])
-        if control & _LAST or intake.too_long:
+        if control & LAST or intake.too_long:
             self._request = self._intake = None
             self._is_over = intake.too_long
             self._association.answer(request, intake, context_id)
@@ -114,7 +105,7 @@ class Messages:
         self._command += data[1:]
         if self._request is not None or len(self._command) > LONGEST_COMMAND:
             raise MalformedError("a command came inside a message, or is too long")
-        if not data[0] & _LAST:
+        if not data[0] & LAST:
             return
         request = decode_request(bytes(self._command))
         self._command.clear()
@@ -143,30 +134,3 @@ def _checked(request: Request, abstract_syntax: str) -> Request:
     if (request.field == C_ECHO_RQ) != (abstract_syntax == Verification):
         return refused(request, UNRECOGNIZED, f"operation {request.field:04X} is not one of that class")
     return request
-
-
-def command_pdus(content: bytes, context_id: int, longest_pdu: int) -> Iterator[bytes]:
-    """Put a command into P-DATA-TF PDUs.
-
-    Parameters
-    ----------
-    content
-        The command.
-    context_id
-        Of its presentation context.
-    longest_pdu
-        What the peer takes, PDU header not counted; 0 for any length.
-
-    Raises
-    ------
-    MalformedError
-        The peer takes none that is long enough for a single byte.
-    """
-    longest = longest_pdu - _FRAGMENT_HEAD.size if longest_pdu else len(content)
-    if longest < 1:
-        raise MalformedError(f"the peer takes PDUs of {longest_pdu} bytes: too short for any message")
-    for at in range(0, len(content), longest):
-        piece = content[at : at + longest]
-        control = _COMMAND | (_LAST if at + longest >= len(content) else 0)
-        fragment = _FRAGMENT_HEAD.pack(len(piece) + 2, context_id, control) + piece
-        yield _HEAD.pack(P_DATA_TF, len(fragment)) + fragment

@@ -21,6 +21,8 @@ from time import monotonic
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
+from casgan_dicom.node.dimse import MalformedError
+
 HEADER_BYTES = 6
 """Type and length of a PDU, PS3.8 9.3."""
 _TYPES = range(1, 8)
@@ -49,10 +51,6 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-
-
-class MalformedError(Exception):
-    """What came is no PDU or message, or longer than we take; the message says what is wrong, if it can."""
 
 
 class PeerSocket(AssociationSocket):

@@ -31,8 +31,6 @@ _TAG = struct.Struct("<HH")
 class PlainHeader:
     """What stands before Pixel Data (7FE0,0010)."""
 
-    content: bytes
-    """The first bytes of the data set, tag and length of Pixel Data among them."""
     values: dict[int, bytes]
     """The wanted values as they stand, by tag."""
     pixels: int
@@ -64,7 +62,7 @@ def plain_header(content: bytes, transfer_syntax: str, wanted: Container[int]) -
         return None
     values, at = found
     group, number = _TAG.unpack_from(content, at)
-    return PlainHeader(content, values, at) if group << 16 | number == _PIXELS else None
+    return PlainHeader(values, at) if group << 16 | number == _PIXELS else None
 
 
 @cache

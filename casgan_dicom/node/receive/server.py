@@ -40,14 +40,15 @@ from pynetdicom.transport import AssociationServer, RequestHandler
 
 from casgan_dicom import __version__
 from casgan_dicom.log import get_logger
+from casgan_dicom.node.dimse import P_DATA_TF, CommandError, MalformedError, command_pdus
 from casgan_dicom.node.pdu_items import ItemError
 from casgan_dicom.node.receive.association_request import AssociationRequest, read_request
-from casgan_dicom.node.receive.commands import Answer, CommandError, Request, encode_response
+from casgan_dicom.node.receive.commands import Answer, Request, encode_response
 from casgan_dicom.node.receive.complaints import Outcome
 from casgan_dicom.node.receive.doorman import Doorman
 from casgan_dicom.node.receive.house import House
-from casgan_dicom.node.receive.messages import P_DATA_TF, Messages, command_pdus
-from casgan_dicom.node.receive.peer_socket import MalformedError, PeerSocket
+from casgan_dicom.node.receive.messages import Messages
+from casgan_dicom.node.receive.peer_socket import PeerSocket
 from casgan_dicom.node.receive.spool import Intake, Opening
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, uid_name
 

@@ -11,7 +11,8 @@ from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, DIMSEMessage
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.dsutils import decode
 
-from casgan_dicom.node.receive.commands import CommandError, Request, decode_request, encode_response
+from casgan_dicom.node.dimse import CommandError
+from casgan_dicom.node.receive.commands import Request, decode_request, encode_response
 from tests.node.wire import VERIFICATION, XA, command, echo_command, store_command
 from tests.support.factories import uid
 
