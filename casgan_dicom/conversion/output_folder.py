@@ -200,17 +200,13 @@ def _stage(named: Named, out_dir: Path) -> _Staged:
     """
     staged = _written(named, out_dir)
     path, part = staged.path, staged.part
-    try:
+    with _nothing_left(part):
         if findings := verify_file(part):
             raise SeriesError("the derived object breaks our own rules: " + "; ".join(map(str, findings)))
         kept = path.exists() and same_object(path, part)
         sha256 = file_sha256(path if kept else part)
         placed = replace(staged.placed, status="kept" if kept else "written", sha256=sha256)
         return replace(staged, placed=placed)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        _remove_empty({path.parent})
-        raise
 
 
 def _written(named: Named, out_dir: Path) -> _Staged:
@@ -219,7 +215,7 @@ def _written(named: Named, out_dir: Path) -> _Staged:
     path = out_dir / str(ds.SeriesInstanceUID) / f"{ds.SOPInstanceUID}.dcm"
     path.parent.mkdir(parents=True, exist_ok=True)
     part, file = new_part(path)
-    try:
+    with _nothing_left(part):
         with file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom quotes malformed values, perhaps a patient's
             dcmwrite(file, ds, enforce_file_format=True)
@@ -235,9 +231,16 @@ def _written(named: Named, out_dir: Path) -> _Staged:
             sha256="",
         )
         return _Staged(placed, part, _references(ds), _number(ds))
+
+
+@contextmanager
+def _nothing_left(part: Path) -> Iterator[None]:
+    """Where the body raises, remove a temporary file, and its folder if that holds nothing else."""
+    try:
+        yield
     except BaseException:
         part.unlink(missing_ok=True)
-        _remove_empty({path.parent})
+        _remove_empty({part.parent})
         raise
 
 
