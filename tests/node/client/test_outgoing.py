@@ -25,6 +25,7 @@ from pydicom.uid import (
 
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.node.client.outgoing import is_instance, read_outgoing
+from tests.support.changed_bytes import change_bytes
 from tests.support.factories import uid, write_xa
 
 SYNTAXES = [
@@ -155,8 +156,7 @@ def test_what_is_read_without_the_parser_is_what_the_parser_reads(
 ) -> None:
     made, path = (tmp_path_factory.getbasetemp() / f"{name} {syntax.keyword}" for name in ("made", "changed"))
     content = bytearray((made if made.exists() else write_xa(made, syntax=syntax)).read_bytes())
-    for at in data.draw(st.lists(st.integers(132, 700), max_size=3)):
-        content[at] = data.draw(st.integers(0, 255))
+    change_bytes(data, content, 132, 700)
     path.write_bytes(content)
 
     try:

@@ -20,6 +20,7 @@ from casgan_dicom.node.receive.wholeness import check_whole
 from casgan_dicom.source.plain_elements import scan
 from tests.node.listening import data_set_of
 from tests.node.wire import EXPLICIT, IMPLICIT
+from tests.support.changed_bytes import change_bytes
 from tests.support.factories import moving_frames, uid, write_xa
 
 RLE = str(RLELossless)
@@ -39,8 +40,7 @@ def test_short_cut_finds_what_the_parser_finds(
     tmp_path_factory: pytest.TempPathFactory, syntax: str, data: st.DataObject
 ) -> None:
     content = bytearray(_content(tmp_path_factory.getbasetemp(), syntax)[:1500])
-    for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=3)):
-        content[at] = data.draw(st.integers(0, 255))
+    change_bytes(data, content, 0, len(content) - 1)
 
     found = scan(bytes(content), syntax == IMPLICIT, identity.WANTED, Tag("NumberOfFrames"))
 
@@ -104,8 +104,7 @@ def test_instance_is_judged_the_same_with_the_short_cut_and_without(
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
     content = bytearray(_content(folder, syntax))
-    for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=3)):
-        content[at] = data.draw(st.integers(0, 255))
+    change_bytes(data, content, 0, len(content) - 1)
     del content[data.draw(st.integers(0, len(content))) if data.draw(st.booleans()) else len(content) :]
     path = folder / "mutated"
     path.write_bytes(content)
