@@ -19,25 +19,30 @@ _GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvmap", "/de
 
 def choose_device(device: str) -> str:
     """Resolve "auto" (CUDA when there is one) and check a named device; raises ConfigError."""
-    if device == "cpu" or (device == "auto" and not _may_have_cuda()):
-        return "cpu"
+    if device == "auto":
+        return "cuda:0" if _finds_cuda() else "cpu"
+    if device == "cpu":
+        return device
     kind, _, number = device.partition(":")
-    if device != "auto" and (kind != "cuda" or (device != "cuda" and not number.isdecimal())):
+    if kind != "cuda" or (device != "cuda" and not number.isdecimal()):
         raise ConfigError(f"device '{device}' is unknown", hint="auto, cpu, cuda or cuda:N")
+    if not _finds_cuda():
+        raise ConfigError(f"device '{device}': torch finds no CUDA device", hint="use --device cpu")
     import torch  # noqa: PLC0415 - takes a second, which who has no GPU need not wait
 
-    if device == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if not torch.cuda.is_available():
-        raise ConfigError(f"device '{device}': torch finds no CUDA device", hint="use --device cpu")
     if number and int(number) >= (count := torch.cuda.device_count()):
         raise ConfigError(f"device '{device}': torch finds {count} CUDA devices, numbered from 0")
     return device
 
 
-def _may_have_cuda() -> bool:
-    """False where torch can find none, without asking it; Linux alone shows devices as files."""
-    return sys.platform != "linux" or "torch" in sys.modules or any(Path(each).exists() for each in _GPUS)
+def _finds_cuda() -> bool:
+    """Whether torch finds a CUDA device; it is not loaded to hear so where Linux shows none."""
+    shown = any(Path(each).exists() for each in _GPUS)
+    if sys.platform == "linux" and "torch" not in sys.modules and not shown:
+        return False
+    import torch  # noqa: PLC0415 - as above
+
+    return torch.cuda.is_available()
 
 
 def computes_bf16(device: torch.device) -> bool:
