@@ -62,9 +62,9 @@ def encoder_net(bundle: Bundle) -> nn.Module:
 
 def tip_net(bundle: Bundle) -> nn.Module:
     """What finds the catheter, of a bundle of the atlas."""
-    return TipLook(bundle.generators["tip"]).eval()
+    return TipLook(bundle.generators).eval()
 
 
 def pose_net(bundle: Bundle) -> nn.Module:
     """What reads the pose, of a bundle of the atlas."""
-    return PoseLook(bundle.generators["pose"]).eval()
+    return PoseLook(bundle.generators).eval()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from casgan_dicom.model.engines.graph import Shapes
-from casgan_dicom.model.engines.traced import traced_module
+from casgan_dicom.model.engines.traced import TensorsOnly, traced_module
 
 
 class _StagedInstanceNorm(nn.Module):
@@ -68,23 +68,12 @@ def with_staged_norms(net: nn.Module) -> nn.Module:
     return net
 
 
-class _NoNone(nn.Module):
-    """A network of any inputs without the outputs that are None, which no graph can hold."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return tuple(said for said in self.net(*inputs) if said is not None)
-
-
 def convert(net: nn.Module, shapes: Shapes) -> Any:  # noqa: ANN401 - openvino.Model, known only where it is installed
     """Trace `net` at one item of these shapes and convert the graph to an openvino.Model of them."""
     from openvino.frontend import FrontEndManager  # noqa: PLC0415 - an optional extra
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # noqa: PLC0415
 
-    traced = traced_module(_NoNone(net), shapes)
+    traced = traced_module(TensorsOnly(net), shapes)
     decoder = TorchScriptPythonDecoder(traced, shared_memory=False)
     front_end = FrontEndManager().load_by_framework("pytorch")
     model = front_end.convert(front_end.load(decoder))

@@ -16,16 +16,15 @@ from casgan_dicom.model.engines.graph import Shapes
 
 
 class TensorsOnly(nn.Module):
-    """The networks without the None that stands for a missing attention, which no graph can hold."""
+    """A network without the None that stands for a missing attention, which no graph can hold."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Predict (drawn,) or (drawn, attention)."""
-        drawn, attention = self.net(x)
-        return (drawn,) if attention is None else (drawn, attention)
+    def forward(self, x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        """Predict what there is: (drawn,) or (drawn, attention); ONNX calls the input `x`."""
+        return tuple(said for said in self.net(x, *others) if said is not None)
 
 
 def traced_module(net: nn.Module, shapes: Shapes) -> ScriptModule:

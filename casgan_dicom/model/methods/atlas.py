@@ -194,7 +194,7 @@ class Atlas(Method):
 
 def torch_reader(nets: nn.ModuleDict) -> Reader:
     """The networks "tip" and "pose", run by torch on the processor."""
-    return Reader(TorchGraph(TipLook(nets["tip"])), TorchGraph(PoseLook(nets["pose"])))
+    return Reader(TorchGraph(TipLook(nets)), TorchGraph(PoseLook(nets)))
 
 
 def tip_loss(logits: Tensor, tip: Tensor) -> Tensor:

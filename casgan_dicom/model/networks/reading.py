@@ -238,22 +238,22 @@ def read_pose(nets: nn.ModuleDict, found: Found, told: Tensor) -> Reading:
 class TipLook(nn.Module):
     """`find_tip` as a graph: (frame, mean) to (tip, marks, seen), see `Found`."""
 
-    def __init__(self, tip: nn.Module) -> None:
+    def __init__(self, nets: nn.ModuleDict) -> None:
         super().__init__()
-        self.tip = tip
+        self.nets = nn.ModuleDict({"tip": nets["tip"]})
 
     def forward(self, frame: Tensor, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Look at frames (B, 1, 256, 256) beside the mean of their run, of the same shape."""
-        tip, marks = self.tip(frame, mean)
-        return tip, marks, pose_input(frame, mean, tip, marks)
+        found = find_tip(self.nets, frame, mean)
+        return found.tip, found.marks, found.seen
 
 
 class PoseLook(nn.Module):
     """`read_pose` as a graph: (seen, told) to the parts of the pose, in order, then the maps."""
 
-    def __init__(self, pose: nn.Module) -> None:
+    def __init__(self, nets: nn.ModuleDict) -> None:
         super().__init__()
-        self.pose = pose
+        self.pose = nets["pose"]
 
     def forward(self, seen: Tensor, told: Tensor) -> tuple[Tensor, ...]:
         """Read what `TipLook` saw, (B, 5, 128, 128), told (B, 7)."""
