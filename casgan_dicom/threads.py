@@ -26,8 +26,11 @@ def threads_told() -> int | None:
 
 def threads() -> int:
     """How many threads compute, 1 or more: as many as was told, else as the process may run on."""
-    if (told := threads_told()) is not None:
-        return told
+    return threads_told() or processors()
+
+
+def processors() -> int:
+    """On how many processors the process may run."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -11,24 +11,25 @@ import argparse
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from casgan_dicom.model.bundle.bundle import Bundle, BundleInfo
+from casgan_dicom.model.bundle.bundle import Bundle, load_bundle
 from casgan_dicom.model.bundle.deployed import TranslationNet
-from casgan_dicom.model.bundle.networks import Networks
+from casgan_dicom.model.bundle.writing import save_bundle
 from casgan_dicom.model.devices import choose_device
 from casgan_dicom.model.engines.graph import Precision
 from casgan_dicom.model.engines.openvino_engine import OpenVinoEngine
 from casgan_dicom.model.engines.torch_engine import TorchEngine
 from casgan_dicom.model.generator import Engine, Generator
-from casgan_dicom.model.methods.casgan import CasGan
 from casgan_dicom.model.methods.registry import method_class
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
@@ -115,16 +116,15 @@ def measure(ngf: int, size: int, device: str) -> list[Row]:
 
 def make_bundle(ngf: int, size: int) -> Bundle:
     """Networks of the shipped shape with random weights and a mostly closed attention."""
-    settings = load_settings("casgan", "smoke", [f"net.ngf={ngf}", "net.n_blocks=4"])
+    chosen = [f"net.ngf={ngf}", "net.n_blocks=4", "segmentor.base=4", f"data.frame_size={size}"]
+    settings = load_settings("casgan", "smoke", [*chosen, "description=random weights"])
     torch.manual_seed(1)
     nets = method_class(settings.method).build_generators(settings)
     attention = [p for name, p in nets["vessel"].named_parameters() if name.startswith("attention")]
     nn.init.constant_(attention[-1], -3.0)
-    deployed = nn.ModuleDict({name: net for name, net in nets.items() if name in CasGan.deployed})
-    info = BundleInfo("bench", "casgan", "0", "random weights", "none", "Apache-2.0", size, "0" * 64)
-    settings = replace(settings, description="random weights")
-    made = Networks(settings, deployed.eval().requires_grad_(False), UNet(4).eval())
-    return Bundle("bundle 'bench'", info, settings.normalisation, {}, {}, made=made)
+    with tempfile.TemporaryDirectory() as folder:
+        save_bundle(Path(folder), settings, nets.state_dict(), UNet(4).state_dict(), data="none")
+        return load_bundle(folder)
 
 
 def made_up_frames(size: int) -> Frames:

@@ -92,14 +92,10 @@ class Bundle:
     """Its files by name."""
     domain: DomainStatistics | None = None
     """What is known of the kind of the training frames; None where nothing is."""
-    made: Networks | None = None
-    """Networks that are there already."""
 
     @cached_property
     def networks(self) -> Networks:
         """What is built of its files, by torch; raises WeightsError where they do not fit its config.json."""
-        if self.made is not None:
-            return self.made
         from casgan_dicom.model.bundle.networks import build_networks  # noqa: PLC0415 - torch
 
         return build_networks(self.told, self.table, self.files)
@@ -136,9 +132,7 @@ class Bundle:
 
     def arrays(self, name: str) -> Mapping[str, npt.NDArray[Any]]:
         """Those of one of its files; raises WeightsError where there is none, or it holds none."""
-        if name not in self.files:
-            raise WeightsError(f"{self.told}: has no {name}")
-        return read_arrays(self.files[name], f"{self.told}: {name}")
+        return read_arrays(self.files, name, self.told)
 
 
 def load_bundle(bundle: str | Path) -> Bundle:
@@ -169,7 +163,7 @@ def open_bundle(bundle: str | Path) -> Bundle:
         segmentor_size=config.get("segmentor_size"),
         segmentor_sha256=config["sha256"][SEGMENTOR_NAME],
     )
-    domain = _domain(files, config, f"{told}: {DOMAIN_NAME}")
+    domain = _domain(files, config, told)
     return Bundle(told, info, normalisation, table, files, domain)
 
 
@@ -209,7 +203,7 @@ def _domain(files: Mapping[str, Path], config: Mapping[str, Any], told: str) -> 
     if DOMAIN_NAME not in files:
         return None
     try:
-        statistics = DomainStatistics.from_arrays(read_arrays(files[DOMAIN_NAME], told))
+        statistics = DomainStatistics.from_arrays(read_arrays(files, DOMAIN_NAME, told))
     except ValueError as error:
-        raise WeightsError(f"{told} {error}") from error
+        raise WeightsError(f"{told}: {DOMAIN_NAME} {error}") from error
     return statistics if statistics.encoder_sha256 == config["sha256"][SEGMENTOR_NAME] else None

@@ -38,9 +38,11 @@ def checked_files(folder: Path, config: Mapping[str, Any], needed: Iterable[str]
     return files
 
 
-def read_arrays(path: Path, told: str) -> dict[str, npt.NDArray[Any]]:
-    """Read a file of arrays; `told` names it in the error. Raises WeightsError."""
+def read_arrays(files: Mapping[str, Path], name: str, told: str) -> dict[str, npt.NDArray[Any]]:
+    """Read one of the files of a bundle, which `told` names in errors: its arrays. Raises WeightsError."""
+    if name not in files:
+        raise WeightsError(f"{told}: has no {name}")
     try:
-        return dict(load_file(path))
+        return dict(load_file(files[name]))
     except (ValueError, SafetensorError) as error:
-        raise WeightsError(f"{told} holds no arrays: {error}") from error
+        raise WeightsError(f"{told}: {name} holds no arrays: {error}") from error

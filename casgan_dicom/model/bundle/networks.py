@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ class Networks:
     settings: TrainSettings
     generators: nn.ModuleDict
     segmentor: UNet
-    extra: Mapping[str, Arrays] = field(default_factory=dict)
-    engagement: EngagementJudge | None = None
+    extra: Mapping[str, Arrays]
+    engagement: EngagementJudge | None
 
 
 def build_networks(told: str, table: Mapping[str, Any], files: Mapping[str, Path]) -> Networks:
@@ -60,9 +60,7 @@ def build_networks(told: str, table: Mapping[str, Any], files: Mapping[str, Path
     try:
         settings = settings_from_dict(table)
         method = method_class(settings.method)
-        for name in method.extra_files:
-            if name not in files:
-                raise WeightsError(f"{told}: has no {name}")
+        extra = {name: read_arrays(files, name, told) for name in method.extra_files}
         _check_amount(told, settings, files)
         nets = method.build_generators(settings)
     except ConfigError as error:
@@ -75,7 +73,7 @@ def build_networks(told: str, table: Mapping[str, Any], files: Mapping[str, Path
         settings,
         deployed.eval().requires_grad_(False),
         segmentor.eval().requires_grad_(False),
-        {name: read_arrays(files[name], f"{told}: {name}") for name in method.extra_files},
+        extra,
         _engagement(files, f"{told}: {ENGAGEMENT_NAME}"),
     )
 

@@ -39,9 +39,9 @@ def masks_to_square(masks: Masks, size: int) -> Masks:
 def from_square(maps: Frames, shape: tuple[int, int]) -> Frames:
     """Undo `to_square` for maps (T, size, size): cut the continuation off, interpolate bilinearly."""
     inner = _inner(*shape, maps.shape[1])
-    small = np.ascontiguousarray(maps[:, : inner[0], : inner[1]], dtype=np.float32)
+    small = np.array(maps[:, : inner[0], : inner[1]], dtype=np.float32, order="C")
     if inner == shape:
-        return small if small.base is None else small.copy()
+        return small
     return np.stack([_resampled(each, shape, Image.Resampling.BILINEAR) for each in small])
 
 

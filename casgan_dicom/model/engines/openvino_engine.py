@@ -13,7 +13,6 @@ in a file of the home directory; here that package is hidden while openvino is i
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -30,7 +29,7 @@ from casgan_dicom import __version__
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.model.engines.compiled_cache import forget, keep, kept
 from casgan_dicom.model.engines.graph import Arrays, MakeNet, Maps, Precision, Shapes, one_frame
-from casgan_dicom.threads import threads_told
+from casgan_dicom.threads import processors, threads_told
 
 _TELEMETRY = "openvino_telemetry"
 _GRAPH_CODE = ("bundle", "domain", "engines", "methods", "networks", "settings.py")
@@ -136,7 +135,7 @@ def _facts(identity: str, shapes: Shapes, properties: Mapping[str, object]) -> d
         "instructions": _instructions(),
         "openvino": import_openvino().get_version(),
         "torch": version("torch"),
-        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "processors": processors(),
         "package": __version__,
         "code": _code_sha256(),
     }
