@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -16,28 +16,19 @@ from types import MappingProxyType
 from casgan_dicom.config import Reading, collect, config_error, leaves
 from casgan_dicom.node.addresses import as_address, as_network, is_loopback
 from casgan_dicom.node.settings import (
-    PRIORITIES,
     DestinationSettings,
     ListenerSettings,
     NodeSettings,
     places_of,
 )
+from casgan_dicom.node.values import host, instead_of
 
 PREFIX = "CASGAN_NODE"
 """What the variables of a node's settings begin with."""
 DATA_VARIABLE = "CASGAN_DATA"
 """Variable that names the folder of this program's data; a node keeps its own in ``node`` below it."""
 
-LONGEST_SECONDS = 31_536_000
-"""A year; sockets and timers take no more than some decades."""
-MOST_CONNECTIONS = 480
-"""Select takes file numbers below 1024, and a connection may have its socket and a file open."""
-
-_AE_TITLE = re.compile(r"(?! )[ -\[\]-~]{1,16}(?<! )")
-"""PS3.5 6.2, AE: 16 characters of the default repertoire, no backslash; here no space that peers trim."""
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _DEVICE = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?")
-_ENGINES = ("auto", "torch", "openvino")
 _OURSELVES = ("listener.host", "listener.port", "listener.ae_title")
 _HINT = "deploy/node.toml shows every key with its meaning and its default"
 _NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -98,9 +89,8 @@ def _with_data_folder(reading: Reading[NodeSettings], environ: Mapping[str, str]
 
 def _faults(settings: NodeSettings) -> Iterator[_Fault]:
     for key, value in leaves(settings):
-        rule = _rule_of(key)
-        if rule is not None and (wanted := rule(value)):
-            yield _fault(key, value, wanted)
+        if instead := instead_of(key, value):
+            yield _fault(key, value, instead)
     yield from _of_listener(settings)
     yield from _of_times(settings)
     yield from _of_worker(settings)
@@ -119,96 +109,6 @@ def _fault(key: str, value: object, wanted: str, *others: str) -> _Fault:
     return _Fault(f"{key} is {shown}, want {wanted}", (key, *others))
 
 
-# Rules for one value: what is wanted instead, or nothing where it is right.
-
-
-def _seconds(value: object) -> str:
-    right = value is None or (isinstance(value, int | float) and 0 < value <= LONGEST_SECONDS)
-    return "" if right else f"more than 0 and at most {LONGEST_SECONDS} (a year)"
-
-
-def _ae_title(value: object) -> str:
-    right = _AE_TITLE.fullmatch(str(value))
-    return "" if right else "1 to 16 ASCII characters, no backslash, no space at either end"
-
-
-def _ae_title_or_nothing(value: object) -> str:
-    return "" if value == "" else _ae_title(value)
-
-
-def _host(value: object) -> str:
-    text = str(value)
-    return "" if text and text.isprintable() and not set(text) & set(" /") else "an address or a name"
-
-
-def _place(value: object) -> str:
-    text = str(value)
-    right = as_network(text) if "/" in text else as_address(text)
-    return "" if right else "an IP address, or a network as 10.1.0.0/16"
-
-
-def _places(value: object) -> str:
-    found = value if isinstance(value, tuple) else (value,) if value else ()
-    return next((wanted for wanted in map(_place, found) if wanted), "")
-
-
-def _name(value: object) -> str:
-    return "" if _NAME.fullmatch(str(value)) else "1 to 32 letters, digits, dashes and underscores"
-
-
-def _bundle(value: object) -> str:
-    return "" if value else "the name of a bundle, or a folder"
-
-
-def _engine(value: object) -> str:
-    return "" if value in _ENGINES else f"one of {', '.join(_ENGINES)}"
-
-
-def _one_of(*words: str) -> Callable[[object], str]:
-    return lambda value: "" if value in words else f"one of {', '.join(filter(None, words))}"
-
-
-def _between(low: int, high: int | None = None) -> Callable[[object], str]:
-    def rule(value: object) -> str:
-        right = isinstance(value, int) and low <= value and (high is None or value <= high)
-        return "" if right else f"at least {low}" if high is None else f"{low} to {high}"
-
-    return rule
-
-
-_RULES: Mapping[str, Callable[[object], str]] = {
-    "listener.host": _host,
-    "listener.port": _between(0, 65535),
-    "listener.ae_title": _ae_title,
-    "listener.max_connections": _between(1, MOST_CONNECTIONS),
-    "listener.max_connections_per_address": _between(1),
-    "listener.max_instance_bytes": _between(1),
-    "listener.min_free_bytes": _between(0),
-    "peers.ae_title": _ae_title,
-    "peers.address": _places,
-    "peers.addresses": _places,
-    "peers.priority": _one_of("", *PRIORITIES),
-    "worker.bundle": _bundle,
-    "worker.engine": _engine,
-    "worker.mode": _one_of("invent", "reference"),
-    "worker.without_reference": _one_of("skip", "invent"),
-    "worker.batch_frames": _between(1),
-    "worker.deaths": _between(1),
-    "destinations.name": _name,
-    "destinations.host": _host,
-    "destinations.port": _between(1, 65535),
-    "destinations.ae_title": _ae_title,
-    "destinations.calling_ae_title": _ae_title_or_nothing,
-    "destinations.associations": _between(1, 16),
-}
-"""Rule of each key; those in seconds have `_seconds`."""
-
-
-def _rule_of(key: str) -> Callable[[object], str] | None:
-    key = re.sub(r"#\d+", "", key)
-    return _seconds if key.endswith("_seconds") else _RULES.get(key)
-
-
 # Rules for several values together.
 
 
@@ -217,7 +117,7 @@ def _of_listener(settings: NodeSettings) -> Iterator[_Fault]:
     if listener.max_connections_per_address > listener.max_connections:
         wanted = f"at most {key} ({listener.max_connections})"
         yield _fault(f"{key}_per_address", listener.max_connections_per_address, wanted, key)
-    if _host(listener.host) or is_loopback(listener.host):
+    if host(listener.host) or is_loopback(listener.host):
         return
     if not any(places_of(peer) for peer in settings.peers):
         wanted = "a loopback address, or [[peers]] with an address that say who may send here from elsewhere"

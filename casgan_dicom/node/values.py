@@ -1,0 +1,112 @@
+"""Which single values of a node's settings make sense. Pure; what several mean together: ``checks.py``.
+
+A rule says what is wanted in place of a value, or nothing where it is right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from casgan_dicom.node.addresses import as_address, as_network
+from casgan_dicom.node.settings import PRIORITIES
+
+LONGEST_SECONDS = 31_536_000
+"""A year; sockets and timers take no more than some decades."""
+MOST_CONNECTIONS = 480
+"""Select takes file numbers below 1024, and a connection may have its socket and a file open."""
+
+_AE_TITLE = re.compile(r"(?! )[ -\[\]-~]{1,16}(?<! )")
+"""PS3.5 6.2, AE: 16 characters of the default repertoire, no backslash; here no space that peers trim."""
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_ENGINES = ("auto", "torch", "openvino")
+
+
+def _seconds(value: object) -> str:
+    right = value is None or (isinstance(value, int | float) and 0 < value <= LONGEST_SECONDS)
+    return "" if right else f"more than 0 and at most {LONGEST_SECONDS} (a year)"
+
+
+def _ae_title(value: object) -> str:
+    right = _AE_TITLE.fullmatch(str(value))
+    return "" if right else "1 to 16 ASCII characters, no backslash, no space at either end"
+
+
+def _ae_title_or_nothing(value: object) -> str:
+    return "" if value == "" else _ae_title(value)
+
+
+def host(value: object) -> str:
+    """What is wanted in place of the name or address of a machine; empty where it is right."""
+    text = str(value)
+    return "" if text and text.isprintable() and not set(text) & set(" /") else "an address or a name"
+
+
+def _place(value: object) -> str:
+    text = str(value)
+    right = as_network(text) if "/" in text else as_address(text)
+    return "" if right else "an IP address, or a network as 10.1.0.0/16"
+
+
+def _places(value: object) -> str:
+    found = value if isinstance(value, tuple) else (value,) if value else ()
+    return next((wanted for wanted in map(_place, found) if wanted), "")
+
+
+def _name(value: object) -> str:
+    return "" if _NAME.fullmatch(str(value)) else "1 to 32 letters, digits, dashes and underscores"
+
+
+def _bundle(value: object) -> str:
+    return "" if value else "the name of a bundle, or a folder"
+
+
+def _engine(value: object) -> str:
+    return "" if value in _ENGINES else f"one of {', '.join(_ENGINES)}"
+
+
+def _one_of(*words: str) -> Callable[[object], str]:
+    return lambda value: "" if value in words else f"one of {', '.join(filter(None, words))}"
+
+
+def _between(low: int, high: int | None = None) -> Callable[[object], str]:
+    def rule(value: object) -> str:
+        right = isinstance(value, int) and low <= value and (high is None or value <= high)
+        return "" if right else f"at least {low}" if high is None else f"{low} to {high}"
+
+    return rule
+
+
+_RULES: Mapping[str, Callable[[object], str]] = {
+    "listener.host": host,
+    "listener.port": _between(0, 65535),
+    "listener.ae_title": _ae_title,
+    "listener.max_connections": _between(1, MOST_CONNECTIONS),
+    "listener.max_connections_per_address": _between(1),
+    "listener.max_instance_bytes": _between(1),
+    "listener.min_free_bytes": _between(0),
+    "peers.ae_title": _ae_title,
+    "peers.address": _places,
+    "peers.addresses": _places,
+    "peers.priority": _one_of("", *PRIORITIES),
+    "worker.bundle": _bundle,
+    "worker.engine": _engine,
+    "worker.mode": _one_of("invent", "reference"),
+    "worker.without_reference": _one_of("skip", "invent"),
+    "worker.batch_frames": _between(1),
+    "worker.deaths": _between(1),
+    "destinations.name": _name,
+    "destinations.host": host,
+    "destinations.port": _between(1, 65535),
+    "destinations.ae_title": _ae_title,
+    "destinations.calling_ae_title": _ae_title_or_nothing,
+    "destinations.associations": _between(1, 16),
+}
+"""Rule of each key; those in seconds have `_seconds`."""
+
+
+def instead_of(key: str, value: object) -> str:
+    """What is wanted in place of a value, by its key such as ``peers#2.address``; empty where it is right."""
+    key = re.sub(r"#\d+", "", key)
+    rule = _seconds if key.endswith("_seconds") else _RULES.get(key)
+    return "" if rule is None else rule(value)
