@@ -18,6 +18,7 @@ from time import perf_counter, sleep
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.model.generator import Generator
+from tests.bench.machine import without_log
 from tests.faults.modality import cine, send
 from tests.node.nodes import Node, bundle_in, destination, node_settings, running_node
 from tests.support.fake_pacs import FakePacs
@@ -63,7 +64,7 @@ def main() -> None:
         folder = Path(name)
         sources = [cine(folder / "sent", f"run {k}", frames=8) for k in range(count)]
         direct = pipeline_seconds(folder, sources)
-        with running_node(node_settings(folder, destination("pacs", pacs))) as node:
+        with without_log(), running_node(node_settings(folder, destination("pacs", pacs))) as node:
             before = processor_seconds(node)
             sleep(IDLE_SECONDS)
             idle = (processor_seconds(node) - before) / IDLE_SECONDS

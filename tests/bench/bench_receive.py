@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
 
-from tests.bench.machine import machine
+from tests.bench.machine import machine, without_log
 from tests.faults.listener_process import ListenerProcess
 from tests.faults.senders import Template
 from tests.node.wire import ASSOCIATE_AC, XA, XA_CONTEXT, Wire, associate_rq, p_data, store_command
@@ -286,7 +286,10 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=20, help="instances of 26 MB")
     parser.add_argument("--only", default="", help="receivers with this in their name")
     parser.add_argument("--folder", help="where they store; a real disk")
-    report(measure(parser.parse_args()))
+    args = parser.parse_args()
+    with without_log():
+        found = measure(args)
+    report(found)
 
 
 if __name__ == "__main__":

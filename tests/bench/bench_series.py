@@ -25,7 +25,7 @@ from time import time
 from casgan_dicom.node.settings import DestinationSettings
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.overview import JobRow
-from tests.bench.machine import machine
+from tests.bench.machine import machine, without_log
 from tests.faults.modality import cine, send
 from tests.node.nodes import Node, destination, node_settings, running_node, wait_for
 from tests.support.fake_pacs import FakePacs
@@ -122,7 +122,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, archive(Path(name) / "archive") as (kind, where):
         folder = Path(name)
         sources = [cine(folder / "sent", f"run {k}", frames=args.frames) for k in range(2 * args.series + 1)]
-        with running_node(node_settings(folder, where)) as node:
+        with without_log(), running_node(node_settings(folder, where)) as node:
             ways = one_by_one(node, sources[: args.series + 1])
             each = at_once(node, sources[args.series + 1 :], args.series + 1)
     sys.stdout.write(f"{args.series} series of {args.frames} frames of 64 x 80 to {kind}, medians\n")

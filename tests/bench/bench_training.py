@@ -28,6 +28,7 @@ from casgan_dicom.model.devices import choose_device, computes_bf16
 from casgan_dicom.model.methods.base import Method, Samples
 from casgan_dicom.model.methods.losses import adversarial
 from casgan_dicom.model.methods.registry import BUILT_IN, method_class
+from casgan_dicom.model.networks.reading_shapes import CELLS, FINE
 from casgan_dicom.model.networks.unet import UNet
 from casgan_dicom.model.preset_files import load_settings
 from casgan_dicom.model.settings import TrainSettings
@@ -65,9 +66,7 @@ def main() -> None:
 
 def measure(settings: TrainSettings, device: str, steps: int) -> tuple[float, float]:
     """Median seconds per step of both loops, warmed up, taken in turn."""
-    crop, n = settings.data.crop, settings.optim.batch
-    x, y, twin = (torch.rand(n, 1, crop, crop, device=device) * 2 - 1 for _ in range(3))
-    batch = Batch(x, y, twin, (torch.rand(n, 1, crop, crop, device=device) > 0.95).float())
+    batch = noise(settings, device)
     with tempfile.TemporaryDirectory() as folder:
         ours = made(settings, device)
         arrange(ours, settings)
@@ -80,6 +79,25 @@ def measure(settings: TrainSettings, device: str, steps: int) -> tuple[float, fl
                 if k >= 2:  # the first two warm up
                     taken.append(elapsed)
     return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def noise(settings: TrainSettings, device: str) -> Batch:
+    """A batch of noise; where the method is guided, with a truth of the shapes of `GuidedSampler.batch`."""
+    guided, n = method_class(settings.method).guided, settings.optim.batch
+    side = FINE if guided else settings.data.crop
+    x, y, twin = (torch.rand(n, 1, side, side, device=device) * 2 - 1 for _ in range(3))
+    mask = (torch.rand(n, 1, side, side, device=device) > 0.95).float()
+    if not guided:
+        return Batch(x, y, twin, mask)
+    truth = {
+        "shown": (x + 1) / 2,
+        "twin_shown": (twin + 1) / 2,
+        "levels": torch.tensor([[0.2, 0.8]], device=device).expand(n, 2),
+        "guide": 0.3 * torch.rand(n, 1, side, side, device=device),
+        "own": torch.ones(n, 1, device=device),
+        "off": torch.randn(n, 2, CELLS, CELLS, device=device),
+    }
+    return Batch(x, y, twin, mask, truth)
 
 
 def batch_seconds(settings: TrainSettings, steps: int) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 BUSY = 0.25
@@ -45,6 +47,19 @@ def begin(*, even_if_busy: bool) -> None:
 def row(name: str, found: float, unit: str, aim: str) -> None:
     """One figure, with its aim beside it."""
     say(f"  {name:<58} {found:9.3g} {unit:<8} {aim}")
+
+
+@contextmanager
+def without_log() -> Iterator[None]:
+    """Keep what this process and its children write to standard error from between the rows, for a block."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:  # what a block raises is told where it always is
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def say(line: str) -> None:
