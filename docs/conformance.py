@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydicom.uid import UID
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
+from casgan_dicom.node.client.query import STUDY_ROOT_FIND
+from casgan_dicom.node.client.retrieve import STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from casgan_dicom.node.client.scu import Outcome, classify
 from casgan_dicom.node.receive import commands, reception
 from casgan_dicom.node.receive.listener import STORAGE_CLASSES
@@ -21,6 +23,7 @@ from docs.iods import Described, common_table, described, own_table
 
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VERIFICATION = UID("1.2.840.10008.1.1")
+_RETRIEVING = (STUDY_ROOT_FIND, STUDY_ROOT_MOVE, STUDY_ROOT_GET)
 _COMPRESSIONS = (
     Compression(),
     Compression("rle"),
@@ -91,7 +94,7 @@ def _named(uid: UID) -> tuple[str, str]:
 
 def _services(kinds: Sequence[Described]) -> str:
     """Network services, PS3.2 A.1: who is user and who is provider."""
-    sent = [_VERIFICATION, *(kind.sop_class for kind in kinds)]
+    sent = [_VERIFICATION, *(kind.sop_class for kind in kinds), *_RETRIEVING]
     taken = [_VERIFICATION, *STORAGE_CLASSES]
     return _table(
         "SOP class | UID | user (SCU) | provider (SCP)",

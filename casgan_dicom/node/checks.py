@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -164,11 +164,17 @@ def _of_lists(settings: NodeSettings) -> Iterator[_Fault]:
                 at = tuple(f"peers#{n}.{name}" for n in (number, first) for name in keys)
                 found = f"{peer.ae_title!r} from {place}"
                 yield _Fault(f"peers#{number} is {found}, want no sender twice: peers#{first} is it too", at)
-    names: dict[str, int] = {}
-    for number, destination in enumerate(settings.destinations, 1):
-        if (first := names.setdefault(destination.name, number)) != number:
-            key, other = f"destinations#{number}.name", f"destinations#{first}.name"
-            yield _fault(key, destination.name, f"no name twice: {other} is it too", other)
+    yield from _twice("destinations", [each.name for each in settings.destinations])
+    yield from _twice("archives", [each.name for each in settings.archives])
+
+
+def _twice(table: str, names: Sequence[str]) -> Iterator[_Fault]:
+    """Names of a list of tables that stand there before."""
+    known: dict[str, int] = {}
+    for number, name in enumerate(names, 1):
+        if (first := known.setdefault(name, number)) != number:
+            key, other = f"{table}#{number}.name", f"{table}#{first}.name"
+            yield _fault(key, name, f"no name twice: {other} is it too", other)
 
 
 def _is_ourselves(destination: DestinationSettings, listener: ListenerSettings) -> bool:

@@ -22,7 +22,7 @@ NOBODY_KNOWS = b"2.25.0"
 
 PDU_HEAD = struct.Struct(">BxI")
 _ITEM = struct.Struct(">BxH")
-_MAXIMUM_LENGTH, _IMPLEMENTATION_CLASS = 0x51, 0x52
+_MAXIMUM_LENGTH, _IMPLEMENTATION_CLASS, _ROLE_SELECTION = 0x51, 0x52, 0x54
 
 
 class ItemError(Exception):
@@ -53,20 +53,29 @@ def uid_in(value: bytes) -> bytes:
     return text if is_uid(text.decode("latin-1")) else b""
 
 
-def user_information(values: list[bytes], unsaid_length: int) -> bytes:
-    """User information as far as it is used: maximum length and implementation class.
+def user_information(values: list[bytes], unsaid_length: int, *, with_roles: bool = False) -> bytes:
+    """User information as far as it is used: maximum length, implementation class, and roles if they are.
 
-    `unsaid_length` is the maximum length where none is given. Behind an item that cannot be read, the rest is
-    skipped.
+    `unsaid_length` is the maximum length where none is given. Role selections (PS3.7 D.3.3.4) that cannot be
+    read are skipped; behind an item that cannot be, the rest is.
     """
     found: dict[int, bytes] = {}
+    roles: list[bytes] = []
     for value in values:
         try:
             for kind, each in items(value):
                 found.setdefault(kind, each)
+                if with_roles and kind == _ROLE_SELECTION and _is_role(each):
+                    roles.append(item(kind, each))
         except ItemError:
             continue
     length = found.get(_MAXIMUM_LENGTH, b"")
     clean = item(_MAXIMUM_LENGTH, length if len(length) == 4 else unsaid_length.to_bytes(4, "big"))
     clean += item(_IMPLEMENTATION_CLASS, uid_in(found.get(_IMPLEMENTATION_CLASS, b"")) or NOBODY_KNOWS)
-    return item(USER_INFORMATION, clean)
+    return item(USER_INFORMATION, clean + b"".join(roles))
+
+
+def _is_role(value: bytes) -> bool:
+    """Whether a role selection names a UID, and two roles that are 0 or 1."""
+    uid = value[2:-2]
+    return len(uid) == int.from_bytes(value[:2], "big") and bool(uid_in(uid)) and max(value[-2:]) <= 1

@@ -155,6 +155,28 @@ class DestinationSettings:
 
 
 @dataclass(frozen=True)
+class ArchiveSettings:
+    """An archive that series are fetched from."""
+
+    name: str
+    """What `casgan-dicom pull` calls it: letters, digits, dash and underscore."""
+    host: str
+    """Name or address."""
+    port: int
+    """TCP port."""
+    ae_title: str
+    """Its AE title."""
+    retrieve: str = "get"
+    """get: over our own association (C-GET); move: it sends to our listener (C-MOVE), which it knows."""
+    calling_ae_title: str = ""
+    """What we call ourselves there; empty for the title of the listener."""
+    connect_seconds: float = 10.0
+    """For the TCP connection, and again for the association."""
+    response_seconds: float = 300.0
+    """For each response: an archive may fetch from tape."""
+
+
+@dataclass(frozen=True)
 class NodeSettings:
     """A node."""
 
@@ -174,6 +196,8 @@ class NodeSettings:
     """How soon a process that died is started again."""
     destinations: tuple[DestinationSettings, ...] = ()
     """Where results go besides the outbox."""
+    archives: tuple[ArchiveSettings, ...] = ()
+    """Where series are fetched from, by `casgan-dicom pull`."""
 
 
 def places_of(peer: PeerSettings) -> tuple[str, ...]:

@@ -101,6 +101,12 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "destinations.ae_title": _ae_title,
     "destinations.calling_ae_title": _ae_title_or_nothing,
     "destinations.associations": _between(1, 16),
+    "archives.name": _name,
+    "archives.host": host,
+    "archives.port": _between(1, 65535),
+    "archives.ae_title": _ae_title,
+    "archives.retrieve": _one_of("get", "move"),
+    "archives.calling_ae_title": _ae_title_or_nothing,
 }
 """Rule of each key; those in seconds have `_seconds`."""
 

@@ -7,11 +7,19 @@ import dataclasses
 import inspect
 import re
 import tomllib
+import typing
 from pathlib import Path
 
 from casgan_dicom.node import settings as module
 from casgan_dicom.node.checks import load_node_settings
-from casgan_dicom.node.settings import DestinationSettings, NodeSettings, PeerSettings
+from casgan_dicom.node.settings import NodeSettings
+
+LISTS: dict[str, type] = {
+    name: typing.get_args(hint)[0]
+    for name, hint in typing.get_type_hints(NodeSettings).items()
+    if typing.get_origin(hint) is tuple
+}
+"""The lists of tables, and what a table of each holds."""
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "node.toml"
 
@@ -63,10 +71,10 @@ def test_the_example_shows_every_key_with_its_default() -> None:
     shown = tomllib.loads(uncommented())
 
     assert shown.keys() == {field.name for field in dataclasses.fields(NodeSettings)}
-    for name in shown.keys() - {"data", "peers", "destinations"}:
+    for name in shown.keys() - {"data", *LISTS}:
         defaults = dataclasses.asdict(getattr(NodeSettings(), name))
         assert {k: tuple(v) if isinstance(v, list) else v for k, v in shown[name].items()} == defaults
-    for name, cls in (("peers", PeerSettings), ("destinations", DestinationSettings)):
+    for name, cls in LISTS.items():
         (table,) = shown[name]
         defaults = {field.name: field.default for field in dataclasses.fields(cls)}
         assert table.keys() == defaults.keys()
@@ -81,7 +89,7 @@ def test_the_example_with_everything_in_force_can_start_a_node(tmp_path: Path) -
 
     loaded = load_node_settings(path, {})
 
-    assert (len(loaded.peers), len(loaded.destinations)) == (1, 1)
+    assert {len(getattr(loaded, name)) for name in LISTS} == {1}
 
 
 def test_the_example_says_of_every_key_what_the_code_says() -> None:

@@ -33,7 +33,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
-from pynetdicom.pdu_primitives import A_ABORT, A_RELEASE
+from pynetdicom.pdu_primitives import A_ABORT, A_RELEASE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
@@ -61,7 +61,10 @@ _FAREWELL_SECONDS = 1.0
 
 @contextmanager
 def connected(
-    peer: Peer, contexts: Sequence[PresentationContext], options: SocketOptions
+    peer: Peer,
+    contexts: Sequence[PresentationContext],
+    options: SocketOptions,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Iterator[Connection]:
     """An association for the body of the `with`: released after it, aborted if it raises.
 
@@ -73,6 +76,8 @@ def connected(
         What to propose: at most 128, each with one transfer syntax.
     options
         Of the TCP connection.
+    roles
+        What to propose to be, where it is not the user of a service.
 
     Raises
     ------
@@ -81,7 +86,7 @@ def connected(
     """
     connection = Connection(peer, options)
     try:
-        connection.open(contexts)
+        connection.open(contexts, roles)
     except BaseException:
         connection.abort()
         raise
@@ -112,7 +117,11 @@ class Connection:
         self._released = self._has_turn = False
         self._is_over = Event()
 
-    def open(self, contexts: Sequence[PresentationContext]) -> None:
+    def open(
+        self,
+        contexts: Sequence[PresentationContext],
+        roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    ) -> None:
         """Connect and propose `contexts`; PeerError where no association comes of it."""
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_PDU_RECV, self._on_pdu),
@@ -128,6 +137,7 @@ class Connection:
                 contexts=list(contexts),
                 ae_title=self.peer.ae_title,
                 max_pdu=_FRAGMENT_BYTES,
+                ext_neg=list(roles),
                 evt_handlers=handlers,
             )
         except (OSError, UnicodeError) as error:  # host unknown, no socket to be had
@@ -143,6 +153,11 @@ class Connection:
             if context.as_scu and named:
                 return context.context_id
         return None
+
+    @property
+    def association(self) -> Association:
+        """pynetdicom's own, for requests of which several responses come. RuntimeError before `open`."""
+        return self._association
 
     def request(self, asked: Asked, send: Callable[[Association], Dataset]) -> int | None:
         """Status of the response to a request, which `send` sends; None where none came.

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from casgan_dicom.node.state.ledger import Ledger
 
 _FINISHED = ("delivering", "done", "undelivered", "skipped", "lacking", "cancelled")
 """States of jobs that want no file of the spool, or that have said so."""
+_ASKED_AT_ONCE = 500
+"""UIDs in one question: SQLite takes no more than some thousand values."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,22 @@ class Receipts:
             [job, received.series_uid, revision, lineage or job, received.peer, now, now, now],
         )
         return job, revision
+
+    def of_node(self, sop_uids: Collection[str]) -> set[str]:
+        """Those of some SOP Instance UIDs that came in, or are of objects made here."""
+        found: set[str] = set()
+        left = list(sop_uids)
+        with self._ledger.reading() as db:
+            while left:
+                asked, left = left[:_ASKED_AT_ONCE], left[_ASKED_AT_ONCE:]
+                marks = ",".join("?" * len(asked))
+                rows = db.execute(
+                    f"SELECT sop_uid FROM instances WHERE sop_uid IN ({marks})"
+                    f" UNION SELECT sop_uid FROM outbox WHERE sop_uid IN ({marks})",
+                    [*asked, *asked],
+                )
+                found.update(row["sop_uid"] for row in rows)
+        return found
 
     def needed(self) -> set[Path]:
         """Files that an unfinished job wants: its own or those it repeats, single frames of earlier ones."""
