@@ -165,16 +165,38 @@ def _of_lists(settings: NodeSettings) -> Iterator[_Fault]:
                 found = f"{peer.ae_title!r} from {place}"
                 yield _Fault(f"peers#{number} is {found}, want no sender twice: peers#{first} is it too", at)
     yield from _twice("destinations", [each.name for each in settings.destinations])
+    yield from _of_pulls(settings)
+    yield from _of_inboxes(settings)
     yield from _twice("archives", [each.name for each in settings.archives])
 
 
-def _twice(table: str, names: Sequence[str]) -> Iterator[_Fault]:
+def _of_pulls(settings: NodeSettings) -> Iterator[_Fault]:
+    """Pulls from archives that are not there."""
+    names = [each.name for each in settings.archives]
+    for number, pull in enumerate(settings.pulls, 1):
+        if pull.archive not in names:
+            wanted = f"the name of one of [[archives]] ({', '.join(names) or 'there are none'})"
+            yield _fault(f"pulls#{number}.archive", pull.archive, wanted, "archives")
+
+
+def _of_inboxes(settings: NodeSettings) -> Iterator[_Fault]:
+    """Folders whose files would be taken twice, or are the node's own: what is taken is deleted."""
+    yield from _twice("inboxes", [each.path for each in settings.inboxes], "path")
+    data = settings.data.absolute()
+    for number, inbox in enumerate(settings.inboxes, 1):
+        path = Path(inbox.path)
+        if path.is_relative_to(data) or data.is_relative_to(path):
+            wanted = f"a folder outside `data` ({data}), and not around it: what is in it is deleted"
+            yield _fault(f"inboxes#{number}.path", inbox.path, wanted, "data")
+
+
+def _twice(table: str, names: Sequence[str], key: str = "name") -> Iterator[_Fault]:
     """Names of a list of tables that stand there before."""
     known: dict[str, int] = {}
     for number, name in enumerate(names, 1):
         if (first := known.setdefault(name, number)) != number:
-            key, other = f"{table}#{number}.name", f"{table}#{first}.name"
-            yield _fault(key, name, f"no name twice: {other} is it too", other)
+            at, other = f"{table}#{number}.{key}", f"{table}#{first}.{key}"
+            yield _fault(at, name, f"no {key} twice: {other} is it too", other)
 
 
 def _is_ourselves(destination: DestinationSettings, listener: ListenerSettings) -> bool:

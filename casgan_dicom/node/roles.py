@@ -56,7 +56,9 @@ class Started:
 def roles(settings: NodeSettings) -> tuple[str, ...]:
     """The processes of a node, in the order in which they start."""
     workers = tuple(f"worker.{device}" for device in settings.worker.devices)
-    return ("coordinator", *workers, "sender", "listener")
+    inboxes = ("inbox",) if settings.inboxes else ()
+    puller = ("puller",) if settings.pulls else ()
+    return ("coordinator", *workers, "sender", *inboxes, *puller, "listener")
 
 
 def run_role(role: str) -> int:
@@ -99,6 +101,14 @@ def _run(role: str, order: Order, stop: threading.Event, answering: TextIO) -> N
         from casgan_dicom.node.work.worker import run_worker  # noqa: PLC0415
 
         run_worker(order.settings, device, ready, stop)
+    elif kind == "inbox":
+        from casgan_dicom.node.receive.inbox import run_inboxes  # noqa: PLC0415
+
+        run_inboxes(order.settings, order.recipe, ready, stop)
+    elif kind == "puller":
+        from casgan_dicom.node.receive.puller import run_puller  # noqa: PLC0415
+
+        run_puller(order.settings, order.recipe, ready, stop)
     else:
         from casgan_dicom.node.work.sender import run_sender  # noqa: PLC0415
 

@@ -177,6 +177,32 @@ class ArchiveSettings:
 
 
 @dataclass(frozen=True)
+class PullSettings:
+    """A pull that the node starts by itself."""
+
+    archive: str
+    """Name of one of the archives."""
+    days: int = 1
+    """Studies of today, and of so many days before it, by Study Date."""
+    modalities: tuple[str, ...] = ("XA", "RF")
+    """Only series of these."""
+    every_seconds: float = 3600.0
+    """From the end of one pull to the beginning of the next."""
+
+
+@dataclass(frozen=True)
+class InboxSettings:
+    """A folder whose files are taken as if a modality had sent them, and deleted."""
+
+    path: str
+    """The folder; what is in folders below is taken, too."""
+    ae_title: str = "FOLDER"
+    """What jobs and rules call the sender of its files."""
+    rest_seconds: float = 5.0
+    """How long a file has to be the same before it is taken."""
+
+
+@dataclass(frozen=True)
 class NodeSettings:
     """A node."""
 
@@ -198,6 +224,10 @@ class NodeSettings:
     """Where results go besides the outbox."""
     archives: tuple[ArchiveSettings, ...] = ()
     """Where series are fetched from, by `casgan-dicom pull`."""
+    pulls: tuple[PullSettings, ...] = ()
+    """What the node fetches by itself."""
+    inboxes: tuple[InboxSettings, ...] = ()
+    """Folders that are watched."""
 
 
 def places_of(peer: PeerSettings) -> tuple[str, ...]:

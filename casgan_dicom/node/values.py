@@ -18,6 +18,8 @@ MOST_CONNECTIONS = 480
 
 _AE_TITLE = re.compile(r"(?! )[ -\[\]-~]{1,16}(?<! )")
 """PS3.5 6.2, AE: 16 characters of the default repertoire, no backslash; here no space that peers trim."""
+_MODALITY = re.compile(r"[A-Z0-9_]{1,16}")
+"""PS3.3 C.7.3.1.1.1, CS."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _ENGINES = ("auto", "torch", "openvino")
 
@@ -55,6 +57,15 @@ def _places(value: object) -> str:
 
 def _name(value: object) -> str:
     return "" if _NAME.fullmatch(str(value)) else "1 to 32 letters, digits, dashes and underscores"
+
+
+def _modalities(value: object) -> str:
+    right = isinstance(value, tuple) and value and all(_MODALITY.fullmatch(each) for each in value)
+    return "" if right else "one or more modalities, such as XA"
+
+
+def _folder(value: object) -> str:
+    return "" if str(value).startswith("/") else "an absolute path of a folder"
 
 
 def _bundle(value: object) -> str:
@@ -107,6 +118,11 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "archives.ae_title": _ae_title,
     "archives.retrieve": _one_of("get", "move"),
     "archives.calling_ae_title": _ae_title_or_nothing,
+    "pulls.archive": _name,
+    "pulls.days": _between(0, 3660),
+    "pulls.modalities": _modalities,
+    "inboxes.path": _folder,
+    "inboxes.ae_title": _ae_title,
 }
 """Rule of each key; those in seconds have `_seconds`."""
 

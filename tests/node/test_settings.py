@@ -15,17 +15,21 @@ from casgan_dicom.config import collect, leaves
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.checks import PREFIX, load_node_settings, problems
 from casgan_dicom.node.settings import (
+    ArchiveSettings,
     CompletionSettings,
     DestinationSettings,
+    InboxSettings,
     ListenerSettings,
     NodeSettings,
     PeerSettings,
+    PullSettings,
     RestartSettings,
     RetrySettings,
     WorkerSettings,
 )
 
 PEER = PeerSettings("CATHLAB1", "10.1.2.3")
+ARCHIVE = ArchiveSettings("pacs", "10.1.2.4", 104, "PACS")
 PACS = DestinationSettings("pacs", "10.1.2.4", 104, "ORTHANC")
 AE_WANTED = "1 to 16 ASCII characters, no backslash, no space at either end"
 LISTS = {field.name for field in dataclasses.fields(NodeSettings) if isinstance(field.default, tuple)}
@@ -407,3 +411,22 @@ def test_a_misspelled_table_hides_no_mistake_in_the_right_one(tmp_path: Path) ->
 
     assert "unknown key 'listner' (did you mean 'listener'?)" in raised.value.message
     assert "listener.ae_title is 'MUCH TOO LONG FOR AN AE TITLE'" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"inboxes": (InboxSettings("/data/node/inbox"),)}, "inboxes#1.path is '/data/node/inbox', want"),
+        ({"inboxes": (InboxSettings("/data"),)}, "inboxes#1.path is '/data', want a folder outside"),
+        ({"inboxes": (InboxSettings("/a"), InboxSettings("/a"))}, "no path twice"),
+        ({"inboxes": (InboxSettings("relative"),)}, "inboxes#1.path is 'relative', want an absolute path"),
+        ({"pulls": (PullSettings("pacs"),)}, "pulls#1.archive is 'pacs', want the name of one of"),
+        ({"archives": (ARCHIVE, ARCHIVE)}, "archives#2.name is 'pacs', want no name twice"),
+        ({"archives": (ARCHIVE,), "pulls": (PullSettings("pacs", modalities=()),)}, "one or more modalities"),
+        ({"archives": (replace(ARCHIVE, retrieve="take"),)}, "want one of get, move"),
+    ],
+)
+def test_what_is_taken_from_elsewhere_must_make_sense(changed: dict[str, Any], said: str) -> None:
+    settings = replace(NodeSettings(data=Path("/data/node")), **changed)
+
+    assert any(said in problem for problem in problems(settings)), problems(settings)
