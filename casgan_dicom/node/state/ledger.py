@@ -7,6 +7,7 @@ it returns. The tables are spoken to by the files that are named after what they
     jobs.py         jobs and their states
     orders.py       what a person decides about jobs: priority, end, conversion once more
     deliveries.py   derived objects, and what became of them at each destination
+    removals.py     which files were removed, because nobody needed them any more
     processes.py    who runs now
 
 Times are seconds since 1970; no column holds patient data. The durable workflows have a file of their own
@@ -22,15 +23,20 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar, cast
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.log import get_logger
+from casgan_dicom.node.state.backup import back_up
 from casgan_dicom.node.state.private import private_file
 
 _T = TypeVar("_T")
-SCHEMA = 3
+log = get_logger("ledger")
+
+SCHEMA = 4
 """Version of the tables, in SQLite's user_version."""
 
 _TABLES = """
@@ -57,6 +63,8 @@ CREATE TABLE jobs (
     first_at REAL NOT NULL,
     last_at REAL NOT NULL,
     changed_at REAL NOT NULL,
+    removing_at REAL,
+    removed_at REAL,
     UNIQUE (series_uid, revision)
 ) STRICT;
 CREATE INDEX jobs_state ON jobs (state);
@@ -75,6 +83,7 @@ CREATE TABLE instances (
     address TEXT NOT NULL,
     received_at REAL NOT NULL,
     copies INTEGER NOT NULL DEFAULT 1,
+    removed_at REAL,
     PRIMARY KEY (sop_uid, sha256)
 ) STRICT;
 CREATE INDEX instances_series ON instances (series_uid);
@@ -147,7 +156,12 @@ ALTER TABLE jobs ADD COLUMN repeats TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN bundle TEXT NOT NULL DEFAULT '';
 UPDATE jobs SET priority = 'routine' WHERE state != 'receiving';
 """
-_MAKING = {0: _TABLES, 1: _FROM_1 + _FROM_2, 2: _FROM_2}
+_FROM_3 = """
+ALTER TABLE jobs ADD COLUMN removing_at REAL;
+ALTER TABLE jobs ADD COLUMN removed_at REAL;
+ALTER TABLE instances ADD COLUMN removed_at REAL;
+"""
+_MAKING = {0: _TABLES, 1: _FROM_1 + _FROM_2 + _FROM_3, 2: _FROM_2 + _FROM_3, 3: _FROM_3}
 """What makes the tables of each version those of this one; what they did not hold stays empty: unknown."""
 
 
@@ -206,6 +220,8 @@ class Ledger:
         with self.transaction() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version in _MAKING:
+                if version:
+                    self._back_up(version)
                 for statement in _MAKING[version].split(";"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {SCHEMA}")
@@ -214,6 +230,23 @@ class Ledger:
                     f"{self.path}: ledger of version {version}, this program knows {SCHEMA}",
                     hint="use the version of casgan-dicom that wrote it, or another data folder",
                 )
+
+    def _back_up(self, version: int) -> None:
+        """Keep the ledger as it is, before its tables are changed. Raises ConfigError if that fails.
+
+        The transaction around it keeps all others from writing; it has changed nothing yet.
+        """
+        try:
+            with closing(self._connect()) as as_it_is:
+                backup = back_up(as_it_is, self.path, version, datetime.now(UTC))
+        except (sqlite3.Error, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise ConfigError(
+                f"{self.path}: ledger of version {version} stays as it is,"
+                f" its backup cannot be written ({reason})",
+                hint="make room for a copy of it in its folder, or use the version that wrote it",
+            ) from error
+        log.info("ledger goes on in new tables", version=SCHEMA, before=version, backup=backup)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
