@@ -94,6 +94,7 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
     yield from _of_listener(settings)
     yield from _of_times(settings)
     yield from _of_worker(settings)
+    yield from _of_retention(settings)
     yield from _of_lists(settings)
     for number, destination in enumerate(settings.destinations, 1):
         if _is_ourselves(destination, settings.listener):
@@ -150,6 +151,16 @@ def _of_worker(settings: NodeSettings) -> Iterator[_Fault]:
         yield _fault(key, devices, "one or more of auto, cpu, cuda and cuda:N")
     elif len({"cuda:0" if device == "cuda" else device for device in devices}) < len(devices):
         yield _fault(key, devices, "each device once (cuda is cuda:0)")
+
+
+def _of_retention(settings: NodeSettings) -> Iterator[_Fault]:
+    """Both sizes or none, and room between them."""
+    high, low = settings.retention.high_bytes, settings.retention.low_bytes
+    if 0 < low < high or not (low or high):
+        return
+    key, other = "retention.low_bytes", "retention.high_bytes"
+    wanted = f"more than 0 and less than {other} ({high})" if high else f"0, as {other} is"
+    yield _fault(key, low, wanted, other)
 
 
 def _of_lists(settings: NodeSettings) -> Iterator[_Fault]:

@@ -23,6 +23,7 @@ from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.roles import Order, Started, parse_started, roles
 from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.private import make_private, private_file
@@ -170,7 +171,9 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
     with _alone_in(layout):
         ledger = Ledger(layout.ledger)  # made here, so that no process waits for another to make it
         register = _Register(ledger)
+        audit = Audit(layout, settings.audit, settings.listener.ae_title)
         register.note({}, anew=True)  # those of a node that was killed are gone
+        audit.started()
         children = [_Child(role, order) for role in roles(settings)]
         try:
             for child in children:
@@ -184,6 +187,7 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
                 register.note(_pids(children))
         finally:
             _stop_all(children)
+            audit.stopped()
             register.note({})
             ledger.close()
 

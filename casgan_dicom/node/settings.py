@@ -133,6 +133,34 @@ class RestartSettings:
 
 
 @dataclass(frozen=True)
+class RetentionSettings:
+    """What is removed when it is not needed any more; as it is, nothing. 0 is for ever, or no limit."""
+
+    delivered_seconds: float = 0.0
+    """After the delivery of a series: its instances and what was made of them."""
+    kept_seconds: float = 0.0
+    """After a conversion that goes to no destination: what lies in the outbox may be all there is."""
+    ended_seconds: float = 0.0
+    """After a series was skipped or cancelled, or held nothing new."""
+    quarantine_seconds: float = 0.0
+    """After an instance came into quarantine."""
+    high_bytes: int = 0
+    """With more in spool and outbox, what was delivered goes before its time, the oldest first."""
+    low_bytes: int = 0
+    """Until no more than this is left there."""
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """How much of the audit trail is kept: audit.log in the data folder."""
+
+    max_bytes: int = 16 * MEBIBYTE
+    """Length at which a new file is begun."""
+    files: int = 20
+    """Older files that are kept beside it."""
+
+
+@dataclass(frozen=True)
 class DestinationSettings:
     """A PACS that results go to."""
 
@@ -220,6 +248,10 @@ class NodeSettings:
     """How often a delivery is tried again."""
     restart: RestartSettings = RestartSettings()
     """How soon a process that died is started again."""
+    retention: RetentionSettings = RetentionSettings()
+    """What is removed when it is not needed any more."""
+    audit: AuditSettings = AuditSettings()
+    """How much of the audit trail is kept."""
     destinations: tuple[DestinationSettings, ...] = ()
     """Where results go besides the outbox."""
     archives: tuple[ArchiveSettings, ...] = ()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from casgan_dicom.node.addresses import as_address, as_network
-from casgan_dicom.node.settings import PRIORITIES
+from casgan_dicom.node.settings import MEBIBYTE, PRIORITIES
 
 LONGEST_SECONDS = 31_536_000
 """A year; sockets and timers take no more than some decades."""
@@ -88,6 +88,10 @@ def _between(low: int, high: int | None = None) -> Callable[[object], str]:
     return rule
 
 
+def _seconds_or_ever(value: object) -> str:
+    return "" if value == 0 else f"0, or {wanted}" if (wanted := _seconds(value)) else ""
+
+
 _RULES: Mapping[str, Callable[[object], str]] = {
     "listener.host": host,
     "listener.port": _between(0, 65535),
@@ -106,6 +110,14 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "worker.without_reference": _one_of("skip", "invent"),
     "worker.batch_frames": _between(1),
     "worker.deaths": _between(1),
+    "retention.delivered_seconds": _seconds_or_ever,
+    "retention.kept_seconds": _seconds_or_ever,
+    "retention.ended_seconds": _seconds_or_ever,
+    "retention.quarantine_seconds": _seconds_or_ever,
+    "retention.high_bytes": _between(0),
+    "retention.low_bytes": _between(0),
+    "audit.max_bytes": _between(MEBIBYTE),
+    "audit.files": _between(1, 1000),
     "destinations.name": _name,
     "destinations.host": host,
     "destinations.port": _between(1, 65535),
@@ -124,11 +136,11 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "inboxes.path": _folder,
     "inboxes.ae_title": _ae_title,
 }
-"""Rule of each key; those in seconds have `_seconds`."""
+"""Rule of each key; those in seconds that are not here have `_seconds`."""
 
 
 def instead_of(key: str, value: object) -> str:
     """What is wanted in place of a value, by its key such as ``peers#2.address``; empty where it is right."""
     key = re.sub(r"#\d+", "", key)
-    rule = _seconds if key.endswith("_seconds") else _RULES.get(key)
+    rule = _RULES.get(key, _seconds if key.endswith("_seconds") else None)
     return "" if rule is None else rule(value)

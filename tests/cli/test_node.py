@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -224,6 +225,8 @@ def test_the_node_says_what_it_does_and_stops_when_told(number: signal.Signals, 
     assert "CASGAN listens on 127.0.0.1:" in said
     assert str(tmp_path / "node" / "outbox") in said
     assert "casgan-dicom node: stopped" in rest
+    trail = Layout(tmp_path / "node").audit.read_text(encoding="utf-8")
+    assert re.findall(r"Application St\w+", trail) == ["Application Start", "Application Stop"]
 
 
 def test_no_process_outlives_a_supervisor_that_was_killed(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from casgan_dicom.node.settings import (
     PeerSettings,
     PullSettings,
     RestartSettings,
+    RetentionSettings,
     RetrySettings,
     WorkerSettings,
 )
@@ -240,7 +241,7 @@ def test_every_time_has_that_rule() -> None:
         table = getattr(everything, name)
         never = replace(table, **dict.fromkeys(dataclasses.asdict(table), -1.0))
         everything = replace(everything, **{name: never})
-    times = [key for key, _ in leaves(everything) if "seconds" in key]
+    times = [key for key, _ in leaves(everything) if "seconds" in key and not key.startswith("retention.")]
 
     assert len(times) >= 12
     assert sorted(problems(everything)) == sorted(f"{key} is -1, want {YEAR}" for key in times)
@@ -430,3 +431,29 @@ def test_what_is_taken_from_elsewhere_must_make_sense(changed: dict[str, Any], s
     settings = replace(NodeSettings(data=Path("/data/node")), **changed)
 
     assert any(said in problem for problem in problems(settings)), problems(settings)
+
+
+@pytest.mark.parametrize("key", ["delivered_seconds", "kept_seconds", "ended_seconds", "quarantine_seconds"])
+def test_what_is_kept_is_kept_for_a_time_or_for_ever(key: str) -> None:
+    def told(value: float) -> tuple[str, ...]:
+        changed: dict[str, Any] = {key: value}
+        return problems(NodeSettings(retention=RetentionSettings(**changed)))
+
+    assert told(0) == told(1.0) == ()
+    assert told(-1.0) == (f"retention.{key} is -1, want 0, or {YEAR}",)
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "said"),
+    [
+        (0, 0, ""),
+        (10, 9, ""),
+        (10, 10, "retention.low_bytes is 10, want more than 0 and less than retention.high_bytes (10)"),
+        (10, 0, "retention.low_bytes is 0, want more than 0 and less than retention.high_bytes (10)"),
+        (0, 5, "retention.low_bytes is 5, want 0, as retention.high_bytes is"),
+    ],
+)
+def test_room_is_made_between_two_sizes(high: int, low: int, said: str) -> None:
+    found = problems(NodeSettings(retention=RetentionSettings(high_bytes=high, low_bytes=low)))
+
+    assert found == ((said,) if said else ())

@@ -30,6 +30,7 @@ from casgan_dicom.node.receive.reception import Reception
 from casgan_dicom.node.receive.server import HardenedServer, open_server
 from casgan_dicom.node.receive.spool import Spool
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings
+from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.receipts import Receipts
@@ -105,6 +106,8 @@ def run_listener(
 
 
 def _house(settings: NodeSettings, spool: Spool, reception: Reception, limits: Limits) -> House:
+    audit = Audit(spool.layout, settings.audit, settings.listener.ae_title)
+
     def admit(calling: str, called: str, address: str) -> int:
         reason = admission(settings, calling, called, address)
         if reason:
@@ -112,6 +115,7 @@ def _house(settings: NodeSettings, spool: Spool, reception: Reception, limits: L
                 "called AE title is not ours" if reason == UNKNOWN_CALLED else "caller is not among the peers"
             )
             log.warning("association rejected", reason=said, ae_title=calling, called=called, address=address)
+            audit.rejected(calling, called, address, said)
         return reason
 
     places = settings.listener.max_connections, settings.listener.max_connections_per_address

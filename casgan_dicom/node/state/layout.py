@@ -25,6 +25,11 @@ class Layout:
         return self.data / "node.lock"
 
     @cached_property
+    def audit(self) -> Path:
+        """The audit trail; older parts of it lie beside it, numbered."""
+        return self.data / "audit.log"
+
+    @cached_property
     def dbos(self) -> Path:
         """The durable workflows."""
         return self.data / "dbos.sqlite"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -115,6 +116,8 @@ def test_unknown_caller_is_rejected_and_told(tmp_path: Path) -> None:
         ("STRANGER", "127.0.0.1"),
         ("ELSEWHERE", "127.0.0.1"),
     ]
+    trail = running.layout.audit.read_text(encoding="utf-8")
+    assert re.findall(r'UserID="([A-Z]+)" AlternativeUserID', trail) == ["STRANGER", "ELSEWHERE"]
 
 
 def refusal(data: Path, **listener: object) -> ConfigError:
