@@ -7,10 +7,12 @@ import signal
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, get_args
 
 import click
 
+from casgan_dicom.cli.node_clean import clean, retention_of, size
 from casgan_dicom.cli.node_orders import cancel, convert, ledger_of, priority, retry
 from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, say, show_json, tell
@@ -94,11 +96,15 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
     from casgan_dicom.node.state.health import Level, findings, worst
     from casgan_dicom.node.state.layout import Layout
     from casgan_dicom.node.state.overview import status as status_of
+    from casgan_dicom.node.work.cleaner import Cleaner
 
     settings: NodeSettings = ctx.obj
     try:
         with ledger_of(settings) as ledger:
+            cleaner = Cleaner(settings, ledger)
+            plan = cleaner.plan(time())
             found = status_of(Layout(settings.data), ledger)
+            found = replace(found, excess_bytes=plan.excess_bytes)
     except ConfigError as error:
         if not check:
             raise
@@ -106,12 +112,18 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
         ctx.exit(Level.UNKNOWN)
     wrong = findings(found, settings.listener.min_free_bytes)
     if as_json:
-        about = {"check": worst(wrong).name, "findings": [finding.text for finding in wrong]}
+        about: dict[str, object] = {
+            "check": worst(wrong).name,
+            "findings": [finding.text for finding in wrong],
+        }
+        removing = {"removals": len(plan.removals), "bytes": sum(each.bytes for each in plan.removals)}
+        about["retention"] = removing | {"next_at": plan.next_at}
         show_json(asdict(found) | {"data": str(found.data)} | about)
     elif check:
         tell(f"CASGAN {worst(wrong).name} - {'; '.join(finding.text for finding in wrong) or 'all is well'}")
     else:
         _show_status(found)
+        tell(f"retention    {'nothing is removed' if cleaner.is_idle else retention_of(plan)}")
     if check:
         ctx.exit(worst(wrong))
 
@@ -163,7 +175,7 @@ def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:
         say("casgan-dicom: nothing lies in quarantine")
 
 
-for _order in (retry, cancel, priority, convert):
+for _order in (retry, cancel, priority, convert, clean):
     node.add_command(_order)
 
 
@@ -171,6 +183,12 @@ def _show_status(found: Status) -> None:
     running = ", ".join(f"{role} ({pid})" for role, pid in sorted(found.processes.items()))
     tell(f"data         {found.data}, {found.free_bytes / 2**30:.1f} GiB free")
     tell(f"processes    {running or f'none: the node is {found.phase}'}")
+    stored = (
+        ("spool", found.spool_bytes),
+        ("outbox", found.outbox_bytes),
+        ("quarantine", found.quarantine_bytes),
+    )
+    tell(f"storage      {', '.join(f'{name} {size(count)}' for name, count in stored)}")
     tell(f"instances    {found.instances} received, {found.quarantined_instances} in quarantine")
     tell(f"jobs         {_counts(found.jobs)}")
     for destination, states in found.deliveries.items():
@@ -192,7 +210,7 @@ def _show_jobs(rows: list[JobRow]) -> None:
     for row in rows:
         cells = (
             row.job,
-            f"{row.state} {row.progress}".rstrip(),
+            " ".join(filter(None, (row.state, row.progress, "removed" if row.removed_at else ""))),
             row.priority,
             f"{datetime.fromtimestamp(row.first_at):%Y-%m-%d %H:%M:%S}",
             row.peer,

@@ -164,9 +164,10 @@ def convert(
 
 
 def _check_kept(ledger: Ledger, job: str, state: str, how: Repeat) -> None:
-    """Raise SeriesError where a job cannot be converted once more."""
+    """Raise SeriesError where a job cannot be converted once more; what was removed of it is wanted again."""
     from casgan_dicom.node.state.jobs import JobList
     from casgan_dicom.node.state.orders import Orders
+    from casgan_dicom.node.state.removals import Removals
 
     if state in ("receiving", "queued", "converting"):
         raise SeriesError(
@@ -176,8 +177,10 @@ def _check_kept(ledger: Ledger, job: str, state: str, how: Repeat) -> None:
     paths = JobList(ledger).inputs(job).paths
     gone = sum(not path.is_file() for path in paths)
     if gone:
+        removed = Removals(ledger).ask_for(job, time())
+        why = f", {removed} of them by retention" if removed else ""
         raise SeriesError(
-            f"job {job}: {gone} of {len(paths)} files are gone from the spool",
+            f"job {job}: {gone} of {len(paths)} files are gone from the spool{why}",
             hint="send the series again: what is gone is stored again, and the job can be converted",
         )
     same = Orders(ledger).made_with(job, how.recipe)

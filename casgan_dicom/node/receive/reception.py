@@ -1,7 +1,8 @@
 """What becomes of an instance when its last byte is here, and what the sender is told.
 
     0000  when the file is flushed, renamed, the rename flushed and its row committed; or it is there already,
-          in every byte: what the ledger remembers is not enough
+          in every byte: what the ledger remembers is not enough, but of a file that was removed because
+          nobody needed it any more
     A700  when there is no room for it, or it is too long; nothing of it stays
     A900  when it is not what the request said
     C000  when nothing can be made of it
@@ -25,13 +26,14 @@ from casgan_dicom.node.receive.wholeness import WANTED as OF_PIXELS
 from casgan_dicom.node.receive.wholeness import check_whole
 from casgan_dicom.node.state.bells import COORDINATOR, ring
 from casgan_dicom.node.state.ledger import LedgerError
-from casgan_dicom.node.state.receipts import Receipts, Received, Refused
+from casgan_dicom.node.state.receipts import Receipt, Receipts, Received, Refused
 from casgan_dicom.uids import is_uid
 
 SUCCESS, NO_ROOM, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
 
 _STORED, _AGAIN = "instance stored", "instance was there already"
 _MENDED = "instance stored again, its file was gone or damaged"
+_REMOVED = "instance came again, was not needed any more and removed: not stored"
 _LONGEST_COMMENT = 64
 _LOCKS = 64
 _WANTED = OF_IDENTITY | OF_PIXELS
@@ -96,12 +98,7 @@ class Reception:
 
     def _keep(self, intake: Intake, identity: Identity, address: str) -> Answer:
         """Make an instance safe, once."""
-        receipt = None
-        place = self._spool.place(identity.series_uid, identity.sop_uid, intake.digest)
-        # Where no file is, none is kept: the ledger need not be asked whether it knows one.
-        known = self._receipts.known(identity.sop_uid, intake.digest) if place.exists() else None
-        if known is not None and self._spool.holds(known, intake):
-            receipt = self._receipts.again(identity.sop_uid, intake.digest)
+        receipt = self._known(intake, identity)
         if receipt is None:
             path = self._spool.keep(intake, identity.series_uid, identity.sop_uid)
             received = Received(
@@ -129,12 +126,25 @@ class Reception:
             seconds=round(monotonic() - intake.started, 4),
         )
         what = _STORED if receipt.fresh else _MENDED if receipt.mended else _AGAIN
+        what = _REMOVED if receipt.removed else what
 
         def afterwards() -> None:
             ring(self._spool.layout.bells, COORDINATOR)
             told.info(what)
 
         return Answer(SUCCESS, afterwards=afterwards)
+
+    def _known(self, intake: Intake, identity: Identity) -> Receipt | None:
+        """Count what is there already, or was removed when it was not needed any more; None for all else."""
+        which = identity.sop_uid, intake.digest
+        if (receipt := self._receipts.let_go(*which)) is not None:
+            return receipt
+        # Where no file is, none is kept: the ledger need not be asked whether it knows one.
+        place = self._spool.place(identity.series_uid, identity.sop_uid, intake.digest)
+        known = self._receipts.known(*which) if place.exists() else None
+        if known is not None and self._spool.holds(known, intake):
+            return self._receipts.again(*which)
+        return None
 
     def _put_aside(self, intake: Intake, address: str, status: int, reason: str) -> Answer:
         """Keep what nothing can be made of, and why."""

@@ -21,6 +21,8 @@ from typing import Literal
 from casgan_dicom.node.state.ledger import Ledger
 
 DeliveryState = Literal["waiting", "sent", "dead", "cancelled"]
+FINISHED = "deliveries.state = 'sent'"
+"""Of a row of `deliveries`: the destination has everything, and nothing more is awaited from it."""
 
 
 @dataclass(frozen=True)
@@ -223,12 +225,13 @@ class Deliveries:
     def retry(self, jobs: Sequence[str], now: float) -> list[Delivery]:
         """Let dead letters wait again, all of them if `jobs` is empty; returns those.
 
-        What was cancelled waits again if its job is named.
+        What was cancelled waits again if its job is named, and its objects were not removed since.
         """
         with self._ledger.transaction() as db:
             rows = db.execute(
-                "SELECT job, destination, run FROM deliveries"
-                " WHERE state = 'dead' OR (state = 'cancelled' AND ?)",
+                "SELECT job, destination, deliveries.run FROM deliveries JOIN jobs USING (job)"
+                " WHERE (deliveries.state = 'dead' OR (deliveries.state = 'cancelled' AND ?))"
+                " AND jobs.removing_at IS NULL AND jobs.removed_at IS NULL",
                 [bool(jobs)],
             ).fetchall()
             chosen = [

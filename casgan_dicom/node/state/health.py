@@ -64,6 +64,11 @@ def _findings(found: Status, min_free_bytes: int) -> Iterator[Finding]:
     for destination, states in found.deliveries.items():
         if count := states.get("dead", 0):
             yield Finding(Level.WARNING, f"{count} dead letters to {destination}")
+    if found.excess_bytes:
+        excess = _gib(found.excess_bytes)
+        yield Finding(
+            Level.WARNING, f"{excess} above high_bytes in spool and outbox, and nothing may be removed"
+        )
     if found.quarantined_instances:
         yield Finding(Level.WARNING, f"{found.quarantined_instances} instances in quarantine")
 

@@ -62,6 +62,8 @@ class Inputs:
     """The instances of which another data set came in with this job."""
     own: tuple[Path, ...] = ()
     """Those of `paths` that came in with this job."""
+    removed: int = 0
+    """How many of `paths` were removed when nobody needed them any more (``removals.py``)."""
     stills: frozenset[Path] = frozenset()
     """Those of `paths` that hold a single frame."""
     there: int = 0
@@ -100,6 +102,7 @@ def inputs_of(db: sqlite3.Connection, job: str) -> Inputs:
         superseded=() if asked["repeats"] else _superseded(db, row, set(latest)),
         corrected=_corrected(own, instances),
         own=tuple(paths[uid] for uid in sorted({each["sop_uid"] for each in own})),
+        removed=sum(each["removed_at"] is not None for each in latest.values()),
         stills=frozenset(paths[uid] for uid, each in latest.items() if each["frames"] == 1),
         there=row["there"],
         promised=row["expected"] if row["stills"] else None,

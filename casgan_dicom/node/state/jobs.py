@@ -268,7 +268,7 @@ class JobList:
         marks = ",".join("?" * len(states))
         with self._ledger.transaction() as db:
             rows = db.execute(
-                f"SELECT job FROM jobs WHERE state IN ({marks})"
+                f"SELECT job FROM jobs WHERE state IN ({marks}) AND removing_at IS NULL"
                 " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.job = jobs.job)",
                 states,
             ).fetchall()
@@ -276,7 +276,8 @@ class JobList:
             for job in chosen:
                 db.execute(
                     "UPDATE jobs SET state = 'queued', run = run + 1, deaths = 0, place = '', reasons = '[]',"
-                    " priority = CASE priority WHEN '' THEN 'routine' ELSE priority END, changed_at = ?"
+                    " priority = CASE priority WHEN '' THEN 'routine' ELSE priority END, removed_at = NULL,"
+                    " changed_at = ?"
                     " WHERE job = ?",
                     [now, job],
                 )

@@ -15,6 +15,7 @@ from typing import Literal
 
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.storage import bytes_in
 
 Phase = Literal["running", "starting", "stopped"]
 
@@ -39,6 +40,14 @@ class Status:
     """Data sets that could not be read, or contradicted themselves."""
     free_bytes: int
     """Free space on the disk of the folder."""
+    spool_bytes: int = 0
+    """Length of the files in the spool, of every state."""
+    outbox_bytes: int = 0
+    """Length of the files in the outbox, of every state."""
+    quarantine_bytes: int = 0
+    """Length of the files in quarantine."""
+    excess_bytes: int = 0
+    """How much is in spool and outbox above `high_bytes` of `retention`, and may not be removed."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +95,15 @@ class JobRow:
     progress: str
     """Which pass of the conversion is at which frame; empty where none is under way."""
     derived: tuple[str, ...]
-    """Files in the outbox."""
+    """Files in the outbox; none where they were removed."""
     first_at: float
     """When the first instance came in, seconds since 1970."""
     changed_at: float
     """When its state last changed, seconds since 1970."""
     deliveries: tuple[DeliveryRow, ...]
     """One for each destination."""
+    removed_at: float | None = None
+    """When its files were removed, seconds since 1970; None where they were not."""
 
 
 def status(layout: Layout, ledger: Ledger) -> Status:
@@ -119,6 +130,9 @@ def status(layout: Layout, ledger: Ledger) -> Status:
         instances=instances,
         quarantined_instances=quarantined,
         free_bytes=shutil.disk_usage(layout.data).free,
+        spool_bytes=bytes_in(layout.spool),
+        outbox_bytes=bytes_in(layout.outbox),
+        quarantine_bytes=bytes_in(layout.quarantine),
     )
 
 
@@ -182,13 +196,14 @@ def _job_row(db: sqlite3.Connection, row: sqlite3.Row, work: Path | None) -> Job
         repeats=row["repeats"],
         bundle=row["bundle"],
         progress=_progress(work, row["job"]) if work is not None and row["state"] == "converting" else "",
-        derived=tuple(path for (path,) in derived),
+        derived=() if row["removed_at"] else tuple(path for (path,) in derived),
         first_at=row["first_at"],
         changed_at=row["changed_at"],
         deliveries=tuple(
             DeliveryRow(each["destination"], each["state"], each["attempts"], each["reason"], each["next_at"])
             for each in deliveries
         ),
+        removed_at=row["removed_at"],
     )
 
 

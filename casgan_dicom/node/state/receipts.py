@@ -1,9 +1,9 @@
 """What came in: every instance on the disk, and the job that it belongs to.
 
 An instance is its SOP Instance UID (0008,0018) and the digest of its data set. The same one again is a
-duplicate and changes nothing, unless its file is gone: then it is stored again. Another data set under a
-known UID is kept beside the first and belongs to a later revision, because what was made of the first may be
-in an archive already.
+duplicate and changes nothing, unless its file is gone: then it is stored again, if it was lost and not
+removed because nobody needed it (``removals.py``). Another data set under a known UID is kept beside the
+first, and belongs to a later revision, because what was made of the first may be in an archive already.
 
 A Series Instance UID (0020,000E) may be used for two patients or studies by mistake. The jobs of one series
 of one patient in one study are a *lineage*: only what is in it is converted together, or supersedes one
@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.removals import is_given_up, take_back
 
 _FINISHED = ("delivering", "done", "undelivered", "skipped", "lacking", "cancelled")
 """States of jobs that want no file of the spool, or that have said so."""
@@ -71,6 +72,8 @@ class Receipt:
     """False: it was there already."""
     mended: bool = False
     """It was known, but its file was gone."""
+    removed: bool = False
+    """It was known, and its file was removed after its delivery."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,20 @@ class Receipts:
                 return None
         with self._ledger.transaction() as db:
             return _again(db, sop_uid, sha256)
+
+    def let_go(self, sop_uid: str, sha256: str) -> Receipt | None:
+        """Count a duplicate whose file was removed when it was not needed any more; None for any other.
+
+        One that a job of its lineage wants after all counts as lost from now on: it is to be stored again.
+        """
+        with self._ledger.reading() as db:
+            if not _is_removed(db, sop_uid, sha256):
+                return None
+        with self._ledger.transaction() as db:
+            if is_given_up(db, sop_uid, sha256) and (known := _again(db, sop_uid, sha256)):
+                return replace(known, removed=True)
+            take_back(db, sop_uid, sha256)
+            return None
 
     def known(self, sop_uid: str, sha256: str) -> Path | None:
         """Where the file of an instance should be; None if the instance is not known."""
@@ -192,19 +209,23 @@ class Receipts:
         with self._ledger.reading() as db:
             rows = db.execute(
                 "SELECT path FROM instances JOIN jobs USING (job)"
-                f" WHERE jobs.{unfinished}"
+                f" WHERE instances.removed_at IS NULL AND (jobs.{unfinished}"
                 " OR EXISTS (SELECT 1 FROM jobs AS again"
                 f" WHERE again.repeats = jobs.job AND again.{unfinished})"
                 " OR (instances.frames = 1 AND EXISTS ("
                 f"SELECT 1 FROM jobs AS later WHERE later.lineage = jobs.lineage AND later.stills > 0"
-                f" AND later.revision > jobs.revision AND later.{unfinished}))"
+                f" AND later.revision > jobs.revision AND later.{unfinished})))"
             )
             return {Path(row["path"]) for row in rows}
 
     def paths(self) -> set[Path]:
-        """Every file that a row speaks of: what else lies in the spool was never acknowledged."""
+        """Every file that should be there: others were never acknowledged, or are not needed any more."""
         with self._ledger.reading() as db:
-            return {Path(row["path"]) for row in db.execute("SELECT path FROM instances")}
+            rows = db.execute(
+                "SELECT path FROM instances JOIN jobs USING (job)"
+                " WHERE instances.removed_at IS NULL OR jobs.removed_at IS NULL"
+            )
+            return {Path(row["path"]) for row in rows}
 
     def quarantine(self, refused: Refused, now: float) -> None:
         """Write down what was put aside, and why; the same bytes again only renew it."""
@@ -219,6 +240,13 @@ class Receipts:
 def _seen(db: sqlite3.Connection, sop_uid: str) -> bool:
     """Whether there is any instance of this UID: of a new one, nothing else need be asked."""
     return db.execute("SELECT 1 FROM instances WHERE sop_uid = ?", [sop_uid]).fetchone() is not None
+
+
+def _is_removed(db: sqlite3.Connection, sop_uid: str, sha256: str) -> bool:
+    row = db.execute(
+        "SELECT removed_at FROM instances WHERE sop_uid = ? AND sha256 = ?", [sop_uid, sha256]
+    ).fetchone()
+    return row is not None and row["removed_at"] is not None
 
 
 def _known(db: sqlite3.Connection, sop_uid: str, sha256: str) -> Receipt | None:
@@ -296,8 +324,8 @@ def _insert(db: sqlite3.Connection, received: Received, job: str, now: float, *,
 def _mend(db: sqlite3.Connection, received: Received, now: float) -> None:
     """Note where the file of a known instance is again, and let jobs that lacked it take instances."""
     db.execute(
-        "UPDATE instances SET path = ?, bytes = ? WHERE sop_uid = ? AND sha256 = ?",
-        [str(received.path), received.bytes, received.sop_uid, received.sha256],
+        "UPDATE instances SET path = ?, bytes = ?, received_at = ? WHERE sop_uid = ? AND sha256 = ?",
+        [str(received.path), received.bytes, now, received.sop_uid, received.sha256],
     )
     lineage = (
         "lineage = (SELECT lineage FROM jobs JOIN instances USING (job) WHERE sop_uid = ? AND sha256 = ?)"

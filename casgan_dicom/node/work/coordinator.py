@@ -25,6 +25,7 @@ from casgan_dicom.node.state.deliveries import Deliveries, Delivery, delivery_id
 from casgan_dicom.node.state.jobs import Enqueuing, JobList, OpenJob
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.work.cleaner import Cleaner
 from casgan_dicom.node.work.completion import completion
 
 LOOK_SECONDS = 2.0
@@ -39,6 +40,8 @@ FORGET_AFTER = timedelta(days=2)
 """How long the steps of workflows are kept that ended."""
 FORGET_SECONDS = 3600.0
 """How often older ones are deleted."""
+CLEAN_SECONDS = 60.0
+"""How often it is looked whether files may be removed."""
 _QUEUES_OF_A_DEVICE = (workflows.series_queue, workflows.convert_queue)
 
 log = get_logger("coordinator")
@@ -191,7 +194,8 @@ def _enqueue_delivery(delivery: Delivery) -> None:
 def run_coordinator(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:
     """Decide until `stop` is set, then end at once. Calls `on_ready` once the queues are served."""
     layout = Layout(settings.data)
-    coordinator = Coordinator(settings, Ledger(layout.ledger))
+    ledger = Ledger(layout.ledger)
+    coordinator, cleaner = Coordinator(settings, ledger), Cleaner(settings, ledger)
     queues = [workflows.Queue(workflows.series_queue(device), PARENTS) for device in settings.worker.devices]
     bell = Bell(layout.bells, COORDINATOR)
     threading.Thread(target=_ring_at_end, args=[stop, layout.bells], daemon=True).start()
@@ -199,12 +203,15 @@ def run_coordinator(settings: NodeSettings, on_ready: Callable[[], None], stop: 
     with workflows.serving(layout.dbos, layout.bells, "coordinator", served, queues):
         coordinator.reconcile(time())
         on_ready()
-        forget_at = 0.0
+        forget_at = clean_at = 0.0
         while not stop.is_set():
             due = coordinator.look(time())
             if monotonic() >= forget_at:
                 full = workflows.forget(datetime.now(UTC) - FORGET_AFTER) == workflows.FORGET_AT_ONCE
                 forget_at = monotonic() + (0.0 if full else FORGET_SECONDS)
+            if monotonic() >= clean_at:
+                more = cleaner.round(time())
+                clean_at = monotonic() + (0.0 if more else CLEAN_SECONDS)
             stop.wait(REST_SECONDS)
             bell.wait(LOOK_SECONDS if due is None else min(due - time(), LOOK_SECONDS))
         os._exit(0)  # parents may wait for their children; they go on next time

@@ -23,8 +23,14 @@ def gone(inputs: Inputs) -> dict[str, Any] | None:
     missing = sum(not path.is_file() for path in inputs.paths)
     if not missing:
         return None
-    said = f"{missing} of {len(inputs.paths)} files are gone from the spool: send the series again"
+    said = (
+        f"{missing} of {len(inputs.paths)} files are gone from the spool{_why(inputs)}: send the series again"
+    )
     return {"state": "lacking", "reasons": [said]}
+
+
+def _why(inputs: Inputs) -> str:
+    return f", {inputs.removed} of them by retention" if inputs.removed else ""
 
 
 def without_repeats(inputs: Inputs) -> Inputs:

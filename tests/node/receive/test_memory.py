@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from casgan_dicom.node.settings import NodeSettings, RetentionSettings
 from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.work.cleaner import Cleaner
 from tests.node.listening import Listening, check_spool, data_set, events, listening, log_lines
 from tests.node.wire import XA, Wire
 from tests.support.factories import uid
@@ -110,3 +114,56 @@ def test_missing_file_of_an_unfinished_job_is_an_error(tmp_path: Path, folder: P
     said = _said_at_next_start(tmp_path / "data", data_set(folder), state)
 
     assert [line["count"] for line in said if line["level"] == "error"] == [1]
+
+
+def _removed(layout: Layout) -> None:
+    """What retention does with everything that is there, all of it delivered."""
+    with closing(Ledger(layout.ledger)) as ledger:
+        with ledger.transaction() as db:
+            db.execute("UPDATE jobs SET state = 'skipped'")
+        rules = RetentionSettings(ended_seconds=1.0)
+        assert Cleaner(NodeSettings(data=layout.data, retention=rules), ledger).clean(1e12)
+
+
+def test_known_instance_that_was_removed_is_answered_and_not_stored_again(
+    running: Listening, folder: Path
+) -> None:
+    content = data_set(folder)
+    with Wire.associated(running.port) as wire:
+        wire.store(XA, uid("instance"), content)
+        _removed(running.layout)
+        assert running.files() == []
+
+        assert wire.store(XA, uid("instance"), content).status == 0
+
+    assert running.files() == []
+    assert [row["copies"] for row in running.rows()] == [2]
+    assert [job["state"] for job in running.rows("jobs")] == ["skipped"]
+
+
+def test_known_instance_that_was_removed_is_stored_again_for_a_job_that_lacks_it(
+    running: Listening, folder: Path
+) -> None:
+    content = data_set(folder)
+    with Wire.associated(running.port) as wire:
+        wire.store(XA, uid("instance"), content)
+        _removed(running.layout)
+        _set_state(running.layout, "lacking")
+
+        assert wire.store(XA, uid("instance"), content).status == 0
+
+    assert check_spool(running.layout) == 1
+    assert [job["state"] for job in running.rows("jobs")] == ["receiving"]
+
+
+@pytest.mark.parametrize("state", ["skipped", "receiving"])
+def test_what_was_removed_is_no_error_at_the_next_start(tmp_path: Path, folder: Path, state: str) -> None:
+    with listening(tmp_path / "data") as running, Wire.associated(running.port) as wire:
+        wire.store(XA, uid("instance"), data_set(folder))
+    _removed(running.layout)
+    _set_state(running.layout, state)
+
+    with log_lines() as lines, listening(tmp_path / "data"):
+        pass
+
+    assert not [line for line in events(lines) if line["level"] in ("error", "critical")]

@@ -40,6 +40,11 @@ def test_a_node_that_works_is_well() -> None:
         (replace(WELL, jobs={"undelivered": 1}), Level.WARNING, "1 jobs undelivered"),
         (replace(WELL, deliveries={"pacs": {"dead": 2}}), Level.WARNING, "2 dead letters to pacs"),
         (replace(WELL, quarantined_instances=4), Level.WARNING, "4 instances in quarantine"),
+        (
+            replace(WELL, excess_bytes=3 * 2**29),
+            Level.WARNING,
+            "1.5 GiB above high_bytes in spool and outbox, and nothing may be removed",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_weight(status: Status, level: Level, text: str) -> None:

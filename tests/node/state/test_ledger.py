@@ -20,6 +20,7 @@ from casgan_dicom.node.state.orders import Orders, Repeat
 from casgan_dicom.node.state.overview import list_jobs, status
 from casgan_dicom.node.state.processes import Processes
 from casgan_dicom.node.state.receipts import Receipts, Refused
+from casgan_dicom.node.state.removals import Removals
 from casgan_dicom.node.work import sender
 from tests.node.ledgers import received
 from tests.support import waiting
@@ -47,6 +48,8 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "again": lambda ledger: Receipts(ledger, "r").again("1.2", "ab"),
     "enter": lambda ledger: Receipts(ledger, "r").enter(received("a"), 1.0),
     "paths": lambda ledger: Receipts(ledger, "r").paths(),
+    "let go": lambda ledger: Receipts(ledger, "r").let_go("1.2", "ab"),
+    "needed": lambda ledger: Receipts(ledger, "r").needed(),
     "quarantine": lambda ledger: Receipts(ledger, "r").quarantine(Refused(Path("/q"), "", "", "", ""), 1.0),
     "receiving": lambda ledger: JobList(ledger).receiving(1.0),
     "jobs to enqueue": lambda ledger: JobList(ledger).to_enqueue(),
@@ -82,6 +85,15 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "strand": lambda ledger: Deliveries(ledger).strand([], 1.0),
     "history": lambda ledger: Deliveries(ledger).history("j", "pacs"),
     "retry deliveries": lambda ledger: Deliveries(ledger).retry([], 1.0),
+    "holdings": lambda ledger: Removals(ledger).holdings(),
+    "removal begins": lambda ledger: Removals(ledger).begin("j", 1.0),
+    "removals begun": lambda ledger: Removals(ledger).begun(),
+    "content of a job": lambda ledger: Removals(ledger).content("j"),
+    "while given up": lambda ledger: Removals(ledger).while_given_up(Path("/spool/1"), lambda: None),
+    "removal ends": lambda ledger: Removals(ledger).end("j", 1.0),
+    "ask for": lambda ledger: Removals(ledger).ask_for("j", 1.0),
+    "files in quarantine": lambda ledger: Removals(ledger).quarantined(),
+    "quarantine ends": lambda ledger: Removals(ledger).end_quarantine(Path("/q"), 1.0),
     "note processes": lambda ledger: Processes(ledger).note({"listener": 1}, 1.0),
     "status": lambda ledger: status(Layout(ledger.path.parent), ledger),
     "list jobs": lambda ledger: list_jobs(ledger, states=["done"]),
