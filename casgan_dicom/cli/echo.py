@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from casgan_dicom.cli.output import json_option, show_error, show_json, tell
-from casgan_dicom.cli.peer import peer_arguments, peer_of
+from casgan_dicom.cli.peer import peer_arguments
 from casgan_dicom.errors import PeerError
+
+if TYPE_CHECKING:
+    from casgan_dicom.node.client.peer import Peer
 
 EXIT_CODES = """\b
 Exit codes:
   0  it answered
   2  wrong usage
+  5  a certificate or key is no good
   6  it did not, or refused
 """
 
@@ -20,14 +26,14 @@ Exit codes:
 @peer_arguments
 @json_option("ECHO", "the answer")
 @click.pass_context
-def echo(ctx: click.Context, *, host: str, port: int, called: str, calling: str, as_json: bool) -> None:
+def echo(ctx: click.Context, *, peer: Peer, as_json: bool) -> None:
     """Ask the DICOM node at HOST and PORT whether it is there (C-ECHO).
 
-    If it is not, the message names what is wrong: the host, the port, its AE title or ours.
+    If it is not, the message names what is wrong: the host, the port, its AE title or ours, its
+    certificate or ours.
     """
     from casgan_dicom.node.client.scu import echo as ask
 
-    peer = peer_of(host, port, called, calling)
     seconds: float | None = None
     failure: PeerError | None = None
     try:
@@ -37,10 +43,10 @@ def echo(ctx: click.Context, *, host: str, port: int, called: str, calling: str,
     if as_json:
         show_json(
             {
-                "host": host,
-                "port": port,
-                "called": called,
-                "calling": calling,
+                "host": peer.host,
+                "port": peer.port,
+                "called": peer.ae_title,
+                "calling": peer.calling_ae_title,
                 "seconds": seconds,
                 "error": failure and failure.message,
             }

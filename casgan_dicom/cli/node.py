@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from casgan_dicom.cli.node_certificates import certificates
 from casgan_dicom.cli.node_clean import clean, retention_of, size
 from casgan_dicom.cli.node_orders import cancel, convert, ledger_of, priority, retry
 from casgan_dicom.cli.option import option
@@ -21,6 +23,7 @@ from casgan_dicom.node.state.jobs import JobState
 from casgan_dicom.quoting import printable, quoted
 
 if TYPE_CHECKING:
+    from casgan_dicom.node.certificates import Expiry
     from casgan_dicom.node.settings import NodeSettings
     from casgan_dicom.node.state.overview import JobRow, Status
 
@@ -90,9 +93,10 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
     """Say what runs, what waits, and what went wrong.
 
     With --check, the exit code is 0 if all is well, 1 for what waits for a person (dead letters, series that
-    failed, quarantine, little space, a node that starts), 2 if the node is stopped or has no space to
-    receive, 3 if that cannot be told.
+    failed, quarantine, little space, a certificate that expires within 30 days, a node that starts), 2 if
+    the node is stopped, has no space to receive or a certificate has expired, 3 if that cannot be told.
     """
+    from casgan_dicom.node.credentials import expiries
     from casgan_dicom.node.state.health import Level, findings, worst
     from casgan_dicom.node.state.layout import Layout
     from casgan_dicom.node.state.overview import status as status_of
@@ -110,9 +114,11 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
             raise
         tell(f"CASGAN {Level.UNKNOWN.name} - {error.message}")
         ctx.exit(Level.UNKNOWN)
-    wrong = findings(found, settings.listener.min_free_bytes)
+    certificates = expiries(settings, time())
+    wrong = findings(found, settings.listener.min_free_bytes, certificates)
     if as_json:
         about: dict[str, object] = {
+            "certificates": [asdict(each) | {"path": str(each.path)} for each in certificates],
             "check": worst(wrong).name,
             "findings": [finding.text for finding in wrong],
         }
@@ -122,7 +128,7 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
     elif check:
         tell(f"CASGAN {worst(wrong).name} - {'; '.join(finding.text for finding in wrong) or 'all is well'}")
     else:
-        _show_status(found)
+        _show_status(found, certificates)
         tell(f"retention    {'nothing is removed' if cleaner.is_idle else retention_of(plan)}")
     if check:
         ctx.exit(worst(wrong))
@@ -175,11 +181,11 @@ def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:
         say("casgan-dicom: nothing lies in quarantine")
 
 
-for _order in (retry, cancel, priority, convert, clean):
+for _order in (retry, cancel, priority, convert, clean, certificates):
     node.add_command(_order)
 
 
-def _show_status(found: Status) -> None:
+def _show_status(found: Status, certificates: Sequence[Expiry]) -> None:
     running = ", ".join(f"{role} ({pid})" for role, pid in sorted(found.processes.items()))
     tell(f"data         {found.data}, {found.free_bytes / 2**30:.1f} GiB free")
     tell(f"processes    {running or f'none: the node is {found.phase}'}")
@@ -193,6 +199,11 @@ def _show_status(found: Status) -> None:
     tell(f"jobs         {_counts(found.jobs)}")
     for destination, states in found.deliveries.items():
         tell(f"deliveries   {destination}: {_counts(states)}")
+    if found.rejected:
+        tell(f"rejected     {', '.join(f'{count} {reason}' for reason, count in found.rejected.items())}")
+    for each in certificates:
+        days = "unknown: it cannot be read" if each.days_left is None else f"{each.days_left} days left"
+        tell(f"certificate  {each.key} {each.path}: {days}")
 
 
 def _counts(states: dict[str, int]) -> str:

@@ -11,7 +11,7 @@ import click
 
 from casgan_dicom.cli.option import PATH
 from casgan_dicom.cli.output import json_option, say, show_error, show_json, tell
-from casgan_dicom.cli.peer import peer_arguments, peer_of
+from casgan_dicom.cli.peer import peer_arguments
 from casgan_dicom.errors import CasganError, SeriesError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ Exit codes:
   0  all stored, with a warning or without
   2  wrong usage
   3  a file cannot be read (then nothing is sent), or the peer refused one for good
+  5  a certificate or key is no good
   6  the peer refused for now, aborted or stayed silent: try again later
 """
 
@@ -40,14 +41,11 @@ _WORDS: dict[Outcome, str] = {
 @peer_arguments
 @json_option("SEND", "the answers")
 @click.pass_context
-def send(  # noqa: PLR0913  # one parameter per option is how click calls
+def send(
     ctx: click.Context,
     *,
     files: tuple[Path, ...],
-    host: str,
-    port: int,
-    called: str,
-    calling: str,
+    peer: Peer,
     as_json: bool,
 ) -> None:
     """Send DICOM files to the DICOM node at HOST and PORT (C-STORE).
@@ -57,7 +55,6 @@ def send(  # noqa: PLR0913  # one parameter per option is how click calls
     """
     from casgan_dicom.node.client.scu import store
 
-    peer = peer_of(host, port, called, calling)
     results: list[StoreResult] = []
     failure: CasganError | None = None
 

@@ -14,12 +14,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from casgan_dicom.config import Reading, collect, config_error, leaves
+from casgan_dicom.node.access import access_faults
 from casgan_dicom.node.addresses import as_address, as_network, is_loopback
 from casgan_dicom.node.settings import (
     DestinationSettings,
     ListenerSettings,
     NodeSettings,
     places_of,
+    titles_of,
 )
 from casgan_dicom.node.values import host, instead_of
 
@@ -29,7 +31,7 @@ DATA_VARIABLE = "CASGAN_DATA"
 """Variable that names the folder of this program's data; a node keeps its own in ``node`` below it."""
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?")
-_OURSELVES = ("listener.host", "listener.port", "listener.ae_title")
+_OURSELVES = ("listener.host", "listener.port", "listener.ae_title", "listener.ae_titles")
 _HINT = "deploy/node.toml shows every key with its meaning and its default"
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -96,6 +98,8 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
     yield from _of_worker(settings)
     yield from _of_retention(settings)
     yield from _of_lists(settings)
+    for text, keys in access_faults(settings):
+        yield _Fault(text, keys)
     for number, destination in enumerate(settings.destinations, 1):
         if _is_ourselves(destination, settings.listener):
             at = f"destinations#{number}"
@@ -212,7 +216,7 @@ def _twice(table: str, names: Sequence[str], key: str = "name") -> Iterator[_Fau
 
 def _is_ourselves(destination: DestinationSettings, listener: ListenerSettings) -> bool:
     """Whether what is sent there comes back here, as far as the settings alone can tell."""
-    if (destination.port, destination.ae_title) != (listener.port, listener.ae_title):
+    if destination.port != listener.port or destination.ae_title not in titles_of(listener):
         return False
     everywhere = (own := as_address(listener.host)) is not None and own.is_unspecified
     if is_loopback(destination.host):

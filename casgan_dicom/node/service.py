@@ -21,6 +21,7 @@ from time import monotonic, sleep, time
 
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.log import get_logger
+from casgan_dicom.node.credentials import check_files
 from casgan_dicom.node.roles import Order, Started, parse_started, roles
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.audit import Audit
@@ -160,12 +161,14 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
     Raises
     ------
     ConfigError
-        The data folder cannot be used, is open to everybody, or another node uses it.
+        The data folder cannot be used, is open to everybody, or another node uses it; or a certificate or key
+        is no good.
     WeightsError
         The bundle is not there.
     StartError
         A process cannot start, e.g. because the port is taken.
     """
+    check_files(settings, time())
     order = Order(settings, recipe_of(settings.worker))
     layout = Layout(settings.data)
     with _alone_in(layout):

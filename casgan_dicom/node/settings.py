@@ -46,6 +46,8 @@ class ListenerSettings:
     """TCP port; 0 takes a free one."""
     ae_title: str = "CASGAN"
     """Our AE title; associations that call another are rejected."""
+    ae_titles: tuple[str, ...] = ()
+    """Further titles of ours on this port."""
     max_connections: int = 100
     """Live connections in all; two threads and some open files each."""
     max_connections_per_address: int = 25
@@ -56,6 +58,14 @@ class ListenerSettings:
     """A longer data set is answered 0xA700, and the association aborted."""
     min_free_bytes: int = 1024 * MEBIBYTE
     """Watermark: with less free space on the disk of the spool, instances are answered 0xA700."""
+    tls_certificate: str = ""
+    """PEM file: our certificate, and behind it those that lead to an authority. Empty: no TLS here."""
+    tls_key: str = ""
+    """PEM file: the private key of it, without a password."""
+    tls_authorities: str = ""
+    """PEM file: the authorities whose certificates are taken from peers."""
+    tls_asks: bool = True
+    """Whether a peer must show a certificate, or everybody who reaches the port may ask."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,19 @@ class PeerSettings:
     """For series of this sender, instead of that of `completion`."""
     priority: str = ""
     """Of this sender's series: urgent, routine or batch. Empty: by `batch_frames` of `worker`."""
+    called_ae_titles: tuple[str, ...] = ()
+    """Which of our titles it may call; empty for all."""
+    certificate_name: str = ""
+    """What its certificate must say: DNS:ct1.example, URI:urn:ct1, IP:10.1.2.3 or CN:ct1. Empty: whatever it
+    says."""
+    certificate_sha256: str = ""
+    """SHA-256 of its certificate, as `openssl x509 -fingerprint -sha256` tells. Empty: any."""
+    max_associations: int = 0
+    """At a time; 0 for as many as the listener takes."""
+    max_bytes_per_second: int = 0
+    """Over all of its associations; what comes faster has to wait. 0 for no limit."""
+    max_instance_bytes: int = 0
+    """As that of `listener`, for this sender; 0 for that one."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +203,16 @@ class DestinationSettings:
     """For the response to one C-STORE."""
     associations: int = 4
     """At a time, for a delivery of many objects; fewer if it lets no more in."""
+    tls: bool = False
+    """Whether to talk TLS, and nothing else; its certificate and name are checked."""
+    tls_authorities: str = ""
+    """PEM file: the authorities that its certificate may come from. Empty: those of this system."""
+    tls_certificate: str = ""
+    """PEM file: the certificate that we show there. Empty: that of `listener`, if there is one."""
+    tls_key: str = ""
+    """PEM file: the private key of it."""
+    tls_name: str = ""
+    """Name that its certificate must hold; empty for `host`."""
 
 
 @dataclass(frozen=True)
@@ -265,3 +298,8 @@ class NodeSettings:
 def places_of(peer: PeerSettings) -> tuple[str, ...]:
     """All addresses and networks that a peer may come from; none for this machine only."""
     return (*filter(None, [peer.address]), *peer.addresses)
+
+
+def titles_of(listener: ListenerSettings) -> tuple[str, ...]:
+    """All AE titles of ours."""
+    return listener.ae_title, *listener.ae_titles

@@ -21,6 +21,10 @@ _AE_TITLE = re.compile(r"(?! )[ -\[\]-~]{1,16}(?<! )")
 _MODALITY = re.compile(r"[A-Z0-9_]{1,16}")
 """PS3.3 C.7.3.1.1.1, CS."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_CERTIFICATE_NAME = re.compile(r"(DNS|URI|IP|CN):.+")
+_SHA256 = re.compile(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}")
+SLOWEST_BYTES = 65536
+"""A second: a PDU is read at once, and a sender waits some seconds at most for the next."""
 _ENGINES = ("auto", "torch", "openvino")
 
 
@@ -68,6 +72,33 @@ def _folder(value: object) -> str:
     return "" if str(value).startswith("/") else "an absolute path of a folder"
 
 
+def _titles(value: object) -> str:
+    found = value if isinstance(value, tuple) else ()
+    return next((wanted for wanted in map(_ae_title, found) if wanted), "")
+
+
+def _certificate_name(value: object) -> str:
+    text = str(value)
+    right = _CERTIFICATE_NAME.fullmatch(text) and (not text.startswith("IP:") or as_address(text[3:]))
+    return "" if right or not text else "DNS:name, URI:uri, IP:address or CN:name"
+
+
+def _sha256(value: object) -> str:
+    right = value == "" or _SHA256.fullmatch(str(value))
+    return "" if right else "64 hexadecimal digits, with or without colons between pairs"
+
+
+def _tls_name(value: object) -> str:
+    return (
+        "" if value == "" or (not str(value).startswith(".") and not host(value)) else "an address or a name"
+    )
+
+
+def _speed(value: object) -> str:
+    right = value == 0 or (isinstance(value, int) and value >= SLOWEST_BYTES)
+    return "" if right else f"0, or at least {SLOWEST_BYTES}"
+
+
 def _bundle(value: object) -> str:
     return "" if value else "the name of a bundle, or a folder"
 
@@ -96,6 +127,7 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "listener.host": host,
     "listener.port": _between(0, 65535),
     "listener.ae_title": _ae_title,
+    "listener.ae_titles": _titles,
     "listener.max_connections": _between(1, MOST_CONNECTIONS),
     "listener.max_connections_per_address": _between(1),
     "listener.max_instance_bytes": _between(1),
@@ -104,6 +136,12 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "peers.address": _places,
     "peers.addresses": _places,
     "peers.priority": _one_of("", *PRIORITIES),
+    "peers.called_ae_titles": _titles,
+    "peers.certificate_name": _certificate_name,
+    "peers.certificate_sha256": _sha256,
+    "peers.max_associations": _between(0),
+    "peers.max_bytes_per_second": _speed,
+    "peers.max_instance_bytes": _between(0),
     "worker.bundle": _bundle,
     "worker.engine": _engine,
     "worker.mode": _one_of("invent", "reference"),
@@ -135,6 +173,7 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "pulls.modalities": _modalities,
     "inboxes.path": _folder,
     "inboxes.ae_title": _ae_title,
+    "destinations.tls_name": _tls_name,
 }
 """Rule of each key; those in seconds that are not here have `_seconds`."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.node.listening import Listening, listening
+from tests.node.secure import Authority, Pair, listener_keys
 
 
 @pytest.fixture
@@ -23,3 +24,28 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "made"
     made.mkdir()
     return made
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Whom both ends of TLS believe."""
+    return Authority.make(tmp_path_factory.mktemp("ca"), "ca")
+
+
+@pytest.fixture(scope="session")
+def node(authority: Authority) -> Pair:
+    """What the node shows."""
+    return authority.issue("node")
+
+
+@pytest.fixture(scope="session")
+def modality(authority: Authority) -> Pair:
+    """What a sender shows."""
+    return authority.issue("ct1", names=["ct1.example"], uris=["urn:ct:1"])
+
+
+@pytest.fixture
+def secure(tmp_path: Path, authority: Authority, node: Pair) -> Iterator[Listening]:
+    """A listener with TLS."""
+    with listening(tmp_path / "data", **listener_keys(authority, node)) as running:
+        yield running

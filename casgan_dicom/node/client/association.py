@@ -20,6 +20,7 @@ pynetdicom 3.0.4 does the protocol. What it lacks, and where it is put right her
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -27,7 +28,7 @@ from pathlib import Path
 from queue import Empty
 from threading import Event, Lock
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
@@ -43,9 +44,7 @@ from casgan_dicom.node.client.association_queues import AnswerQueue, HungUpError
 from casgan_dicom.node.client.exchange import Exchange, StoreRequest
 from casgan_dicom.node.client.line import Line, SocketOptions
 from casgan_dicom.node.client.peer import Peer, not_accepted, rejected, unreachable
-
-if TYPE_CHECKING:
-    from ssl import SSLContext
+from casgan_dicom.node.client.secure_line import SecureLine, SecureSocket, insecurity
 
 _FRAGMENT_BYTES = 128 * 1024
 """Longest piece of a data set that is sent at once, whatever the peer would take."""
@@ -237,6 +236,8 @@ class Connection:
                 f"we aborted the association with {self.peer} while {doing}, because {self._fault}",
                 hint="its answer is not what PS3.8 wants: ask who makes it",
             )
+        if (insecure := insecurity(self.peer, self._entity.line)) is not None:
+            return insecure
         if self._aborted:
             said = "aborted the association"
             hint = f"it may not know our AE title '{self.peer.calling_ae_title}'; {hint}"
@@ -246,6 +247,7 @@ class Connection:
             said = f"neither took nor sent anything for {self.peer.response_seconds:g} s"
         elif error is not None:
             said = "closed the connection"
+            hint = hint if self.peer.tls or self._answered else f"it may want TLS; {hint}"
         elif self._answered:
             said = "answered with an invalid message"
         else:
@@ -310,6 +312,8 @@ class Connection:
             return not_accepted(self.peer, association.requestor.requested_contexts)
         if error is not None and not self._entity.connected:
             return unreachable(self.peer, error)
+        if (insecure := insecurity(self.peer, self._entity.line)) is not None:
+            return insecure
         if self._fault or self._aborted or error is not None:
             return self.failure("an association was asked for")
         seconds = f"{self.peer.connect_seconds:g} s"
@@ -377,8 +381,14 @@ class _Entity(AE):
         self.association: Association | None = None
         self.line: Line | None = None
         self.queue = RequestQueue()
-        self._patience = peer.response_seconds
+        self._peer = peer
         self._options = options
+
+    def _line(self, descriptor: int) -> Line:
+        patience = self._peer.response_seconds
+        if self._peer.tls is None:
+            return Line(descriptor, patience, self._options)
+        return SecureLine(descriptor, patience, self._options, self._peer.tls)
 
     @property
     def connected(self) -> bool:
@@ -386,11 +396,13 @@ class _Entity(AE):
         return self.line is not None and self.line.connected
 
     def _create_socket(
-        self, assoc: Association, address: AddressInformation, tls_args: tuple[SSLContext, str] | None
+        self, assoc: Association, address: AddressInformation, tls_args: tuple[ssl.SSLContext, str] | None
     ) -> AssociationSocket:
         wrapper = super()._create_socket(assoc, address, tls_args)
         if wrapper.socket is not None:
-            self.line = wrapper.socket = Line(wrapper.socket.detach(), self._patience, self._options)
+            self.line = wrapper.socket = self._line(wrapper.socket.detach())
+            if isinstance(self.line, SecureLine):
+                wrapper.__class__ = SecureSocket
         assoc.dul.__class__ = Provider
         cast(Provider, assoc.dul).turn = Lock()
         assoc.dul.to_provider_queue = self.queue

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -156,7 +155,7 @@ class Exchange:
 
     def _is_interrupted(self) -> bool:
         """Whether something else than data has come, be it the end."""
-        return self._line.wait(0) and self._line.recv(1, socket.MSG_PEEK) != bytes([P_DATA_TF])
+        return self._line.wait(0) and self._line.peek() != bytes([P_DATA_TF])
 
     def _receive(self, count: int, deadline: float) -> bytes:
         """Receive so many bytes, or fewer if no more come."""

@@ -93,6 +93,10 @@ class Line(socket.socket):
         except OSError:
             return  # it never was connected, or is closed already
 
+    def peek(self) -> bytes:
+        """The next byte, which stays; none at the end."""
+        return self.recv(1, socket.MSG_PEEK)
+
     def _acknowledge_at_once(self) -> None:
         if self._quick_ack:
             self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

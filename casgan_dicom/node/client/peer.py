@@ -15,6 +15,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext
 
 from casgan_dicom.errors import ConfigError, PeerError
+from casgan_dicom.node.client.peer_tls import PeerTls
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Peer:
     """For the TCP connection, and again for the association."""
     response_seconds: float = 60.0
     """For a response once the request is on its way, and for any pause in sending it."""
+    tls: PeerTls | None = None
+    """How to talk TLS; None to talk without."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError that names everything which is wrong."""

@@ -28,7 +28,9 @@ class _Told:
     withheld: int = 0
 
 
-Outcome = Literal["message refused", "association aborted", "association rejected", "no context accepted"]
+Outcome = Literal[
+    "message refused", "association aborted", "association rejected", "no context accepted", "no TLS"
+]
 """What comes of a fault."""
 
 
@@ -46,8 +48,11 @@ class Complaints:
         self._told: dict[str, _Told] = {}
         self._lock = threading.Lock()
 
-    def say(self, outcome: Outcome, *, address: str, **facts: str | int) -> None:
-        """Write a warning with what came of it; the first one after some were withheld says how many."""
+    def say(self, outcome: Outcome, *, address: str, **facts: str | int) -> bool:
+        """Write a warning with what came of it, unless there are too many; whether it was written.
+
+        The first one after some were withheld says how many.
+        """
         with self._lock:
             now = self._clock()
             told = self._told.get(address)
@@ -60,12 +65,15 @@ class Complaints:
             told.lines += 1
             if told.lines > TOLD_AT_ONCE:
                 told.withheld += 1
-                return
+                return False
         if outcome == "message refused":
             log.warning("message refused", address=address, **facts)
         elif outcome == "association aborted":
             log.warning("association aborted", address=address, **facts)
         elif outcome == "no context accepted":
             log.warning("no context accepted", address=address, **facts)
+        elif outcome == "no TLS":
+            log.warning("no TLS", address=address, **facts)
         else:
             log.warning("association rejected", address=address, **facts)
+        return True

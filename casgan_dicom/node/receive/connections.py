@@ -21,7 +21,8 @@ class _Entry:
 
     address: str
     hang_up: Callable[[], None]
-    associated: bool = False
+    peer: Hashable = None
+    """Whose association it holds; None for none."""
     closed: bool = False
 
 
@@ -50,7 +51,7 @@ class Connections:
             alive = [entry for entry in self._entries.values() if not entry.closed]
             here = [entry for entry in alive if entry.address == address]
             crowd = here if len(here) >= self._per_address else alive if len(alive) >= self._total else []
-            waiting = [entry for entry in crowd if not entry.associated]
+            waiting = [entry for entry in crowd if entry.peer is None]
             if crowd and not waiting:
                 return False
             if waiting:
@@ -63,11 +64,16 @@ class Connections:
         with self._changed:
             self._entries[key] = _Entry(address, hang_up)
 
-    def associated(self, key: Hashable) -> None:
-        """Note that a connection is given an association: it keeps its place."""
+    def associated(self, key: Hashable, peer: Hashable, most: int = 0) -> bool:
+        """Note that a connection is given an association, so it keeps its place; False, and nothing is noted,
+        where its peer has `most` of them, which is 0 for no limit."""
         with self._changed:
+            there = sum(entry.peer == peer for entry in self._entries.values() if not entry.closed)
+            if most and there >= most:
+                return False
             if entry := self._entries.get(key):
-                entry.associated = True
+                entry.peer = peer
+            return True
 
     def remove(self, key: Hashable) -> None:
         """Note that nothing is left of a connection; it need not be there."""

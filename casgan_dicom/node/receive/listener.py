@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from time import monotonic, time
 from typing import cast
 
 from pydicom.uid import UID
@@ -22,9 +24,11 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.receive.admission import UNKNOWN_CALLED, admission
+from casgan_dicom.node.credentials import files_of_listener
+from casgan_dicom.node.receive.admission import admission
 from casgan_dicom.node.receive.connections import Connections
 from casgan_dicom.node.receive.house import House
+from casgan_dicom.node.receive.pace import Pace
 from casgan_dicom.node.receive.peer_socket import DEFAULT_LIMITS, Limits
 from casgan_dicom.node.receive.reception import Reception
 from casgan_dicom.node.receive.server import HardenedServer, open_server
@@ -34,6 +38,8 @@ from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.receipts import Receipts
+from casgan_dicom.node.state.rejections import Rejections
+from casgan_dicom.node.tls import Renewed, server_context
 from casgan_dicom.pixels.syntaxes import SYNTAXES
 from casgan_dicom.source.eligible import SECONDARY_CAPTURES, SOP_CLASSES
 
@@ -44,6 +50,8 @@ GRACE_SECONDS = 3.0
 """How long associations may go on when the listener stops."""
 _END_SECONDS = 2.0
 _POLL_SECONDS = 0.2
+_COUNT_SECONDS = 2.0
+"""Between two times that those are written down who were not let in."""
 _FILES_PER_CONNECTION, _OTHER_FILES = 4, 100
 
 log = get_logger("listener")
@@ -81,7 +89,8 @@ def run_listener(
     Raises
     ------
     ConfigError
-        The data folder cannot be used, the port cannot be had, or the system allows too few open files.
+        The data folder or the files of TLS cannot be used, the port cannot be had, or the system allows too
+        few open files.
     """
     _allow_files(settings.listener.max_connections)
     limits = limits or replace(DEFAULT_LIMITS, idle=settings.listener.idle_seconds)
@@ -100,36 +109,48 @@ def run_listener(
             raise
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they quote what peers say
-            _serve(server, on_ready, stop)
+            _serve(server, Rejections(ledger), on_ready, stop)
     finally:
         ledger.close()
 
 
 def _house(settings: NodeSettings, spool: Spool, reception: Reception, limits: Limits) -> House:
-    audit = Audit(spool.layout, settings.audit, settings.listener.ae_title)
+    listener = settings.listener
+    files = files_of_listener(listener)
+    places = listener.max_connections, listener.max_connections_per_address
+    make = partial(server_context, asks=listener.tls_asks)
+    fast = [peer for peer in settings.peers if peer.max_bytes_per_second]
+    audit = Audit(spool.layout, settings.audit, listener.ae_title)
+    return House(
+        partial(admission, settings),
+        spool.begin,
+        reception.take,
+        Connections(*places),
+        limits,
+        tls=None if files is None else Renewed(files, make).context,
+        paces={peer: Pace(peer.max_bytes_per_second) for peer in fast},
+        on_refusal=lambda each: audit.rejected(each.ae_title, each.called, each.address, each.reason),
+    )
 
-    def admit(calling: str, called: str, address: str) -> int:
-        reason = admission(settings, calling, called, address)
-        if reason:
-            said = (
-                "called AE title is not ours" if reason == UNKNOWN_CALLED else "caller is not among the peers"
-            )
-            log.warning("association rejected", reason=said, ae_title=calling, called=called, address=address)
-            audit.rejected(calling, called, address, said)
-        return reason
 
-    places = settings.listener.max_connections, settings.listener.max_connections_per_address
-    return House(admit, spool.begin, reception.take, Connections(*places), limits)
-
-
-def _serve(server: HardenedServer, on_ready: Callable[[int], None], stop: threading.Event) -> None:
+def _serve(
+    server: HardenedServer,
+    rejections: Rejections,
+    on_ready: Callable[[int], None],
+    stop: threading.Event,
+) -> None:
     """Accept connections until told to stop, then end those that there are."""
     with _accepting(server) as thread:
         on_ready(server.server_address[1])
-        log.info("listening", host=server.server_address[0], port=server.server_address[1])
+        secure = server.house.tls is not None
+        log.info("listening", host=server.server_address[0], port=server.server_address[1], tls=secure)
+        written_at = monotonic()
         while not stop.wait(_POLL_SECONDS):
             if not thread.is_alive():
                 raise RuntimeError("the thread that accepts connections has ended")
+            if monotonic() - written_at >= _COUNT_SECONDS:
+                server.house.refusals.write(rejections, time())
+                written_at = monotonic()
     connections = server.house.connections
     if not connections.wait_until_none(GRACE_SECONDS):
         for assoc in connections.all():
@@ -137,6 +158,7 @@ def _serve(server: HardenedServer, on_ready: Callable[[int], None], stop: thread
         if not connections.wait_until_none(_END_SECONDS):
             connections.hang_up()
             connections.wait_until_none(_END_SECONDS)
+    server.house.refusals.write(rejections, time())
     log.info("stopped listening")
 
 

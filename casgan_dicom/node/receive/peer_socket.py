@@ -4,8 +4,9 @@ pynetdicom's own (3.0.4) reads 4 KiB a call, believes any length, waits without 
 of a connection that the peer reset. Here a PDU has a longest length and a deadline, and the thread that reads
 sleeps until a byte comes or somebody calls `PeerSocket.wake`.
 
-One thread reads and writes. Others can only hang up; file numbers are given back by `PeerSocket.release` when
-that thread is gone, so that it never meets one that belongs to another connection by now.
+One thread reads and writes, and does what TLS there is (``tls_channel.py``). Others can only hang up; file
+numbers are given back by `PeerSocket.release` when that thread is gone, so that it never meets one that
+belongs to another connection by now.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from __future__ import annotations
 import os
 import select
 import socket
+import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -22,6 +25,8 @@ from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
 from casgan_dicom.node.dimse import MalformedError
+from casgan_dicom.node.tls import Identity
+from casgan_dicom.node.tls_channel import Channel
 
 HEADER_BYTES = 6
 """Type and length of a PDU, PS3.8 9.3."""
@@ -41,7 +46,8 @@ class Limits:
     pdu: float = 15.0
     """For one PDU."""
     request: float = 5.0
-    """Until an association is requested, and for that PDU; and until the peer closes when it is over."""
+    """Until an association is requested, and for that PDU; for the handshake of TLS before it; and until the
+    peer closes when it is over."""
     idle: float = 900.0
     """Between two PDUs."""
     request_bytes: int = 128 * 1024
@@ -74,6 +80,8 @@ class PeerSocket(AssociationSocket):
         self._begin = self._next = self._end = 0
         """In the buffer: the PDU that was read last, what comes behind it, and the end of what has come."""
         self._is_ready = False
+        self._channel: Channel | None = None
+        self._is_hung_up = False
         line.setblocking(False)
         with suppress(OSError):  # reset already
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -87,10 +95,46 @@ class PeerSocket(AssociationSocket):
         self._input.register(line, select.POLLIN)
         self._output = select.poll()
         self._output.register(line, select.POLLOUT)
+        self._end_only = select.poll()
+        self._end_only.register(line, 0)
+        self._end_only.register(self._bell, select.POLLIN)
+
+    def secure(self, context: ssl.SSLContext, seconds: float) -> None:
+        """Talk TLS from here on, once: the handshake. Raises OSError, see `tls.reason_of`."""
+        self._channel = Channel(context, self._line.recv, self._line.send)
+        deadline = monotonic() + seconds
+        while True:
+            try:
+                self._channel.handshake()
+            except BlockingIOError:
+                self._acknowledge()
+                poll = self._output if self._channel.unsent else self._input
+                _await(poll, deadline - monotonic())
+            else:
+                return
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is talked, or was begun with."""
+        return self._channel is not None
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether the peer left before its first byte, or we hung up on it."""
+        return self._is_hung_up or self._channel is None or not self._channel.has_begun
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who the peer is by its certificate; None where it showed none."""
+        return self._channel.identity if self._channel is not None else None
+
+    def pause(self, seconds: float) -> None:
+        """Read nothing for so long, unless the connection ends or somebody wakes us."""
+        self._end_only.poll(seconds * 1000)
 
     def wait(self, seconds: float) -> None:
         """Sleep until a byte comes, the peer hangs up, or somebody wakes us, but not longer."""
-        if self._next < self._end:  # it has come already
+        if self._holds:  # it has come already
             self._is_ready = True
             return
         ready = self._work.poll(0)
@@ -111,8 +155,10 @@ class PeerSocket(AssociationSocket):
     @property
     def ready(self) -> bool:
         """Whether there is something to read, be it the end."""
-        known, self._is_ready = self._is_ready or self._next < self._end, False
-        return self.socket is not None and self._is_connected and (known or bool(self._input.poll(0)))
+        known, self._is_ready = self._is_ready or self._holds, False
+        if self.socket is None or not self._is_connected or not (known or self._input.poll(0)):
+            return False
+        return self._channel is None or self._has_come()
 
     def read_pdu(self, longest: int, seconds: float) -> memoryview:
         """Read one PDU, header included; what is returned lasts until the next one is read.
@@ -139,6 +185,8 @@ class PeerSocket(AssociationSocket):
     def drain(self) -> None:
         """Throw away what has come. Raises OSError if that was the end."""
         self._begin = self._next = self._end = 0
+        if self._channel is not None and self._channel.is_over:
+            raise ConnectionAbortedError
         with suppress(BlockingIOError):
             if not self._line.recv(_DRAIN_BYTES):
                 raise ConnectionAbortedError
@@ -147,10 +195,11 @@ class PeerSocket(AssociationSocket):
         """Send everything; a peer that does not take it counts as gone (Evt17)."""
         deadline = monotonic() + self._limits.io
         rest = memoryview(bytestream)
+        send: Callable[[memoryview], int] = self._line.send if self._channel is None else self._channel.send
         try:
-            while rest:
+            while rest or (self._channel is not None and self._channel.unsent):
                 try:
-                    rest = rest[self._line.send(rest) :]
+                    rest = rest[send(rest) :]
                 except BlockingIOError:
                     _await(self._output, deadline - monotonic())
         except OSError:
@@ -158,10 +207,14 @@ class PeerSocket(AssociationSocket):
 
     def hang_up(self) -> None:
         """End the connection, from any thread, at any time; whoever reads finds its end."""
+        self._is_hung_up = True
         with self._lock, suppress(OSError):
             self._line.shutdown(socket.SHUT_RDWR)
 
     def _shutdown_socket(self) -> None:
+        """By the thread that reads and writes, which may say goodbye."""
+        if self._channel is not None:
+            self._channel.end()
         self.hang_up()
 
     def release(self) -> None:
@@ -175,9 +228,11 @@ class PeerSocket(AssociationSocket):
     def _fill(self, count: int, deadline: float) -> None:
         """Read until so many bytes of a PDU have come, and with them what else is there."""
         self._make_room(count)
+        channel = self._channel
+        receive: Callable[[memoryview], int] = self._line.recv_into if channel is None else channel.receive
         while self._end - self._begin < count:
             try:
-                came = self._line.recv_into(self._buffer[self._end :])
+                came = receive(self._buffer[self._end :])
             except BlockingIOError:
                 self._acknowledge()
                 _await(self._input, min(self._limits.io, deadline - monotonic()))
@@ -185,6 +240,24 @@ class PeerSocket(AssociationSocket):
             if not came:
                 raise ConnectionAbortedError
             self._end += came
+
+    @property
+    def _holds(self) -> bool:
+        """Whether something has come that was not looked at yet."""
+        return self._next < self._end or (self._channel is not None and self._channel.holds)
+
+    def _has_come(self) -> bool:
+        """Whether there is something to read, be it the end: with TLS, what is on the line may hold none."""
+        if self._channel is None or self._next < self._end:
+            return True
+        self._begin = self._next = self._end = 0
+        try:
+            self._end = self._channel.receive(self._buffer)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # whoever reads will meet it again
+        return True
 
     def _make_room(self, count: int) -> None:
         """See that so many bytes fit in behind the beginning of the PDU."""

@@ -4,8 +4,10 @@ What is wrong with it (3.0.4) at a port that strangers can reach, and what is do
 
 * When a peer makes the reactor of the upper layer raise, its thread ends without a word, and leaves the
   socket and the association's thread behind: `_Provider` and `_Association` end all that belongs to them.
-* Both threads of a connection look for work a thousand times a second: here they sleep until there is some.
-* A peer is known by its AE title alone, and may be anybody: `_Negotiation` asks the house.
+* Both threads of a connection look for work a thousand times a second: ``sleeping.py``.
+* TLS is agreed on where connections are accepted, so that one peer that says nothing stops all of it: here
+  each connection's own thread does that, `_Provider._secure`.
+* A peer is known by its AE title alone, and may be anybody: ``negotiation.py`` asks the house.
 * Anybody may open connections until threads run out: `HardenedServer` asks `Connections` first.
 * What a peer says is quoted in logs: nothing that does is bound.
 
@@ -19,7 +21,7 @@ was written.
 
 from __future__ import annotations
 
-import queue
+import ssl
 import sys
 import threading
 from collections.abc import Sequence
@@ -28,56 +30,43 @@ from typing import Any, cast
 
 from pynetdicom import AE, evt
 from pynetdicom._globals import MODE_ACCEPTOR
-from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
-from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import InvalidEventError
-from pynetdicom.pdu_primitives import A_ASSOCIATE, A_P_ABORT
+from pynetdicom.pdu_primitives import A_P_ABORT
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
 from pynetdicom.transport import AssociationServer, RequestHandler
 
 from casgan_dicom import __version__
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.dimse import P_DATA_TF, CommandError, MalformedError, command_pdus
 from casgan_dicom.node.pdu_items import ItemError
+from casgan_dicom.node.receive.admission import Rejection
 from casgan_dicom.node.receive.association_request import AssociationRequest, read_request
 from casgan_dicom.node.receive.commands import Answer, Request, encode_response
 from casgan_dicom.node.receive.complaints import Outcome
 from casgan_dicom.node.receive.doorman import Doorman
 from casgan_dicom.node.receive.house import House
 from casgan_dicom.node.receive.messages import Messages
+from casgan_dicom.node.receive.negotiation import Negotiation
+from casgan_dicom.node.receive.pace import Pace
 from casgan_dicom.node.receive.peer_socket import PeerSocket
+from casgan_dicom.node.receive.refusals import Refusal
+from casgan_dicom.node.receive.sleeping import SLEEP_SECONDS, NoMessages, RingingQueue
 from casgan_dicom.node.receive.spool import Intake, Opening
-from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, uid_name
+from casgan_dicom.node.settings import PeerSettings
+from casgan_dicom.node.tls import reason_of
+from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID
 
 LINGER_SECONDS = 0.1
 """How long the peer may be silent before we close a connection that is over."""
-SLEEP_SECONDS = 0.25
-"""Between two looks at timers."""
 ASSOCIATE_RQ = 1
 """Type of the PDU that asks for an association."""
 _REFUSALS_TOLD_EVERY = 10.0
 _OF_AN_ASSOCIATION = (P_DATA_TF, 5, 7)
 """PDUs that a peer may send in an association: data, A-RELEASE-RQ, A-ABORT."""
-_NAMED = 5
-"""Contexts that are named which were refused."""
 
 log = get_logger("listener")
-
-
-class _RingingQueue(queue.Queue[Any]):
-    """A queue that also tells by an event that something was put in."""
-
-    def __init__(self, bell: threading.Event) -> None:
-        super().__init__()
-        self._bell = bell
-
-    def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
-        """Put something in, and ring."""
-        super().put(item, block, timeout)
-        self._bell.set()
 
 
 class _Provider(DULServiceProvider):
@@ -91,9 +80,11 @@ class _Provider(DULServiceProvider):
         self._is_busy = False
         self._has_given_up = False
         self.asked: AssociationRequest | None = None
+        self._peer: PeerSettings | None = None
+        self._pace: Pace | None = None
         self.messages = Messages(self)
         self.bell = threading.Event()
-        self.to_user_queue = _RingingQueue(self.bell)
+        self.to_user_queue = RingingQueue(self.bell)
 
     @property
     def line(self) -> PeerSocket:
@@ -123,6 +114,10 @@ class _Provider(DULServiceProvider):
             self._abort_is_told(f"nothing came for {self._house.limits.idle:g} seconds")
         return expired
 
+    def let_in(self, peer: PeerSettings) -> None:
+        """Note who it is, and what it may do."""
+        self._peer, self._pace = peer, self._house.paces.get(peer)
+
     def context(self, number: int) -> tuple[str, str]:
         """Abstract and transfer syntax of an accepted presentation context. Raises KeyError."""
         context = self.assoc._accepted_cx[number]
@@ -131,7 +126,10 @@ class _Provider(DULServiceProvider):
     def begin(self, request: Request, transfer_syntax: str) -> Intake:
         """Open a file for the data set of a request."""
         calling = self.assoc.requestor.ae_title
-        return self._house.begin(Opening(request.sop_class_uid, request.sop_uid, transfer_syntax, calling))
+        most = 0 if self._peer is None else self._peer.max_instance_bytes
+        return self._house.begin(
+            Opening(request.sop_class_uid, request.sop_uid, transfer_syntax, calling, most)
+        )
 
     def answer(self, request: Request, intake: Intake | None, context_id: int) -> None:
         """Answer a request."""
@@ -160,6 +158,12 @@ class _Provider(DULServiceProvider):
         title = self.asked.calling if self.asked is not None else ""
         self._house.complaints.say(outcome, address=self._address, ae_title=title, reason=reason, **facts)
 
+    def reject(self, rejection: Rejection) -> None:
+        """Count and tell why there is to be no association."""
+        asked = self.asked
+        titles = ("", "") if asked is None else (asked.calling, asked.called)
+        self._house.refusals.note(Refusal(rejection.kind, rejection.said, self._address, *titles))
+
     def _process_recv_primitive(self) -> bool:
         """Look for something to send, after a sleep if there is nothing at all to do."""
         if self._has_nothing_to_do() and self.line.socket is not None:
@@ -177,17 +181,32 @@ class _Provider(DULServiceProvider):
             if state == "Sta13":  # the association is over, and we may no longer know where a PDU begins
                 self.line.drain()
             elif state in ("Sta1", "Sta2"):
+                if self._house.tls is not None and not self.line.is_secure:
+                    self._secure(self._house.tls())
+                    return
                 self._read_request(self.line.read_pdu(limits.request_bytes, limits.request))
             else:
                 self._read_data(self.line.read_pdu(limits.pdu_bytes + 6, limits.pdu), state)
         except TimeoutError:
             self._abort_is_told("a PDU began and did not end in time")
             self.event_queue.put("Evt17")
+        except ssl.SSLError as error:
+            self._abort_is_told(reason_of(error))
+            self.event_queue.put("Evt17")
         except OSError:
             self.event_queue.put("Evt17")  # the connection is gone
         except Exception as error:  # a decoder fed with garbage raises anything, and may quote it
             self._give_up(error)
             self.event_queue.put("Evt19")  # no PDU, or no message
+
+    def _secure(self, context: ssl.SSLContext) -> None:
+        """Agree on TLS, and know by it who the peer is."""
+        try:
+            self.line.secure(context, self._house.limits.request)
+        except OSError as error:
+            if not (isinstance(error, ConnectionError) and self.line.is_unheard):
+                self._house.refusals.note(Refusal("TLS", reason_of(error), self._address), "no TLS")
+            self.event_queue.put("Evt17")
 
     def _give_up(self, error: Exception) -> None:
         """Take no more of a peer whose bytes are no PDU or no message, and tell why, once."""
@@ -213,6 +232,7 @@ class _Provider(DULServiceProvider):
         limits = self._house.limits
         while content[0] == P_DATA_TF and state == "Sta6":
             self.messages.receive(content)
+            self._keep_pace(len(content))
             self._idle_timer.restart()
             if not self._has_nothing_to_do():
                 return
@@ -224,54 +244,19 @@ class _Provider(DULServiceProvider):
             self._abort_is_told(f"PDU of type {content[0]:02X} is out of turn")
         self._tell(content)
 
+    def _keep_pace(self, count: int) -> None:
+        """Read on no sooner than the peer may send; meanwhile it is not idle."""
+        if self._pace is None or not (seconds := self._pace.came(count)):
+            return
+        self._is_busy = True
+        self.line.pause(seconds)
+        self._is_busy = False
+
     def _tell(self, content: memoryview) -> None:
         """Tell the state machine of a PDU."""
         pdu, event = self._decode_pdu(bytearray(content))
         self._recv_pdu.put(pdu)
         self.event_queue.put(event)
-
-
-class _NoMessages(DIMSEServiceProvider):
-    """What the association's thread asks for messages: there are none, but it may sleep here."""
-
-    def __init__(self, assoc: Association, bell: threading.Event) -> None:
-        super().__init__(assoc)
-        self._bell = bell
-
-    def get_msg(self, block: bool = False) -> tuple[None, None]:  # noqa: ARG002  # as the base
-        """Sleep until something else is there to do."""
-        self._bell.clear()
-        if self.dul.to_user_queue.empty():
-            self._bell.wait(SLEEP_SECONDS)
-        return None, None
-
-
-class _Negotiation(ACSE):
-    """The beginning of one association."""
-
-    def _negotiate_as_acceptor(self) -> None:
-        """Let the peer in, or not."""
-        assoc, asked = cast(_Association, self.assoc), cast(_Association, self.assoc).provider.asked
-        if asked is None or not isinstance(self.requestor.primitive, A_ASSOCIATE):
-            assoc.kill()  # it left before it asked for anything
-            return
-        if asked.rejection is not None:
-            assoc.provider.complain("association rejected", asked.fault)
-            self.send_reject(0x01, *asked.rejection)
-            assoc.kill()
-            return
-        if reason := assoc.house.admit(asked.calling, asked.called, assoc.address):
-            self.send_reject(0x01, 0x01, reason)
-            assoc.kill()
-            return
-        # Before the peer is told: a connection that comes at that moment must not take its place.
-        assoc.house.connections.associated(assoc)
-        super()._negotiate_as_acceptor()
-        refused = [str(context.abstract_syntax) for context in assoc.rejected_contexts]
-        taken = {context.abstract_syntax for context in assoc.accepted_contexts}
-        if not taken or (refused and taken == {Verification}):
-            asked_for = ", ".join(map(uid_name, refused[:_NAMED])) or "none"
-            assoc.provider.complain("no context accepted", f"presentation contexts asked for: {asked_for}")
 
 
 class _Association(Association):
@@ -281,9 +266,9 @@ class _Association(Association):
         self.house = house
         self.address = address
         super().__init__(ae, MODE_ACCEPTOR)
-        self.acse = _Negotiation(self)
+        self.acse = Negotiation(self)
         self.dul = self.provider = _Provider(self)
-        self.dimse = _NoMessages(self, self.provider.bell)
+        self.dimse = NoMessages(self, self.provider.bell)
         # Setting them sets the timers of the new provider.
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
 
@@ -359,6 +344,7 @@ class HardenedServer(AssociationServer):
             super().process_request(request, client_address)
             return
         self._refused += 1
+        self.house.refusals.count("no room")
         if not self.doorman.refuse(request):
             self.shutdown_request(request)
 
@@ -398,5 +384,5 @@ def open_server(
         address, contexts=list(contexts), server_class=HardenedServer, request_handler=_Handler
     )
     assert isinstance(server, HardenedServer)
-    server.house, server.doorman = house, Doorman()
+    server.house, server.doorman = house, Doorman(house.tls)
     return server

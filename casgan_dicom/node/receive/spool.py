@@ -64,6 +64,8 @@ class Opening:
     """Of the presentation context."""
     peer: str
     """Calling AE title."""
+    most_bytes: int = 0
+    """Longest data set that its sender may store; 0 for as long as anybody's."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Intake:
         """Take more of the data set."""
         if self.trouble:
             return
-        if self.bytes - self.offset + len(data) > self._spool.max_instance_bytes:
+        if self.bytes - self.offset + len(data) > (self.opening.most_bytes or self._spool.max_instance_bytes):
             self._give_up(TOO_LONG)
             return
         self._hash.update(data)

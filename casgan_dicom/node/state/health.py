@@ -7,14 +7,17 @@ waits for a person.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from casgan_dicom.node.certificates import Expiry
 from casgan_dicom.node.state.overview import Status
 
 LOW_SPACE = 2
 """Times the free space at which instances are refused: below that, somebody should look."""
+RENEW_DAYS = 30
+"""Before a certificate expires, somebody should renew it."""
 
 
 class Level(IntEnum):
@@ -36,12 +39,13 @@ class Finding:
     """What it is."""
 
 
-def findings(found: Status, min_free_bytes: int) -> tuple[Finding, ...]:
+def findings(found: Status, min_free_bytes: int, certificates: Sequence[Expiry] = ()) -> tuple[Finding, ...]:
     """Everything that is not as it should be; none where all is well.
 
-    `min_free_bytes` is the free space below which the listener refuses instances.
+    `min_free_bytes` is the free space below which the listener refuses instances; `certificates` are those
+    that are configured.
     """
-    return tuple(_findings(found, min_free_bytes))
+    return *_findings(found, min_free_bytes), *_of_certificates(certificates)
 
 
 def worst(found: tuple[Finding, ...]) -> Level:
@@ -71,6 +75,17 @@ def _findings(found: Status, min_free_bytes: int) -> Iterator[Finding]:
         )
     if found.quarantined_instances:
         yield Finding(Level.WARNING, f"{found.quarantined_instances} instances in quarantine")
+
+
+def _of_certificates(certificates: Sequence[Expiry]) -> Iterator[Finding]:
+    for each in certificates:
+        named = f"{each.key} {each.path}"
+        if each.days_left is None:
+            yield Finding(Level.WARNING, f"{named} cannot be read: nobody knows when it expires")
+        elif each.days_left < 0:
+            yield Finding(Level.CRITICAL, f"{named} has expired")
+        elif each.days_left < RENEW_DAYS:
+            yield Finding(Level.WARNING, f"{named} expires in {each.days_left} days")
 
 
 def _gib(count: int) -> str:

@@ -9,6 +9,7 @@ it returns. The tables are spoken to by the files that are named after what they
     deliveries.py   derived objects, and what became of them at each destination
     removals.py     which files were removed, because nobody needed them any more
     processes.py    who runs now
+    rejections.py   how many were not let in
 
 Times are seconds since 1970; no column holds patient data. The durable workflows have a file of their own
 (``workflows.py``); nothing here knows them.
@@ -138,6 +139,12 @@ CREATE TABLE processes (
     pid INTEGER NOT NULL,
     started_at REAL NOT NULL
 ) STRICT;
+
+CREATE TABLE rejections (
+    reason TEXT PRIMARY KEY,
+    count INTEGER NOT NULL,
+    last_at REAL NOT NULL
+) STRICT;
 """
 
 _FROM_1 = """
@@ -160,6 +167,11 @@ _FROM_3 = """
 ALTER TABLE jobs ADD COLUMN removing_at REAL;
 ALTER TABLE jobs ADD COLUMN removed_at REAL;
 ALTER TABLE instances ADD COLUMN removed_at REAL;
+CREATE TABLE rejections (
+    reason TEXT PRIMARY KEY,
+    count INTEGER NOT NULL,
+    last_at REAL NOT NULL
+) STRICT;
 """
 _MAKING = {0: _TABLES, 1: _FROM_1 + _FROM_2 + _FROM_3, 2: _FROM_2 + _FROM_3, 3: _FROM_3}
 """What makes the tables of each version those of this one; what they did not hold stays empty: unknown."""

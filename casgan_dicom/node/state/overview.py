@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,8 @@ class Status:
     """Length of the files in quarantine."""
     excess_bytes: int = 0
     """How much is in spool and outbox above `high_bytes` of `retention`, and may not be removed."""
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Associations and connections that were not let in, by reason."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def status(layout: Layout, ledger: Ledger) -> Status:
             " ORDER BY destination, state"
         ).fetchall()
         (instances,) = db.execute("SELECT count(*) FROM instances").fetchone()
+        rejected = db.execute("SELECT reason, count FROM rejections ORDER BY reason").fetchall()
         (quarantined,) = db.execute("SELECT count(*) FROM quarantine").fetchone()
     deliveries: dict[str, dict[str, int]] = {}
     for destination, state, count in sent:
@@ -133,6 +136,7 @@ def status(layout: Layout, ledger: Ledger) -> Status:
         spool_bytes=bytes_in(layout.spool),
         outbox_bytes=bytes_in(layout.outbox),
         quarantine_bytes=bytes_in(layout.quarantine),
+        rejected=dict(rejected),
     )
 
 

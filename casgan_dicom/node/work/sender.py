@@ -21,12 +21,15 @@ from typing import Any
 from casgan_dicom.errors import CasganError, PeerError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.client.peer import Peer
+from casgan_dicom.node.client.peer_tls import PeerTls
 from casgan_dicom.node.client.scu import DUPLICATE, StoreResult, store
+from casgan_dicom.node.credentials import files_of_destinations
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, delivery_id
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
+from casgan_dicom.node.tls import Renewed, client_context
 from casgan_dicom.node.work.retry import retry_wait
 
 AT_HAND = 64
@@ -62,6 +65,11 @@ class Sender:
         Of the node.
     ledger
         Of the node.
+
+    Raises
+    ------
+    ConfigError
+        The files for TLS with a destination are no good.
     """
 
     def __init__(self, settings: NodeSettings, ledger: Ledger) -> None:
@@ -69,6 +77,9 @@ class Sender:
         self._deliveries = Deliveries(ledger)
         self._destinations = {destination.name: destination for destination in settings.destinations}
         self._lines = {name: _Line() for name in self._destinations}
+        self._tls = {
+            name: Renewed(files, client_context) for name, files in files_of_destinations(settings).items()
+        }
 
     def deliver(self, job: str, destination: str, run: int, number: int = 1) -> str:
         """The workflow of one attempt; returns what it left the delivery in.
@@ -163,7 +174,14 @@ class Sender:
             calling_ae_title=destination.calling_ae_title or self._settings.listener.ae_title,
             connect_seconds=destination.connect_seconds,
             response_seconds=destination.response_seconds,
+            tls=self._peer_tls(destination),
         )
+
+    def _peer_tls(self, destination: DestinationSettings) -> PeerTls | None:
+        renewed = self._tls.get(destination.name)
+        if renewed is None:
+            return None
+        return PeerTls(renewed.context, renewed.files, destination.tls_name or destination.host)
 
 
 def run_sender(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:

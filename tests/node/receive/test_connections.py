@@ -31,7 +31,7 @@ def test_oldest_connection_without_association_makes_room() -> None:
     peers = Peers(total=3, per_address=3)
     for name in "abc":
         assert peers.come(name, f"10.0.0.{ord(name)}")
-    peers.connections.associated("a")
+    peers.connections.associated("a", "A")
 
     assert peers.come("d", "10.0.0.9")
 
@@ -53,7 +53,7 @@ def test_nobody_comes_in_where_all_places_have_an_association() -> None:
     peers = Peers(total=2, per_address=2)
     for name in "ab":
         peers.come(name, "10.0.0.1")
-        peers.connections.associated(name)
+        peers.connections.associated(name, "A")
 
     assert not peers.come("c", "10.0.0.2")
     peers.connections.remove("a")

@@ -101,15 +101,15 @@ def test_contexts_are_answered_one_by_one(running: Listening) -> None:
 
 
 def test_wrong_called_title_is_rejected(running: Listening) -> None:
-    assert rejection(running.port, called="PACS") == UNKNOWN_CALLED
+    assert rejection(running.port, called="PACS") == UNKNOWN_CALLED[2]
 
 
 def test_unknown_caller_is_rejected_and_told(tmp_path: Path) -> None:
     peers = (PeerSettings("CATHLAB", "127.0.0.1"), PeerSettings("ELSEWHERE", "10.0.0.1"))
     with log_lines() as stream, listening(tmp_path / "data", peers=peers) as running:
         assert rejection(running.port, calling="CATHLAB") is None
-        assert rejection(running.port, calling="STRANGER") == UNKNOWN_CALLER
-        assert rejection(running.port, calling="ELSEWHERE") == UNKNOWN_CALLER
+        assert rejection(running.port, calling="STRANGER") == UNKNOWN_CALLER[2]
+        assert rejection(running.port, calling="ELSEWHERE") == UNKNOWN_CALLER[2]
 
     told = [event for event in events(stream) if event["event"] == "association rejected"]
     assert [(event["ae_title"], event["address"]) for event in told] == [

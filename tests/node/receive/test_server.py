@@ -28,6 +28,7 @@ from casgan_dicom.node.receive.listener import contexts
 from casgan_dicom.node.receive.peer_socket import Limits
 from casgan_dicom.node.receive.server import open_server
 from casgan_dicom.node.receive.spool import Intake, Spool
+from casgan_dicom.node.settings import PeerSettings
 from casgan_dicom.node.state.layout import Layout
 from tests.node.listening import Listening, data_set, listening, open_files, resident_bytes, wait_for
 from tests.node.wire import (
@@ -291,7 +292,9 @@ def test_peer_that_waits_for_us_is_not_idle(tmp_path: Path) -> None:
         assert not slept
         return Answer(0)
 
-    house = House(lambda *_: 0, spool.begin, take, Connections(5, 5), IMPATIENT)
+    house = House(
+        lambda caller: PeerSettings(caller.calling), spool.begin, take, Connections(5, 5), IMPATIENT
+    )
     server = open_server(house, ("127.0.0.1", 0), "CASGAN", contexts())
     thread = threading.Thread(target=server.serve_forever, args=[0.1])
     thread.start()

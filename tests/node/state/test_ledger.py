@@ -20,6 +20,7 @@ from casgan_dicom.node.state.orders import Orders, Repeat
 from casgan_dicom.node.state.overview import list_jobs, status
 from casgan_dicom.node.state.processes import Processes
 from casgan_dicom.node.state.receipts import Receipts, Refused
+from casgan_dicom.node.state.rejections import Rejections
 from casgan_dicom.node.state.removals import Removals
 from casgan_dicom.node.work import sender
 from tests.node.ledgers import received
@@ -224,6 +225,24 @@ def test_a_ledger_of_version_2_goes_on_with_what_it_holds(layout: Layout) -> Non
     (row,) = list_jobs(ledger)
     assert (row.job, row.state, row.priority) == ("j", "queued", "routine")
     assert [each.job for each in JobList(ledger).to_enqueue()] == ["j"]
+    ledger.close()
+
+
+def test_a_ledger_of_version_3_goes_on_and_counts_who_is_not_let_in(layout: Layout) -> None:
+    with sqlite3.connect(layout.ledger) as db:
+        db.executescript((OLD / "v3.sql").read_text())
+        db.execute(
+            "INSERT INTO jobs (job, series_uid, revision, lineage, state, peer, first_at, last_at,"
+            " changed_at) VALUES ('j', '1.2', 1, 'j', 'queued', 'X', 1, 1, 2)"
+        )
+    db.close()
+
+    ledger = Ledger(layout.ledger)
+    Rejections(ledger).add({"certificate": 2, "TLS": 1}, 5.0)
+    Rejections(ledger).add({"certificate": 1}, 6.0)
+
+    assert [row.job for row in list_jobs(ledger)] == ["j"]
+    assert status(layout, ledger).rejected == {"TLS": 1, "certificate": 3}
     ledger.close()
 
 

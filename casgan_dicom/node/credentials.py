@@ -1,0 +1,65 @@
+"""Which files prove who we are and whom we believe, for the listener and for each destination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from casgan_dicom.config import config_error
+from casgan_dicom.node.certificates import Expiry, NamedFile, TlsFiles, expiry, faults
+from casgan_dicom.node.settings import ListenerSettings, NodeSettings
+
+
+def files_of_listener(listener: ListenerSettings) -> TlsFiles | None:
+    """The files of the listener; None where it talks without TLS."""
+    if not listener.tls_certificate:
+        return None
+    at = "listener.tls_"
+    return TlsFiles(
+        _named(f"{at}certificate", listener.tls_certificate),
+        _named(f"{at}key", listener.tls_key),
+        _named(f"{at}authorities", listener.tls_authorities),
+    )
+
+
+def files_of_destinations(settings: NodeSettings) -> dict[str, TlsFiles]:
+    """The files of each destination with TLS, by its name."""
+    own = files_of_listener(settings.listener) or TlsFiles()
+    found = {}
+    for number, each in enumerate(settings.destinations, 1):
+        if not each.tls:
+            continue
+        at = f"destinations#{number}.tls_"
+        found[each.name] = TlsFiles(
+            _named(f"{at}certificate", each.tls_certificate) or own.certificate,
+            _named(f"{at}key", each.tls_key) or own.key,
+            _named(f"{at}authorities", each.tls_authorities),
+        )
+    return found
+
+
+def check_files(settings: NodeSettings, now: float) -> None:
+    """Raise ConfigError that says everything that is wrong with the files; `now` in seconds since 1970."""
+    wrong = dict.fromkeys(fault for files in _all(settings) for fault in faults(files, now))
+    if wrong:
+        raise config_error(
+            list(wrong), hint="`casgan-dicom node certificates DIR` makes a set for tests, to compare with"
+        )
+
+
+def expiries(settings: NodeSettings, now: float) -> tuple[Expiry, ...]:
+    """How long each configured certificate is still good for; `now` in seconds since 1970."""
+    named = dict.fromkeys(
+        each for files in _all(settings) for each in (files.certificate, files.authorities) if each
+    )
+    return tuple(expiry(each, now) for each in named)
+
+
+def _all(settings: NodeSettings) -> Iterator[TlsFiles]:
+    listener = files_of_listener(settings.listener)
+    yield from () if listener is None else (listener,)
+    yield from files_of_destinations(settings).values()
+
+
+def _named(key: str, path: str) -> NamedFile | None:
+    return NamedFile(key, Path(path).expanduser()) if path else None
