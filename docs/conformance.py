@@ -13,8 +13,8 @@ from pydicom.uid import UID
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.node.client.query import STUDY_ROOT_FIND
+from casgan_dicom.node.client.results import Outcome, classify
 from casgan_dicom.node.client.retrieve import STUDY_ROOT_GET, STUDY_ROOT_MOVE
-from casgan_dicom.node.client.scu import Outcome, classify
 from casgan_dicom.node.receive import commands, reception
 from casgan_dicom.node.receive.listener import STORAGE_CLASSES
 from casgan_dicom.pixels.compress import Compression

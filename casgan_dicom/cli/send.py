@@ -16,7 +16,7 @@ from casgan_dicom.errors import CasganError, SeriesError
 
 if TYPE_CHECKING:
     from casgan_dicom.node.client.peer import Peer
-    from casgan_dicom.node.client.scu import Outcome, StoreResult
+    from casgan_dicom.node.client.results import Outcome, StoreResult
 
 EXIT_CODES = """\b
 Exit codes:

@@ -22,7 +22,8 @@ import numpy as np
 
 from casgan_dicom.node.client.line import SocketOptions
 from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.scu import StoreResult, store
+from casgan_dicom.node.client.results import StoreResult
+from casgan_dicom.node.client.scu import store
 from casgan_dicom.node.settings import DestinationSettings
 from tests.bench.machine import machine, say
 from tests.support.factories import uid, write_xa

@@ -9,7 +9,8 @@ from time import monotonic
 
 from casgan_dicom.errors import PeerError
 from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.scu import StoreResult, store
+from casgan_dicom.node.client.results import StoreResult
+from casgan_dicom.node.client.scu import store
 from tests.support.factories import moving_frames, uid, write_xa
 
 GIVE_UP_SECONDS = 120.0

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from casgan_dicom.errors import PeerError
 from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.scu import StoreResult, store
+from casgan_dicom.node.client.results import StoreResult
+from casgan_dicom.node.client.scu import store
 from casgan_dicom.node.receive.spool import Opening, file_head
 from tests.node.listening import data_set_of, digest
 from tests.node.wire import EXPLICIT, XA, Wire

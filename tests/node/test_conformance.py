@@ -11,7 +11,7 @@ from pydicom.uid import UID, CTImageStorage, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
-from casgan_dicom.node.client.scu import classify
+from casgan_dicom.node.client.results import classify
 from tests.node.listening import Listening, listening
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")

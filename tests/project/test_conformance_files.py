@@ -44,7 +44,8 @@ from pydicom.uid import (
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.scu import StoreResult, store
+from casgan_dicom.node.client.results import StoreResult
+from casgan_dicom.node.client.scu import store
 from casgan_dicom.node.receive.listener import STORAGE_CLASSES
 from casgan_dicom.pixels.syntaxes import SYNTAXES
 from casgan_dicom.verification.verify import verify_file

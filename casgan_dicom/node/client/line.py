@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from casgan_dicom.node.client.pace import Pace
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -21,6 +23,8 @@ class SocketOptions:
     """TCP_NODELAY: send the last piece of a message at once."""
     quick_ack: bool = True
     """TCP_QUICKACK: acknowledge at once what comes."""
+    pace: Pace | None = None
+    """How fast it sends, together with others of the same pace; None for as fast as it goes."""
 
 
 class Line(socket.socket):
@@ -35,6 +39,7 @@ class Line(socket.socket):
         self._given_back = b""
         self._input = select.poll()
         self._input.register(self, select.POLLIN)
+        self._pace = options.pace
         self._quick_ack = options.quick_ack and hasattr(socket, "TCP_QUICKACK")
         if options.no_delay and hasattr(socket, "TCP_NODELAY"):
             self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -52,6 +57,9 @@ class Line(socket.socket):
 
     def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:
         """Send some of `data`."""
+        if self._pace is not None:
+            content = memoryview(data).cast("B")
+            data = content[: self._pace.take(len(content))]
         with self._remembering():
             return super().send(data, flags)
 

@@ -6,7 +6,8 @@ transfer syntax of the file, so nothing here ever decodes or changes them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,16 @@ def is_instance(path: Path) -> bool:
         if file.read(132)[128:] != b"DICM":
             return False
     return _examine(path) != _DIRECTORY
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What goes wrong with reading a file that could be read before: SeriesError instead of OSError."""
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or type(error).__name__
+        raise SeriesError(f"{path}: cannot be read any more ({said})") from error
 
 
 _DIRECTORY = "is a DICOMDIR"

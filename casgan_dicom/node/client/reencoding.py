@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,6 +39,12 @@ def other_syntaxes(syntax: UID) -> tuple[UID, ...]:
     if known.is_private or not known.is_transfer_syntax:
         return ()  # nobody knows how to read it
     return tuple(each for each in _NATIVE if each != known)
+
+
+def ways(syntax: UID, allowed: Sequence[UID] = ()) -> tuple[UID, ...]:
+    """The transfer syntaxes that an object in `syntax` may go out in, its own first; of `allowed`, if any."""
+    possible = (syntax, *other_syntaxes(syntax))
+    return tuple(each for each in possible if not allowed or each in allowed)
 
 
 @contextmanager

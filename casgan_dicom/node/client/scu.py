@@ -12,76 +12,32 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import Literal
 
 from pydicom.uid import UID, ImplicitVRLittleEndian
 from pynetdicom.dsutils import split_dataset
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.errors import PeerError, SeriesError
 from casgan_dicom.node.client.answers import Asked
 from casgan_dicom.node.client.association import Connection, connected, released
 from casgan_dicom.node.client.exchange import StoreRequest
 from casgan_dicom.node.client.line import SocketOptions
-from casgan_dicom.node.client.outgoing import Outgoing, read_outgoing
+from casgan_dicom.node.client.outgoing import Outgoing, read_outgoing, reading
 from casgan_dicom.node.client.peer import Peer, not_accepted
-from casgan_dicom.node.client.reencoding import other_syntaxes, reencoded
+from casgan_dicom.node.client.reencoding import reencoded, ways
+from casgan_dicom.node.client.results import StoreResult, classify, in_words
 from casgan_dicom.node.dimse import C_ECHO_RQ, C_STORE_RQ
-
-Outcome = Literal["stored", "warning", "refused-now", "refused", "no-answer"]
 
 _VERIFICATION = UID("1.2.840.10008.1.1")
 _MOST_CONTEXTS = 128
 """Presentation contexts of an association: numbered with the odd values of a byte (PS3.8 9.3.2.2)."""
-DUPLICATE = 0x0111
-"""Status: an object of this UID is there."""
 _MOST_MESSAGES = 65535
 """Message ID (0000,0110) is a US."""
 FEWEST_FILES = 8
 """Another association is worth its beginning and end if it sends so many files."""
-
-
-@dataclass(frozen=True)
-class StoreResult:
-    """What the peer answered for one file."""
-
-    path: Path
-    """The file."""
-    sop_instance_uid: str
-    """SOP Instance UID (0008,0018)."""
-    status: int | None
-    """Status (0000,0900); None where no response came."""
-    outcome: Outcome
-    """What that means."""
-    reason: str
-    """In words; empty where it was stored without a word."""
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether the object is there now, with a warning or without."""
-        return self.outcome in ("stored", "warning")
-
-
-def classify(status: int) -> Outcome:
-    """What the status of a C-STORE response means for the object (PS3.4 B.2.3, PS3.7 annex C).
-
-    ``warning`` is stored as well. ``refused-now`` may be stored when it is sent again later: out of resources
-    (0xA7xx), resource limitation (0x0213) and processing failure (0x0110), which says nothing of the object.
-    A duplicate (0x0111) is there already, by an answer that was lost for instance: it counts as stored, and
-    is said. Everything else is ``refused``, a status that the standard does not know included.
-    """
-    if status == 0x0000:
-        return "stored"
-    if status in (0x0001, 0x0107, DUPLICATE, 0x0116) or 0xB000 <= status <= 0xBFFF:
-        return "warning"
-    if status in (0x0110, 0x0213) or 0xA700 <= status <= 0xA7FF:
-        return "refused-now"
-    return "refused"
 
 
 def store(
@@ -91,6 +47,7 @@ def store(
     *,
     options: SocketOptions = SocketOptions(),  # noqa: B008  # frozen
     associations: int = 1,
+    syntaxes: Sequence[UID] = (),
 ) -> None:
     """Send files: in one association in their order, in several as each comes to its turn.
 
@@ -109,6 +66,8 @@ def store(
     associations
         At most so many at a time, fewer where each would have less than `FEWEST_FILES` to send, or where the
         peer lets no more in.
+    syntaxes
+        The only transfer syntaxes to send; none for any.
 
     Raises
     ------
@@ -121,8 +80,8 @@ def store(
     outgoing = read_outgoing(files)
     if not outgoing:
         return
-    contexts = _contexts(outgoing)
-    batch = _Batch(outgoing, on_result)
+    contexts = _contexts(outgoing, syntaxes)
+    batch = _Batch(outgoing, on_result, syntaxes)
     more = max(1, min(associations, len(outgoing) // FEWEST_FILES)) - 1
     # The connection ends before the others are waited for: some peers let one in after the other.
     with ThreadPoolExecutor(max(1, more), "store") as pool, connected(peer, contexts, options) as connection:
@@ -138,11 +97,17 @@ def store(
 class _Batch:
     """Files that are to be sent, for all associations that send them."""
 
-    def __init__(self, outgoing: Sequence[Outgoing], on_result: Callable[[StoreResult], None]) -> None:
+    def __init__(
+        self,
+        outgoing: Sequence[Outgoing],
+        on_result: Callable[[StoreResult], None],
+        syntaxes: Sequence[UID],
+    ) -> None:
         self.not_accepted: list[Outgoing] = []
         """Those that an association came to whose peer takes them in no syntax."""
         self._left = deque(outgoing)  # both ends of it may be used by any thread
         self._on_result = on_result
+        self._syntaxes = syntaxes
         self._telling = Lock()
 
     def send(self, connection: Connection) -> None:
@@ -159,7 +124,7 @@ class _Batch:
             raise
 
     def _send_one(self, connection: Connection, instance: Outgoing, number: int) -> None:
-        way = _way(connection, instance)
+        way = self._way(connection, instance)
         if way is None:
             self.not_accepted.append(instance)
             return
@@ -170,24 +135,29 @@ class _Batch:
             with reencoded(instance.path, syntax) as path:
                 self._store_one(connection, instance, number, context_id, path)
 
+    def _way(self, connection: Connection, instance: Outgoing) -> tuple[UID, int] | None:
+        """The first transfer syntax of a file that the peer takes, and its context; None if it takes none."""
+        for syntax in ways(instance.transfer_syntax, self._syntaxes):
+            context_id = connection.context_for(instance.sop_class_uid, syntax)
+            if context_id is not None:
+                return syntax, context_id
+        return None
+
     def _store_one(
         self, connection: Connection, instance: Outgoing, number: int, context_id: int, path: Path
     ) -> None:
         """Send one object out of a file, and report the response. Raises PeerError where none came."""
         uid = str(instance.sop_instance_uid)
-        try:
+        with reading(instance.path):
             _, offset = split_dataset(path)
             asked = Asked(number, C_STORE_RQ)
             request = StoreRequest(asked, str(instance.sop_class_uid), uid, context_id, offset)
             status = connection.store(request, path)
-        except OSError as error:
-            said = error.strerror or type(error).__name__
-            raise SeriesError(f"{instance.path}: cannot be read any more ({said})") from error
         if status is None:
             failure = connection.failure(f"instance {uid} was sent")
             self._tell(StoreResult(instance.path, uid, None, "no-answer", failure.message))
             raise failure
-        self._tell(StoreResult(instance.path, uid, status, classify(status), _words(status)))
+        self._tell(StoreResult(instance.path, uid, status, classify(status), in_words(status)))
 
     def _tell(self, result: StoreResult) -> None:
         with self._telling:
@@ -225,43 +195,27 @@ def echo(peer: Peer, *, options: SocketOptions = SocketOptions()) -> float:  # n
     return seconds
 
 
-def _contexts(outgoing: Sequence[Outgoing]) -> list[PresentationContext]:
+def _contexts(outgoing: Sequence[Outgoing], syntaxes: Sequence[UID]) -> list[PresentationContext]:
     """One presentation context for each pair of SOP class and transfer syntax, in the order of the files.
 
     Behind these, as far as they fit, one for each transfer syntax that a file may be sent in instead.
     """
-    pairs = _own_pairs(outgoing)
-    if len(pairs) > _MOST_CONTEXTS:
+    possible = [(sop_class, ways(syntax, syntaxes)) for sop_class, syntax in _own_pairs(outgoing)]
+    if not all(found for _, found in possible):
         raise SeriesError(
-            f"{len(pairs)} pairs of SOP class and transfer syntax, {_MOST_CONTEXTS} fit into an association",
+            f"{outgoing[0].path} or others with it: cannot be sent in any transfer syntax of `syntaxes`"
+        )
+    first = dict.fromkeys((sop_class, found[0]) for sop_class, found in possible)
+    if len(first) > _MOST_CONTEXTS:
+        raise SeriesError(
+            f"{len(first)} pairs of SOP class and transfer syntax, {_MOST_CONTEXTS} fit into an association",
             hint="send fewer files at a time",
         )
-    others = dict.fromkeys(
-        (sop_class, other) for sop_class, syntax in pairs for other in other_syntaxes(syntax)
-    )
-    offered = list(dict.fromkeys([*pairs, *others]))[:_MOST_CONTEXTS]
+    others = [(sop_class, other) for sop_class, found in possible for other in found[1:]]
+    offered = list(dict.fromkeys([*first, *others]))[:_MOST_CONTEXTS]
     return [build_context(sop_class, syntax) for sop_class, syntax in offered]
 
 
 def _own_pairs(outgoing: Sequence[Outgoing]) -> list[tuple[UID, UID]]:
     """SOP class and transfer syntax of the files as they are, each pair once."""
     return list(dict.fromkeys((each.sop_class_uid, each.transfer_syntax) for each in outgoing))
-
-
-def _way(connection: Connection, instance: Outgoing) -> tuple[UID, int] | None:
-    """The transfer syntax in which the peer takes a file, its own if possible, and its context; or None."""
-    for syntax in (instance.transfer_syntax, *other_syntaxes(instance.transfer_syntax)):
-        context_id = connection.context_for(instance.sop_class_uid, syntax)
-        if context_id is not None:
-            return syntax, context_id
-    return None
-
-
-def _words(status: int) -> str:
-    """The status in the words of the standard."""
-    if status == 0:
-        return ""
-    if status == DUPLICATE:
-        return f"an object of this UID was there already (0x{status:04X})"
-    _, words = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", ""))
-    return f"{words.lower() or 'a status that the standard does not know'} (0x{status:04X})"

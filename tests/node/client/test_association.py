@@ -24,7 +24,8 @@ from pynetdicom.dul import DULServiceProvider
 from casgan_dicom.errors import PeerError
 from casgan_dicom.node.client.line import SocketOptions
 from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.scu import StoreResult, echo, store
+from casgan_dicom.node.client.results import StoreResult
+from casgan_dicom.node.client.scu import echo, store
 from tests.support.factories import uid, write_xa
 from tests.support.fake_pacs import (
     LOOPBACK,

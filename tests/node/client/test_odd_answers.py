@@ -15,7 +15,8 @@ import pytest
 
 from casgan_dicom.errors import CasganError, PeerError
 from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.scu import StoreResult, echo, store
+from casgan_dicom.node.client.results import StoreResult
+from casgan_dicom.node.client.scu import echo, store
 from tests.node.wire import (
     ABORT,
     ASSOCIATE_AC,

@@ -26,7 +26,8 @@ from pynetdicom import AllStoragePresentationContexts
 
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.node.client.reencoding import other_syntaxes, reencoded
-from casgan_dicom.node.client.scu import StoreResult, store
+from casgan_dicom.node.client.results import StoreResult
+from casgan_dicom.node.client.scu import store
 from tests.support.factories import moving_frames, uid, write_xa
 from tests.support.fake_pacs import FakePacs
 

@@ -29,7 +29,8 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.errors import ConfigError, PeerError, SeriesError
 from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.scu import FEWEST_FILES, Outcome, StoreResult, classify, echo, store
+from casgan_dicom.node.client.results import Outcome, StoreResult, classify
+from casgan_dicom.node.client.scu import FEWEST_FILES, echo, store
 from tests.support.factories import moving_frames, uid, write_header, write_xa
 from tests.support.fake_pacs import FakePacs, Received, abort, answer, reject
 

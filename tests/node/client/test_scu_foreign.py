@@ -29,7 +29,8 @@ from pydicom.uid import (
 
 from casgan_dicom.errors import PeerError
 from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.scu import StoreResult, echo, store
+from casgan_dicom.node.client.results import StoreResult
+from casgan_dicom.node.client.scu import echo, store
 from tests.support.factories import moving_frames, uid, write_xa
 from tests.support.orthanc import Orthanc, free_ports
 from tests.support.programs import find_program

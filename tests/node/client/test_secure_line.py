@@ -1,4 +1,4 @@
-"""TLS with a peer that we call: our own listener, the ssl of Python and DCMTK; and what is said where it fails."""
+"""TLS with a peer that we call (our listener, Python's ssl, DCMTK), and what is said where it fails."""
 
 from __future__ import annotations
 
