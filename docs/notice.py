@@ -35,7 +35,7 @@ Under a copyleft licence:
 
 * psycopg, psycopg-binary: LGPL-3.0-only. DBOS, which keeps the jobs of the node, requires them for databases
   in PostgreSQL. They are installed unchanged, as packages of their own, and may be replaced.
-* certifi: MPL-2.0. Only with the extras.
+* certifi: MPL-2.0. httpx, which talks to DICOMweb servers, requires it; what it holds is not used.
 * The wheels of numpy and scipy hold GCC's runtime libraries, libgfortran (GPL-3.0-or-later with the GCC
   Runtime Library Exception) and libquadmath (LGPL-2.1-or-later). Other wheels hold libraries of others, too;
   each package's own licence files name them.

@@ -69,6 +69,7 @@ def _run(settings: NodeSettings) -> None:
     from casgan_dicom.log import configure
     from casgan_dicom.node.roles import stop_on
     from casgan_dicom.node.service import Ready, run
+    from casgan_dicom.node.settings import place_of
     from casgan_dicom.node.state.layout import Layout
 
     def on_ready(ready: Ready) -> None:
@@ -76,7 +77,7 @@ def _run(settings: NodeSettings) -> None:
         say(f"casgan-dicom node: {listener.ae_title} listens on {listener.host}:{ready.port}")
         say(f"  results: {Layout(settings.data).outbox}")
         for each in settings.destinations:
-            say(f"  and to:  {each.name} ({each.ae_title} at {each.host}:{each.port})")
+            say(f"  and to:  {each.name} ({place_of(each)})")
         say("  stop:    Ctrl-C, or SIGTERM; state: casgan-dicom node status")
 
     stop = stop_on(signal.SIGTERM, signal.SIGINT)

@@ -77,5 +77,5 @@ def _of_peer(at: str, peer: PeerSettings, listener: ListenerSettings) -> Iterato
 def _of_destination(at: str, destination: DestinationSettings) -> Iterator[AccessFault]:
     yield from _pair(at, destination.tls_certificate, destination.tls_key)
     for name in ("tls_authorities", "tls_certificate", "tls_name"):
-        if getattr(destination, name) and not destination.tls:
+        if destination.kind == "dicom" and getattr(destination, name) and not destination.tls:
             yield f"{at}.{name} is set, want tls = true with it", (f"{at}.{name}", f"{at}.tls")

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from casgan_dicom.config import Reading, collect, config_error, leaves
 from casgan_dicom.node.access import access_faults
 from casgan_dicom.node.addresses import as_address, as_network, is_loopback
+from casgan_dicom.node.destination_rules import wrong_together
 from casgan_dicom.node.settings import (
     DestinationSettings,
     ListenerSettings,
@@ -101,6 +102,8 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
     for text, keys in access_faults(settings):
         yield _Fault(text, keys)
     for number, destination in enumerate(settings.destinations, 1):
+        for text, keys in wrong_together(f"destinations#{number}", destination, settings.retry):
+            yield _Fault(text, keys)
         if _is_ourselves(destination, settings.listener):
             at = f"destinations#{number}"
             yield _Fault(

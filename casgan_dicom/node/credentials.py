@@ -27,14 +27,18 @@ def files_of_destinations(settings: NodeSettings) -> dict[str, TlsFiles]:
     own = files_of_listener(settings.listener) or TlsFiles()
     found = {}
     for number, each in enumerate(settings.destinations, 1):
-        if not each.tls:
-            continue
         at = f"destinations#{number}.tls_"
-        found[each.name] = TlsFiles(
-            _named(f"{at}certificate", each.tls_certificate) or own.certificate,
-            _named(f"{at}key", each.tls_key) or own.key,
+        files = TlsFiles(
+            _named(f"{at}certificate", each.tls_certificate),
+            _named(f"{at}key", each.tls_key),
             _named(f"{at}authorities", each.tls_authorities),
         )
+        if each.tls:
+            found[each.name] = TlsFiles(
+                files.certificate or own.certificate, files.key or own.key, files.authorities
+            )
+        elif files != TlsFiles():  # over the web
+            found[each.name] = files
     return found
 
 

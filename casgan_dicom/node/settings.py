@@ -35,6 +35,10 @@ Priority = Literal["urgent", "routine", "batch"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 """How urgent a job is, the most urgent first."""
 
+DestinationKind = Literal["dicom", "stow", "folder"]
+FolderLayout = Literal["series", "flat"]
+Readers = Literal["owner", "group", "all"]
+
 
 @dataclass(frozen=True)
 class ListenerSettings:
@@ -185,34 +189,74 @@ class AuditSettings:
 
 @dataclass(frozen=True)
 class DestinationSettings:
-    """A PACS that results go to."""
+    """Somewhere that results go to. Which of the keys there are, its kind says."""
 
     name: str
     """What jobs, logs and `node retry` call it: letters, digits, dash and underscore."""
-    host: str
-    """Name or address."""
-    port: int
-    """TCP port."""
-    ae_title: str
-    """Its AE title."""
+    host: str = ""
+    """Name or address (kind dicom)."""
+    port: int = 0
+    """TCP port (kind dicom)."""
+    ae_title: str = ""
+    """Its AE title (kind dicom)."""
     calling_ae_title: str = ""
-    """What we call ourselves there; empty for the title of the listener."""
+    """What we call ourselves there; empty for the title of the listener (kind dicom)."""
     connect_seconds: float = 10.0
-    """For the TCP connection, and again for the association."""
+    """For the TCP connection, and again for the association (kinds dicom and stow)."""
     response_seconds: float = 60.0
-    """For the response to one C-STORE."""
+    """For the response to one request, and for any pause in sending one (kinds dicom and stow)."""
     associations: int = 4
-    """At a time, for a delivery of many objects; fewer if it lets no more in."""
+    """At a time, for a delivery of many objects; fewer if it lets no more in (kind dicom)."""
     tls: bool = False
-    """Whether to talk TLS, and nothing else; its certificate and name are checked."""
+    """Whether to talk TLS, and nothing else; its certificate and name are checked (kind dicom)."""
     tls_authorities: str = ""
-    """PEM file: the authorities that its certificate may come from. Empty: those of this system."""
+    """PEM file: the authorities that its certificate may come from. Empty: those of this system (kinds dicom
+    and stow)."""
     tls_certificate: str = ""
-    """PEM file: the certificate that we show there. Empty: that of `listener`, if there is one."""
+    """PEM file: the certificate that we show there. Empty: that of `listener`, if there is one, for kind
+    dicom; none for kind stow."""
     tls_key: str = ""
-    """PEM file: the private key of it."""
+    """PEM file: the private key of it (kinds dicom and stow)."""
     tls_name: str = ""
-    """Name that its certificate must hold; empty for `host`."""
+    """Name that its certificate must hold; empty for `host` (kind dicom)."""
+    kind: DestinationKind = "dicom"
+    """dicom: C-STORE to an AE; stow: STOW-RS, over HTTP; folder: files."""
+    url: str = ""
+    """What objects are posted to, as https://pacs.example/dicom-web/studies (kind stow)."""
+    user: str | None = None
+    """Name to log in with (kind stow)."""
+    password_file: Path | None = None
+    """File whose first line is the password of `user`; read for each request (kind stow)."""
+    password_variable: str = ""
+    """Variable of the environment that holds the password of `user`, instead of a file (kind stow)."""
+    token_file: Path | None = None
+    """File whose first line is a bearer token, instead of a user; read for each request (kind stow)."""
+    proxy: bool = False
+    """Whether HTTPS_PROXY and the like of the environment hold here too (kind stow)."""
+    request_instances: int = 32
+    """Most objects in one request (kind stow)."""
+    request_bytes: int = 256 * MEBIBYTE
+    """Most bytes in one request; a longer object goes alone (kind stow)."""
+    folder: Path | None = None
+    """Where files go; it has to be there, and is never made (kind folder)."""
+    layout: FolderLayout = "series"
+    """series: <study uid>/<series uid>/<object uid>.dcm; flat: <object uid>.dcm (kind folder)."""
+    readable_by: Readers = "owner"
+    """Who may read the files: owner, group or all (kind folder)."""
+    syntaxes: tuple[str, ...] = ()
+    """Only these transfer syntaxes, by UID or keyword; empty for any (kinds dicom and stow)."""
+    bytes_per_second: int = 0
+    """At most so fast; 0 for as fast as it goes (kinds dicom and stow)."""
+    hours: tuple[str, ...] = ()
+    """Only then, as ["Mon-Fri 18:00-07:00", "Sat-Sun"]; empty for always."""
+    zone: str = ""
+    """Time zone of `hours`, as Europe/Berlin; empty for that of the machine."""
+    retry_first_seconds: float | None = None
+    """Instead of `first_seconds` of `retry`."""
+    retry_longest_seconds: float | None = None
+    """Instead of `longest_seconds` of `retry`."""
+    retry_give_up_seconds: float | None = None
+    """Instead of `give_up_seconds` of `retry`; the time outside `hours` does not count."""
 
 
 @dataclass(frozen=True)
@@ -293,6 +337,13 @@ class NodeSettings:
     """What the node fetches by itself."""
     inboxes: tuple[InboxSettings, ...] = ()
     """Folders that are watched."""
+
+
+def place_of(destination: DestinationSettings) -> str:
+    """Where a destination is, for a person."""
+    if destination.kind == "dicom":
+        return f"{destination.ae_title} at {destination.host}:{destination.port}"
+    return destination.url or str(destination.folder)
 
 
 def places_of(peer: PeerSettings) -> tuple[str, ...]:

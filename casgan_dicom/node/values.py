@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from casgan_dicom.node.addresses import as_address, as_network
+from casgan_dicom.node.destination_rules import RULES as OF_DESTINATIONS
 from casgan_dicom.node.settings import MEBIBYTE, PRIORITIES
 
 LONGEST_SECONDS = 31_536_000
@@ -46,6 +47,10 @@ def host(value: object) -> str:
     """What is wanted in place of the name or address of a machine; empty where it is right."""
     text = str(value)
     return "" if text and text.isprintable() and not set(text) & set(" /") else "an address or a name"
+
+
+def _host_or_nothing(value: object) -> str:
+    return "" if value == "" else host(value)
 
 
 def _place(value: object) -> str:
@@ -157,9 +162,9 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "audit.max_bytes": _between(MEBIBYTE),
     "audit.files": _between(1, 1000),
     "destinations.name": _name,
-    "destinations.host": host,
-    "destinations.port": _between(1, 65535),
-    "destinations.ae_title": _ae_title,
+    "destinations.host": _host_or_nothing,
+    "destinations.port": _between(0, 65535),
+    "destinations.ae_title": _ae_title_or_nothing,
     "destinations.calling_ae_title": _ae_title_or_nothing,
     "destinations.associations": _between(1, 16),
     "archives.name": _name,
@@ -174,6 +179,9 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "inboxes.path": _folder,
     "inboxes.ae_title": _ae_title,
     "destinations.tls_name": _tls_name,
+    "destinations.request_instances": _between(1, 1000),
+    "destinations.request_bytes": _between(1),
+    **OF_DESTINATIONS,
 }
 """Rule of each key; those in seconds that are not here have `_seconds`."""
 

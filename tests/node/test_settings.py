@@ -198,9 +198,10 @@ def test_these_settings_make_sense(settings: NodeSettings) -> None:
             NodeSettings(restart=RestartSettings(longest_seconds=0.25)),
             "restart.first_seconds is 0.5, want at most restart.longest_seconds (0.25)",
         ),
-        (sends_to(port=0), "destinations#1.port is 0, want 1 to 65535"),
+        (sends_to(port=0), "destinations#1.port is missing, want 1 to 65535: kind is 'dicom'"),
         (sends_to(host="a b"), "destinations#1.host is 'a b', want an address or a name"),
-        (sends_to(ae_title=""), f"destinations#1.ae_title is '', want {AE_WANTED}"),
+        (sends_to(ae_title=""), "destinations#1.ae_title is missing, want its AE title: kind is 'dicom'"),
+        (sends_to(ae_title=" "), f"destinations#1.ae_title is ' ', want {AE_WANTED}"),
         (sends_to(calling_ae_title=" "), f"destinations#1.calling_ae_title is ' ', want {AE_WANTED}"),
         (
             sends_to(name="a/b"),
@@ -241,6 +242,10 @@ def test_every_time_has_that_rule() -> None:
         table = getattr(everything, name)
         never = replace(table, **dict.fromkeys(dataclasses.asdict(table), -1.0))
         everything = replace(everything, **{name: never})
+    (pacs,) = everything.destinations
+    names = [field.name for field in dataclasses.fields(pacs) if field.name.startswith("retry_")]
+    own: dict[str, Any] = dict.fromkeys(names, -1.0)
+    everything = replace(everything, destinations=(replace(pacs, **own),))
     times = [key for key, _ in leaves(everything) if "seconds" in key and not key.startswith("retention.")]
 
     assert len(times) >= 12
@@ -304,7 +309,7 @@ def test_a_neighbour_of_the_node_is_no_loop(own: str, changes: dict[str, Any]) -
 
 def test_all_that_makes_no_sense_is_told_at_once() -> None:
     settings = NodeSettings(
-        listener=ListenerSettings(host="0.0.0.0", port=-1), destinations=(replace(PACS, port=0),)
+        listener=ListenerSettings(host="0.0.0.0", port=-1), destinations=(replace(PACS, port=-1),)
     )
     assert [told.partition(" ")[0] for told in problems(settings)] == [
         "listener.port",

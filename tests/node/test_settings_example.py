@@ -12,6 +12,7 @@ from pathlib import Path
 
 from casgan_dicom.node import settings as module
 from casgan_dicom.node.checks import load_node_settings
+from casgan_dicom.node.destination_rules import needed
 from casgan_dicom.node.settings import NodeSettings
 
 LISTS: dict[str, type] = {
@@ -35,9 +36,11 @@ def comments_above_settings() -> dict[str, str]:
     table = comment = ""
     for line in uncommented().splitlines():
         if header := re.fullmatch(r"\[+(\w+)\]+", line):
-            told[header[1]], table, comment = comment, f"{header[1]}.", ""
+            table, said, comment = f"{header[1]}.", comment, ""
+            told.setdefault(header[1], said)
         elif setting := re.match(r"(\w+) = ", line):
-            told[table + setting[1]], comment = comment, ""
+            told.setdefault(table + setting[1], comment)
+            comment = ""
         else:
             comment = f"{comment} {line.removeprefix('#').strip()}".strip() if line else ""
     return told
@@ -75,12 +78,12 @@ def test_the_example_shows_every_key_with_its_default() -> None:
         defaults = dataclasses.asdict(getattr(NodeSettings(), name))
         assert {k: tuple(v) if isinstance(v, list) else v for k, v in shown[name].items()} == defaults
     for name, cls in LISTS.items():
-        (table,) = shown[name]
+        table = {key: value for one in reversed(shown[name]) for key, value in one.items()}
         defaults = {field.name: field.default for field in dataclasses.fields(cls)}
         assert table.keys() == defaults.keys()
         for key, default in defaults.items():
             value = tuple(table[key]) if isinstance(table[key], list) else table[key]
-            assert default in (dataclasses.MISSING, None, value), key
+            assert default in (dataclasses.MISSING, None, value) or key in needed(), key
 
 
 def test_the_example_with_everything_in_force_can_start_a_node(tmp_path: Path) -> None:
@@ -89,7 +92,8 @@ def test_the_example_with_everything_in_force_can_start_a_node(tmp_path: Path) -
 
     loaded = load_node_settings(path, {})
 
-    assert {len(getattr(loaded, name)) for name in LISTS} == {1}
+    assert {len(getattr(loaded, name)) for name in LISTS.keys() - {"destinations"}} == {1}
+    assert [each.kind for each in loaded.destinations] == ["dicom", "stow", "stow", "folder"]
 
 
 def test_the_example_says_of_every_key_what_the_code_says() -> None:

@@ -17,6 +17,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -64,6 +65,8 @@ class Orthanc:
         self.dicom_port: int = settings["DicomPort"]
         self.http_port: int = settings["HttpPort"]
         self._process: subprocess.Popen[bytes] | None = None
+        self.user: tuple[str, str] | None = None
+        """Who asks over HTTP, where it wants to know: name and password."""
         # No proxy: the environment may name one.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -180,6 +183,9 @@ class Orthanc:
         """Body of the answer to one REST request; urllib's HTTPError unless it is 200."""
         url = f"http://127.0.0.1:{self.http_port}{path}"
         query = urllib.request.Request(url, data=body, method=method)
+        if self.user is not None:
+            pair = b64encode(":".join(self.user).encode()).decode()
+            query.add_header("Authorization", f"Basic {pair}")
         with self._opener.open(query, timeout=30) as answer:
             content: bytes = answer.read()
         return content

@@ -200,6 +200,15 @@ class Deliveries:
             )  # fmt: skip
             _settle(db, delivery.job, now)
 
+    def postponed(self, delivery: Delivery, reason: str, next_at: float, now: float) -> None:
+        """Write down why it is not tried before a moment, which counts as no attempt."""
+        with self._ledger.transaction() as db:
+            db.execute(
+                "UPDATE deliveries SET reason = ?, next_at = ?, changed_at = ?"
+                " WHERE job = ? AND destination = ? AND run = ? AND state = 'waiting'",
+                [reason, next_at, now, delivery.job, delivery.destination, delivery.run],
+            )
+
     def strand(self, destinations: Sequence[str], now: float) -> None:
         """Make dead letters of what waits for destinations other than these: nobody would send it."""
         with self._ledger.transaction() as db:

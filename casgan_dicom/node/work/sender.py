@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from datetime import datetime
 from random import random
 from time import time
 from typing import Any
 
 from casgan_dicom.errors import CasganError, PeerError
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.client.peer import Peer
+from casgan_dicom.node.client.destination import destination_of
 from casgan_dicom.node.client.peer_tls import PeerTls
-from casgan_dicom.node.client.scu import DUPLICATE, StoreResult, store
+from casgan_dicom.node.client.results import DUPLICATE, BusyError, StoreResult
 from casgan_dicom.node.credentials import files_of_destinations
+from casgan_dicom.node.destination_rules import retry_of
+from casgan_dicom.node.hours import next_opening, open_seconds
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, delivery_id
@@ -34,6 +37,9 @@ from casgan_dicom.node.work.retry import retry_wait
 
 AT_HAND = 64
 """Deliveries that may wait here for their turn at one destination: so one begins when that before it ends."""
+
+LOOK_AGAIN_SECONDS = 3600.0
+"""How often what waits for its hours looks at the clock: it may be set, and so may the hours."""
 
 log = get_logger("sender")
 
@@ -75,11 +81,12 @@ class Sender:
     def __init__(self, settings: NodeSettings, ledger: Ledger) -> None:
         self._settings = settings
         self._deliveries = Deliveries(ledger)
-        self._destinations = {destination.name: destination for destination in settings.destinations}
-        self._lines = {name: _Line() for name in self._destinations}
-        self._tls = {
-            name: Renewed(files, client_context) for name, files in files_of_destinations(settings).items()
+        self._destinations = {each.name: each for each in settings.destinations}
+        title, tls = settings.listener.ae_title, _tls_of(settings)
+        self._stores = {
+            each.name: destination_of(each, title, tls.get(each.name)).store for each in settings.destinations
         }
+        self._lines = {name: _Line() for name in self._destinations}
 
     def deliver(self, job: str, destination: str, run: int, number: int = 1) -> str:
         """The workflow of one attempt; returns what it left the delivery in.
@@ -107,6 +114,8 @@ class Sender:
         known = self._destinations.get(delivery.destination)
         if known is None:
             attempt = Attempt("dead", f"destination '{delivery.destination}' is not configured any more")
+        elif (opens := next_opening(known.hours, known.zone, now := time())) > now:
+            return asdict(self._postponed(delivery, opens, now))
         else:
             attempt = self._send(delivery, known)
         self._deliveries.attempted(delivery, attempt, time())
@@ -142,9 +151,11 @@ class Sender:
         if not files:
             return Attempt("sent", "")
         try:
-            store(self._peer(destination), files, on_result, associations=destination.associations)
+            self._stores[destination.name](files, on_result)
         except PeerError as error:
-            return self._again(delivery, error.message)
+            seconds = error.seconds if isinstance(error, BusyError) else 0.0
+            reason = f"{error.message}; {error.hint}" if error.hint else error.message
+            return self._again(delivery, destination, reason, seconds)
         except CasganError as error:  # the file itself: trying again would not change it
             return Attempt("dead", error.message)
         except LedgerError:  # what the archive answered cannot be written down: start again
@@ -152,36 +163,50 @@ class Sender:
         except Exception as error:  # a bug must not stop the queue; its text may quote a header
             log.exception("delivery failed", error=error, job=delivery.job)
             return Attempt("dead", f"unexpected {type(error).__name__}, see the log")
+        return self._judged(delivery, destination, results)
+
+    def _judged(
+        self, delivery: Delivery, destination: DestinationSettings, results: Sequence[StoreResult]
+    ) -> Attempt:
+        """What an attempt came to in which everything was sent."""
         refused = [result.reason for result in results if result.outcome == "refused"]
         if refused:
             return Attempt("dead", refused[0])
         later = [result.reason for result in results if not result.is_stored]
+        if later:
+            return self._again(delivery, destination, later[0])
         said = [result.reason for result in results if result.status == DUPLICATE]
-        return self._again(delivery, later[0]) if later else Attempt("sent", said[0] if said else "")
+        return Attempt("sent", said[0] if said else "")
 
-    def _again(self, delivery: Delivery, reason: str) -> Attempt:
-        """When to try again; a dead letter if the time is over."""
+    def _again(
+        self, delivery: Delivery, destination: DestinationSettings, reason: str, busy_seconds: float = 0.0
+    ) -> Attempt:
+        """When to try again, not before `busy_seconds` are over; a dead letter if the time is over.
+
+        The time for it is that at which the destination may be sent to.
+        """
         attempts, first_at = self._deliveries.history(delivery.job, delivery.destination)
         now = time()
-        wait = retry_wait(attempts + 1, now - (first_at or now), self._settings.retry, random())
-        return Attempt("dead", reason) if wait is None else Attempt("waiting", reason, wait)
+        elapsed = open_seconds(destination.hours, destination.zone, first_at or now, now)
+        wait = retry_wait(attempts + 1, elapsed, retry_of(destination, self._settings.retry), random())
+        if wait is None:
+            return Attempt("dead", reason)
+        return Attempt("waiting", reason, max(wait, busy_seconds))
 
-    def _peer(self, destination: DestinationSettings) -> Peer:
-        return Peer(
-            host=destination.host,
-            port=destination.port,
-            ae_title=destination.ae_title,
-            calling_ae_title=destination.calling_ae_title or self._settings.listener.ae_title,
-            connect_seconds=destination.connect_seconds,
-            response_seconds=destination.response_seconds,
-            tls=self._peer_tls(destination),
-        )
+    def _postponed(self, delivery: Delivery, opens: float, now: float) -> Attempt:
+        """It is not the hour: that is no attempt."""
+        reason = f"waits for its hours: {datetime.fromtimestamp(opens).astimezone():%Y-%m-%d %H:%M %z}"
+        self._deliveries.postponed(delivery, reason, opens, now)
+        log.info("delivery waits for its hours", job=delivery.job, destination=delivery.destination)
+        return Attempt("waiting", reason, min(opens - now, LOOK_AGAIN_SECONDS))
 
-    def _peer_tls(self, destination: DestinationSettings) -> PeerTls | None:
-        renewed = self._tls.get(destination.name)
-        if renewed is None:
-            return None
-        return PeerTls(renewed.context, renewed.files, destination.tls_name or destination.host)
+
+def _tls_of(settings: NodeSettings) -> dict[str, PeerTls]:
+    """How to talk TLS to those destinations that are talked TLS to, by name. Raises ConfigError."""
+    names = {each.name: each.tls_name or each.host for each in settings.destinations if each.tls}
+    files = files_of_destinations(settings)
+    renewed = {name: Renewed(files[name], client_context) for name in names}
+    return {name: PeerTls(each.context, each.files, names[name]) for name, each in renewed.items()}
 
 
 def run_sender(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:

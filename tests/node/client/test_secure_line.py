@@ -17,7 +17,8 @@ from casgan_dicom.errors import PeerError
 from casgan_dicom.node.certificates import NamedFile, TlsFiles
 from casgan_dicom.node.client.peer import Peer
 from casgan_dicom.node.client.peer_tls import PeerTls
-from casgan_dicom.node.client.scu import StoreResult, echo, store
+from casgan_dicom.node.client.results import StoreResult
+from casgan_dicom.node.client.scu import echo, store
 from casgan_dicom.node.tls import client_context
 from tests.node.listening import Listening, check_spool, open_files, wait_for
 from tests.node.secure import Authority, Pair

@@ -6,11 +6,12 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from casgan_dicom.log import error_facts
-from casgan_dicom.node.client.scu import StoreResult
+from casgan_dicom.node.client.results import StoreResult
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
 from casgan_dicom.node.state.jobs import Enqueuing, JobList
@@ -196,14 +197,13 @@ def test_a_sender_that_cannot_write_down_an_answer_ends_no_delivery(
     job = Receipts(ledger, "r").enter(received("a"), 1.0).job
     Deliveries(ledger).put(job, [MADE], ["pacs"], 1.0)
 
-    def stored_while_the_ledger_goes(
-        peer: object, files: object, on_result: Callable[[StoreResult], None], *, associations: int
-    ) -> None:
+    def stored_while_the_ledger_goes(files: object, on_result: Callable[[StoreResult], None]) -> None:
         with ledger.transaction() as db:
             db.execute("ALTER TABLE stores RENAME TO gone")
         on_result(StoreResult(MADE.path, "1.3", 0, "stored", ""))
 
-    monkeypatch.setattr(sender, "store", stored_while_the_ledger_goes)
+    archive = SimpleNamespace(store=stored_while_the_ledger_goes)
+    monkeypatch.setattr(sender, "destination_of", lambda *_: archive)
     sending = sender.Sender(NodeSettings(data=layout.data, destinations=(pacs,)), ledger)
 
     with pytest.raises(LedgerError):
