@@ -17,6 +17,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -27,7 +28,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from casgan_dicom.errors import PeerError
+from casgan_dicom.errors import PeerError, SeriesError
 from casgan_dicom.node.client.peer import Peer
 from casgan_dicom.node.client.results import StoreResult
 from casgan_dicom.node.client.scu import echo, store
@@ -131,6 +132,60 @@ def test_storescp_gets_what_it_does_not_accept_in_a_syntax_that_it_does(
         theirs, ours = found[result.sop_instance_uid], dcmread(path)
         assert not theirs.file_meta.TransferSyntaxUID.is_encapsulated
         np.testing.assert_array_equal(theirs.pixel_array, ours.pixel_array)
+
+
+@pytest.mark.parametrize(
+    ("option", "also"),
+    [
+        ("+xi", None),
+        ("+xe", None),
+        ("+xb", ExplicitVRBigEndian),
+        ("+xy", JPEGBaseline8Bit),
+        ("+xt", JPEGLSLossless),
+        ("+xv", JPEG2000Lossless),
+        ("+xr", RLELossless),
+        ("+xd", DeflatedExplicitVRLittleEndian),
+    ],
+)
+def test_storescp_gets_everything_whatever_it_prefers(
+    sent: list[Path], stored_in: Path, option: str, also: UID | None
+) -> None:
+    """What it takes arrives as it is, all else with the same values in another encoding."""
+    results: list[StoreResult] = []
+
+    with storescp(stored_in, option) as peer:
+        store(peer, sent, results.append)
+
+    assert [each.outcome for each in results] == ["stored"] * len(sent)
+    found = {ds.SOPInstanceUID: ds for ds in map(dcmread, stored_in.iterdir())}
+    for path, result in zip(sent, results, strict=True):
+        theirs, ours = found[result.sop_instance_uid], dcmread(path)
+        np.testing.assert_array_equal(theirs.pixel_array, ours.pixel_array)
+        if ours.file_meta.TransferSyntaxUID == also:
+            assert_same_pixels(path, theirs)
+        elif option == "+xi":
+            assert theirs.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+
+
+def test_only_the_transfer_syntaxes_that_are_allowed_are_offered(sent: list[Path], stored_in: Path) -> None:
+    allowed = (JPEG2000Lossless, ImplicitVRLittleEndian)
+    results: list[StoreResult] = []
+
+    with storescp(stored_in, "--accept-all") as peer:
+        store(peer, sent, results.append, syntaxes=allowed)
+
+    assert [each.outcome for each in results] == ["stored"] * len(sent)
+    for theirs in map(dcmread, stored_in.iterdir()):
+        own = theirs.SOPInstanceUID == uid(JPEG2000Lossless)
+        assert theirs.file_meta.TransferSyntaxUID == allowed[0 if own else 1]
+
+
+def test_a_file_that_no_allowed_transfer_syntax_fits_is_an_error_of_the_file(
+    sent: list[Path], stored_in: Path
+) -> None:
+    with storescp(stored_in) as peer, pytest.raises(SeriesError, match="syntaxes"):
+        store(peer, sent, print, syntaxes=(JPEG2000Lossless,))
+    assert list(stored_in.iterdir()) == []
 
 
 def test_orthanc_stores_what_lies_on_our_disk(orthanc: Orthanc, sent: list[Path]) -> None:
