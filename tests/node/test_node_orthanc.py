@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.state.overview import JobRow
 from casgan_dicom.verification.verify import verify_file
-from tests.node.nodes import Node, destination, node_settings, running_node
-from tests.support.orthanc import Orthanc
+from tests.node.nodes import Node, destination, node_settings, running_node, wait_for
+from tests.support.orthanc import Orthanc, dicomweb
 from tests.support.programs import find_program
 from tests.support.validators import dciodvfy, of_our_making
 
@@ -107,3 +107,31 @@ def test_orthanc_stopped_and_started_again_gets_everything_once(tmp_path: Path) 
 
     assert all(delivery.state == "waiting" for delivery in waiting)
     assert [row.state for row in rows] == ["done", "done"]
+
+
+def test_a_cine_goes_over_the_web_and_into_a_folder_though_one_of_them_is_away(tmp_path: Path) -> None:
+    """Each destination has a queue of its own; what one lacks holds up nothing that goes to the other."""
+    pacs = Orthanc.stock(tmp_path / "orthanc", extra=dicomweb())
+    share = tmp_path / "share"
+    url = f"http://127.0.0.1:{pacs.http_port}/dicom-web/studies"
+    settings = node_settings(
+        tmp_path,
+        DestinationSettings("web", kind="stow", url=url),
+        DestinationSettings("share", kind="folder", folder=share),
+    )
+
+    with running_node(settings) as node:
+        storescu(node, sample("multi-frame"))
+        node.wait_for_attempts(2)
+        with pacs:
+            wait_for(lambda: {each.state for each in node.jobs()[0].deliveries} == {"waiting", "sent"}, "one")
+            assert not share.exists()
+            share.mkdir()
+            (row,) = node.wait_until_settled(1)
+            path = check_delivered(row, pacs)
+            assert pacs.statistics().instances == 1
+
+    assert {each.destination: each.state for each in row.deliveries} == {"web": "sent", "share": "sent"}
+    (there,) = share.rglob("*.dcm")
+    assert there.read_bytes() == path.read_bytes()
+    assert there.parent.name == dcmread(path).SeriesInstanceUID
