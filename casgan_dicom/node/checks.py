@@ -110,6 +110,11 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
                 f"{at} is this node's own listener, want another: results would come back as new series",
                 (f"{at}.host", f"{at}.port", f"{at}.ae_title", *_OURSELVES),
             )
+        ours = titles_of(settings.listener)
+        if destination.commitment and destination.calling_ae_title not in ("", *ours):
+            key = f"destinations#{number}.calling_ae_title"
+            wanted = f"nothing or {' or '.join(map(repr, ours))} with commitment: reports are addressed to it"
+            yield _fault(key, destination.calling_ae_title, wanted, "listener.ae_title")
 
 
 def _fault(key: str, value: object, wanted: str, *others: str) -> _Fault:

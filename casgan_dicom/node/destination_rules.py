@@ -25,7 +25,10 @@ _NEEDED: Mapping[DestinationKind, Mapping[str, str]] = {
 _WIRE = ("connect_seconds", "response_seconds", "syntaxes", "bytes_per_second")
 _TLS = ("tls_authorities", "tls_certificate", "tls_key")
 _POSSIBLE: Mapping[DestinationKind, tuple[str, ...]] = {
-    "dicom": ("calling_ae_title", "associations", "tls", "tls_name", *_TLS, *_WIRE),
+    "dicom": (
+        "calling_ae_title", "associations", "commitment", "commitment_seconds", "tls", "tls_name",
+        *_TLS, *_WIRE,
+    ),
     "stow": (
         "user", "password_file", "password_variable", "token_file", "proxy", "request_instances",
         "request_bytes", *_TLS, *_WIRE,

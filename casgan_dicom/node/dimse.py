@@ -8,17 +8,21 @@ VR Little Endian (PS3.7 6.3.1). How messages lie in P-DATA-TF PDUs is told in PS
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 C_STORE_RQ, C_ECHO_RQ = 0x0001, 0x0030
+N_EVENT_REPORT_RQ, N_ACTION_RQ = 0x0100, 0x0130
 """Command Field (0000,0100) of requests."""
 IS_RESPONSE = 0x8000
 """Bit of the Command Field of a response."""
-NO_DATA_SET = 0x0101
-"""Command Data Set Type (0000,0800) of a message without a data set; any other says that one follows."""
+A_DATA_SET, NO_DATA_SET = 0x0100, 0x0101
+"""Command Data Set Type (0000,0800) of a message with a data set and of one without."""
+LONGEST_UID = 64
+"""Characters of a UID."""
 SOP_CLASS_UID, REQUESTED_CLASS_UID, FIELD = 0x0002, 0x0003, 0x0100
 MESSAGE_ID, ANSWERED_ID, PRIORITY = 0x0110, 0x0120, 0x0700
 DATA_SET_TYPE, STATUS, COMMENT, SOP_UID = 0x0800, 0x0900, 0x0902, 0x1000
+REQUESTED_UID, EVENT_TYPE, ACTION_TYPE = 0x1001, 0x1002, 0x1008
 """Numbers of elements."""
 
 P_DATA_TF = 4
@@ -52,6 +56,23 @@ def elements(content: bytes) -> dict[int, bytes]:
             raise CommandError("command holds an element of another group, or is cut short")
         values[number] = content[at - length : at]
     return values
+
+
+def number(values: Mapping[int, bytes], element_number: int) -> int:
+    """A value of VR US of a command set. Raises CommandError."""
+    value = values.get(element_number, b"")
+    if len(value) != 2:
+        raise CommandError(f"command: element (0000,{element_number:04X}) is absent or no number")
+    return int.from_bytes(value, "little")
+
+
+def text(values: Mapping[int, bytes], element_number: int) -> str:
+    """A text of ASCII characters that stands for a UID; empty where it cannot."""
+    try:
+        found = values.get(element_number, b"").decode("ascii").rstrip("\0 ")
+    except UnicodeDecodeError:
+        return ""
+    return found if len(found) <= LONGEST_UID else ""
 
 
 def command_set(content: bytes) -> bytes:
@@ -93,10 +114,19 @@ def command_pdus(content: bytes, context_id: int, longest_pdu: int) -> Iterator[
     MalformedError
         The peer takes none that is long enough for a single byte.
     """
+    return _pdus(content, context_id, longest_pdu, COMMAND)
+
+
+def data_pdus(content: bytes, context_id: int, longest_pdu: int) -> Iterator[bytes]:
+    """Put a data set into P-DATA-TF PDUs; as `command_pdus`."""
+    return _pdus(content, context_id, longest_pdu, 0)
+
+
+def _pdus(content: bytes, context_id: int, longest_pdu: int, kind: int) -> Iterator[bytes]:
     longest = longest_pdu - OF_ITEM if longest_pdu else len(content)
     if longest < 1:
         raise MalformedError(f"the peer takes PDUs of {longest_pdu} bytes: too short for any message")
     for at in range(0, len(content), longest):
         piece = content[at : at + longest]
-        control = COMMAND | (LAST if at + longest >= len(content) else 0)
+        control = kind | (LAST if at + longest >= len(content) else 0)
         yield fragment_head(context_id, len(piece), control) + piece

@@ -53,11 +53,12 @@ def uid_in(value: bytes) -> bytes:
     return text if is_uid(text.decode("latin-1")) else b""
 
 
-def user_information(values: list[bytes], unsaid_length: int, *, with_roles: bool = False) -> bytes:
-    """User information as far as it is used: maximum length, implementation class, and roles if they are.
+def user_information(values: list[bytes], unsaid_length: int, roles_of: str | None = "") -> bytes:
+    """User information as far as it is used: maximum length, implementation class, roles.
 
-    `unsaid_length` is the maximum length where none is given. Role selections (PS3.7 D.3.3.4) that cannot be
-    read are skipped; behind an item that cannot be, the rest is.
+    `unsaid_length` is the maximum length where none is given, `roles_of` the SOP class whose role selection
+    (PS3.7 D.3.3.4) is kept; empty for none, None for any. A role selection that cannot be read is skipped;
+    behind an item that cannot be, the rest is.
     """
     found: dict[int, bytes] = {}
     roles: list[bytes] = []
@@ -65,7 +66,7 @@ def user_information(values: list[bytes], unsaid_length: int, *, with_roles: boo
         try:
             for kind, each in items(value):
                 found.setdefault(kind, each)
-                if with_roles and kind == _ROLE_SELECTION and _is_role(each):
+                if kind == _ROLE_SELECTION and (of := _class_of(each)) and roles_of in (of, None):
                     roles.append(item(kind, each))
         except ItemError:
             continue
@@ -75,7 +76,9 @@ def user_information(values: list[bytes], unsaid_length: int, *, with_roles: boo
     return item(USER_INFORMATION, clean + b"".join(roles))
 
 
-def _is_role(value: bytes) -> bool:
-    """Whether a role selection names a UID, and two roles that are 0 or 1."""
-    uid = value[2:-2]
-    return len(uid) == int.from_bytes(value[:2], "big") and bool(uid_in(uid)) and max(value[-2:]) <= 1
+def _class_of(value: bytes) -> str:
+    """The SOP class that a role selection is about; empty where it names none, or asks for no role."""
+    uid, asked = value[2:-2], sorted(value[-2:])
+    if len(uid) != int.from_bytes(value[:2], "big") or asked not in ([0, 1], [1, 1]):
+        return ""
+    return uid_in(uid).decode("ascii")

@@ -99,6 +99,10 @@ class PeerSettings:
     """Over all of its associations; what comes faster has to wait. 0 for no limit."""
     max_instance_bytes: int = 0
     """As that of `listener`, for this sender; 0 for that one."""
+    report_host: str = ""
+    """Where to report on storage commitment that it asked for. Empty: only on its own association."""
+    report_port: int = 104
+    """TCP port for these."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,11 @@ class DestinationSettings:
     """For the response to one request, and for any pause in sending one (kinds dicom and stow)."""
     associations: int = 4
     """At a time, for a delivery of many objects; fewer if it lets no more in (kind dicom)."""
+    commitment: bool = False
+    """Ask it to commit what it has stored (storage commitment); the delivery is done when it has said so
+    (kind dicom)."""
+    commitment_seconds: float = 3600.0
+    """For its report; then it is asked again (kind dicom)."""
     tls: bool = False
     """Whether to talk TLS, and nothing else; its certificate and name are checked (kind dicom)."""
     tls_authorities: str = ""

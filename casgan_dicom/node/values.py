@@ -147,6 +147,8 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "peers.max_associations": _between(0),
     "peers.max_bytes_per_second": _speed,
     "peers.max_instance_bytes": _between(0),
+    "peers.report_host": _host_or_nothing,
+    "peers.report_port": _between(1, 65535),
     "worker.bundle": _bundle,
     "worker.engine": _engine,
     "worker.mode": _one_of("invent", "reference"),

@@ -235,7 +235,7 @@ def test_every_time_has_that_rule() -> None:
     everything = NodeSettings(
         listener=ListenerSettings(idle_seconds=-1.0),
         peers=(replace(PEER, quiet_seconds=-1.0),),
-        destinations=(replace(PACS, connect_seconds=-1.0, response_seconds=-1.0),),
+        destinations=(replace(PACS, connect_seconds=-1.0, response_seconds=-1.0, commitment_seconds=-1.0),),
         worker=WorkerSettings(reference_seconds=-1.0),
     )
     for name in ("completion", "retry", "restart"):
@@ -462,3 +462,13 @@ def test_room_is_made_between_two_sizes(high: int, low: int, said: str) -> None:
     found = problems(NodeSettings(retention=RetentionSettings(high_bytes=high, low_bytes=low)))
 
     assert found == ((said,) if said else ())
+
+
+def test_a_destination_that_reports_on_commitment_is_called_by_the_title_of_the_listener() -> None:
+    def settings(calling: str) -> NodeSettings:
+        destination = replace(PACS, calling_ae_title=calling, commitment=True)
+        return NodeSettings(listener=ListenerSettings(ae_title="CASGAN"), destinations=(destination,))
+
+    assert problems(settings("")) == problems(settings("CASGAN")) == ()
+    (told,) = problems(settings("OTHER"))
+    assert told.startswith("destinations#1.calling_ae_title is 'OTHER', want nothing or 'CASGAN'")

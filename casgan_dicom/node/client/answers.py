@@ -121,7 +121,7 @@ def readable_answer(content: bytes) -> bytes:
     clean = struct.pack(">HH", 1, 0) + b"ANY".ljust(16) * 2 + bytes(32) + item(APPLICATION_CONTEXT, DICOM)
     clean += b"".join(_contexts([value for kind, value in found if kind == ANSWERED_CONTEXT]))
     clean += user_information(
-        [value for kind, value in found if kind == USER_INFORMATION], _UNSAID_LENGTH, with_roles=True
+        [value for kind, value in found if kind == USER_INFORMATION], _UNSAID_LENGTH, roles_of=None
     )
     return PDU_HEAD.pack(content[0], len(clean)) + clean
 

@@ -45,6 +45,8 @@ from casgan_dicom.node.client.exchange import Exchange, StoreRequest
 from casgan_dicom.node.client.line import Line, SocketOptions
 from casgan_dicom.node.client.peer import Peer, not_accepted, rejected, unreachable
 from casgan_dicom.node.client.secure_line import SecureLine, SecureSocket, insecurity
+from casgan_dicom.node.client.talk import Talk
+from casgan_dicom.node.commitment import LONGEST_DATA_SET
 
 _FRAGMENT_BYTES = 128 * 1024
 """Longest piece of a data set that is sent at once, whatever the peer would take."""
@@ -198,6 +200,18 @@ class Connection:
         self._answered = request.asked.number
         return status
 
+    def talk(self) -> Talk:
+        """Messages of any kind, until the association is released or aborted; PeerError if it is over."""
+        if not self._association.is_established or not self._take_over():
+            raise self.unanswered("it was to be talked to")
+        return self._talk
+
+    def unanswered(self, doing: str) -> PeerError:
+        """Why nothing came of what was said in `talk`; `doing` as for `failure`."""
+        self._give_back()
+        self._is_over.wait(_READING_SECONDS)
+        return self.failure(doing)
+
     def _take_over(self) -> bool:
         """Keep pynetdicom's threads from the socket, until `_give_back`; False if nothing can be sent."""
         if not self._has_turn:
@@ -331,6 +345,7 @@ class Connection:
             length = _FRAGMENT_BYTES
         assert self._entity.line is not None
         self._exchange = Exchange(self._entity.line, length)
+        self._talk = Talk(self._entity.line, length, LONGEST_DATA_SET)
 
     def _on_pdu(self, event: evt.Event) -> None:
         self._aborted = self._aborted or isinstance(event.pdu, A_ABORT_RQ)

@@ -85,8 +85,9 @@ def destination_of(settings: DestinationSettings, ae_title: str, tls: PeerTls | 
     return _archive(settings, ae_title, tls)
 
 
-def _archive(settings: DestinationSettings, ae_title: str, tls: PeerTls | None) -> Destination:
-    peer = Peer(
+def peer_of_destination(settings: DestinationSettings, ae_title: str, tls: PeerTls | None) -> Peer:
+    """The peer that a destination of kind dicom is; `ae_title` and `tls` as for `destination_of`."""
+    return Peer(
         host=settings.host,
         port=settings.port,
         ae_title=settings.ae_title,
@@ -95,6 +96,10 @@ def _archive(settings: DestinationSettings, ae_title: str, tls: PeerTls | None) 
         response_seconds=settings.response_seconds,
         tls=tls,
     )
+
+
+def _archive(settings: DestinationSettings, ae_title: str, tls: PeerTls | None) -> Destination:
+    peer = peer_of_destination(settings, ae_title, tls)
     options = SocketOptions(pace=_pace(settings))
     return Archive(peer, settings.associations, options, _syntaxes(settings))
 

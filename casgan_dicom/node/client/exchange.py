@@ -19,6 +19,7 @@ from time import monotonic
 from casgan_dicom.node.client.answers import Asked
 from casgan_dicom.node.client.line import Line
 from casgan_dicom.node.dimse import (
+    A_DATA_SET,
     ANSWERED_ID,
     COMMAND,
     DATA_SET_TYPE,
@@ -48,8 +49,6 @@ _BUFFER_BYTES = 256 * 1024
 _LONGEST_ANSWER = 16384
 _MEDIUM = 0
 """Priority (0000,0700)."""
-_A_DATA_SET = NO_DATA_SET - 1
-"""Command Data Set Type (0000,0800): a data set follows."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class StoreRequest:
         content += element(FIELD, short(self.asked.field))
         content += element(MESSAGE_ID, short(self.asked.number))
         content += element(PRIORITY, short(_MEDIUM))
-        content += element(DATA_SET_TYPE, short(_A_DATA_SET))
+        content += element(DATA_SET_TYPE, short(A_DATA_SET))
         content += element(SOP_UID, self.sop_uid.encode("ascii"), b"\0")
         return command_set(content)
 

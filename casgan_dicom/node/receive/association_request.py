@@ -8,7 +8,8 @@ same request without everything that we do not use.
     protocol version (9.3.2)   only bit 0 is looked at
     AE titles                  NUL and space around them are padding; one that PS3.5 6.2 forbids is not known
     presentation contexts      what is no UID becomes one that nobody knows, so that the answer says so
-    user information           maximum length and implementation class; nothing else is used
+    user information           maximum length, implementation class, and who is what in storage commitment;
+                               nothing else is used
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from casgan_dicom.node.commitment import PUSH_MODEL
 from casgan_dicom.node.pdu_items import (
     ABSTRACT_SYNTAX,
     APPLICATION_CONTEXT,
@@ -71,7 +73,9 @@ def read_request(content: bytes) -> AssociationRequest:
     clean += b"".join((title.encode() or _STANDS_FOR_NONE).ljust(16) for title in (called, calling))
     clean += bytes(32) + item(APPLICATION_CONTEXT, DICOM)
     clean += b"".join(_contexts([value for kind, value in found if kind == REQUESTED_CONTEXT]))
-    clean += user_information([value for kind, value in found if kind == USER_INFORMATION], _NO_LIMIT)
+    clean += user_information(
+        [value for kind, value in found if kind == USER_INFORMATION], _NO_LIMIT, PUSH_MODEL
+    )
     return AssociationRequest(
         calling, called, rejection, fault, PDU_HEAD.pack(content[0], len(clean)) + clean
     )

@@ -24,6 +24,8 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import get_logger
+from casgan_dicom.node.commitment import PUSH_MODEL
+from casgan_dicom.node.commitment import SYNTAXES as SYNTAXES_OF_COMMITMENT
 from casgan_dicom.node.credentials import files_of_listener
 from casgan_dicom.node.receive.admission import admission
 from casgan_dicom.node.receive.connections import Connections
@@ -31,10 +33,12 @@ from casgan_dicom.node.receive.house import House
 from casgan_dicom.node.receive.pace import Pace
 from casgan_dicom.node.receive.peer_socket import DEFAULT_LIMITS, Limits
 from casgan_dicom.node.receive.reception import Reception
+from casgan_dicom.node.receive.reports import Reports
 from casgan_dicom.node.receive.server import HardenedServer, open_server
 from casgan_dicom.node.receive.spool import Spool
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings
 from casgan_dicom.node.state.audit import Audit
+from casgan_dicom.node.state.commitments import Commitments
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.receipts import Receipts
@@ -58,9 +62,12 @@ log = get_logger("listener")
 
 
 def contexts() -> list[PresentationContext]:
-    """What can be sent here: C-ECHO, and everything that may be converted with what is installed."""
+    """What can be sent here: C-ECHO, commitment, and all that may be converted with what is installed."""
     syntaxes: list[str | UID] = [uid for uid, row in SYNTAXES.items() if not row.decoder.missing]
-    return [build_context(Verification), *(build_context(uid, syntaxes) for uid in STORAGE_CLASSES)]
+    commitment = build_context(PUSH_MODEL, [*SYNTAXES_OF_COMMITMENT])
+    commitment.scu_role = commitment.scp_role = True  # who reports to us opens associations as the provider
+    stored = (build_context(uid, syntaxes) for uid in STORAGE_CLASSES)
+    return [build_context(Verification), commitment, *stored]
 
 
 def run_listener(
@@ -100,7 +107,8 @@ def run_listener(
     ledger = Ledger(layout.ledger)
     try:
         receipts = Receipts(ledger, recipe)
-        house = _house(settings, spool, Reception(spool, receipts), limits)
+        reports = Reports(settings, Commitments(ledger))
+        house = _house(settings, spool, Reception(spool, receipts), reports, limits)
         server = _open(house, settings.listener)
         try:
             _sweep(spool, receipts)
@@ -114,7 +122,9 @@ def run_listener(
         ledger.close()
 
 
-def _house(settings: NodeSettings, spool: Spool, reception: Reception, limits: Limits) -> House:
+def _house(
+    settings: NodeSettings, spool: Spool, reception: Reception, reports: Reports, limits: Limits
+) -> House:
     listener = settings.listener
     files = files_of_listener(listener)
     places = listener.max_connections, listener.max_connections_per_address
@@ -125,6 +135,7 @@ def _house(settings: NodeSettings, spool: Spool, reception: Reception, limits: L
         partial(admission, settings),
         spool.begin,
         reception.take,
+        reports.take,
         Connections(*places),
         limits,
         tls=None if files is None else Renewed(files, make).context,

@@ -1,10 +1,10 @@
-"""The messages of one association: C-ECHO, and C-STORE with its data set on the way to the disk.
+"""The messages of one association: C-ECHO, C-STORE with its data set on the way to the disk, commitment.
 
 pynetdicom (3.0.4) takes messages of any kind and any length, keeps them in memory or in the temporary folder
-of the system, and hands them from one thread to another. Here a message is of one of two kinds, or refused,
+of the system, and hands them from one thread to another. Here a message is of one of a few kinds, or refused,
 and its command has a longest length; a data set goes into an `Intake`, from the buffer that the socket was
-read into, without a copy; and it is answered before more is read: a peer that does not wait for answers only
-fills its own line.
+read into, without a copy, or into a `Letter` where it is no instance; and it is answered before more is read:
+a peer that does not wait for answers only fills its own line.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from typing import Protocol
 
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
 
+from casgan_dicom.node.commitment import PUSH_MODEL, command_refusal
 from casgan_dicom.node.dimse import C_ECHO_RQ, COMMAND, LAST, MalformedError
 from casgan_dicom.node.receive.commands import (
     NO_SUCH_CLASS,
+    OF_COMMITMENT,
     UNRECOGNIZED,
     Request,
     decode_request,
     refused,
 )
+from casgan_dicom.node.receive.letter import Letter
 from casgan_dicom.node.receive.peer_socket import HEADER_BYTES
 from casgan_dicom.node.receive.spool import Intake
 
@@ -37,10 +40,10 @@ class Association(Protocol):
     def context(self, number: int) -> tuple[str, str]:
         """Abstract and transfer syntax of an accepted presentation context. Raises KeyError."""
 
-    def begin(self, request: Request, transfer_syntax: str) -> Intake:
-        """Open a file for the data set of a request; must not raise."""
+    def begin(self, request: Request, transfer_syntax: str) -> Intake | Letter:
+        """Make a place for the data set of a request; must not raise."""
 
-    def answer(self, request: Request, intake: Intake | None, context_id: int) -> None:
+    def answer(self, request: Request, intake: Intake | Letter | None, context_id: int) -> None:
         """Answer a request when its data set, if it has one, is complete or hopeless."""
 
     def refuse(self, request: Request, context_id: int) -> None:
@@ -60,7 +63,7 @@ class Messages:
         self._association = association
         self._command = bytearray()
         self._request: Request | None = None
-        self._intake: Intake | None = None
+        self._intake: Intake | Letter | None = None
         self._context_id = 0
         self._is_over = False
 
@@ -131,6 +134,10 @@ def _checked(request: Request, abstract_syntax: str) -> Request:
     if request.sop_class_uid != abstract_syntax:
         said = "Affected SOP Class UID (0000,0002) is not that of the context"
         return refused(request, NO_SUCH_CLASS, said)
-    if (request.field == C_ECHO_RQ) != (abstract_syntax == Verification):
+    of_class = (request.field == C_ECHO_RQ, request.field in OF_COMMITMENT)
+    if of_class != (abstract_syntax == Verification, abstract_syntax == PUSH_MODEL):
         return refused(request, UNRECOGNIZED, f"operation {request.field:04X} is not one of that class")
+    if request.field in OF_COMMITMENT:
+        status, fault = command_refusal(request.field, request.sop_uid, request.type_id)
+        return refused(request, status, fault)
     return request

@@ -39,14 +39,16 @@ from pynetdicom.transport import AssociationServer, RequestHandler
 
 from casgan_dicom import __version__
 from casgan_dicom.log import get_logger
+from casgan_dicom.node.commitment import LONGEST_DATA_SET, RESOURCES
 from casgan_dicom.node.dimse import P_DATA_TF, CommandError, MalformedError, command_pdus
 from casgan_dicom.node.pdu_items import ItemError
 from casgan_dicom.node.receive.admission import Rejection
 from casgan_dicom.node.receive.association_request import AssociationRequest, read_request
-from casgan_dicom.node.receive.commands import Answer, Request, encode_response
+from casgan_dicom.node.receive.commands import OF_COMMITMENT, Answer, Request, encode_response
 from casgan_dicom.node.receive.complaints import Outcome
 from casgan_dicom.node.receive.doorman import Doorman
 from casgan_dicom.node.receive.house import House
+from casgan_dicom.node.receive.letter import Letter
 from casgan_dicom.node.receive.messages import Messages
 from casgan_dicom.node.receive.negotiation import Negotiation
 from casgan_dicom.node.receive.pace import Pace
@@ -123,24 +125,35 @@ class _Provider(DULServiceProvider):
         context = self.assoc._accepted_cx[number]
         return str(context.abstract_syntax), str(context.transfer_syntax[0])
 
-    def begin(self, request: Request, transfer_syntax: str) -> Intake:
-        """Open a file for the data set of a request."""
+    def begin(self, request: Request, transfer_syntax: str) -> Intake | Letter:
+        """Make a place for the data set of a request: a file, or memory where it is no instance."""
+        if request.field in OF_COMMITMENT:
+            return Letter(request, transfer_syntax)
         calling = self.assoc.requestor.ae_title
         most = 0 if self._peer is None else self._peer.max_instance_bytes
         return self._house.begin(
             Opening(request.sop_class_uid, request.sop_uid, transfer_syntax, calling, most)
         )
 
-    def answer(self, request: Request, intake: Intake | None, context_id: int) -> None:
+    def answer(self, request: Request, intake: Intake | Letter | None, context_id: int) -> None:
         """Answer a request."""
         self._is_busy = True
-        answer = Answer(0x0000) if intake is None else self._house.take(intake, self._address)
+        answer = self._answer_to(intake)
         self._idle_timer.restart()
         self._is_busy = False
         self._respond(request, answer, context_id)
         if intake is not None and intake.too_long:
             self.assoc.abort(block=False)
         answer.afterwards()
+
+    def _answer_to(self, intake: Intake | Letter | None) -> Answer:
+        if intake is None:
+            return Answer(0x0000)
+        if isinstance(intake, Intake):
+            return self._house.take(intake, self._address)
+        if intake.too_long:
+            return Answer(RESOURCES, f"data set is longer than {LONGEST_DATA_SET} bytes")
+        return self._house.read(intake, self.assoc.requestor.ae_title, self._address)
 
     def refuse(self, request: Request, context_id: int) -> None:
         """Answer a request that is refused; what answers or cancels something is passed over."""

@@ -4,7 +4,9 @@ A delivery is one job for one destination. It goes on from what the ledger says 
 crash repeats at most the request whose answer was not written down, and the archive, which knows the
 deterministic UID, keeps one object.
 
-    waiting ─▶ sent
+    waiting ─▶ sent       finished, see `FINISHED`
+       ├─▶ committing  all is stored there, and the destination is asked to commit (``commitments.py``):
+       │               then it is sent; waiting again if it does not keep all; dead if it never says so
        ├─▶ dead        refused for good, or too long in vain; `casgan-dicom node retry` makes it wait again
        └─▶ cancelled   by a person (``orders.py``); `casgan-dicom node retry JOB` makes it wait again
 """
@@ -20,9 +22,10 @@ from typing import Literal
 
 from casgan_dicom.node.state.ledger import Ledger
 
-DeliveryState = Literal["waiting", "sent", "dead", "cancelled"]
-FINISHED = "deliveries.state = 'sent'"
-"""Of a row of `deliveries`: the destination has everything, and nothing more is awaited from it."""
+DeliveryState = Literal["waiting", "committing", "sent", "dead", "cancelled"]
+FINISHED: DeliveryState = "sent"
+"""State of a finished delivery: its destination has every object, and keeps it by its own word where it
+is asked for that."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Attempt:
     """What came of one attempt."""
 
     state: DeliveryState
-    """``waiting``: it will be tried again."""
+    """``waiting``: it will be tried again; ``committing``: all is stored, and is to be committed."""
     reason: str
     """What went wrong; empty if nothing did."""
     wait_seconds: float = 0.0
@@ -112,7 +115,7 @@ class Deliveries:
                     " VALUES (?, ?, 'waiting', ?)",
                     [job, name, now],
                 )
-            _settle(db, job, now)
+            settle(db, job, now)
             return True
 
     def made(self, job: str) -> bool:
@@ -194,11 +197,11 @@ class Deliveries:
                 " WHERE job = ? AND destination = ? AND run = ? AND (state != 'cancelled' OR ? = 'sent')",
                 [
                     attempt.state, attempt.reason, now,
-                    now + attempt.wait_seconds if attempt.state == "waiting" else None,
+                    now + attempt.wait_seconds if attempt.state in ("waiting", "committing") else None,
                     now, delivery.job, delivery.destination, delivery.run, attempt.state,
                 ],
             )  # fmt: skip
-            _settle(db, delivery.job, now)
+            settle(db, delivery.job, now)
 
     def postponed(self, delivery: Delivery, reason: str, next_at: float, now: float) -> None:
         """Write down why it is not tried before a moment, which counts as no attempt."""
@@ -212,7 +215,9 @@ class Deliveries:
     def strand(self, destinations: Sequence[str], now: float) -> None:
         """Make dead letters of what waits for destinations other than these: nobody would send it."""
         with self._ledger.transaction() as db:
-            rows = db.execute("SELECT job, destination FROM deliveries WHERE state = 'waiting'").fetchall()
+            rows = db.execute(
+                "SELECT job, destination FROM deliveries WHERE state IN ('waiting', 'committing')"
+            ).fetchall()
             for job, destination in rows:
                 if destination not in destinations:
                     db.execute(
@@ -220,7 +225,7 @@ class Deliveries:
                         " WHERE job = ? AND destination = ?",
                         [f"destination '{destination}' is not configured any more", now, job, destination],
                     )
-                    _settle(db, job, now)
+                    settle(db, job, now)
 
     def history(self, job: str, destination: str) -> tuple[int, float | None]:
         """Attempts so far in this run, and when the first of them was."""
@@ -250,23 +255,28 @@ class Deliveries:
             ]
             for delivery in chosen:
                 db.execute(
-                    "UPDATE deliveries SET state = 'waiting', run = ?, attempts = 0, first_at = NULL,"
-                    " next_at = NULL, changed_at = ? WHERE job = ? AND destination = ?",
+                    "UPDATE deliveries SET state = 'waiting', run = ?, attempts = 0, resends = 0,"
+                    " first_at = NULL, next_at = NULL, changed_at = ? WHERE job = ? AND destination = ?",
                     [delivery.run, now, delivery.job, delivery.destination],
                 )
-                _settle(db, delivery.job, now)
+                settle(db, delivery.job, now)
         return chosen
 
 
-_JOB_STATES = {"waiting": "delivering", "dead": "undelivered", "cancelled": "cancelled"}
+_JOB_STATES = {
+    "waiting": "delivering",
+    "committing": "delivering",
+    "dead": "undelivered",
+    "cancelled": "cancelled",
+}
 """State of a job that has a delivery in one, the first that holds."""
 
 
-def _settle(db: sqlite3.Connection, job: str, now: float) -> None:
-    """Enter the state of a job that follows from its deliveries."""
+def settle(db: sqlite3.Connection, job: str, now: float) -> None:
+    """Enter the state of a job that follows from its deliveries; it is done when all of them are finished."""
     states = {row["state"] for row in db.execute("SELECT state FROM deliveries WHERE job = ?", [job])}
     found = [name for state, name in _JOB_STATES.items() if state in states]
-    state = found[0] if found else "done"
+    state = "done" if states <= {FINISHED} else found[0]
     db.execute("UPDATE jobs SET state = ?, changed_at = ? WHERE job = ?", [state, now, job])
 
 

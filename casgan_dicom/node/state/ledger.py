@@ -8,6 +8,8 @@ it returns. The tables are spoken to by the files that are named after what they
     orders.py       what a person decides about jobs: priority, end, conversion once more
     deliveries.py   derived objects, and what became of them at each destination
     removals.py     which files were removed, because nobody needed them any more
+    commitments.py  what destinations were asked to keep, and said of it
+    promises.py     what others asked us to keep
     processes.py    who runs now
     rejections.py   how many were not let in
 
@@ -40,6 +42,41 @@ log = get_logger("ledger")
 SCHEMA = 4
 """Version of the tables, in SQLite's user_version."""
 
+_OF_COMMITMENT = """
+CREATE TABLE commitments (
+    transaction_uid TEXT PRIMARY KEY,
+    job TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    asked_at REAL NOT NULL,
+    changed_at REAL NOT NULL
+) STRICT;
+CREATE INDEX commitments_delivery ON commitments (job, destination, run);
+
+CREATE TABLE promises (
+    peer TEXT NOT NULL,
+    transaction_uid TEXT NOT NULL,
+    address TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    asked_at REAL NOT NULL,
+    next_at REAL,
+    changed_at REAL NOT NULL,
+    PRIMARY KEY (peer, transaction_uid)
+) STRICT;
+CREATE INDEX promises_state ON promises (state);
+
+CREATE TABLE promised (
+    peer TEXT NOT NULL,
+    transaction_uid TEXT NOT NULL,
+    sop_class_uid TEXT NOT NULL,
+    sop_uid TEXT NOT NULL,
+    PRIMARY KEY (peer, transaction_uid, sop_uid, sop_class_uid)
+) STRICT;
+CREATE INDEX promised_instance ON promised (sop_uid);
+"""
 _TABLES = """
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -118,6 +155,7 @@ CREATE TABLE deliveries (
     reason TEXT NOT NULL DEFAULT '',
     run INTEGER NOT NULL DEFAULT 1,
     enqueued INTEGER NOT NULL DEFAULT 0,
+    resends INTEGER NOT NULL DEFAULT 0,
     first_at REAL,
     next_at REAL,
     changed_at REAL NOT NULL,
@@ -131,6 +169,7 @@ CREATE TABLE stores (
     requests INTEGER NOT NULL DEFAULT 0,
     status INTEGER,
     stored_at REAL,
+    committed_at REAL,
     PRIMARY KEY (sop_uid, destination)
 ) STRICT;
 
@@ -163,17 +202,27 @@ ALTER TABLE jobs ADD COLUMN repeats TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN bundle TEXT NOT NULL DEFAULT '';
 UPDATE jobs SET priority = 'routine' WHERE state != 'receiving';
 """
-_FROM_3 = """
+_FROM_3 = (
+    """
 ALTER TABLE jobs ADD COLUMN removing_at REAL;
 ALTER TABLE jobs ADD COLUMN removed_at REAL;
 ALTER TABLE instances ADD COLUMN removed_at REAL;
+ALTER TABLE deliveries ADD COLUMN resends INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE stores ADD COLUMN committed_at REAL;
 CREATE TABLE rejections (
     reason TEXT PRIMARY KEY,
     count INTEGER NOT NULL,
     last_at REAL NOT NULL
 ) STRICT;
 """
-_MAKING = {0: _TABLES, 1: _FROM_1 + _FROM_2 + _FROM_3, 2: _FROM_2 + _FROM_3, 3: _FROM_3}
+    + _OF_COMMITMENT
+)
+_MAKING = {
+    0: _TABLES + _OF_COMMITMENT,
+    1: _FROM_1 + _FROM_2 + _FROM_3,
+    2: _FROM_2 + _FROM_3,
+    3: _FROM_3,
+}
 """What makes the tables of each version those of this one; what they did not hold stays empty: unknown."""
 
 

@@ -58,7 +58,7 @@ class Orders:
                     cancelled.append(job)
                     db.execute(
                         "UPDATE deliveries SET state = 'cancelled', next_at = NULL, changed_at = ?"
-                        " WHERE job = ? AND state IN ('waiting', 'dead')",
+                        " WHERE job = ? AND state IN ('waiting', 'committing', 'dead')",
                         [now, job],
                     )
         return cancelled

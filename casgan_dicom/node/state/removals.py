@@ -32,7 +32,9 @@ _WANTED = (
     f"EXISTS (SELECT 1 FROM jobs AS other WHERE {_OF_LINEAGE}"
     f" AND other.state IN ({','.join(map(repr, WANTING))}))"
 )
-_OUTSTANDING = f"EXISTS (SELECT 1 FROM deliveries WHERE deliveries.job = jobs.job AND NOT ({FINISHED}))"
+_OUTSTANDING = (
+    f"EXISTS (SELECT 1 FROM deliveries WHERE deliveries.job = jobs.job AND deliveries.state != {FINISHED!r})"
+)
 _OWN = "instances.series_uid = jobs.series_uid AND instances.job = jobs.job"
 _BY_SERIES = "series_uid = (SELECT series_uid FROM jobs WHERE job = ?)"
 """Of a row of `instances`, beside its job: of these two columns the series has an index."""

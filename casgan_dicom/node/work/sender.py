@@ -21,7 +21,7 @@ from typing import Any
 
 from casgan_dicom.errors import CasganError, PeerError
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.client.destination import destination_of
+from casgan_dicom.node.client.destination import destination_of, peer_of_destination
 from casgan_dicom.node.client.peer_tls import PeerTls
 from casgan_dicom.node.client.results import DUPLICATE, BusyError, StoreResult
 from casgan_dicom.node.credentials import files_of_destinations
@@ -29,10 +29,13 @@ from casgan_dicom.node.destination_rules import retry_of
 from casgan_dicom.node.hours import next_opening, open_seconds
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.state import workflows
+from casgan_dicom.node.state.bells import ring
+from casgan_dicom.node.state.commitments import Commitments, bell_of
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, delivery_id
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.tls import Renewed, client_context
+from casgan_dicom.node.work.committer import Committer
 from casgan_dicom.node.work.retry import retry_wait
 
 AT_HAND = 64
@@ -80,11 +83,12 @@ class Sender:
 
     def __init__(self, settings: NodeSettings, ledger: Ledger) -> None:
         self._settings = settings
-        self._deliveries = Deliveries(ledger)
+        self._deliveries, self._commitments = Deliveries(ledger), Commitments(ledger)
         self._destinations = {each.name: each for each in settings.destinations}
-        title, tls = settings.listener.ae_title, _tls_of(settings)
+        self._title, self._tls = settings.listener.ae_title, _tls_of(settings)
         self._stores = {
-            each.name: destination_of(each, title, tls.get(each.name)).store for each in settings.destinations
+            name: destination_of(each, self._title, self._tls.get(name)).store
+            for name, each in self._destinations.items()
         }
         self._lines = {name: _Line() for name in self._destinations}
 
@@ -117,10 +121,12 @@ class Sender:
         elif (opens := next_opening(known.hours, known.zone, now := time())) > now:
             return asdict(self._postponed(delivery, opens, now))
         else:
-            attempt = self._send(delivery, known)
+            attempt = self._to_commit(delivery, known, self._send(delivery, known))
         self._deliveries.attempted(delivery, attempt, time())
         if attempt.state == "waiting" and self._deliveries.is_over(delivery):
             attempt = Attempt("cancelled", attempt.reason)
+        if attempt.state == "committing":
+            ring(Layout(self._settings.data).bells, bell_of(delivery.destination))
         log.info(
             "delivery attempted",
             job=delivery.job,
@@ -129,6 +135,25 @@ class Sender:
             reason=attempt.reason,
         )
         return asdict(attempt)
+
+    def _to_commit(self, delivery: Delivery, destination: DestinationSettings, attempt: Attempt) -> Attempt:
+        """What was stored is not sent yet where the destination has still to say that it keeps it."""
+        if attempt.state != "sent" or not destination.commitment:
+            return attempt
+        lacks = self._commitments.lacks(delivery.job, delivery.destination)
+        return Attempt("committing", attempt.reason) if lacks else attempt
+
+    def start_committing(self) -> None:
+        """Ask destinations to keep what was stored there, from now on; in threads of their own."""
+        layout, now = Layout(self._settings.data), time()
+        asked = [each for each in self._settings.destinations if each.commitment]
+        self._deliveries.strand([*self._destinations], now)
+        if waived := self._commitments.waive([each.name for each in asked], now):
+            log.warning("deliveries count as sent, nobody asks to commit any more", count=waived)
+        for each in asked:
+            peer = peer_of_destination(each, self._title, self._tls.get(each.name))
+            rules = retry_of(each, self._settings.retry)
+            Committer(each, peer, rules, self._commitments, layout).start()
 
     def _send(self, delivery: Delivery, destination: DestinationSettings) -> Attempt:
         results: list[StoreResult] = []
@@ -216,6 +241,7 @@ def run_sender(settings: NodeSettings, on_ready: Callable[[], None], stop: threa
     queues = [workflows.Queue(workflows.send_queue(each.name), AT_HAND) for each in settings.destinations]
     served: dict[str, workflows.Workflow] = {"deliver": sender.deliver}
     with workflows.serving(layout.dbos, layout.bells, "sender", served, queues):
+        sender.start_committing()
         on_ready()
         stop.wait()
         os._exit(0)

@@ -292,8 +292,11 @@ def test_peer_that_waits_for_us_is_not_idle(tmp_path: Path) -> None:
         assert not slept
         return Answer(0)
 
+    def read(*_: object) -> Answer:
+        raise AssertionError("nothing is said about commitment")
+
     house = House(
-        lambda caller: PeerSettings(caller.calling), spool.begin, take, Connections(5, 5), IMPATIENT
+        lambda caller: PeerSettings(caller.calling), spool.begin, take, read, Connections(5, 5), IMPATIENT
     )
     server = open_server(house, ("127.0.0.1", 0), "CASGAN", contexts())
     thread = threading.Thread(target=server.serve_forever, args=[0.1])

@@ -13,6 +13,7 @@ import pytest
 from casgan_dicom.log import error_facts
 from casgan_dicom.node.client.results import StoreResult
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
+from casgan_dicom.node.state.commitments import Commitments
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
 from casgan_dicom.node.state.jobs import Enqueuing, JobList
 from casgan_dicom.node.state.layout import Layout
@@ -177,9 +178,12 @@ def test_a_lock_that_somebody_holds_is_an_error_of_the_ledger(ledger: Ledger, la
 
 def test_a_damaged_file_is_an_error_of_the_ledger(ledger: Ledger, layout: Layout) -> None:
     USES["enter"](ledger)
+    with ledger.reading() as db:  # all but the pages that an opening reads
+        pages = [page for (page,) in db.execute("SELECT rootpage FROM sqlite_master WHERE rootpage > 1")]
     ledger.close()
     content = bytearray(layout.ledger.read_bytes())
-    content[4096:] = b"\x5a" * (len(content) - 4096)  # all but the page that an opening reads
+    for page in pages:
+        content[(page - 1) * 4096 : page * 4096] = b"\x5a" * 4096
     layout.ledger.write_bytes(content)
     damaged = Ledger(layout.ledger)
 
@@ -209,6 +213,32 @@ def test_a_sender_that_cannot_write_down_an_answer_ends_no_delivery(
     with pytest.raises(LedgerError):
         sending.attempt(job, "pacs", 1)
     assert [each.job for each in Deliveries(ledger).to_enqueue()] == [job]
+
+
+def test_a_ledger_of_version_3_goes_on_with_what_it_holds(layout: Layout) -> None:
+    with sqlite3.connect(layout.ledger) as db:
+        db.executescript((OLD / "v3.sql").read_text())
+        db.execute(
+            "INSERT INTO jobs (job, series_uid, revision, lineage, state, peer, first_at, last_at,"
+            " changed_at) VALUES ('j', '1.2', 1, 'j', 'done', 'X', 1, 1, 2)"
+        )
+        db.execute(
+            "INSERT INTO outbox (sop_uid, job, series_uid, path, sha256, frames)"
+            " VALUES ('1.2.3', 'j', '1.2.4', '/a', 'f', 1)"
+        )
+        db.execute(
+            "INSERT INTO deliveries (job, destination, state, changed_at) VALUES ('j', 'pacs', 'sent', 2)"
+        )
+        db.execute(
+            "INSERT INTO stores (sop_uid, destination, status, stored_at) VALUES ('1.2.3', 'pacs', 0, 2)"
+        )
+    db.close()
+
+    ledger = Ledger(layout.ledger)
+
+    assert Deliveries(ledger).outstanding("j", "pacs") == []
+    assert Commitments(ledger).lacks("j", "pacs")  # nobody has said so far that it is kept
+    ledger.close()
 
 
 def test_a_ledger_of_version_2_goes_on_with_what_it_holds(layout: Layout) -> None:
