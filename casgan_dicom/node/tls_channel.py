@@ -114,8 +114,8 @@ class Channel:
             try:
                 count = cast(int, self._tls.read(len(view), view))
             except ssl.SSLWantReadError:
-                with suppress(BlockingIOError):
-                    self.flush()  # what TLS itself answers
+                with suppress(OSError):
+                    self.flush()  # what TLS itself answers; the other end may have said more before it left
                 self._is_tried = True
                 if not self._take():
                     return 0

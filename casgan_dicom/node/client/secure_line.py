@@ -53,7 +53,11 @@ class SecureLine(Line):
 
     def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:  # noqa: ARG002  # as the base
         """Send some of `data`."""
-        return self._channel.send(memoryview(data))
+        try:
+            return self._channel.send(memoryview(data))
+        except ConnectionError:
+            self._has_come()  # it may have said why
+            raise
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Receive at most `size` bytes; `flags` may be MSG_PEEK."""
@@ -73,7 +77,12 @@ class SecureLine(Line):
 
     @property
     def holds_input(self) -> bool:
-        """Whether there is something to receive without waiting, be it the end or a fault."""
+        """Whether there is something to receive without waiting, be it the end or a fault.
+
+        pynetdicom asks before it connects, too.
+        """
+        if not self.is_secure:
+            return False
         return super().holds_input or bool(self._clear) or self._has_come()
 
     def wait(self, seconds: float) -> bool:
@@ -106,11 +115,18 @@ class SecureLine(Line):
             self._clear = self._buffer[: self._channel.receive(self._buffer)]
         except BlockingIOError:
             return False
-        except OSError:
+        except OSError as error:
+            self._remember(error)
             return True  # whoever receives will meet it again
         finally:
             super().settimeout(timeout)
         return True
+
+    def _remember(self, error: OSError) -> None:
+        """Remember the first error, but rather what TLS says than a line that is cut."""
+        super()._remember(error)
+        if isinstance(error, ssl.SSLError) and isinstance(self.failure, ConnectionError):
+            self.failure = error
 
     def _receive_raw(self, size: int) -> bytes:
         """Receive what is enciphered, and let the peer go on; during the handshake not beyond its time."""
