@@ -23,7 +23,7 @@ from casgan_dicom.node.client.scu import echo, store
 from casgan_dicom.node.tls import client_context
 from tests.node.listening import Listening, check_spool, open_files, wait_for
 from tests.node.secure import Authority, Pair
-from tests.support.factories import uid, write_xa
+from tests.support.factories import moving_frames, uid, write_xa
 from tests.support.orthanc import free_ports
 from tests.support.programs import find_program
 
@@ -45,7 +45,7 @@ def test_files_are_stored_by_tls_bit_for_bit(
     secure: Listening, authority: Authority, modality: Pair, folder: Path
 ) -> None:
     files = [
-        write_xa(folder / str(number), SOPInstanceUID=uid(f"i {number}"), rows=300 + number, columns=400)
+        write_xa(folder / str(number), moving_frames(3, 300 + number, 400), SOPInstanceUID=uid(f"i {number}"))
         for number in range(20)
     ]
     results = list[StoreResult]()
@@ -212,7 +212,7 @@ def test_dcmtk_takes_what_we_send_by_tls(
     try:
         wait_for(lambda: _listens(port), "storescp")
         peer = calling(port, authority, modality, title="STORESCP")
-        sent = write_xa(folder / "x", rows=500, columns=600)
+        sent = write_xa(folder / "x", moving_frames(4, 500, 600))
         results = list[StoreResult]()
 
         assert echo(peer) < 30

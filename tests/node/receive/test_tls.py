@@ -29,7 +29,7 @@ from tests.node.wire import (
     p_data,
     store_command,
 )
-from tests.support.factories import uid
+from tests.support.factories import moving_frames, uid
 
 BUSY = bytes([0, 2, 3, 2])
 IMPATIENT = Limits(io=0.5, pdu=1.0, request=0.5, idle=1.0)
@@ -43,7 +43,7 @@ def test_instances_come_in_by_tls(
 ) -> None:
     context = client(authority, modality)
     context.minimum_version = context.maximum_version = version
-    content = data_set(folder, rows=600, columns=700, PatientComments="x" * 10_000)
+    content = data_set(folder, frames=moving_frames(4, 600, 700), PatientComments="x" * 10_000)
 
     with SecureWire.let_in(secure.port, context) as wire:
         for _ in range(3):
