@@ -14,7 +14,7 @@ import io
 import json
 import ssl
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -75,6 +75,8 @@ class WebServer:
         self.connections = 0
         """How many there were."""
         self.discards = discards
+        self.on_request: Callable[[Request], None] = lambda _: None
+        """Called for each request that came in full, before it is answered."""
         self.free = threading.Event()
         """Set when those that hang are to go."""
         self._server = _Server(("127.0.0.1", 0), self, tls)
@@ -140,6 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         request = self._read()
         owner.requests.append(request)
+        owner.on_request(request)
         if reply.does == "hang":
             owner.free.wait()
         if reply.does in ("hang", "close"):

@@ -1,0 +1,116 @@
+"""R3 for destinations beside C-STORE: kill -9 of whoever sends, and what is there after that."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from casgan_dicom.node.state.deliveries import Deliveries, Derived
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.receipts import Receipts
+from tests.node.ledgers import received
+from tests.support.factories import moving_frames, uid, write_xa
+from tests.support.web_server import Request, WebServer
+
+OBJECTS = 12
+ATTEMPT = """
+import sys
+from pathlib import Path
+from casgan_dicom.node.settings import DestinationSettings, NodeSettings
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.work.sender import Sender
+path, job, key, value = sys.argv[1:]
+web = {"kind": "stow", "url": value, "request_instances": 3}
+place = web if key == "url" else {"kind": "folder", "folder": Path(value)}
+sender = Sender(NodeSettings(destinations=(DestinationSettings("out", **place),)), Ledger(Path(path)))
+print("begins", flush=True)
+print(sender.attempt(job, "out", 1)["state"])
+"""
+
+
+class Sending:
+    """A job with objects in the outbox, and processes that deliver it."""
+
+    def __init__(self, folder: Path, key: str, value: object) -> None:
+        self.path = Layout(folder / "node").ledger
+        self.path.parent.mkdir()
+        ledger = Ledger(self.path)
+        self.files = {
+            uid(str(k)): write_xa(folder / f"{k}.dcm", moving_frames(8, 256, 256), SOPInstanceUID=uid(str(k)))
+            for k in range(OBJECTS)
+        }
+        self.job = Receipts(ledger, "r").enter(received("a"), 1.0).job
+        made = [Derived(name, uid("series"), path, "ab", 8) for name, path in self.files.items()]
+        Deliveries(ledger).put(self.job, made, ["out"], 1.0)
+        ledger.close()
+        self._arguments = [str(self.path), self.job, key, str(value)]
+
+    def begin(self) -> subprocess.Popen[str]:
+        """A process that begins to send."""
+        command = [sys.executable, "-c", ATTEMPT, *self._arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begins\n"
+        return process
+
+    def end(self) -> str:
+        """What a process comes to that nobody kills."""
+        said, _ = self.begin().communicate(timeout=120)
+        return said.strip()
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["before the answer", "behind the answer"])
+def test_a_server_gets_everything_and_no_request_more_than_there_were_kills(
+    tmp_path: Path, answers: bool
+) -> None:
+    kills = 2
+    with WebServer() as server:
+        sending = Sending(tmp_path, "url", server.url)
+        for _ in range(kills):
+            process, before = sending.begin(), len(server.requests)
+
+            def kill(_: Request, process: subprocess.Popen[str] = process) -> None:
+                os.kill(process.pid, signal.SIGKILL)
+
+            server.on_request = kill
+            if answers:  # let some answers through: the process may be anywhere behind one
+                server.on_request = lambda _: None
+                while len(server.requests) == before and process.poll() is None:
+                    time.sleep(0.001)
+                process.kill()
+            process.communicate()
+        server.on_request = lambda _: None
+
+        assert sending.end() == "sent"
+        requests = Counter(server.stored())
+
+    assert requests.keys() == sending.files.keys()
+    assert max(requests.values()) <= 1 + kills
+    assert sum(requests.values()) - len(requests) <= 3 * kills  # of each request, all its objects
+
+
+def test_a_folder_holds_whole_files_at_every_moment(tmp_path: Path) -> None:
+    share, chance = tmp_path / "share", random.Random(3)
+    share.mkdir()
+    sending = Sending(tmp_path, "folder", share)
+    for _ in range(3):
+        process = sending.begin()
+        time.sleep(chance.uniform(0, 0.05))
+        process.kill()
+        process.communicate()
+        for path in share.rglob("*.dcm"):
+            assert path.read_bytes() == sending.files[path.stem].read_bytes()
+
+    assert sending.end() == "sent"
+
+    there = {path.stem: path.read_bytes() for path in share.rglob("*") if path.is_file()}
+    assert there == {name: path.read_bytes() for name, path in sending.files.items()}
