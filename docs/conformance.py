@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from pydicom.uid import UID
+from pydicom.uid import UID, KeyObjectSelectionDocumentStorage
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from casgan_dicom.node.client.query import STUDY_ROOT_FIND
@@ -94,7 +94,12 @@ def _named(uid: UID) -> tuple[str, str]:
 
 def _services(kinds: Sequence[Described]) -> str:
     """Network services, PS3.2 A.1: who is user and who is provider."""
-    sent = [_VERIFICATION, *(kind.sop_class for kind in kinds), *_RETRIEVING]
+    sent = [
+        _VERIFICATION,
+        *(kind.sop_class for kind in kinds),
+        *_RETRIEVING,
+        KeyObjectSelectionDocumentStorage,
+    ]
     taken = [_VERIFICATION, *STORAGE_CLASSES]
     return _table(
         "SOP class | UID | user (SCU) | provider (SCP)",
@@ -120,7 +125,9 @@ def _of_standard(code: int) -> str:
 
 
 def _created_classes(kinds: Sequence[Described]) -> str:
-    return _table("object | SOP class | UID", ((kind.title, *_named(kind.sop_class)) for kind in kinds))
+    note = ("Note that withdraws objects (`withdraw`)", *_named(KeyObjectSelectionDocumentStorage))
+    made = ((kind.title, *_named(kind.sop_class)) for kind in kinds)
+    return _table("object | SOP class | UID", (*made, note))
 
 
 def _created_syntaxes() -> str:

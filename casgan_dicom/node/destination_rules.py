@@ -22,7 +22,9 @@ _NEEDED: Mapping[DestinationKind, Mapping[str, str]] = {
     "folder": {"folder": "a path that begins with /"},
 }
 """What is wanted of each key that a kind cannot do without."""
-_WIRE = ("connect_seconds", "response_seconds", "syntaxes", "bytes_per_second")
+_WIRE = (
+    "connect_seconds", "response_seconds", "syntaxes", "bytes_per_second", "withdraw", "withdraw_title",
+)  # fmt: skip
 _TLS = ("tls_authorities", "tls_certificate", "tls_key")
 _POSSIBLE: Mapping[DestinationKind, tuple[str, ...]] = {
     "dicom": (

@@ -38,6 +38,7 @@ PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 DestinationKind = Literal["dicom", "stow", "folder"]
 FolderLayout = Literal["series", "flat"]
 Readers = Literal["owner", "group", "all"]
+WithdrawalTitle = Literal["113001", "113038"]
 
 
 @dataclass(frozen=True)
@@ -260,6 +261,10 @@ class DestinationSettings:
     """Only then, as ["Mon-Fri 18:00-07:00", "Sat-Sun"]; empty for always."""
     zone: str = ""
     """Time zone of `hours`, as Europe/Berlin; empty for that of the machine."""
+    withdraw: bool = False
+    """Whether what a later revision supersedes is withdrawn there, by a note (kinds dicom and stow)."""
+    withdraw_title: WithdrawalTitle = "113001"
+    """Why, in the note: 113001, quality, or 113038, a wrong worklist entry (kinds dicom and stow)."""
     retry_first_seconds: float | None = None
     """Instead of `first_seconds` of `retry`."""
     retry_longest_seconds: float | None = None

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from random import random
 from time import time
 from typing import Any
@@ -37,6 +38,7 @@ from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.tls import Renewed, client_context
 from casgan_dicom.node.work.committer import Committer
 from casgan_dicom.node.work.retry import retry_wait
+from casgan_dicom.node.work.withdrawal import notes
 
 AT_HAND = 64
 """Deliveries that may wait here for their turn at one destination: so one begins when that before it ends."""
@@ -83,6 +85,7 @@ class Sender:
 
     def __init__(self, settings: NodeSettings, ledger: Ledger) -> None:
         self._settings = settings
+        self._ledger = ledger
         self._deliveries, self._commitments = Deliveries(ledger), Commitments(ledger)
         self._destinations = {each.name: each for each in settings.destinations}
         self._title, self._tls = settings.listener.ae_title, _tls_of(settings)
@@ -156,6 +159,24 @@ class Sender:
             Committer(each, peer, rules, self._commitments, layout).start()
 
     def _send(self, delivery: Delivery, destination: DestinationSettings) -> Attempt:
+        attempt = self._store(delivery, destination, lambda: self._outstanding(delivery))
+        if attempt.state != "sent" or not destination.withdraw:
+            return attempt
+        withdrawn = self._store(delivery, destination, lambda: self._notes(delivery, destination))
+        return attempt if withdrawn.state == "sent" else withdrawn
+
+    def _outstanding(self, delivery: Delivery) -> list[Path]:
+        return [item.path for item in self._deliveries.outstanding(delivery.job, delivery.destination)]
+
+    def _notes(self, delivery: Delivery, destination: DestinationSettings) -> list[Path]:
+        """What withdraws there what is superseded now."""
+        layout = Layout(self._settings.data)
+        return notes(self._ledger, layout, delivery.job, destination.name, destination.withdraw_title)
+
+    def _store(
+        self, delivery: Delivery, destination: DestinationSettings, files: Callable[[], list[Path]]
+    ) -> Attempt:
+        """Store what `files` says is to be stored."""
         results: list[StoreResult] = []
 
         def on_result(result: StoreResult) -> None:
@@ -172,11 +193,8 @@ class Sender:
                 status=result.status,
             )
 
-        files = [item.path for item in self._deliveries.outstanding(delivery.job, delivery.destination)]
-        if not files:
-            return Attempt("sent", "")
         try:
-            self._stores[destination.name](files, on_result)
+            self._stores[destination.name](files(), on_result)
         except PeerError as error:
             seconds = error.seconds if isinstance(error, BusyError) else 0.0
             reason = f"{error.message}; {error.hint}" if error.hint else error.message
