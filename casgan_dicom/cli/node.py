@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,9 @@ import click
 from casgan_dicom.cli.node_certificates import certificates
 from casgan_dicom.cli.node_clean import clean, retention_of, size
 from casgan_dicom.cli.node_orders import cancel, convert, ledger_of, priority, retry
+from casgan_dicom.cli.node_pauses import pause, resume
+from casgan_dicom.cli.node_reload import reload
+from casgan_dicom.cli.node_rules import test_rules
 from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, say, show_json, tell
 from casgan_dicom.errors import ConfigError
@@ -33,7 +36,19 @@ Exit codes:
   2  wrong usage
   5  configuration or bundle
 """
-_COLUMNS = ("job", "state", "priority", "received", "from", "rev", "files", "frames", "made", "deliveries")
+_COLUMNS = (
+    "job",
+    "state",
+    "rule",
+    "priority",
+    "received",
+    "from",
+    "rev",
+    "files",
+    "frames",
+    "made",
+    "deliveries",
+)
 _NUMBERS = ("rev", "files", "frames", "made")
 _TABLE_WIDTH = 140
 """At least; a narrower terminal wraps lines rather than losing what they say."""
@@ -56,19 +71,23 @@ def node(ctx: click.Context, *, config: Path | None) -> None:
     from casgan_dicom.node.checks import load_node_settings
     from casgan_dicom.node.state.private import UMASK
 
-    settings = load_node_settings(config, os.environ)
-    settings = replace(settings, data=settings.data.absolute())  # the ledger holds paths
-    ctx.obj = settings
+    environ = dict(os.environ)
+
+    def read() -> NodeSettings:
+        settings = load_node_settings(config, environ)
+        return replace(settings, data=settings.data.absolute())  # the ledger holds paths
+
+    ctx.obj = read()
     os.umask(UMASK)
     if ctx.invoked_subcommand is None:
-        _run(settings)
+        _run(ctx.obj, read)
 
 
-def _run(settings: NodeSettings) -> None:
+def _run(settings: NodeSettings, read: Callable[[], NodeSettings]) -> None:
     """Run the node in this process and its children."""
     from casgan_dicom.log import configure
-    from casgan_dicom.node.roles import stop_on
-    from casgan_dicom.node.service import Ready, run
+    from casgan_dicom.node.roles import event_on
+    from casgan_dicom.node.service import Ready, Reload, run
     from casgan_dicom.node.settings import place_of
     from casgan_dicom.node.state.layout import Layout
 
@@ -76,13 +95,15 @@ def _run(settings: NodeSettings) -> None:
         listener = settings.listener
         say(f"casgan-dicom node: {listener.ae_title} listens on {listener.host}:{ready.port}")
         say(f"  results: {Layout(settings.data).outbox}")
+        if settings.rules:
+            say(f"  rules:   {len(settings.rules)}, see casgan-dicom node test-rules")
         for each in settings.destinations:
             say(f"  and to:  {each.name} ({place_of(each)})")
         say("  stop:    Ctrl-C, or SIGTERM; state: casgan-dicom node status")
 
-    stop = stop_on(signal.SIGTERM, signal.SIGINT)
+    stop, again = event_on(signal.SIGTERM, signal.SIGINT), event_on(signal.SIGHUP)
     configure()
-    run(settings, on_ready, stop)
+    run(settings, on_ready, stop, Reload(again, read))
     say("casgan-dicom node: stopped")
 
 
@@ -182,7 +203,9 @@ def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:
         say("casgan-dicom: nothing lies in quarantine")
 
 
-for _order in (retry, cancel, priority, convert, clean, certificates):
+for _order in (
+    retry, cancel, priority, convert, pause, resume, reload, test_rules, clean, certificates,
+):  # fmt: skip
     node.add_command(_order)
 
 
@@ -205,6 +228,8 @@ def _show_status(found: Status, certificates: Sequence[Expiry]) -> None:
     for each in certificates:
         days = "unknown: it cannot be read" if each.days_left is None else f"{each.days_left} days left"
         tell(f"certificate  {each.key} {each.path}: {days}")
+    for paused in found.paused:
+        tell(f"paused       {paused}")
 
 
 def _counts(states: dict[str, int]) -> str:
@@ -223,6 +248,7 @@ def _show_jobs(rows: list[JobRow]) -> None:
         cells = (
             row.job,
             " ".join(filter(None, (row.state, row.progress, "removed" if row.removed_at else ""))),
+            row.rule,
             row.priority,
             f"{datetime.fromtimestamp(row.first_at):%Y-%m-%d %H:%M:%S}",
             row.peer,

@@ -120,7 +120,7 @@ def _pull(
     from casgan_dicom.node.state.layout import Layout
     from casgan_dicom.node.state.ledger import Ledger
     from casgan_dicom.node.state.private import UMASK, make_private
-    from casgan_dicom.node.work.recipe import recipe_of
+    from casgan_dicom.node.work.recipe import recipe_of_node
 
     os.umask(UMASK)
     layout = Layout(settings.data)
@@ -128,7 +128,7 @@ def _pull(
     ledger = Ledger(layout.ledger)
     pulled = None
     try:
-        one = Pull(settings, archive, ledger, recipe_of(settings.worker))
+        one = Pull(settings, archive, ledger, recipe_of_node(settings))
         pulled = one.look(wanted)
         if not dry_run:
             one.fetch(pulled, lambda so_far: say(f"  {so_far.fetched} of {len(so_far.missing)} instances"))

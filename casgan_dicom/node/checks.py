@@ -101,6 +101,7 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
     yield from _of_lists(settings)
     for text, keys in access_faults(settings):
         yield _Fault(text, keys)
+    yield from _of_rules(settings)
     for number, destination in enumerate(settings.destinations, 1):
         for text, keys in wrong_together(f"destinations#{number}", destination, settings.retry):
             yield _Fault(text, keys)
@@ -220,6 +221,15 @@ def _twice(table: str, names: Sequence[str], key: str = "name") -> Iterator[_Fau
         if (first := known.setdefault(name, number)) != number:
             at, other = f"{table}#{number}.{key}", f"{table}#{first}.{key}"
             yield _fault(at, name, f"no {key} twice: {other} is it too", other)
+
+
+def _of_rules(settings: NodeSettings) -> Iterator[_Fault]:
+    if settings.rules:
+        # Imported here: who has no rules need not wait for what forms of output are made of.
+        from casgan_dicom.node.rules.checks import rule_faults  # noqa: PLC0415
+
+        names = [destination.name for destination in settings.destinations]
+        yield from (_Fault(text, keys) for text, keys in rule_faults(settings.rules, names))
 
 
 def _is_ourselves(destination: DestinationSettings, listener: ListenerSettings) -> bool:

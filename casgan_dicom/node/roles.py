@@ -4,7 +4,8 @@
 
 The supervisor (``service.py``) writes an `Order` to the standard input of the process and keeps that open:
 when it ends, the supervisor is gone, and the process ends too. The process answers with one line of JSON on
-its standard output: that it is ready, or what is wrong. Its log goes to standard error.
+its standard output: that it is ready, or what is wrong. Its log goes to standard error. A listener and a
+worker are told of other settings by further orders, and answer each; the other roles are started anew.
 
 An order is a pickle: it goes from a process to its own child, through a pipe that nobody else can write to.
 """
@@ -15,14 +16,15 @@ import json
 import os
 import pickle
 import signal
-import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from casgan_dicom.errors import CasganError
 from casgan_dicom.log import configure, get_logger
+from casgan_dicom.node.changes import Changes
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.private import UMASK
 
@@ -63,16 +65,19 @@ def roles(settings: NodeSettings) -> tuple[str, ...]:
 
 def run_role(role: str) -> int:
     """Be one process of the node, until told to stop; the exit code."""
-    stop = stop_on(signal.SIGTERM)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # reaches all of a terminal: the supervisor decides then
+    stop = event_on(signal.SIGTERM)
+    for number in (signal.SIGINT, signal.SIGHUP):  # reach all of a terminal: the supervisor decides then
+        signal.signal(number, signal.SIG_IGN)
     os.umask(UMASK)
     configure()
-    order = pickle.load(sys.stdin.buffer)
-    threading.Thread(target=_wait_for_end_of_input, args=[stop], daemon=True).start()
+    orders = os.fdopen(os.dup(0), "rb")  # not through sys.stdin: its lock would be held at the end
+    order, changes = pickle.load(orders), Changes()
     answering = os.fdopen(os.dup(1), "w")
+    hearing = threading.Thread(target=_hear, args=[orders, changes, answering, stop], daemon=True)
+    hearing.start()
     os.dup2(2, 1)  # a library that prints shall not speak into our answer
     try:
-        _run(role, order, stop, answering)
+        _run(_Part(role, order, changes), stop, answering)
     except CasganError as error:
         _tell(answering, Started(error=error.message, hint=error.hint, exit_code=error.exit_code))
         return error.exit_code
@@ -82,9 +87,19 @@ def run_role(role: str) -> int:
     return 0
 
 
-def _run(role: str, order: Order, stop: threading.Event, answering: TextIO) -> None:
+@dataclass(frozen=True)
+class _Part:
+    """What this process is to do."""
+
+    role: str
+    order: Order
+    changes: Changes
+
+
+def _run(part: _Part, stop: threading.Event, answering: TextIO) -> None:
     """Import what the role needs, and no more: only a worker may load torch."""
-    kind, _, device = role.partition(".")
+    kind, _, device = part.role.partition(".")
+    order, changes = part.order, part.changes
 
     def ready(port: int | None = None) -> None:
         _tell(answering, Started(port))
@@ -92,7 +107,7 @@ def _run(role: str, order: Order, stop: threading.Event, answering: TextIO) -> N
     if kind == "listener":
         from casgan_dicom.node.receive.listener import run_listener  # noqa: PLC0415
 
-        run_listener(order.settings, order.recipe, ready, stop)
+        run_listener(order.settings, order.recipe, ready, stop, changes=changes)
     elif kind == "coordinator":
         from casgan_dicom.node.work.coordinator import run_coordinator  # noqa: PLC0415
 
@@ -100,7 +115,7 @@ def _run(role: str, order: Order, stop: threading.Event, answering: TextIO) -> N
     elif kind == "worker":
         from casgan_dicom.node.work.worker import run_worker  # noqa: PLC0415
 
-        run_worker(order.settings, device, ready, stop)
+        run_worker(order.settings, device, ready, stop, changes)
     elif kind == "inbox":
         from casgan_dicom.node.receive.inbox import run_inboxes  # noqa: PLC0415
 
@@ -115,22 +130,27 @@ def _run(role: str, order: Order, stop: threading.Event, answering: TextIO) -> N
         run_sender(order.settings, ready, stop)
 
 
-def stop_on(*numbers: signal.Signals) -> threading.Event:
+def event_on(*numbers: signal.Signals) -> threading.Event:
     """An event that these signals set."""
-    stop = threading.Event()
+    told = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         # Not set here: the handler runs inside the main thread, which may hold the lock of the event.
-        threading.Thread(target=stop.set).start()
+        threading.Thread(target=told.set).start()
 
     for number in numbers:
         signal.signal(number, on_signal)
-    return stop
+    return told
 
 
-def _wait_for_end_of_input(stop: threading.Event) -> None:
-    while os.read(sys.stdin.fileno(), 4096):  # not through sys.stdin: its lock would be held at the end
-        pass
+def _hear(orders: BinaryIO, changes: Changes, answering: TextIO, stop: threading.Event) -> None:
+    """Take further orders until the supervisor is gone; it may be killed in the middle of one."""
+    with suppress(EOFError, pickle.UnpicklingError):
+        while True:
+            order = pickle.load(orders)
+            changes.tell(order.settings, order.recipe)
+            log.info("new settings in force")
+            _tell(answering, Started())
     stop.set()
 
 

@@ -16,12 +16,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic, sleep, time
 
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.credentials import check_files
+from casgan_dicom.node.reloading import processes_to_restart, refuse_restart
 from casgan_dicom.node.roles import Order, Started, parse_started, roles
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.audit import Audit
@@ -29,12 +30,15 @@ from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.private import make_private, private_file
 from casgan_dicom.node.state.processes import Processes
-from casgan_dicom.node.work.recipe import recipe_of
+from casgan_dicom.node.state.supervisor import put_answer
+from casgan_dicom.node.work.recipe import recipe_of_node
 
 STOP_SECONDS = 10.0
 """How long processes may take to stop before they are killed."""
 LOCK_SECONDS = 2.0
 """How long to wait for the data folder."""
+TELL_SECONDS = 10.0
+"""How long a process may take to answer that it has taken other settings."""
 WATCH_SECONDS = 0.1
 """Between two looks at the processes."""
 
@@ -59,12 +63,31 @@ class Ready:
     """Its processes, by role; a process that is started again gets another."""
 
 
+@dataclass(frozen=True)
+class Reload:
+    """How a node is told to read its settings again."""
+
+    asked: threading.Event
+    """Set by whoever asks."""
+    read: Callable[[], NodeSettings]
+    """Reads and checks them; raises ConfigError."""
+    on_terminal: bool = field(default_factory=lambda: os.isatty(2))
+    """Whether the node was started on a terminal."""
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the terminal is gone: that sends the same signal, and ends a node."""
+        return self.on_terminal and not os.isatty(2)
+
+
 class _Child:
     """One process, and its successors."""
 
     def __init__(self, role: str, order: Order) -> None:
         self.role = role
-        self._order = order
+        self.order = order
+        """Its own, and that of its successors."""
+        self.is_ready = False
         self._deaths = 0
         self._start_at = 0.0
         self._started_at = 0.0
@@ -72,23 +95,32 @@ class _Child:
 
     def start(self) -> None:
         """Start the process and hand it its order; its answer is still to be read."""
-        self._started_at = monotonic()
+        self._started_at, self.is_ready = monotonic(), False
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "casgan_dicom.node", self.role],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+        self.tell()
+
+    def tell(self) -> None:
+        """Hand the process its order; its answer is still to be read."""
+        assert self.process is not None
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it died at once; `started` or the next look says so
-            pickle.dump(self._order, self.process.stdin)
+            pickle.dump(self.order, self.process.stdin)
             self.process.stdin.flush()
 
-    def started(self, stop: threading.Event) -> Started:
-        """Wait until the process is ready, or `stop` is set. Raises StartError if it cannot start."""
+    def started(self, stop: threading.Event, seconds: float = float("inf")) -> Started:
+        """Wait until the process answers, or `stop` is set, or the time is over.
+
+        Raises StartError if it cannot start, or has died.
+        """
+        until = monotonic() + seconds
         assert self.process is not None
         assert self.process.stdout is not None
         while not select.select([self.process.stdout], [], [], WATCH_SECONDS)[0]:
-            if stop.is_set():
+            if stop.is_set() or monotonic() > until:
                 return Started()
         line = self.process.stdout.readline()
         try:
@@ -98,7 +130,13 @@ class _Child:
             started = Started(error=f"{self.role} ended with code {code} before it was ready", exit_code=1)
         if started.error:
             raise StartError(started)
+        self.is_ready = True
         return started
+
+    @property
+    def takes_changes(self) -> bool:
+        """Whether the process takes other settings while it runs."""
+        return self.role == "listener" or self.role.startswith("worker.")
 
     def keep_alive(self, now: float, stop: threading.Event) -> None:
         """Start the process again if it died and its time of waiting is over."""
@@ -107,7 +145,7 @@ class _Child:
         if code is None:
             return
         if self._start_at <= self._started_at:
-            restart = self._order.settings.restart
+            restart = self.order.settings.restart
             young = now - self._started_at < restart.longest_seconds
             self._deaths = self._deaths + 1 if young else 1
             wait = min(restart.first_seconds * 2.0 ** min(self._deaths - 1, 60), restart.longest_seconds)
@@ -121,7 +159,7 @@ class _Child:
         try:
             self.start()
         except OSError as error:  # no memory or no process to be had now
-            self._started_at, self._start_at = now - 1, now + self._order.settings.restart.longest_seconds
+            self._started_at, self._start_at = now - 1, now + self.order.settings.restart.longest_seconds
             log.exception("process cannot be started now", error=error, role=self.role)
             return
         assert self.process is not None
@@ -146,7 +184,12 @@ class _Child:
                     pipe.close()
 
 
-def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threading.Event) -> None:
+def run(
+    settings: NodeSettings,
+    on_ready: Callable[[Ready], None],
+    stop: threading.Event,
+    reload: Reload | None = None,
+) -> None:
     """Run a node until `stop` is set.
 
     Parameters
@@ -157,6 +200,8 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
         Called once, when every process is ready and the listener listens.
     stop
         Ends the node: processes are told to stop, and killed after `STOP_SECONDS`.
+    reload
+        Tells it to read its settings again; None for a node that never does.
 
     Raises
     ------
@@ -169,7 +214,7 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
         A process cannot start, e.g. because the port is taken.
     """
     check_files(settings, time())
-    order = Order(settings, recipe_of(settings.worker))
+    order = Order(settings, recipe_of_node(settings))
     layout = Layout(settings.data)
     with _alone_in(layout):
         ledger = Ledger(layout.ledger)  # made here, so that no process waits for another to make it
@@ -184,7 +229,10 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
             started = {child.role: child.started(stop) for child in children}
             register.note(_pids(children))
             on_ready(Ready(started["listener"].port or 0, _pids(children)))
-            while not stop.wait(WATCH_SECONDS):
+            while not stop.wait(WATCH_SECONDS) and not (reload and reload.hung_up):
+                if reload is not None and reload.asked.is_set():
+                    reload.asked.clear()
+                    _take_again(children, reload, layout, stop)
                 for child in children:
                     child.keep_alive(monotonic(), stop)
                 register.note(_pids(children))
@@ -193,6 +241,50 @@ def run(settings: NodeSettings, on_ready: Callable[[Ready], None], stop: threadi
             audit.stopped()
             register.note({})
             ledger.close()
+
+
+def _take_again(children: Sequence[_Child], reload: Reload, layout: Layout, stop: threading.Event) -> None:
+    """Take other settings, or keep those there are, and write down which and why."""
+    reason = ""
+    try:
+        now, wanted = children[0].order.settings, reload.read()
+        refuse_restart(now, wanted)
+        check_files(wanted, time())
+        order = Order(wanted, recipe_of_node(wanted))
+    except CasganError as error:
+        reason = error.message
+        log.error("settings kept as they were", reason=reason)
+    else:
+        _give(children, order, processes_to_restart(now, wanted), stop)
+        log.info("settings taken")
+    try:
+        put_answer(layout, reason)
+    except OSError as error:
+        log.exception("answer cannot be written", error=error)
+
+
+def _give(children: Sequence[_Child], order: Order, anew: set[str], stop: threading.Event) -> None:
+    """Give every process its new order: a listener and a worker are told, others begin anew where they must.
+
+    What dies meanwhile, or does not get up, is started again later with that order.
+    """
+    for child in children:
+        child.order = order
+    told = [child for child in children if child.is_ready and child.takes_changes]
+    for child in told:
+        child.tell()
+    replaced = [child for child in children if child.role in anew and child.is_ready]
+    _stop_all(replaced)
+    for child in replaced:
+        child.start()
+    for child in (*told, *replaced):
+        try:
+            child.started(stop, TELL_SECONDS if child in told else float("inf"))
+        except StartError as error:
+            log.error("process does not take its settings", role=child.role, reason=error.message)
+    for child in children:
+        if not child.is_ready and child.process is not None:
+            child.process.kill()  # it began with the old order, and begins again
 
 
 @contextmanager
@@ -210,6 +302,8 @@ def _alone_in(layout: Layout) -> Iterator[None]:
         ) from error
     try:
         _lock(handle, layout)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode("ascii"), 0)
         yield
     finally:
         os.close(handle)

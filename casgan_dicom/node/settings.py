@@ -39,6 +39,9 @@ DestinationKind = Literal["dicom", "stow", "folder"]
 FolderLayout = Literal["series", "flat"]
 Readers = Literal["owner", "group", "all"]
 WithdrawalTitle = Literal["113001", "113038"]
+Kind = Literal["image", "cine", "rotation", "stepping", "steady"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""What a run may be: a single frame, or several; what moves in it besides the heart, or that nothing does."""
 
 
 @dataclass(frozen=True)
@@ -322,6 +325,58 @@ class InboxSettings:
 
 
 @dataclass(frozen=True)
+class RuleSettings:
+    """What becomes of which series; the first rule that holds decides, of all conditions that it has."""
+
+    name: str
+    """What jobs and logs call it: letters, digits, dash and underscore."""
+    calling_ae: tuple[str, ...] = ()
+    """Condition: one of these AE titles sent the series; * stands for any characters."""
+    called_ae: tuple[str, ...] = ()
+    """Condition: one of these AE titles was called, likewise."""
+    address: tuple[str, ...] = ()
+    """Condition: the series came from one of these addresses, or networks as 10.1.0.0/16."""
+    header: tuple[str, ...] = ()
+    """Conditions on header values, all of which have to hold, as in "Modality = XA"."""
+    kind: tuple[str, ...] = ()
+    """Condition: one of image (a single frame), cine, rotation, stepping and steady (nothing moves)."""
+    primary_angle: tuple[float, float] | None = None
+    """Condition: primary angle of a positioner that stands still, from and to degrees; LAO is above 0."""
+    secondary_angle: tuple[float, float] | None = None
+    """Condition: its secondary angle likewise; cranial is above 0."""
+    opacified: str = ""
+    """Condition: yes (a frame shows opacified vessels for sure) or no (none does). Needs the pixels."""
+    score_below: float | None = None
+    """Condition: the out-of-domain score is less; from 1 a run is foreign. Needs the pixels."""
+    score_from: float | None = None
+    """Condition: the out-of-domain score is that or more. Needs the pixels."""
+    convert: bool = True
+    """Result: false keeps the series and converts nothing."""
+    bundle: str = ""
+    """Result: name of a shipped bundle, or folder of any; empty for that of `worker`."""
+    mode: str = ""
+    """Result: invent or reference; empty for that of `worker`."""
+    bits: int = 8
+    """Result: bits stored, 8, 12 or 16; sources of 8 bits give 8."""
+    compression: str = "none"
+    """Result: none, rle, jpegls or j2k; or jpeg with a quality, as jpeg90, which loses some."""
+    frames: str = "all"
+    """Result: all, non-contrast, or A-B counted from 1."""
+    single_frame: bool = False
+    """Result: each frame an object of its own."""
+    maps: bool = False
+    """Result: attention map and vessel mask too, as a second series."""
+    seg: bool = False
+    """Result: the vessel mask too, as DICOM Segmentation."""
+    sr: bool = False
+    """Result: the quality record too, as a structured report."""
+    priority: str = ""
+    """Result: urgent, routine or batch; empty: as without rules."""
+    destinations: tuple[str, ...] | None = None
+    """Result: names of destinations; absent: all of them; an empty list: the outbox only."""
+
+
+@dataclass(frozen=True)
 class NodeSettings:
     """A node."""
 
@@ -345,6 +400,8 @@ class NodeSettings:
     """How much of the audit trail is kept."""
     destinations: tuple[DestinationSettings, ...] = ()
     """Where results go besides the outbox."""
+    rules: tuple[RuleSettings, ...] = ()
+    """What becomes of which series; without any, all of them are converted and go to all destinations."""
     archives: tuple[ArchiveSettings, ...] = ()
     """Where series are fetched from, by `casgan-dicom pull`."""
     pulls: tuple[PullSettings, ...] = ()

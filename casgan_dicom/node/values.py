@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from casgan_dicom.node.addresses import as_address, as_network
 from casgan_dicom.node.destination_rules import RULES as OF_DESTINATIONS
-from casgan_dicom.node.settings import MEBIBYTE, PRIORITIES
+from casgan_dicom.node.settings import KINDS, MEBIBYTE, PRIORITIES
 
 LONGEST_SECONDS = 31_536_000
 """A year; sockets and timers take no more than some decades."""
@@ -64,6 +64,11 @@ def _places(value: object) -> str:
     return next((wanted for wanted in map(_place, found) if wanted), "")
 
 
+def _patterns(value: object) -> str:
+    texts = [str(text).replace("*", "A") for text in value] if isinstance(value, tuple) else []
+    return next((wanted for wanted in map(_ae_title, texts) if wanted), "")
+
+
 def _name(value: object) -> str:
     return "" if _NAME.fullmatch(str(value)) else "1 to 32 letters, digits, dashes and underscores"
 
@@ -114,6 +119,14 @@ def _engine(value: object) -> str:
 
 def _one_of(*words: str) -> Callable[[object], str]:
     return lambda value: "" if value in words else f"one of {', '.join(filter(None, words))}"
+
+
+def _all_of(*words: str) -> Callable[[object], str]:
+    def rule(value: object) -> str:
+        right = isinstance(value, tuple) and set(value) <= set(words)
+        return "" if right else f"of {', '.join(words)}"
+
+    return rule
 
 
 def _between(low: int, high: int | None = None) -> Callable[[object], str]:
@@ -184,6 +197,14 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "destinations.request_instances": _between(1, 1000),
     "destinations.request_bytes": _between(1),
     **OF_DESTINATIONS,
+    "rules.name": _name,
+    "rules.calling_ae": _patterns,
+    "rules.called_ae": _patterns,
+    "rules.address": _places,
+    "rules.kind": _all_of(*KINDS),
+    "rules.opacified": _one_of("", "yes", "no"),
+    "rules.mode": _one_of("", "invent", "reference"),
+    "rules.priority": _one_of("", *PRIORITIES),
 }
 """Rule of each key; those in seconds that are not here have `_seconds`."""
 

@@ -24,6 +24,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import get_logger
+from casgan_dicom.node.changes import Changes
 from casgan_dicom.node.commitment import PUSH_MODEL
 from casgan_dicom.node.commitment import SYNTAXES as SYNTAXES_OF_COMMITMENT
 from casgan_dicom.node.credentials import files_of_listener
@@ -36,7 +37,7 @@ from casgan_dicom.node.receive.reception import Reception
 from casgan_dicom.node.receive.reports import Reports
 from casgan_dicom.node.receive.server import HardenedServer, open_server
 from casgan_dicom.node.receive.spool import Spool
-from casgan_dicom.node.settings import ListenerSettings, NodeSettings
+from casgan_dicom.node.settings import ListenerSettings, NodeSettings, PeerSettings
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.commitments import Commitments
 from casgan_dicom.node.state.layout import Layout
@@ -77,6 +78,7 @@ def run_listener(
     stop: threading.Event,
     *,
     limits: Limits | None = None,
+    changes: Changes | None = None,
 ) -> None:
     """Listen until `stop` is set.
 
@@ -92,6 +94,8 @@ def run_listener(
         Ends it: no new associations, and what runs may go on for `GRACE_SECONDS`.
     limits
         How long and how large things may be; None for what `settings` say, and the default of the rest.
+    changes
+        Tells of other settings; the list of peers, and the recipe, count from the next association or series.
 
     Raises
     ------
@@ -107,8 +111,15 @@ def run_listener(
     ledger = Ledger(layout.ledger)
     try:
         receipts = Receipts(ledger, recipe)
+        entrance = _Entrance(settings)
         reports = Reports(settings, Commitments(ledger))
-        house = _house(settings, spool, Reception(spool, receipts), reports, limits)
+        house = _house(entrance, spool, Reception(spool, receipts), reports, limits)
+
+        def take(changed: NodeSettings, recipe: str) -> None:
+            entrance.take(changed)
+            reports.settings, receipts.recipe = changed, recipe
+
+        (changes or Changes()).hear(take)
         server = _open(house, settings.listener)
         try:
             _sweep(spool, receipts)
@@ -122,24 +133,40 @@ def run_listener(
         ledger.close()
 
 
+class _Entrance:
+    """Who may come in now, and how fast everybody may send."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        self.settings = settings
+        self.paces: dict[PeerSettings, Pace] = {}
+        self.take(settings)
+
+    def take(self, settings: NodeSettings) -> None:
+        """Ask by other settings from now on; associations that there are stay."""
+        for peer in settings.peers:
+            if peer.max_bytes_per_second:
+                self.paces.setdefault(peer, Pace(peer.max_bytes_per_second))
+        self.settings = settings
+
+
 def _house(
-    settings: NodeSettings, spool: Spool, reception: Reception, reports: Reports, limits: Limits
+    entrance: _Entrance, spool: Spool, reception: Reception, reports: Reports, limits: Limits
 ) -> House:
+    settings = entrance.settings
     listener = settings.listener
     files = files_of_listener(listener)
     places = listener.max_connections, listener.max_connections_per_address
     make = partial(server_context, asks=listener.tls_asks)
-    fast = [peer for peer in settings.peers if peer.max_bytes_per_second]
     audit = Audit(spool.layout, settings.audit, listener.ae_title)
     return House(
-        partial(admission, settings),
+        lambda caller: admission(entrance.settings, caller),
         spool.begin,
         reception.take,
         reports.take,
         Connections(*places),
         limits,
         tls=None if files is None else Renewed(files, make).context,
-        paces={peer: Pace(peer.max_bytes_per_second) for peer in fast},
+        paces=entrance.paces,
         on_refusal=lambda each: audit.rejected(each.ae_title, each.called, each.address, each.reason),
     )
 

@@ -113,6 +113,7 @@ class Reception:
                 address=address,
                 study_uid=identity.study_uid,
                 subject=identity.subject,
+                called=intake.opening.called,
             )
             receipt = self._receipts.enter(received, self._clock())
             intake.release()

@@ -84,7 +84,8 @@ class Reports:
     def __init__(
         self, settings: NodeSettings, commitments: Commitments, clock: Callable[[], float] = time
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        """By which reports count from now on."""
         self._commitments = commitments
         self._clock = clock
         self._bells = Layout(settings.data).bells
@@ -107,7 +108,7 @@ class Reports:
         return Answer(PROCESSING_FAILURE, "the report cannot be written down now")
 
     def _take(self, report: Report, calling: str, address: str) -> Answer:
-        names = reporters(self._settings, calling, address, addresses_of)
+        names = reporters(self.settings, calling, address, addresses_of)
         heard = self._commitments.heard(report, names, self._clock())
         told = log.bind(
             ae_title=calling,

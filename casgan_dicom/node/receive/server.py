@@ -129,10 +129,10 @@ class _Provider(DULServiceProvider):
         """Make a place for the data set of a request: a file, or memory where it is no instance."""
         if request.field in OF_COMMITMENT:
             return Letter(request, transfer_syntax)
-        calling = self.assoc.requestor.ae_title
+        titles = self.assoc.requestor.ae_title, self.assoc.acceptor.ae_title
         most = 0 if self._peer is None else self._peer.max_instance_bytes
         return self._house.begin(
-            Opening(request.sop_class_uid, request.sop_uid, transfer_syntax, calling, most)
+            Opening(request.sop_class_uid, request.sop_uid, transfer_syntax, *titles, most_bytes=most)
         )
 
     def answer(self, request: Request, intake: Intake | Letter | None, context_id: int) -> None:

@@ -64,6 +64,8 @@ class Opening:
     """Of the presentation context."""
     peer: str
     """Calling AE title."""
+    called: str = ""
+    """The AE title that was called; empty if unknown."""
     most_bytes: int = 0
     """Longest data set that its sender may store; 0 for as long as anybody's."""
 

@@ -73,6 +73,8 @@ def _findings(found: Status, min_free_bytes: int) -> Iterator[Finding]:
         yield Finding(
             Level.WARNING, f"{excess} above high_bytes in spool and outbox, and nothing may be removed"
         )
+    for paused in found.paused:
+        yield Finding(Level.WARNING, f"{paused} are paused")
     if found.quarantined_instances:
         yield Finding(Level.WARNING, f"{found.quarantined_instances} instances in quarantine")
 

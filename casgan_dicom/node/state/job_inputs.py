@@ -76,6 +76,14 @@ class Inputs:
     """The bundle that it is to be converted with; empty for that of the configuration."""
     recipe: str = ""
     """What that bundle was when a person named it, see `receipts.job_id`; empty likewise."""
+    by_hand: bool = False
+    """Whether a person wants it converted whatever the rules say."""
+    calling: str = ""
+    """Calling AE title of the first instance."""
+    called: str = ""
+    """The AE title that it called; empty if unknown."""
+    address: str = ""
+    """Where it came from; empty if unknown."""
 
 
 def inputs_of(db: sqlite3.Connection, job: str) -> Inputs:
@@ -109,6 +117,10 @@ def inputs_of(db: sqlite3.Connection, job: str) -> Inputs:
         repeats=asked["repeats"],
         bundle=asked["bundle"],
         recipe=asked["recipe"],
+        by_hand=bool(asked["by_hand"] or asked["bundle"]),
+        calling=row["peer"],
+        called=own[0]["called"] if own else "",
+        address=own[0]["address"] if own else "",
     )
 
 

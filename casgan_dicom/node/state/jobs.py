@@ -3,6 +3,7 @@
     receiving ─▶ queued ─▶ converting ─▶ delivering ─▶ done
                                │              └─▶ undelivered  a destination has a dead letter
                                ├─▶ skipped        not eligible; the reasons say why
+                               ├─▶ kept           no rule wants it converted; a person may
                                ├─▶ lacking        files of it are gone; it goes on when they are sent again
                                ├─▶ quarantined    it killed the worker again and again at the same place
                                └─▶ failed         an error that is ours, or a disk that stayed full
@@ -32,6 +33,7 @@ JobState = Literal[
     "done",
     "undelivered",
     "skipped",
+    "kept",
     "lacking",
     "quarantined",
     "failed",
@@ -39,7 +41,7 @@ JobState = Literal[
 ]
 RETRIABLE: tuple[JobState, ...] = ("quarantined", "failed", "lacking")
 """Ends that `node retry` starts again."""
-BY_NAME: tuple[JobState, ...] = (*RETRIABLE, "skipped", "cancelled")
+BY_NAME: tuple[JobState, ...] = (*RETRIABLE, "skipped", "kept", "cancelled")
 """Ends that it starts again if it is told the job."""
 _WORKED_ON = "('queued', 'converting')"
 _RANK = (
@@ -188,6 +190,13 @@ class JobList:
             )
             return done.rowcount == 1
 
+    def decided(self, job: str, run: int, rule: str, recipe: str) -> None:
+        """Enter which rule decided about a run of a job, and by which recipe it is made."""
+        with self._ledger.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET rule = ?, recipe = ? WHERE job = ? AND run = ?", [rule, recipe, job, run]
+            )
+
     def wanted(self, job: str, run: int) -> bool:
         """Whether a run of a job is still the one to go on with."""
         with self._ledger.reading() as db:
@@ -261,7 +270,8 @@ class JobList:
     def retry(self, jobs: Sequence[str], now: float) -> list[str]:
         """Queue jobs again that ended badly, all of them if `jobs` is empty; returns those.
 
-        One that was skipped or cancelled is only tried again by name; not if it was cancelled on its way to
+        One that was skipped, kept or cancelled is only tried again by name: what was kept is then converted
+        whatever the rules say. None is if it was cancelled on its way to
         the destinations.
         """
         states = BY_NAME if jobs else RETRIABLE
@@ -275,7 +285,8 @@ class JobList:
             chosen = [row["job"] for row in rows if not jobs or row["job"] in jobs]
             for job in chosen:
                 db.execute(
-                    "UPDATE jobs SET state = 'queued', run = run + 1, deaths = 0, place = '', reasons = '[]',"
+                    "UPDATE jobs SET by_hand = max(by_hand, state = 'kept'), state = 'queued', run = run + 1,"
+                    " deaths = 0, place = '', reasons = '[]',"
                     " priority = CASE priority WHEN '' THEN 'routine' ELSE priority END, removed_at = NULL,"
                     " changed_at = ?"
                     " WHERE job = ?",

@@ -21,13 +21,18 @@ class Layout:
 
     @cached_property
     def lock(self) -> Path:
-        """Held by the supervisor while a node runs."""
+        """Held by the supervisor while a node runs; holds its process id."""
         return self.data / "node.lock"
 
     @cached_property
     def audit(self) -> Path:
         """The audit trail; older parts of it lie beside it, numbered."""
         return self.data / "audit.log"
+
+    @cached_property
+    def reload(self) -> Path:
+        """What the supervisor answered when it was last told to read its settings again."""
+        return self.data / "reload.json"
 
     @cached_property
     def dbos(self) -> Path:

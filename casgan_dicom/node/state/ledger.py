@@ -12,6 +12,7 @@ it returns. The tables are spoken to by the files that are named after what they
     promises.py     what others asked us to keep
     processes.py    who runs now
     rejections.py   how many were not let in
+    pauses.py       what a person has paused
 
 Times are seconds since 1970; no column holds patient data. The durable workflows have a file of their own
 (``workflows.py``); nothing here knows them.
@@ -98,6 +99,8 @@ CREATE TABLE jobs (
     recipe TEXT NOT NULL DEFAULT '',
     repeats TEXT NOT NULL DEFAULT '',
     bundle TEXT NOT NULL DEFAULT '',
+    rule TEXT NOT NULL DEFAULT '',
+    by_hand INTEGER NOT NULL DEFAULT 0,
     first_at REAL NOT NULL,
     last_at REAL NOT NULL,
     changed_at REAL NOT NULL,
@@ -122,6 +125,7 @@ CREATE TABLE instances (
     received_at REAL NOT NULL,
     copies INTEGER NOT NULL DEFAULT 1,
     removed_at REAL,
+    called TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (sop_uid, sha256)
 ) STRICT;
 CREATE INDEX instances_series ON instances (series_uid);
@@ -184,6 +188,13 @@ CREATE TABLE rejections (
     count INTEGER NOT NULL,
     last_at REAL NOT NULL
 ) STRICT;
+
+CREATE TABLE pauses (
+    what TEXT NOT NULL,
+    name TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (what, name)
+) STRICT;
 """
 
 _FROM_1 = """
@@ -206,13 +217,22 @@ _FROM_3 = (
     """
 ALTER TABLE jobs ADD COLUMN removing_at REAL;
 ALTER TABLE jobs ADD COLUMN removed_at REAL;
+ALTER TABLE jobs ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE instances ADD COLUMN removed_at REAL;
+ALTER TABLE instances ADD COLUMN called TEXT NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN resends INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE stores ADD COLUMN committed_at REAL;
 CREATE TABLE rejections (
     reason TEXT PRIMARY KEY,
     count INTEGER NOT NULL,
     last_at REAL NOT NULL
+) STRICT;
+CREATE TABLE pauses (
+    what TEXT NOT NULL,
+    name TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (what, name)
 ) STRICT;
 """
     + _OF_COMMITMENT

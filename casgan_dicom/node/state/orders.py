@@ -15,7 +15,7 @@ from casgan_dicom.node.state.jobs import hurry
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.receipts import job_id
 
-_KEPT = ("done", "skipped", "cancelled")
+_KEPT = ("done", "skipped", "kept", "cancelled")
 """Ends that cannot be cancelled any more."""
 _UNFINISHED = ("queued", "converting", "delivering")
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
 import sqlite3
 from collections.abc import Sequence
@@ -15,7 +13,9 @@ from typing import Literal
 
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.pauses import Pauses
 from casgan_dicom.node.state.storage import bytes_in
+from casgan_dicom.node.state.supervisor import is_held
 
 Phase = Literal["running", "starting", "stopped"]
 
@@ -50,6 +50,8 @@ class Status:
     """How much is in spool and outbox above `high_bytes` of `retention`, and may not be removed."""
     rejected: dict[str, int] = field(default_factory=dict)
     """Associations and connections that were not let in, by reason."""
+    paused: tuple[str, ...] = ()
+    """What a person has paused, in words."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class JobRow:
     """The job that it converts once more; empty for none."""
     bundle: str
     """The bundle that a person has named for that; empty for that of the configuration."""
+    rule: str
+    """The rule that decided about it; empty where none did, or nobody has asked."""
     progress: str
     """Which pass of the conversion is at which frame; empty where none is under way."""
     derived: tuple[str, ...]
@@ -123,7 +127,7 @@ def status(layout: Layout, ledger: Ledger) -> Status:
     deliveries: dict[str, dict[str, int]] = {}
     for destination, state, count in sent:
         deliveries.setdefault(destination, {})[state] = count
-    held = _is_held(layout)
+    held = is_held(layout)
     return Status(
         data=layout.data,
         phase="stopped" if not held else "running" if processes else "starting",
@@ -137,6 +141,7 @@ def status(layout: Layout, ledger: Ledger) -> Status:
         outbox_bytes=bytes_in(layout.outbox),
         quarantine_bytes=bytes_in(layout.quarantine),
         rejected=dict(rejected),
+        paused=tuple(map(str, Pauses(ledger).all())),
     )
 
 
@@ -199,6 +204,7 @@ def _job_row(db: sqlite3.Connection, row: sqlite3.Row, work: Path | None) -> Job
         frames=frames or 0,
         repeats=row["repeats"],
         bundle=row["bundle"],
+        rule=row["rule"],
         progress=_progress(work, row["job"]) if work is not None and row["state"] == "converting" else "",
         derived=() if row["removed_at"] else tuple(path for (path,) in derived),
         first_at=row["first_at"],
@@ -217,18 +223,3 @@ def _progress(work: Path, job: str) -> str:
         with suppress(OSError):
             return note.read_text(encoding="ascii").partition(" of ")[0].strip()
     return ""
-
-
-def _is_held(layout: Layout) -> bool:
-    """Whether a supervisor holds the folder: a row of a process outlives a node that was killed."""
-    try:
-        handle = os.open(layout.lock, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False

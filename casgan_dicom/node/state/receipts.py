@@ -26,7 +26,7 @@ from pathlib import Path
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.removals import is_given_up, take_back
 
-_FINISHED = ("delivering", "done", "undelivered", "skipped", "lacking", "cancelled")
+_FINISHED = ("delivering", "done", "undelivered", "skipped", "kept", "lacking", "cancelled")
 """States of jobs that want no file of the spool, or that have said so."""
 _ASKED_AT_ONCE = 500
 """UIDs in one question: SQLite takes no more than some thousand values."""
@@ -58,6 +58,8 @@ class Received:
     """Study Instance UID (0020,000D); empty if unknown."""
     subject: str = ""
     """Digest of what tells patient and study apart, see ``identity.py``; empty if unknown."""
+    called: str = ""
+    """The AE title that was called; empty if unknown."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ class Receipts:
 
     def __init__(self, ledger: Ledger, recipe: str) -> None:
         self._ledger = ledger
-        self._recipe = recipe
+        self.recipe = recipe
+        """See `job_id`; a reload may change it."""
 
     def again(self, sop_uid: str, sha256: str) -> Receipt | None:
         """Count a duplicate; None if the instance is not known."""
@@ -178,7 +181,7 @@ class Receipts:
         (revision,) = db.execute(
             "SELECT coalesce(max(revision), 0) + 1 FROM jobs WHERE series_uid = ?", [received.series_uid]
         ).fetchone()
-        job = job_id(received.series_uid, revision, self._recipe)
+        job = job_id(received.series_uid, revision, self.recipe)
         db.execute(
             "INSERT INTO jobs"
             " (job, series_uid, revision, lineage, state, peer, first_at, last_at, changed_at)"
@@ -307,10 +310,11 @@ def _insert(db: sqlite3.Connection, received: Received, job: str, now: float, *,
     )
     db.execute(
         "INSERT INTO instances (sop_uid, sha256, job, series_uid, study_uid, subject, path, bytes, frames,"
-        " peer, address, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " peer, address, received_at, called) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             received.sop_uid, received.sha256, job, received.series_uid, received.study_uid, received.subject,
             str(received.path), received.bytes, received.frames, received.peer, received.address, now,
+            received.called,
         ],
     )  # fmt: skip
     db.execute(

@@ -16,6 +16,7 @@ from pathlib import Path
 from time import monotonic, time
 from zlib import crc32
 
+from casgan_dicom.errors import SeriesError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.peers import peer_of
 from casgan_dicom.node.settings import PRIORITIES, NodeSettings, PeerSettings, Priority
@@ -27,6 +28,7 @@ from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.work.cleaner import Cleaner
 from casgan_dicom.node.work.completion import completion
+from casgan_dicom.node.work.deciding import decision_about
 
 LOOK_SECONDS = 2.0
 """Longest time between two looks at the ledger: a ring may be lost, and a clock be set."""
@@ -155,10 +157,24 @@ class Coordinator:
 
     def _priority(self, job: str, peer: PeerSettings) -> Priority:
         """How urgent a job is, unless a person says something else."""
-        for each in PRIORITIES:
-            if peer.priority == each:
-                return each
+        said = self._by_rule(job), peer.priority
+        for each in (each for word in said for each in PRIORITIES if word == each):
+            return each
         return "batch" if self._jobs.frames(job) > self._settings.worker.batch_frames else "routine"
+
+    def _by_rule(self, job: str) -> str:
+        """The priority that a rule gives a job; empty if none does.
+
+        Nobody has looked at its pixels yet: the first rule that holds by the headers counts, although the
+        worker may find that it does not hold. Empty, too, where nothing can be read.
+        """
+        if not any(rule.priority for rule in self._settings.rules):
+            return ""
+        try:
+            decision = decision_about(self._settings, self._jobs.inputs(job), None)
+        except SeriesError:
+            return ""
+        return "" if decision.rule is None else decision.rule.settings.priority
 
     def series(self, job: str, run: int, device: str) -> str:
         """The parent workflow of a job: convert, then have it delivered. Returns how the conversion ended."""

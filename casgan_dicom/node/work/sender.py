@@ -17,7 +17,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from random import random
-from time import time
+from time import sleep, time
 from typing import Any
 
 from casgan_dicom.errors import CasganError, PeerError
@@ -35,6 +35,7 @@ from casgan_dicom.node.state.commitments import Commitments, bell_of
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, delivery_id
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
+from casgan_dicom.node.state.pauses import Pause, Pauses
 from casgan_dicom.node.tls import Renewed, client_context
 from casgan_dicom.node.work.committer import Committer
 from casgan_dicom.node.work.retry import retry_wait
@@ -42,6 +43,8 @@ from casgan_dicom.node.work.withdrawal import notes
 
 AT_HAND = 64
 """Deliveries that may wait here for their turn at one destination: so one begins when that before it ends."""
+LOOK_SECONDS = 1.0
+"""How often a delivery to a paused destination looks whether it may go on."""
 
 LOOK_AGAIN_SECONDS = 3600.0
 """How often what waits for its hours looks at the clock: it may be set, and so may the hours."""
@@ -87,6 +90,7 @@ class Sender:
         self._settings = settings
         self._ledger = ledger
         self._deliveries, self._commitments = Deliveries(ledger), Commitments(ledger)
+        self._pauses = Pauses(ledger)
         self._destinations = {each.name: each for each in settings.destinations}
         self._title, self._tls = settings.listener.ae_title, _tls_of(settings)
         self._stores = {
@@ -113,6 +117,8 @@ class Sender:
     def attempt(self, job: str, destination: str, run: int) -> dict[str, Any]:
         """Send once what is not stored there yet, and write down what came of it. Returns an `Attempt`."""
         with self._lines.get(destination, nullcontext()):
+            while self._pauses.holds(Pause("send", destination)):  # what comes behind it waits, too
+                sleep(LOOK_SECONDS)
             return self._attempt(Delivery(job, destination, run))
 
     def _attempt(self, delivery: Delivery) -> dict[str, Any]:

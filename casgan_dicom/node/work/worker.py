@@ -18,21 +18,20 @@ import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import cache, lru_cache
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.conversion.reference_choice import ReferenceChoice
 from casgan_dicom.conversion.report import ConvertReport, Output
-from casgan_dicom.conversion.task import Step
+from casgan_dicom.conversion.task import Progress, Step
 from casgan_dicom.derived.provenance import Superseded
 from casgan_dicom.disk import sync_folder
 from casgan_dicom.errors import CasganError, OutputError, WeightsError
 from casgan_dicom.log import get_logger
 from casgan_dicom.memory import give_back_memory
+from casgan_dicom.node.changes import Changes
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.bells import COORDINATOR, ring
@@ -41,9 +40,15 @@ from casgan_dicom.node.state.job_inputs import Inputs
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
+from casgan_dicom.node.state.pauses import Pause, Pauses
+from casgan_dicom.node.work.bundles import Bundles
+from casgan_dicom.node.work.deciding import Decided, decided_about
+from casgan_dicom.node.work.facts import Pixels, pixels_of
 from casgan_dicom.node.work.inputs import gone, nothing_new, part_of_promised, without_repeats
 from casgan_dicom.node.work.recipe import recipe_of
+from casgan_dicom.node.work.routing import Becoming
 from casgan_dicom.node.work.turns import Turn, Turns
+from casgan_dicom.source.cine import Cine
 
 if TYPE_CHECKING:
     from casgan_dicom.model.generator import Generator
@@ -101,6 +106,8 @@ class _Run:
     run: int
     place: _Place
     turn: Turn
+    settings: NodeSettings
+    """Those in force when it began: a reload changes nothing of what is under way."""
 
 
 class Worker:
@@ -113,8 +120,8 @@ class Worker:
     ledger
         Of the node.
     load
-        Gives who makes the frames, by the bundle that a person named, empty for that of the settings; asked
-        in every conversion, so it should keep what it has loaded.
+        Gives who makes the frames, by the bundle that a rule or a person named, empty for that of the
+        settings; asked in every conversion, so it should keep what it has loaded.
     notes
         Folder of the notes about where this worker is.
     """
@@ -122,13 +129,15 @@ class Worker:
     def __init__(
         self, settings: NodeSettings, ledger: Ledger, load: Callable[[str], Generator], notes: Path
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        """Of the node; a reload replaces them, for what begins after that."""
         self._layout = Layout(settings.data)
         self._notes = notes
         self._load = load
         self._jobs = JobList(ledger)
         self._deliveries = Deliveries(ledger)
-        self._turns = Turns(self._jobs.ranks)
+        pauses, mine = Pauses(ledger), Pause("convert", notes.name)
+        self._turns = Turns(self._jobs.ranks, lambda: pauses.holds(mine))
 
     def convert(self, job: str, run: int) -> str:
         """The workflow of a conversion; returns the state that it leaves the job in."""
@@ -147,7 +156,7 @@ class Worker:
     def attempt(self, job: str, run: int) -> dict[str, Any]:
         """Convert a series once, when it is its turn. Returns state, reasons and the objects, as JSON."""
         with self._turns.turn(job) as turn:
-            here = _Run(job, run, _Place(self._notes / job), turn)
+            here = _Run(job, run, _Place(self._notes / job), turn, self.settings)
             try:
                 return self._deaths(job, here.place) or self._attempt(here)
             except NotWantedError:
@@ -166,7 +175,10 @@ class Worker:
         outbox = self._layout.outbox / here.job
         shutil.rmtree(outbox, ignore_errors=True)
         try:
-            return self._converted(here, inputs)
+            decided = self._decided(here, inputs)
+            if not decided.becomes.convert:
+                return self._kept(here, decided)
+            return self._converted(here, inputs, decided.becomes)
         except NotWantedError:
             if self._jobs.is_run(here.job, here.run):  # else the next run has begun, and removed it
                 shutil.rmtree(outbox, ignore_errors=True)
@@ -184,7 +196,7 @@ class Worker:
 
     def _begin(self, here: _Run, inputs: Inputs) -> None:
         """Enter that a run converts. Raises NotWantedError, or WeightsError where its bundle is another."""
-        recipe = recipe_of(self._settings.worker, inputs.bundle)
+        recipe = recipe_of(here.settings.worker, inputs.bundle)
         if inputs.bundle and recipe != inputs.recipe:
             raise WeightsError("the bundle holds other weights than when this was asked for: ask again")
         if not self._jobs.begin(here.job, here.run, recipe, time()):
@@ -198,7 +210,7 @@ class Worker:
         place.clear()
         deaths = self._jobs.died_at(job, left)
         log.warning("worker died in this series", job=job, place=left, deaths=deaths)
-        if deaths < self._settings.worker.deaths:
+        if deaths < self.settings.worker.deaths:
             return None
         shutil.rmtree(self._layout.outbox / job, ignore_errors=True)
         return {
@@ -206,31 +218,55 @@ class Worker:
             "reasons": [f"the worker died {deaths} times in a row at the same place ({left})"],
         }
 
-    def _converted(self, here: _Run, inputs: Inputs) -> dict[str, Any]:
-        job = here.job
+    def _decided(self, here: _Run, inputs: Inputs) -> Decided:
+        """Ask the rules, and enter what they say."""
+        folder = self._layout.outbox / here.job
+
+        def judge(cine: Cine, bundle: str) -> Pixels:
+            return pixels_of(cine, self._load(bundle), folder, self._on_step(here))
+
+        decided = decided_about(here.settings, inputs, judge)
+        self._jobs.decided(here.job, here.run, decided.decision.name, decided.recipe)
+        if here.settings.rules:
+            log.info("rules asked", job=here.job, rule=decided.decision.name, convert=decided.becomes.convert)
+        return decided
+
+    def _kept(self, here: _Run, decided: Decided) -> dict[str, Any]:
+        """The outcome of a job that is not converted."""
+        shutil.rmtree(self._layout.outbox / here.job, ignore_errors=True)  # of frames that a rule looked at
+        return {"state": "kept", "reasons": decided.why_kept}
+
+    def _on_step(self, here: _Run) -> Progress:
+        """What is done at each border of a batch of frames."""
+
+        def on_step(step: Step) -> None:
+            place = f"{step.stage} {step.done}/{step.frames} of {step.source_instance_uid}"
+            self._turns.give_way(here.turn, lambda: here.place.note(f"{PAUSED} {place}"))
+            if not self._jobs.wanted(here.job, here.run):
+                raise NotWantedError
+            here.place.note(place)
+
+        return on_step
+
+    def _converted(self, here: _Run, inputs: Inputs, becomes: Becoming) -> dict[str, Any]:
+        job, settings, on_step = here.job, here.settings.worker, self._on_step(here)
         out, part = self._layout.outbox / job, part_of_promised(inputs)
-        options = ConvertOptions(
+        options = replace(
+            becomes.form,
             revision=inputs.revision,
             supersedes=inputs.supersedes,
             superseded=tuple(Superseded(**asdict(made)) for made in inputs.superseded),
             part=part,
         )
-        wanted = replace(options, reference=self._reference(job))
+        wanted = replace(options, reference=self._reference(here, becomes.mode))
         log.info("conversion starts", job=job, series_uid=inputs.series_uid, files=len(inputs.paths))
 
-        def on_step(step: Step) -> None:
-            place = f"{step.stage} {step.done}/{step.frames} of {step.source_instance_uid}"
-            self._turns.give_way(here.turn, lambda: here.place.note(f"{PAUSED} {place}"))
-            if not self._jobs.wanted(job, here.run):
-                raise NotWantedError
-            here.place.note(place)
-
         def load() -> Generator:
-            return self._load(inputs.bundle)
+            return self._load(becomes.bundle)
 
         report = convert_series(inputs.paths, load, wanted, out, progress=on_step)
         notes = [_lent_by(output) for output in report.outputs if output.roadmap is not None]
-        if not report.outputs and wanted.reference and self._settings.worker.without_reference == "invent":
+        if not report.outputs and wanted.reference and settings.without_reference == "invent":
             why = [f"vessels invented instead: {reason}" for reason in _reasons(report)]
             report = convert_series(inputs.paths, load, options, out, progress=on_step)
             notes = why if report.outputs else []
@@ -247,14 +283,18 @@ class Worker:
             frames=sum(output.frames for output in report.outputs),
             seconds=round(sum(output.seconds.total for output in report.outputs), 3),
         )
-        return {"state": state, "reasons": list(dict.fromkeys(reasons)), "derived": _derived(report)}
+        return {
+            "state": state,
+            "reasons": list(dict.fromkeys(reasons)),
+            "derived": _derived(report),
+            "destinations": list(becomes.destinations),
+        }
 
-    def _reference(self, job: str) -> ReferenceChoice | None:
+    def _reference(self, here: _Run, mode: str) -> ReferenceChoice | None:
         """Where a run that lends its vessels is looked for; None where vessels are invented."""
-        settings = self._settings.worker
-        if settings.mode != "reference":
+        if mode != "reference":
             return None
-        lenders = self._jobs.lenders(job, time() - settings.reference_seconds)
+        lenders = self._jobs.lenders(here.job, time() - here.settings.worker.reference_seconds)
         return ReferenceChoice(search=tuple(path for path in lenders if path.is_file()))
 
     def record(self, job: str, run: int, outcome: dict[str, Any]) -> str:
@@ -265,12 +305,13 @@ class Worker:
         self._jobs.enter(job, state, now, outcome["reasons"])
         if state == "delivering":
             derived = [_derived_of(item) for item in outcome["derived"]]
-            names = [destination.name for destination in self._settings.destinations]
+            every = [destination.name for destination in self.settings.destinations]
+            names = outcome.get("destinations", every)  # an older program did not say
             if not self._deliveries.put(job, derived, names, now, run):
                 if not self._deliveries.made(job):
                     shutil.rmtree(self._layout.outbox / job, ignore_errors=True)
                 return "cancelled"
-        elif state != "done":
+        elif state not in ("done", "kept"):
             log.warning("nothing to deliver", job=job, state=state, reasons=outcome["reasons"])
         return str(state)
 
@@ -309,36 +350,28 @@ def _derived_of(item: dict[str, Any]) -> Derived:
 
 
 def run_worker(
-    settings: NodeSettings, device: str, on_ready: Callable[[], None], stop: threading.Event
+    settings: NodeSettings,
+    device: str,
+    on_ready: Callable[[], None],
+    stop: threading.Event,
+    changes: Changes,
 ) -> None:
     """Convert on `device` until `stop` is set, then end at once: the series in work starts again next time.
 
     Raises WeightsError or ConfigError if the bundle or the device is not there.
     """
     give_back_memory()
-    # Imported here: torch takes over a second, and who imports this module may want only its names.
-    from casgan_dicom.model.generator import Generator  # noqa: PLC0415
-
-    @cache
-    def load_own() -> Generator:
-        return load_any(settings.worker.bundle)
-
-    @lru_cache(maxsize=1)
-    def load_other(bundle: str, _recipe: str) -> Generator:
-        return load_any(bundle)
-
-    def load_any(bundle: str) -> Generator:
-        return Generator.load(bundle, device=device, engine=settings.worker.engine)  # type: ignore[arg-type]
-
-    def load(bundle: str) -> Generator:
-        """Keep our own, and the last of those that a person named."""
-        return load_other(bundle, recipe_of(settings.worker, bundle)) if bundle else load_own()
-
-    generator = load_own()  # what is wrong with the bundle is said at the start, not with the first series
+    bundles = Bundles(settings.worker, device)
+    generator = bundles.load()  # what is wrong with it is said at the start, not with the first series
     log.info("generator loaded", model=generator.info.name, engine=generator.engine, device=generator.device)
     layout = Layout(settings.data)
     notes = layout.work / device
-    worker = Worker(settings, Ledger(layout.ledger), load, notes)
+    worker = Worker(settings, Ledger(layout.ledger), bundles.load, notes)
+
+    def take(changed: NodeSettings, _recipe: str) -> None:
+        worker.settings = changed
+
+    changes.hear(take)
     queues = [workflows.Queue(workflows.convert_queue(device), AT_HAND)]
     served: dict[str, workflows.Workflow] = {"convert": worker.convert}
     with workflows.serving(layout.dbos, layout.bells, f"worker.{device}", served, queues):

@@ -20,6 +20,7 @@ from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.orders import Orders, Repeat
 from casgan_dicom.node.state.overview import list_jobs, status
+from casgan_dicom.node.state.pauses import Pauses
 from casgan_dicom.node.state.processes import Processes
 from casgan_dicom.node.state.receipts import Receipts, Refused
 from casgan_dicom.node.state.rejections import Rejections
@@ -238,6 +239,11 @@ def test_a_ledger_of_version_3_goes_on_with_what_it_holds(layout: Layout) -> Non
 
     assert Deliveries(ledger).outstanding("j", "pacs") == []
     assert Commitments(ledger).lacks("j", "pacs")  # nobody has said so far that it is kept
+    (row,) = list_jobs(ledger)
+    assert (row.job, row.rule) == ("j", "")
+    inputs = JobList(ledger).inputs("j")
+    assert (inputs.calling, inputs.called, inputs.by_hand) == ("X", "", False)
+    assert Pauses(ledger).all() == []
     ledger.close()
 
 
