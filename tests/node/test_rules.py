@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.node.nodes import Node, destination, node_settings, running_node, wai
 from tests.support.factories import uid
 from tests.support.fake_pacs import FakePacs
 
+ROOT = Path(__file__).resolve().parents[2]
 RULES = (
     RuleSettings("fluoro", header=("SeriesDescription contains fluoro",), convert=False),
     RuleSettings("lab-2", calling_ae=("LAB2",), destinations=("b",), compression="rle", priority="urgent"),
@@ -188,3 +190,20 @@ def test_a_rule_whose_bundle_is_not_there_starts_no_node_and_is_named(tmp_path: 
         done = CliRunner().invoke(cli, ["node", "--config", str(config), *command])
         assert done.exit_code == 5
         assert "rule 'odd': bundle 'nothing'" in done.stderr
+
+
+def test_the_example_of_the_documents_prints_what_stands_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Rules")[2]
+    toml, console = (section.partition(f"```{kind}\n")[2].partition("```")[0] for kind in ("toml", "console"))
+    (tmp_path / "node.toml").write_text(toml)
+    command, _, printed = console.partition("\n")
+    (tmp_path / "sample_series").symlink_to(ROOT / "sample_series")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CASGAN_DATA", str(tmp_path / "data"))
+
+    done = CliRunner().invoke(cli, shlex.split(command.removeprefix("$ casgan-dicom ")))
+
+    assert done.stdout == printed

@@ -10,7 +10,13 @@ from time import time
 
 import pytest
 
-from casgan_dicom.node.settings import CompletionSettings, DestinationSettings, NodeSettings, PeerSettings
+from casgan_dicom.node.settings import (
+    CompletionSettings,
+    DestinationSettings,
+    NodeSettings,
+    PeerSettings,
+    RuleSettings,
+)
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
 from casgan_dicom.node.state.jobs import JobList
@@ -22,7 +28,7 @@ from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.node.work.coordinator import ON_THE_WAY, Coordinator
 from tests.node.ledgers import received
 from tests.node.nodes import wait_for
-from tests.support.factories import uid
+from tests.support.factories import uid, write_xa
 
 DESTINATIONS = tuple(
     DestinationSettings(name, "127.0.0.1", 104, name.upper()) for name in ("pacs", "archive")
@@ -293,3 +299,21 @@ def test_two_senders_of_one_name_are_told_apart_by_their_addresses(
     coordinator.close(400.0)
 
     assert {row.priority for row in list_jobs(ledger)} == {"urgent", "batch"}
+
+
+def test_a_rule_gives_its_priority_before_that_of_the_sender_and_by_headers_only(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    rules = (
+        RuleSettings("other", header=("Modality = RF",), priority="batch"),
+        RuleSettings("maybe", header=("Modality = XA",), opacified="no", priority="urgent"),
+    )
+    path = write_xa(tmp_path / "a.dcm")
+    Receipts(ledger, "w").enter(replace(received("a", frames=4), path=path), 100.0)
+    Receipts(ledger, "w").enter(received("gone", series="gone", frames=4), 100.0)  # its file is not there
+    ruled = replace(settings, rules=rules, peers=(PeerSettings("CATHLAB", priority="batch"),))
+
+    Coordinator(ruled, ledger).close(200.0)
+
+    found = {row.series_uid: row.priority for row in list_jobs(ledger)}
+    assert found == {uid("run"): "urgent", uid("gone"): "batch"}

@@ -132,3 +132,26 @@ def test_a_conversion_that_fails_hands_the_turn_on(ranks: dict[str, int]) -> Non
         raise RuntimeError
     with turns.turn("a") as turn:
         assert turn.begun
+
+
+def test_while_the_device_is_paused_nobody_has_the_turn_and_what_is_under_way_waits_at_its_border() -> None:
+    paused, said = threading.Event(), list[str]()
+    turns = Turns(lambda jobs: dict.fromkeys(jobs, ROUTINE), paused.is_set)
+    first = Conversion(turns, "first", said)
+    wait_for(lambda: said == ["first begins"], "the first")
+    paused.set()
+    second = Conversion(turns, "second", said)
+    first.step()
+    wait_for(lambda: said[-1] == "first pauses", "the border")
+    wait_for(lambda: len(turns._waiting) == 2, "both to wait")
+
+    paused.clear()
+
+    wait_for(lambda: said[-1] == "first goes on", "the first again: it has begun")
+    first.step(more=False)
+    first.wait()
+    second.step(more=False)
+    second.wait()
+    assert said == [
+        "first begins", "first pauses", "first goes on", "first ends", "second begins", "second ends",
+    ]  # fmt: skip
