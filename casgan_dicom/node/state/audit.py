@@ -168,6 +168,10 @@ class Audit:
         for path, after in reversed([*pairwise(files)]):
             if path.exists():
                 path.rename(after)
+        for path in self._path.parent.glob(f"{self._path.name}.*"):  # fewer are kept than before
+            number = path.name.removeprefix(f"{self._path.name}.")
+            if number.isdecimal() and int(number) > self._settings.files:
+                path.unlink()
         sync_folder(self._path.parent)
 
 

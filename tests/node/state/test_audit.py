@@ -290,6 +290,15 @@ def test_only_so_many_files_are_kept_and_they_are_the_latest(layout: Layout) -> 
     assert told == {"audit.log": ["N5"], "audit.log.1": ["N4"], "audit.log.2": ["N3"]}
 
 
+def test_files_beyond_a_smaller_number_go(layout: Layout) -> None:
+    for files, calls in ((5, 6), (2, 2)):
+        audit = Audit(layout, AuditSettings(max_bytes=1000, files=files), "CASGAN", lambda: AT)
+        for _ in range(calls):
+            audit.rejected("X", "CASGAN", "10.1.2.3", "caller is not among the peers")
+
+    assert sorted(path.name for path in layout.data.iterdir()) == ["audit.log", "audit.log.1", "audit.log.2"]
+
+
 def test_a_trail_that_cannot_be_written_stops_nothing(audit: Audit, layout: Layout) -> None:
     layout.audit.mkdir()
 
