@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from time import time
@@ -99,9 +100,7 @@ def test_what_may_not_be_removed_above_the_high_mark_is_a_warning(
     monkeypatch.setenv("CASGAN_NODE_RETENTION_HIGH_BYTES", "999")
 
     assert "high_bytes" not in above  # 1000 bytes are left
-    assert (
-        "above high_bytes in spool and outbox, and nothing may be removed" in run("status", "--check").stdout
-    )
+    assert "in spool and outbox above high_bytes, and may not be removed" in run("status", "--check").stdout
 
 
 def test_another_conversion_of_what_was_removed_asks_for_its_instances(place: Place, tmp_path: Path) -> None:
@@ -124,3 +123,17 @@ def test_another_conversion_of_what_was_removed_asks_for_its_instances(place: Pl
 )
 def test_lengths_are_readable(count: int, text: str) -> None:
     assert size(count) == text
+
+
+def test_a_file_that_cannot_be_removed_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", refused)
+        said = run("clean", "--json")
+
+    assert said.exit_code == 3
+    assert json.loads(said.stdout)["removals"] == []
+    assert "files of 1 jobs could not be removed" in said.stderr
+    assert run("clean").exit_code == 0

@@ -70,9 +70,7 @@ def _findings(found: Status, min_free_bytes: int) -> Iterator[Finding]:
             yield Finding(Level.WARNING, f"{count} dead letters to {destination}")
     if found.excess_bytes:
         excess = _gib(found.excess_bytes)
-        yield Finding(
-            Level.WARNING, f"{excess} above high_bytes in spool and outbox, and nothing may be removed"
-        )
+        yield Finding(Level.WARNING, f"{excess} in spool and outbox above high_bytes, and may not be removed")
     for paused in found.paused:
         yield Finding(Level.WARNING, f"{paused} are paused")
     if found.quarantined_instances:

@@ -94,6 +94,10 @@ class Cleaner:
             self._take_up()
             return [removal for removal in self.plan(now).removals if self._remove(removal, now)]
 
+    def unfinished(self) -> int:
+        """Jobs of which some files could not be removed: it is tried again. Raises LedgerError."""
+        return len(self._removals.begun())
+
     def _take_up(self) -> None:
         """Go on with what was begun by a process that was killed."""
         for job in self._removals.begun():
@@ -116,6 +120,7 @@ class Cleaner:
             self._empty({path.parent.name for path in content.given_up})
             with suppress(FileNotFoundError):
                 shutil.rmtree(self._layout.outbox / job)
+            with suppress(FileNotFoundError):  # also what was deleted by a process that was killed
                 sync_folder(self._layout.outbox)
         except OSError as error:
             log.exception("files cannot be removed", error=error, job=job)

@@ -43,7 +43,7 @@ def test_a_node_that_works_is_well() -> None:
         (
             replace(WELL, excess_bytes=3 * 2**29),
             Level.WARNING,
-            "1.5 GiB above high_bytes in spool and outbox, and nothing may be removed",
+            "1.5 GiB in spool and outbox above high_bytes, and may not be removed",
         ),
     ],
 )

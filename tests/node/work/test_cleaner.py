@@ -430,3 +430,15 @@ def test_what_was_removed_is_neither_missing_nor_known_at_the_next_start(place: 
 
     assert receipts.needed() == receipts.paths() == {place.file("b", "run")}
     assert first in {row.job for row in list_jobs(place.ledger)}
+
+
+def test_a_delivery_that_awaits_something_keeps_files_of_a_job_that_is_called_done(place: Place) -> None:
+    """As where a destination has everything, and has yet to say that it keeps it."""
+    job = place.receive("a", 10.0)
+    place.made(job, 10.0, "pacs")
+    with place.ledger.transaction() as db:
+        db.execute("UPDATE jobs SET state = 'done'")
+
+    assert place.cleaner.clean(1e6) == []
+    assert not Removals(place.ledger).begin(job, 1e6)
+    assert place.file("a").exists()

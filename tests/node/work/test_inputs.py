@@ -217,3 +217,13 @@ def test_job_whose_files_are_gone_says_how_many(tmp_path: Path) -> None:
 )
 def test_a_part_says_that_it_is_one(there: int, promised: int | None, said: str) -> None:
     assert part_of_promised(_inputs(there=there, promised=promised)) == said
+
+
+def test_what_was_removed_is_not_the_same_as_what_came(tmp_path: Path) -> None:
+    """Nobody can tell any more: it is converted again, as a correction."""
+    there = write_xa(tmp_path / "b", moving_frames(3))
+    corrected = Corrected(uid("instance"), tmp_path / "removed", there)
+    inputs = Inputs("1.2", (there,), 2, "1.3", (MADE,), (corrected,), (there,))
+
+    assert not same_content(corrected.before, there)
+    assert without_repeats(inputs) == inputs
