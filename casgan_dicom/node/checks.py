@@ -167,13 +167,16 @@ def _of_worker(settings: NodeSettings) -> Iterator[_Fault]:
 
 
 def _of_retention(settings: NodeSettings) -> Iterator[_Fault]:
-    """Both sizes or none, and room between them."""
+    """Both sizes or none, and room between them; and room before there is too little for the listener."""
     high, low = settings.retention.high_bytes, settings.retention.low_bytes
-    if 0 < low < high or not (low or high):
-        return
-    key, other = "retention.low_bytes", "retention.high_bytes"
-    wanted = f"more than 0 and less than {other} ({high})" if high else f"0, as {other} is"
-    yield _fault(key, low, wanted, other)
+    if not 0 < low < high and (low or high):
+        key, other = "retention.low_bytes", "retention.high_bytes"
+        wanted = f"more than 0 and less than {other} ({high})" if high else f"0, as {other} is"
+        yield _fault(key, low, wanted, other)
+    free, refused = settings.retention.free_bytes, settings.listener.min_free_bytes
+    if 0 < free <= refused:
+        key, other = "retention.free_bytes", "listener.min_free_bytes"
+        yield _fault(key, free, f"0, or more than {other} ({refused})", other)
 
 
 def _of_lists(settings: NodeSettings) -> Iterator[_Fault]:

@@ -183,6 +183,8 @@ class RetentionSettings:
     """With more in spool and outbox, what was delivered goes before its time, the oldest first."""
     low_bytes: int = 0
     """Until no more than this is left there."""
+    free_bytes: int = 0
+    """With less free space on the disk, it goes too, until so much is free: before instances are refused."""
 
 
 @dataclass(frozen=True)

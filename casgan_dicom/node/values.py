@@ -174,6 +174,7 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "retention.quarantine_seconds": _seconds_or_ever,
     "retention.high_bytes": _between(0),
     "retention.low_bytes": _between(0),
+    "retention.free_bytes": _between(0),
     "audit.max_bytes": _between(MEBIBYTE),
     "audit.files": _between(1, 1000),
     "destinations.name": _name,

@@ -472,3 +472,13 @@ def test_a_destination_that_reports_on_commitment_is_called_by_the_title_of_the_
     assert problems(settings("")) == problems(settings("CASGAN")) == ()
     (told,) = problems(settings("OTHER"))
     assert told.startswith("destinations#1.calling_ae_title is 'OTHER', want nothing or 'CASGAN'")
+
+
+@pytest.mark.parametrize(("free", "right"), [(0, True), (500, False), (501, True)])
+def test_room_is_made_before_the_listener_refuses(free: int, right: bool) -> None:
+    settings = NodeSettings(
+        listener=ListenerSettings(min_free_bytes=500), retention=RetentionSettings(free_bytes=free)
+    )
+
+    said = f"retention.free_bytes is {free}, want 0, or more than listener.min_free_bytes (500)"
+    assert problems(settings) == (() if right else (said,))

@@ -72,7 +72,8 @@ class Cleaner:
         aside = [Aside(path, _length(self._aside(path)), at) for path, at in self._removals.quarantined()]
         high = self._rules.retention.high_bytes
         used = bytes_in(self._layout.spool) + sum(outbox.values()) if high else 0
-        return plan(Held(jobs, aside, used), self._rules, now)
+        free = shutil.disk_usage(self._layout.data).free
+        return plan(Held(jobs, aside, used, free), self._rules, now)
 
     def round(self, now: float) -> bool:
         """Remove a few things, unless somebody else is at it; whether more are to go. Raises LedgerError."""

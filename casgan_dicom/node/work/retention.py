@@ -8,7 +8,8 @@ Four kinds of things come to an end, each with a time of its own; 0 keeps it for
     quarantine   bytes that nothing could be made of
 
 With more than `high_bytes` in spool and outbox, what was delivered goes before its time, the oldest first,
-until no more than `low_bytes` are left. Nothing else ever goes for its size.
+until no more than `low_bytes` are left; so it does with less than `free_bytes` free on the disk. Nothing else
+ever goes for its size.
 
 What is not at its end, waits for a person (a dead letter, a failure, a series that killed the worker) or may
 still be wanted by another job is never removed, whatever the rules say.
@@ -17,7 +18,7 @@ still be wanted by another job is never removed, whatever the rules say.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -52,6 +53,8 @@ class Held:
     """Files in quarantine."""
     used_bytes: int
     """Length of everything in spool and outbox."""
+    free_bytes: int
+    """Free space on the disk."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,14 @@ def plan(held: Held, rules: Rules, now: float) -> Plan:
     due = [*_of_jobs(held.jobs, rules), *_of_quarantine(held.quarantine, rules.retention)]
     timely = sorted((each for each in due if each[0] <= now), key=lambda each: (each[1].at, each[1].name))
     by_age = tuple(removal for _, removal in timely)
-    left = held.used_bytes - sum(each.bytes for each in by_age if each.kind != "quarantine")
-    by_size = tuple(_for_size(held.jobs, rules, {each.name for each in by_age}, left, now))
-    left -= sum(each.bytes for each in by_size)
+    stored = sum(each.bytes for each in by_age if each.kind != "quarantine")
+    after = replace(
+        held,
+        used_bytes=held.used_bytes - stored,
+        free_bytes=held.free_bytes + sum(each.bytes for each in by_age),
+    )
+    by_size = tuple(_for_size(after, rules, {each.name for each in by_age}, now))
+    left = after.used_bytes - sum(each.bytes for each in by_size)
     later = [at for at, _ in due if at > now]
     high = rules.retention.high_bytes
     return Plan(by_age + by_size, min(later, default=None), max(0, left - high) if high else 0)
@@ -162,21 +170,26 @@ def _of_quarantine(files: Iterable[Aside], rules: RetentionSettings) -> Iterator
             yield file.at + seconds, Removal("quarantine", str(file.path), file.bytes, reason, file.at)
 
 
-def _for_size(
-    jobs: Sequence[Holding], rules: Rules, gone: set[str], left: int, now: float
-) -> Iterator[Removal]:
-    """What was delivered, the oldest first, until there is room; `gone` goes anyway and makes `left`."""
-    high, low = rules.retention.high_bytes, rules.retention.low_bytes
-    if not high or left <= high:
-        return
-    reason = f"spool and outbox held {_gib(left)}, more than {_gib(high)} (high_bytes)"
-    for held in sorted(jobs, key=lambda each: (each.settled_at, each.job)):
-        if left <= low:
+def _for_size(held: Held, rules: Rules, gone: set[str], now: float) -> Iterator[Removal]:
+    """What was delivered, the oldest first, until there is room; `held` counts `gone` as gone already."""
+    needed, reason = _needed(held, rules.retention)
+    for each in sorted(held.jobs, key=lambda one: (one.settled_at, one.job)):
+        if needed <= 0:
             return
-        if held.job in gone or kind_of(held) != "delivered" or _lends_until(held, rules) > now:
+        if each.job in gone or kind_of(each) != "delivered" or _lends_until(each, rules) > now:
             continue
-        left -= held.bytes
-        yield Removal("delivered", held.job, held.bytes, reason, held.settled_at)
+        needed -= each.bytes
+        yield Removal("delivered", each.job, each.bytes, reason, each.settled_at)
+
+
+def _needed(held: Held, rules: RetentionSettings) -> tuple[int, str]:
+    """How much has to go to make room, and why."""
+    used, high = held.used_bytes, rules.high_bytes
+    above = used - rules.low_bytes if high and used > high else 0
+    short = rules.free_bytes - held.free_bytes
+    if above >= short:
+        return above, f"spool and outbox held {_gib(used)}, more than {_gib(high)} (high_bytes)"
+    return short, f"{_gib(held.free_bytes)} were free, less than {_gib(rules.free_bytes)} (free_bytes)"
 
 
 def _lends_until(held: Holding, rules: Rules) -> float:

@@ -16,6 +16,7 @@ from casgan_dicom.node.work.retention import LENDING_GRACE, Aside, Held, Rules, 
 
 DAY = 86400.0
 NOW = 1000 * DAY
+FREE = 2**40
 SENT = Holding(
     "sent", "done", deliveries=1, is_delivered=True, is_made=True, is_wanted=False,
     settled_at=NOW - 10 * DAY, received_at=NOW - 11 * DAY, bytes=100,
@@ -27,15 +28,17 @@ EVERY_AGE = RetentionSettings(
 )
 
 
-def names(jobs: list[Holding], rules: RetentionSettings, used: int = 0, lending: float = 0.0) -> list[str]:
-    found = plan(Held(jobs, (), used), Rules(rules, lending), NOW)
+def names(jobs: list[Holding], rules: RetentionSettings, used: int = 0, free: int = FREE) -> list[str]:
+    found = plan(Held(jobs, (), used, free), Rules(rules), NOW)
     return [each.name for each in found.removals]
 
 
 def test_without_rules_nothing_ever_goes() -> None:
-    held = Held([SENT, KEPT, SKIPPED], [Aside(Path("/q"), 1, 0.0)], 2**60)
+    held = Held([SENT, KEPT, SKIPPED], [Aside(Path("/q"), 1, 0.0)], 2**60, 0)
 
-    assert plan(held, rules_of(NodeSettings()), NOW) == plan(Held((), (), 0), Rules(RetentionSettings()), NOW)
+    assert plan(held, rules_of(NodeSettings()), NOW) == plan(
+        Held((), (), 0, 0), Rules(RetentionSettings()), NOW
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,11 +80,11 @@ def test_a_run_that_may_lend_its_vessels_stays_and_then_goes() -> None:
     rules = rules_of(NodeSettings(worker=worker, retention=RetentionSettings(delivered_seconds=1.0)))
     held = replace(SENT, received_at=NOW - 3600.0)
 
-    waiting = plan(Held([held], (), 0), rules, NOW)
+    waiting = plan(Held([held], (), 0, FREE), rules, NOW)
 
     assert waiting.removals == ()
     assert waiting.next_at == NOW + LENDING_GRACE
-    assert plan(Held([held], (), 0), rules, NOW + LENDING_GRACE).removals[0].name == held.job
+    assert plan(Held([held], (), 0, FREE), rules, NOW + LENDING_GRACE).removals[0].name == held.job
     assert rules_of(NodeSettings()).lending_seconds == 0
 
 
@@ -91,6 +94,16 @@ def test_above_the_high_mark_the_oldest_delivered_go_until_the_low_mark() -> Non
 
     assert names(jobs, rules, used=450) == []
     assert names(jobs, rules, used=500) == ["j5", "j4", "j3"]
+
+
+def test_with_too_little_free_on_the_disk_the_oldest_delivered_go_until_there_is_enough() -> None:
+    jobs = [KEPT, *(replace(SENT, job=f"j{age}", settled_at=NOW - age) for age in (1, 3, 2))]
+    rules = RetentionSettings(free_bytes=1000)
+
+    assert names(jobs, rules, free=1000) == []
+    assert names(jobs, rules, free=999) == ["j3"]
+    assert names(jobs, rules, free=850) == ["j3", "j2"]
+    assert names(jobs, rules, free=0) == ["j3", "j2", "j1"]
 
 
 def test_what_goes_by_its_age_makes_room_first() -> None:
@@ -104,7 +117,7 @@ def test_what_goes_by_its_age_makes_room_first() -> None:
 def test_only_what_was_delivered_goes_for_its_size_and_what_stays_above_is_told() -> None:
     rules = RetentionSettings(high_bytes=150, low_bytes=50)
 
-    found = plan(Held([KEPT, SKIPPED], (), 1000), Rules(rules), NOW)
+    found = plan(Held([KEPT, SKIPPED], (), 1000, FREE), Rules(rules), NOW)
 
     assert found.removals == ()
     assert found.excess_bytes == 850
@@ -113,7 +126,7 @@ def test_only_what_was_delivered_goes_for_its_size_and_what_stays_above_is_told(
 def test_files_in_quarantine_go_by_the_time_that_they_lie_there() -> None:
     files = [Aside(Path("/q/old"), 7, NOW - 2 * DAY), Aside(Path("/q/new"), 7, NOW - 1)]
 
-    found = plan(Held((), files, 0), Rules(RetentionSettings(quarantine_seconds=DAY)), NOW)
+    found = plan(Held((), files, 0, FREE), Rules(RetentionSettings(quarantine_seconds=DAY)), NOW)
 
     assert [(each.kind, each.name, each.bytes) for each in found.removals] == [("quarantine", "/q/old", 7)]
     assert found.next_at == NOW - 1 + DAY
@@ -143,20 +156,21 @@ AGES = st.sampled_from([0.0, 1.0, DAY, 365 * DAY])
 @given(
     jobs=HOLDINGS,
     ages=st.tuples(AGES, AGES, AGES, AGES),
-    sizes=st.sampled_from([(0, 0), (2, 1), (5000, 100), (20_000, 19_999)]),
-    extra=st.integers(0, 50_000),
+    sizes=st.sampled_from([(0, 0, 0), (2, 1, 0), (5000, 100, 5000), (20_000, 19_999, 0), (0, 0, 5000)]),
+    disk=st.tuples(st.integers(0, 50_000), st.integers(0, 10_000)),
     lending=st.sampled_from([0.0, 7200.0]),
 )
 def test_whatever_is_held_nothing_goes_that_is_needed_and_nothing_twice(
     jobs: list[Holding],
     ages: tuple[float, float, float, float],
-    sizes: tuple[int, int],
-    extra: int,
+    sizes: tuple[int, int, int],
+    disk: tuple[int, int],
     lending: float,
 ) -> None:
-    rules, used = RetentionSettings(*ages, *sizes), sum(held.bytes for held in jobs) + extra
+    rules, (extra, free) = RetentionSettings(*ages, *sizes), disk
+    used = sum(held.bytes for held in jobs) + extra
 
-    found = plan(Held(jobs, (), used), Rules(rules, lending), NOW)
+    found = plan(Held(jobs, (), used, free), Rules(rules, lending), NOW)
 
     by_name = {held.job: held for held in jobs}
     gone = [by_name[each.name] for each in found.removals]
@@ -166,13 +180,12 @@ def test_whatever_is_held_nothing_goes_that_is_needed_and_nothing_twice(
         assert not held.is_wanted
         assert held.state != "done" or not held.deliveries or held.is_delivered
         assert not lending or held.received_at + lending <= NOW
-        assert "high_bytes" not in why.reason or (
-            held.deliveries and held.is_delivered and held.state == "done"
-        )
+        assert "_bytes" not in why.reason or (held.deliveries and held.is_delivered and held.state == "done")
     left = used - sum(held.bytes for held in gone)
     over = sizes[0] and left > sizes[0]
     assert found.excess_bytes == (left - sizes[0] if over else 0)
-    if over:  # nothing was left that might have gone
+    short = free + sum(held.bytes for held in gone) < sizes[2]
+    if over or short:  # nothing was left that might have gone
         assert not [
             held
             for held in jobs
