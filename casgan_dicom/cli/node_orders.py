@@ -177,7 +177,7 @@ def _check_kept(ledger: Ledger, job: str, state: str, how: Repeat) -> None:
     paths = JobList(ledger).inputs(job).paths
     gone = sum(not path.is_file() for path in paths)
     if gone:
-        removed = Removals(ledger).ask_for(job, time())
+        removed = Removals(ledger).ask_for(paths, time())
         why = f", {removed} of them by retention" if removed else ""
         raise SeriesError(
             f"job {job}: {gone} of {len(paths)} files are gone from the spool{why}",

@@ -15,7 +15,7 @@ back: then it counts as lost, and is stored when it is sent again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,26 +156,23 @@ class Removals:
                 [now, job],
             )
 
-    def ask_for(self, job: str, now: float) -> int:
-        """Take back what was removed of a job, for a person who wants it sent again; how many instances.
+    def ask_for(self, paths: Collection[Path], now: float) -> int:
+        """Take back what was removed, for a person who wants it sent again; how many of these files that is.
 
-        Its time begins anew: or it would be given up again before anybody could send it.
+        The time of their jobs begins anew: or they would be given up again before anybody could send them.
+        `paths` are as the ledger has them.
         """
+        taken = 0
         with self._ledger.transaction() as db:
-            row = db.execute(
-                "SELECT coalesce(nullif(repeats, ''), job) AS base FROM jobs WHERE job = ?", [job]
-            ).fetchone()
-            base = row["base"]
-            rows = db.execute(
-                "SELECT sop_uid, sha256 FROM instances WHERE removed_at IS NOT NULL"
-                f" AND job = ? AND {_BY_SERIES}",
-                [base, base],
-            ).fetchall()
-            if rows:
-                db.execute("UPDATE jobs SET changed_at = ? WHERE job = ?", [now, base])
-            for row in rows:
-                take_back(db, row["sop_uid"], row["sha256"])
-            return len(rows)
+            for path in paths:
+                row = db.execute(
+                    "SELECT * FROM instances WHERE path = ? AND removed_at IS NOT NULL", [str(path)]
+                ).fetchone()
+                if row is not None:
+                    taken += 1
+                    take_back(db, row["sop_uid"], row["sha256"])
+                    db.execute("UPDATE jobs SET changed_at = ? WHERE job = ?", [now, row["job"]])
+        return taken
 
     def quarantined(self) -> list[tuple[Path, float]]:
         """Files in quarantine, and when each came in."""

@@ -95,7 +95,7 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "content of a job": lambda ledger: Removals(ledger).content("j"),
     "while given up": lambda ledger: Removals(ledger).while_given_up(Path("/spool/1"), lambda: None),
     "removal ends": lambda ledger: Removals(ledger).end("j", 1.0),
-    "ask for": lambda ledger: Removals(ledger).ask_for("j", 1.0),
+    "ask for": lambda ledger: Removals(ledger).ask_for([Path("/spool/1")], 1.0),
     "files in quarantine": lambda ledger: Removals(ledger).quarantined(),
     "quarantine ends": lambda ledger: Removals(ledger).end_quarantine(Path("/q"), 1.0),
     "note processes": lambda ledger: Processes(ledger).note({"listener": 1}, 1.0),

@@ -381,14 +381,18 @@ def test_what_is_wanted_while_it_is_being_removed_is_not_deleted_any_more(place:
 
 
 def test_whatever_a_person_asks_for_again_is_stored_when_it_is_sent(place: Place) -> None:
-    job = place.delivered("a", 10.0)
+    place.delivered("a", 10.0, series="run")
+    second = place.delivered("b", 20.0, series="run")  # a run of both frames
     place.cleaner.clean(NOW)
-    came = place.instance("a")
+    receipts, names = Receipts(place.ledger, "w"), ("a", "b")
+    came = [place.instance(name, series="run") for name in names]
+    assert all(receipts.let_go(each.sop_uid, each.sha256) for each in came)
 
-    assert Removals(place.ledger).ask_for(job, NOW) == 1
+    assert Removals(place.ledger).ask_for(inputs_of(place, second).paths, NOW) == 2
 
     assert place.cleaner.clean(NOW + 99) == []  # its time has begun anew
-    assert Receipts(place.ledger, "w").let_go(came.sop_uid, came.sha256) is None
+    assert not any(receipts.let_go(each.sop_uid, each.sha256) for each in came)
+    assert len(place.cleaner.clean(NOW + 100)) == 2  # nobody has sent it
 
 
 def test_a_job_that_is_being_removed_is_neither_tried_again_nor_sent(place: Place) -> None:
