@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydicom.uid import UID, KeyObjectSelectionDocumentStorage
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
+from casgan_dicom.node.certificates import TlsFiles
 from casgan_dicom.node.client.query import STUDY_ROOT_FIND
 from casgan_dicom.node.client.results import Outcome, classify
 from casgan_dicom.node.client.retrieve import STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from casgan_dicom.node.receive import commands, reception
 from casgan_dicom.node.receive.listener import STORAGE_CLASSES
+from casgan_dicom.node.tls import server_context
 from casgan_dicom.pixels.compress import Compression
 from casgan_dicom.pixels.syntaxes import SYNTAXES
 from docs.iods import Described, common_table, described, own_table
@@ -72,6 +74,7 @@ def page(present: str) -> str:
         "created-syntaxes": _created_syntaxes(),
         "responses": _responses(),
         "codes": _codes(kinds),
+        "security": _security(),
         "common": common_table(kinds),
         "iods": "\n\n".join(f"#### {kind.title}\n\n{own_table(kind)}" for kind in kinds),
     }
@@ -153,6 +156,24 @@ def _responses() -> str:
             *((_ranges(codes[outcome]), _ACTIONS[outcome]) for outcome in named),
             ("no response, an abort, a rejection, no connection", _ACTIONS["refused-now"]),
             ("every other status", _ACTIONS["refused"]),
+        ],
+    )
+
+
+def _security() -> str:
+    """Secure transport, PS3.15 B: what a context of ours really offers."""
+    context = server_context(TlsFiles(), asks=False)
+    suites = [suite["name"] for suite in context.get_ciphers()]
+    new = [name for name in suites if name.startswith("TLS_")]
+    old = [name for name in suites if not name.startswith("TLS_")]
+    return _table(
+        "what | as listener and as caller",
+        [
+            ("profile", "BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12)"),
+            ("versions", "TLS 1.3, TLS 1.2"),
+            ("suites of TLS 1.3", ", ".join(new)),
+            ("suites of TLS 1.2 (OpenSSL's names)", ", ".join(old)),
+            ("not offered", "compression, renegotiation, resumption, early data"),
         ],
     )
 

@@ -1,28 +1,31 @@
 """A listener in a process of its own, for tests that kill it, trace it or take its disk away.
 
-    python -m tests.faults.listener_process DATA PORT MIN_FREE_BYTES
+    python -m tests.faults.listener_process DATA PORT MIN_FREE_BYTES KEYS
+
+KEYS are other settings of the listener, in JSON.
 
 Prints its port when it listens. SIGTERM or the end of its input stop it.
 """
 
 from __future__ import annotations
 
+import json
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from casgan_dicom.log import configure
 from casgan_dicom.node.receive.listener import run_listener
 from casgan_dicom.node.state.layout import Layout
 from tests.node.listening import resident_bytes, settings_for
-from tests.node.wire import Wire
+from tests.node.secure import Door
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,15 +43,24 @@ class ListenerProcess:
         Its watermark.
     before
         What comes before the command, e.g. a tracer.
+    keys
+        Other settings of the listener.
     """
 
     def __init__(
-        self, data: Path, *, port: int = 0, min_free_bytes: int = 0, before: Sequence[str] = ()
+        self,
+        data: Path,
+        *,
+        port: int = 0,
+        min_free_bytes: int = 0,
+        before: Sequence[str] = (),
+        keys: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self.layout = Layout(data)
         self.port = port
         self._min_free_bytes = min_free_bytes
         self._before = before
+        self._keys = json.dumps(dict(keys))
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ListenerProcess:
@@ -63,7 +75,7 @@ class ListenerProcess:
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        arguments = [str(self.layout.data), str(self.port), str(self._min_free_bytes)]
+        arguments = [str(self.layout.data), str(self.port), str(self._min_free_bytes), self._keys]
         self._process = subprocess.Popen(
             [*self._before, sys.executable, "-m", "tests.faults.listener_process", *arguments],
             cwd=ROOT,
@@ -123,9 +135,9 @@ class ListenerProcess:
 class EchoWatch(threading.Thread):
     """Echoes all the time, each over a new connection from 127.0.0.1, and remembers the longest."""
 
-    def __init__(self, port: int, pause: float = 0.1) -> None:
+    def __init__(self, door: Door, pause: float = 0.1) -> None:
         super().__init__(daemon=True)
-        self._port = port
+        self._door = door
         self._pause = pause
         self._stop_asked = threading.Event()
         self.longest = 0.0
@@ -138,7 +150,7 @@ class EchoWatch(threading.Thread):
         while not self._stop_asked.wait(self._pause):
             start = monotonic()
             try:
-                with Wire.associated(self._port, calling="WATCH") as wire:
+                with self._door.associated(calling="WATCH") as wire:
                     assert wire.echo() == 0
                     self.longest = max(self.longest, monotonic() - start)
                     self.count += 1
@@ -184,7 +196,7 @@ def main() -> None:
         sys.stdout.flush()
         threading.Thread(target=wait_for_end_of_input, daemon=True).start()
 
-    settings = settings_for(data, (), port=port, min_free_bytes=min_free_bytes)
+    settings = settings_for(data, (), port=port, min_free_bytes=min_free_bytes, **json.loads(sys.argv[4]))
     run_listener(settings, "recipe", ready, stop)
 
 

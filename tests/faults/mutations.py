@@ -8,6 +8,7 @@ import struct
 from contextlib import suppress
 
 from tests.faults.senders import Template
+from tests.node.secure import Door
 from tests.node.wire import (
     ABORT,
     DATA,
@@ -15,7 +16,6 @@ from tests.node.wire import (
     RELEASE_RQ,
     XA,
     XA_CONTEXT,
-    Wire,
     associate_rq,
     echo_command,
     p_data,
@@ -48,9 +48,9 @@ def mutated(pdus: list[bytes], chance: random.Random) -> list[bytes]:
     return pdus
 
 
-def play(port: int, pdus: list[bytes], chance: random.Random, source: str) -> None:
+def play(door: Door, pdus: list[bytes], chance: random.Random, source: str) -> None:
     """Send a session, mostly without waiting for answers, and leave in one of several ways."""
-    with suppress(OSError), Wire(port, source=source, seconds=10) as wire:
+    with suppress(OSError), door.wire(source=source, seconds=10) as wire:
         wire.socket.settimeout(PATIENCE_SECONDS)
         for number, each in enumerate(pdus):
             wire.send(each)

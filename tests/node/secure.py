@@ -159,3 +159,24 @@ class SecureWire(Wire):
             wire.socket.close()
             raise
         return wire
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a listener is, and whether one comes in by TLS."""
+
+    port: int
+    context: ssl.SSLContext | None = None
+    """None without TLS."""
+
+    def wire(self, *, source: str = "127.0.0.1", seconds: float = 30.0) -> Wire:
+        """A connection, behind the handshake if there is one."""
+        if self.context is None:
+            return Wire(self.port, source=source, seconds=seconds)
+        return SecureWire(self.port, self.context, source=source, seconds=seconds)
+
+    def associated(self, *, calling: str = "MODALITY", source: str = "127.0.0.1") -> Wire:
+        """An association."""
+        if self.context is None:
+            return Wire.associated(self.port, calling=calling, source=source)
+        return SecureWire.let_in(self.port, self.context, calling=calling, source=source)
