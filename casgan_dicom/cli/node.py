@@ -50,7 +50,7 @@ _COLUMNS = (
     "deliveries",
 )
 _NUMBERS = ("rev", "files", "frames", "made")
-_TABLE_WIDTH = 140
+_TABLE_WIDTH = 180
 """At least; a narrower terminal wraps lines rather than losing what they say."""
 
 

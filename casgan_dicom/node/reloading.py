@@ -30,7 +30,10 @@ def refuse_restart(now: NodeSettings, wanted: NodeSettings) -> None:
 def processes_to_restart(now: NodeSettings, wanted: NodeSettings) -> set[str]:
     """Roles that begin anew to take other settings; the others are told."""
     differ = {each.name for each in fields(now) if getattr(now, each.name) != getattr(wanted, each.name)}
-    roles = (
-        {"coordinator"} if differ & {"rules", "peers", "completion", "retention", "destinations"} else set()
-    )
-    return roles | ({"sender"} if differ & {"retry", "destinations"} else set())
+    asked_by = {
+        "coordinator": {"rules", "peers", "completion", "retention", "destinations"},
+        "sender": {"retry", "destinations"},
+        "inbox": {"rules"},
+        "puller": {"rules"},
+    }
+    return {role for role, tables in asked_by.items() if differ & tables}

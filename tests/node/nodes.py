@@ -99,7 +99,7 @@ class Node:
 
     def wait_until_settled(self, jobs: int, seconds: float = WAIT_SECONDS) -> list[JobRow]:
         """Wait until so many jobs have come to an end."""
-        ended = ("done", "skipped", "quarantined", "failed", "undelivered", "cancelled")
+        ended = ("done", "skipped", "kept", "quarantined", "failed", "undelivered", "cancelled")
         wait_for(
             lambda: sum(row.state in ended for row in self.jobs()) >= jobs,
             lambda: f"{jobs} jobs at their end; there are {[row.state for row in self.jobs()]}",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import signal
+import subprocess
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +22,9 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 from casgan_dicom.cli import cli
 from casgan_dicom.errors import PeerError
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.supervisor import last_answer, supervisor_of
+from casgan_dicom.node.state.supervisor import is_held, last_answer, supervisor_of
 from tests.faults.modality import cine, send
-from tests.node.nodes import config, program, wait_for
+from tests.node.nodes import PROGRAM, WAIT_SECONDS, config, program, wait_for
 from tests.support.fake_pacs import FakePacs
 
 RULE = '\n[[rules]]\nname = "{name}"\nheader = ["Modality = XA"]\n{more}'
@@ -200,3 +204,26 @@ def test_where_no_node_runs_nothing_is_reloaded(tmp_path: Path, pacs: FakePacs) 
     stopped = node.node("reload")
     assert stopped.exit_code == 5
     assert "no node runs on this data folder" in stopped.stderr
+
+
+def test_a_terminal_that_hangs_up_ends_the_node_although_it_sends_the_same_signal(
+    tmp_path: Path, pacs: FakePacs
+) -> None:
+    mine, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [str(PROGRAM), "node", "--config", str(config(tmp_path, pacs))],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # no thread is started here
+    )
+    os.close(terminal)
+    said = b""
+    while b"stop:" not in said:
+        said += os.read(mine, 4096)
+
+    os.close(mine)
+
+    process.wait(WAIT_SECONDS)
+    assert not is_held(Layout(tmp_path / "node"))

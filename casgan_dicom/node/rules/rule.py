@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 from casgan_dicom.conversion.options import ConvertOptions, FrameChoice
@@ -59,12 +57,6 @@ class Rule:
 def rules_of(settings: Sequence[RuleSettings]) -> tuple[Rule, ...]:
     """Rules that were found to make sense, in their order."""
     return tuple(map(Rule, settings))
-
-
-def rules_digest(settings: Sequence[RuleSettings], weights: Sequence[str]) -> str:
-    """Stands for all that some rules say, and the weights of each, in 16 hexadecimal digits."""
-    said = [asdict(rule) for rule in settings], list(weights)
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 def form_text(form: ConvertOptions) -> str:

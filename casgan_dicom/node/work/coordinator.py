@@ -28,7 +28,6 @@ from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.work.cleaner import Cleaner
 from casgan_dicom.node.work.completion import completion
-from casgan_dicom.node.work.deciding import decision_about
 
 LOOK_SECONDS = 2.0
 """Longest time between two looks at the ledger: a ring may be lost, and a clock be set."""
@@ -170,6 +169,9 @@ class Coordinator:
         """
         if not any(rule.priority for rule in self._settings.rules):
             return ""
+        # Imported here: a coordinator that reads no headers need not hold what reads them.
+        from casgan_dicom.node.work.deciding import decision_about  # noqa: PLC0415
+
         try:
             decision = decision_about(self._settings, self._jobs.inputs(job), None)
         except SeriesError:

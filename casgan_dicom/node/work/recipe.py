@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import asdict
+
 from casgan_dicom import __version__
 from casgan_dicom.errors import WeightsError
 from casgan_dicom.model.bundle.shelf import weights_digest
-from casgan_dicom.node.rules.rule import rules_digest
 from casgan_dicom.node.settings import NodeSettings, WorkerSettings
 
 PLAIN_FORM = "mf-gray8"
@@ -35,4 +38,7 @@ def recipe_of_node(settings: NodeSettings) -> str:
             digests.append(weights_digest(rule.bundle or settings.worker.bundle))
         except WeightsError as error:
             raise WeightsError(f"rule '{rule.name}': {error.message}", hint=error.hint) from error
-    return f"{own} rules {rules_digest(settings.rules, digests)}" if digests else own
+    if not digests:
+        return own
+    said = [[asdict(rule) for rule in settings.rules], digests]
+    return f"{own} rules {hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]}"

@@ -154,7 +154,7 @@ def _of_headers(rule: Rule, facts: Facts) -> Iterator[Said]:
     wanted, source = rule.settings, facts.source
     for key, given in (("calling_ae", source.calling), ("called_ae", source.called)):
         if patterns := getattr(wanted, key):
-            yield _of_source(key, patterns, given, fnmatchcase)
+            yield _of_source(key, patterns, given, _is_title)
     if wanted.address:
         yield _of_source("address", wanted.address, source.address, is_within)
     for condition in rule.conditions:
@@ -169,6 +169,11 @@ def _of_headers(rule: Rule, facts: Facts) -> Iterator[Said]:
         if (bounds := getattr(wanted, key)) is not None:
             angles = [None if run.angles_deg is None else run.angles_deg[number] for run in facts.runs]
             yield _between(f"{key} {bounds[0]:g} to {bounds[1]:g}", bounds, angles)
+
+
+def _is_title(title: str, wanted: str) -> bool:
+    """Whether an AE title is the one wanted, in which * stands for any characters and nothing else does."""
+    return fnmatchcase(title, wanted.replace("[", "[[]").replace("?", "[?]"))
 
 
 def _of_source(key: str, wanted: Sequence[str], given: str | None, fits: Callable[[str, str], bool]) -> Said:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from casgan_dicom.conversion.options import ConvertOptions, FrameChoice
-from casgan_dicom.node.rules.rule import Rule, form_text, rules_digest
+from casgan_dicom.node.rules.rule import Rule, form_text
 from casgan_dicom.node.settings import RuleSettings
 from casgan_dicom.pixels.compress import Compression
 
@@ -39,17 +37,6 @@ def test_a_rule_gets_what_it_asks_for_and_always_the_banner() -> None:
 def test_loss_has_a_quality() -> None:
     assert Rule(replace(PLAIN, compression="jpeg90")).form.compression == Compression("jpeg", 90)
     assert form_text(Rule(replace(PLAIN, compression="jpeg90")).form) == "mf-gray8 jpeg90"
-
-
-@pytest.mark.parametrize(
-    ("other", "weights"),
-    [((replace(PLAIN, header=("Modality = XA",)),), ["w"]), ((PLAIN, RICH), ["w", "w"]), ((PLAIN,), ["v"])],
-)
-def test_other_rules_and_other_weights_have_another_digest(
-    other: tuple[RuleSettings, ...], weights: list[str]
-) -> None:
-    assert rules_digest((PLAIN,), ["w"]) == rules_digest((PLAIN,), ["w"])
-    assert rules_digest(other, weights) != rules_digest((PLAIN,), ["w"])
 
 
 def test_only_conditions_on_pixels_need_them() -> None:

@@ -81,6 +81,7 @@ def test_where_no_rule_holds_none_decides() -> None:
         ({"calling_ae": ("X", "CATHLAB1")}, True),
         ({"calling_ae": ("CATH*",)}, True),
         ({"calling_ae": ("cath*",)}, False),  # case counts in AE titles
+        ({"calling_ae": ("CATHLAB[1]", "CATHLAB?")}, False),  # only * stands for something
         ({"called_ae": ("CASGAN",)}, True),
         ({"called_ae": ("OTHER",)}, False),
         ({"address": ("10.9.0.0/16", "10.1.0.0/16")}, True),

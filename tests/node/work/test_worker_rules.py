@@ -27,6 +27,7 @@ from casgan_dicom.node.work.facts import Source
 from casgan_dicom.node.work.recipe import recipe_of, recipe_of_node
 from casgan_dicom.node.work.trial import try_rules
 from casgan_dicom.node.work.worker import Worker
+from tests.model.bundles import write_bundle
 from tests.support.factories import moving_frames, uid, write_xa
 from tests.support.painter import DiscPainter
 from tests.support.roadmap import DarkIsVessel, write_reference
@@ -187,6 +188,22 @@ def test_a_bundle_that_a_person_names_goes_before_that_of_the_rule_and_the_rule_
     assert Orders(ledger).made_with(first, how.recipe) == job
 
 
+def test_what_was_kept_is_converted_with_a_bundle_that_a_person_names(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    kept, bundles = queued(ledger, write_xa(tmp_path / "a.dcm")), Bundles(DiscPainter())
+    worker = worker_of(replace(settings, rules=(replace(XA, calling_ae=("X",)),)), ledger, bundles)
+    assert done(worker, ledger, kept).state == "kept"
+    how = Repeat("casgan", recipe_of(settings.worker, "casgan"), "batch")
+    assert Orders(ledger).made_with(kept, how.recipe) is None
+
+    job = Orders(ledger).repeat(kept, how, 3.0)
+
+    assert done(worker, ledger, job).state == "done"
+    assert (bundles.asked, goes_to(ledger, job)) == (["casgan"], [])
+    assert Orders(ledger).made_with(kept, how.recipe) == job
+
+
 def test_pixels_are_looked_at_only_where_a_rule_asks_and_by_its_bundle(
     settings: NodeSettings, ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -261,14 +278,19 @@ def test_a_conversion_keeps_the_settings_that_it_began_with(
     assert goes_to(ledger, job) == ["b"]
 
 
-def test_the_recipe_at_reception_changes_with_the_rules(settings: NodeSettings) -> None:
-    without = recipe_of_node(settings)
-    under = recipe_of_node(replace(settings, rules=(XA,)))
-    under_others = recipe_of_node(replace(settings, rules=(replace(XA, bits=12),)))
+def test_the_recipe_at_reception_changes_with_the_rules_and_with_their_weights(
+    settings: NodeSettings, tmp_path: Path
+) -> None:
+    bundle = write_bundle(tmp_path / "own")
+    ruled = [(), (XA,), (replace(XA, bits=12),), (XA, XA), (replace(XA, bundle=str(bundle)),)]
 
-    assert without == recipe_of(settings.worker)
-    assert len({without, under, under_others}) == 3
-    assert under == recipe_of_node(replace(settings, rules=(XA,)))
+    recipes = [recipe_of_node(replace(settings, rules=rules)) for rules in ruled]
+    write_bundle(bundle, attention_bias=-2)
+    recipes.append(recipe_of_node(replace(settings, rules=ruled[-1])))
+
+    assert recipes[0] == recipe_of(settings.worker)
+    assert len(set(recipes)) == len(recipes)
+    assert recipes[1] == recipe_of_node(replace(settings, rules=(XA,)))
 
 
 # The rules of a file, and the answers of `test-rules` and of the node.
