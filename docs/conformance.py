@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydicom.uid import UID, KeyObjectSelectionDocumentStorage
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
+from casgan_dicom.node import commitment
 from casgan_dicom.node.certificates import TlsFiles
 from casgan_dicom.node.client.query import STUDY_ROOT_FIND
 from casgan_dicom.node.client.results import Outcome, classify
@@ -24,7 +25,7 @@ from casgan_dicom.pixels.syntaxes import SYNTAXES
 from docs.iods import Described, common_table, described, own_table
 
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_VERIFICATION = UID("1.2.840.10008.1.1")
+_VERIFICATION, _COMMITMENT = UID("1.2.840.10008.1.1"), UID(commitment.PUSH_MODEL)
 _RETRIEVING = (STUDY_ROOT_FIND, STUDY_ROOT_MOVE, STUDY_ROOT_GET)
 _COMPRESSIONS = (
     Compression(),
@@ -44,9 +45,33 @@ _MEANINGS: Mapping[int, str] = {
     "is cut short, or has no Study, Series or SOP Instance UID that is one; the bytes are in quarantine",
     commands.INVALID_INSTANCE: "Affected SOP Instance UID of the request is absent or too long for a UID",
     commands.NO_SUCH_CLASS: "Affected SOP Class UID of the request is absent, or not that of the context",
-    commands.UNRECOGNIZED: "any operation but C-STORE and C-ECHO, or one that is not of the class of the "
-    "context",
+    commands.UNRECOGNIZED: "any operation but C-STORE, C-ECHO, N-ACTION and N-EVENT-REPORT, or one that is "
+    "not of the class of the context",
     commands.MISTYPED: "a data set where none belongs, or none where one does",
+}
+_OF_REQUESTS: Mapping[int, str] = {
+    commitment.SUCCESS: "the request is on the disk and in the ledger; the report follows",
+    commitment.INVALID_ARGUMENT: "the data set cannot be decoded, has no Transaction UID or no objects, or "
+    "the same peer has used the Transaction UID for other objects",
+    commitment.NO_SUCH_INSTANCE: "Requested SOP Instance UID is not the well-known one",
+    commitment.NO_SUCH_ACTION: f"Action Type ID is not {commitment.REQUEST}",
+    commitment.RESOURCES: f"more than {commitment.MOST_REFERENCES:,} objects; more than "
+    f"{commitment.LONGEST_DATA_SET // 1024:,} KiB, then the association is aborted as well; or the request "
+    "cannot be written down: ask again later",
+}
+_OF_REPORTS: Mapping[int, str] = {
+    commitment.SUCCESS: "what the report says is written down, or changes nothing any more",
+    commitment.PROCESSING_FAILURE: "no request of ours to this peer, by AE title and address, has that "
+    "Transaction UID; or the report cannot be written down",
+    commitment.NO_SUCH_INSTANCE: "Affected SOP Instance UID is not the well-known one",
+    commitment.NO_SUCH_EVENT: f"Event Type ID is neither {commitment.ALL_KEPT} nor {commitment.SOME_FAILED}",
+    commitment.INVALID_ARGUMENT: "the data set cannot be decoded, has no Transaction UID or no objects",
+    commitment.RESOURCES: "longer than a request may be",
+}
+_REASONS: Mapping[int, str] = {
+    commitment.NO_SUCH_INSTANCE: "the instance never came, or its file is not in the spool any more, whole: "
+    "it was deleted, by hand or otherwise, also after it was converted and delivered",
+    commitment.CLASS_CONFLICT: "the instance is of another SOP class",
 }
 _ACTIONS: Mapping[Outcome, str] = {
     "stored": "stored",
@@ -67,9 +92,14 @@ def page(present: str) -> str:
     kinds = described()
     made = {
         "services": _services(kinds),
-        "accepted-classes": _table("SOP class | UID", map(_named, (_VERIFICATION, *STORAGE_CLASSES))),
+        "accepted-classes": _table(
+            "SOP class | UID", map(_named, (_VERIFICATION, _COMMITMENT, *STORAGE_CLASSES))
+        ),
         "accepted-syntaxes": _table("transfer syntax | UID", map(_named, _always_read())),
         "store-responses": _store_responses(),
+        "commitment-requests": _table("status | when", _when(_OF_REQUESTS)),
+        "commitment-reasons": _table("Failure Reason (0008,1197) | when", _when(_REASONS)),
+        "commitment-reports": _table("status | when", _when(_OF_REPORTS)),
         "created-classes": _created_classes(kinds),
         "created-syntaxes": _created_syntaxes(),
         "responses": _responses(),
@@ -99,11 +129,12 @@ def _services(kinds: Sequence[Described]) -> str:
     """Network services, PS3.2 A.1: who is user and who is provider."""
     sent = [
         _VERIFICATION,
+        _COMMITMENT,
         *(kind.sop_class for kind in kinds),
         *_RETRIEVING,
         KeyObjectSelectionDocumentStorage,
     ]
-    taken = [_VERIFICATION, *STORAGE_CLASSES]
+    taken = [_VERIFICATION, _COMMITMENT, *STORAGE_CLASSES]
     return _table(
         "SOP class | UID | user (SCU) | provider (SCP)",
         (
@@ -119,6 +150,10 @@ def _store_responses() -> str:
         "status | meaning in PS3.4 | when",
         ((f"{code:04X}", _of_standard(code), when) for code, when in _MEANINGS.items()),
     )
+
+
+def _when(codes: Mapping[int, str]) -> Iterable[tuple[str, str]]:
+    return ((f"{code:04X}", when) for code, when in codes.items())
 
 
 def _of_standard(code: int) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from casgan_dicom.node.settings import DestinationSettings, RetrySettings
+from casgan_dicom.node.settings import DestinationSettings, PeerSettings, RetrySettings
+from casgan_dicom.node.state.layout import Layout
 from tests.faults.modality import cine, send_until_stored
-from tests.node.nodes import node_settings, running_node
+from tests.node.listening import rows_of
+from tests.node.nodes import node_settings, running_node, wait_for
+from tests.support.asking_modality import WAIT_SECONDS, AskingModality, reporting_port
 from tests.support.committing_pacs import Asked, CommittingPacs, Manner, open_and_report, report_of
 
 
@@ -92,3 +95,37 @@ def test_an_archive_that_refuses_to_be_asked_gives_a_dead_letter_at_once(tmp_pat
         "undelivered",
         "the request to commit was answered 0x0124",
     )
+
+
+def test_a_modality_that_left_is_told_where_it_listens_as_soon_as_it_does(tmp_path: Path) -> None:
+    with reporting_port() as (port, _):
+        pass  # nobody listens there now
+    cathlab = PeerSettings("CATHLAB", report_host="127.0.0.1", report_port=port)
+    settings = replace(node_settings(tmp_path), peers=(cathlab,))
+    path = cine(tmp_path / "sent", "run")
+
+    with running_node(settings) as node:
+        with AskingModality(node.port) as modality:
+            kept = modality.store(path)
+            assert modality.ask("1.2.3", [kept, (kept[0], "1.2.9")]) == 0x0000
+        layout = Layout(settings.data)
+        wait_for(lambda: rows_of(layout, "promises")[0]["attempts"] >= 1, "an attempt in vain")
+        with reporting_port(port) as (_, told):
+            event_type, said = told.get(timeout=WAIT_SECONDS)
+            wait_for(lambda: rows_of(layout, "promises")[0]["state"] == "told", "the response to be noted")
+
+    assert (event_type, said.TransactionUID) == (2, "1.2.3")
+    assert [each.ReferencedSOPInstanceUID for each in said.ReferencedSOPSequence] == [kept[1]]
+    assert [each.FailureReason for each in said.FailedSOPSequence] == [0x0112]
+
+
+def test_a_modality_that_left_and_listens_nowhere_is_not_told_and_the_ledger_says_why(tmp_path: Path) -> None:
+    settings = replace(node_settings(tmp_path), peers=(PeerSettings("CATHLAB"),))
+    layout = Layout(settings.data)
+
+    with running_node(settings) as node:
+        with AskingModality(node.port) as modality:
+            assert modality.ask("1.2.3", [("1.2", "1.2.9")]) == 0x0000
+        wait_for(lambda: rows_of(layout, "promises")[0]["state"] == "dead", "the promise to be given up")
+
+    assert "no report_host" in rows_of(layout, "promises")[0]["reason"]

@@ -27,7 +27,8 @@ def rows_of(name: str) -> list[list[str]]:
 
 CLASSES = [UID(uid) for _, uid in rows_of("accepted-classes")]
 SYNTAXES = [UID(uid) for _, uid in rows_of("accepted-syntaxes")]
-STORAGE = [uid for uid in CLASSES if uid != VERIFICATION]
+COMMITMENT = UID("1.2.840.10008.1.20.1")
+STORAGE = [uid for uid in CLASSES if uid not in (VERIFICATION, COMMITMENT)]
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,15 @@ def test_verification_is_accepted_in_the_transfer_syntaxes_that_the_page_names(l
     answers = negotiated(listener.port, [(VERIFICATION, [syntax]) for syntax in SYNTAXES])
 
     assert len(named) == 4
+    assert answers == [syntax if syntax in named else None for syntax in SYNTAXES]
+
+
+def test_commitment_is_accepted_in_the_transfer_syntaxes_that_the_page_names(listener: Listening) -> None:
+    named = [UID("1.2.840.10008.1.2.1"), ImplicitVRLittleEndian]
+
+    answers = negotiated(listener.port, [(COMMITMENT, [syntax]) for syntax in SYNTAXES])
+
+    assert "storage commitment in Explicit\nand Implicit VR Little Endian" in PAGE
     assert answers == [syntax if syntax in named else None for syntax in SYNTAXES]
 
 

@@ -12,7 +12,8 @@ from casgan_dicom.errors import PeerError
 from casgan_dicom.node.certificates import NamedFile, TlsFiles
 from casgan_dicom.node.client.peer import Peer
 from casgan_dicom.node.client.peer_tls import PeerTls
-from casgan_dicom.node.client.scu import StoreResult, echo, store
+from casgan_dicom.node.client.results import StoreResult
+from casgan_dicom.node.client.scu import echo, store
 from casgan_dicom.node.settings import PeerSettings
 from casgan_dicom.node.tls import client_context
 from tests.node.listening import check_spool, listening

@@ -7,7 +7,8 @@
         pacs.manner = Manner("same", said=(failing("1.2.3"),))
 
 What is recorded: `stores`, the number of C-STORE requests for each SOP Instance UID; `asked`, each request
-with its Transaction UID and objects; `answers`, the status of each response to a report, None for none.
+with its Transaction UID and objects; `answers`, the status of each response to a report, None for none;
+`kept`, the SOP Instance UIDs that a report named as kept, noted before it was sent.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class CommittingPacs:
         self.stores: Counter[str] = Counter()
         self.asked: list[Asked] = []
         self.answers: list[int | None] = []
+        self.kept: set[str] = set()
         self._due: dict[Association, tuple[Manner, Asked]] = {}
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -148,6 +150,7 @@ class CommittingPacs:
     def report(self, manner: Manner, asked: Asked) -> None:
         """Report on an association of its own."""
         for event_type, said in (make(asked) for make in manner.said):
+            self._note(said)
             self.answers.append(open_and_report(manner.port, event_type, said, manner.title or self.ae_title))
 
     def _on_store(self, event: evt.Event) -> int:
@@ -191,7 +194,15 @@ class CommittingPacs:
 
     def _report_here(self, assoc: Association, manner: Manner, asked: Asked) -> None:
         for event_type, said in (make(asked) for make in manner.said):
+            self._note(said)
             self.answers.append(send_report(assoc, event_type, said))
+
+    def _note(self, said: Dataset | bytes) -> None:
+        if isinstance(said, Dataset):
+            with self._lock:
+                self.kept |= {
+                    str(item.ReferencedSOPInstanceUID) for item in said.get("ReferencedSOPSequence", ())
+                }
 
 
 def send_report(assoc: Association, event_type: int, said: Dataset | bytes) -> int | None:

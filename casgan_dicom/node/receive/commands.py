@@ -36,6 +36,7 @@ from casgan_dicom.node.dimse import (
     short,
     text,
 )
+from casgan_dicom.node.state.promises import Promise
 
 _C_CANCEL_RQ = 0x0FFF
 
@@ -95,8 +96,8 @@ class Answer:
     """Error Comment (0000,0902): at most 64 characters, no patient data."""
     afterwards: Callable[[], None] = _nothing
     """Done when the response is on its way, because the peer need not wait for it."""
-    promised: str = ""
-    """Transaction UID (0008,1195) of a report that the peer is to get; empty for none."""
+    promised: Promise | None = None
+    """What the peer is to get a report on; None for nothing."""
 
 
 def decode_request(content: bytes) -> Request:

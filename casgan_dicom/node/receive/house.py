@@ -11,7 +11,7 @@ from casgan_dicom.node.receive.admission import Caller, Rejection
 from casgan_dicom.node.receive.commands import Answer
 from casgan_dicom.node.receive.complaints import Complaints
 from casgan_dicom.node.receive.connections import Connections
-from casgan_dicom.node.receive.letter import Letter
+from casgan_dicom.node.receive.correspondence import Correspondence
 from casgan_dicom.node.receive.pace import Pace
 from casgan_dicom.node.receive.peer_socket import Limits
 from casgan_dicom.node.receive.refusals import Refusal, Refusals
@@ -29,8 +29,8 @@ class House:
     """Opens a file for a data set; must not raise."""
     take: Callable[[Intake, str], Answer]
     """Answers for a data set that came from this address; must not raise."""
-    read: Callable[[Letter, str, str], Answer]
-    """Answers for what this AE title says of storage commitment from this address; must not raise."""
+    correspondence: Correspondence
+    """Answers for what is said about storage commitment."""
     connections: Connections
     """Who is connected."""
     limits: Limits

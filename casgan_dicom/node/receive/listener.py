@@ -30,6 +30,7 @@ from casgan_dicom.node.commitment import SYNTAXES as SYNTAXES_OF_COMMITMENT
 from casgan_dicom.node.credentials import files_of_listener
 from casgan_dicom.node.receive.admission import admission
 from casgan_dicom.node.receive.connections import Connections
+from casgan_dicom.node.receive.correspondence import Correspondence
 from casgan_dicom.node.receive.house import House
 from casgan_dicom.node.receive.pace import Pace
 from casgan_dicom.node.receive.peer_socket import DEFAULT_LIMITS, Limits
@@ -42,6 +43,7 @@ from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.commitments import Commitments
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.promises import Promises
 from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.node.state.rejections import Rejections
 from casgan_dicom.node.tls import Renewed, server_context
@@ -113,7 +115,8 @@ def run_listener(
         receipts = Receipts(ledger, recipe)
         entrance = _Entrance(settings)
         reports = Reports(settings, Commitments(ledger))
-        house = _house(entrance, spool, Reception(spool, receipts), reports, limits)
+        letters = Correspondence(reports, Promises(ledger), layout)
+        house = _house(entrance, spool, Reception(spool, receipts), letters, limits)
 
         def take(changed: NodeSettings, recipe: str) -> None:
             entrance.take(changed)
@@ -150,7 +153,7 @@ class _Entrance:
 
 
 def _house(
-    entrance: _Entrance, spool: Spool, reception: Reception, reports: Reports, limits: Limits
+    entrance: _Entrance, spool: Spool, reception: Reception, letters: Correspondence, limits: Limits
 ) -> House:
     settings = entrance.settings
     listener = settings.listener
@@ -162,7 +165,7 @@ def _house(
         lambda caller: admission(entrance.settings, caller),
         spool.begin,
         reception.take,
-        reports.take,
+        letters,
         Connections(*places),
         limits,
         tls=None if files is None else Renewed(files, make).context,

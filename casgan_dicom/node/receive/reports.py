@@ -23,9 +23,8 @@ from casgan_dicom.node.commitment import (
     Report,
     decode_report,
 )
-from casgan_dicom.node.dimse import N_EVENT_REPORT_RQ
 from casgan_dicom.node.peers import peer_of
-from casgan_dicom.node.receive.commands import UNRECOGNIZED, Answer
+from casgan_dicom.node.receive.commands import Answer
 from casgan_dicom.node.receive.letter import Letter
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.bells import COORDINATOR, ring
@@ -93,8 +92,6 @@ class Reports:
     def take(self, letter: Letter, calling: str, address: str) -> Answer:
         """Write down what a report says, and say what to answer; never raises."""
         told = log.bind(ae_title=calling, address=address)
-        if letter.request.field != N_EVENT_REPORT_RQ:
-            return Answer(UNRECOGNIZED, "storage commitment is asked for here, not given")
         try:
             report = decode_report(letter.content, letter.transfer_syntax)
             return self._take(report, calling, address)

@@ -40,7 +40,7 @@ from pynetdicom.transport import AssociationServer, RequestHandler
 from casgan_dicom import __version__
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.commitment import LONGEST_DATA_SET, RESOURCES
-from casgan_dicom.node.dimse import P_DATA_TF, CommandError, MalformedError, command_pdus
+from casgan_dicom.node.dimse import P_DATA_TF, CommandError, MalformedError, command_pdus, data_pdus
 from casgan_dicom.node.pdu_items import ItemError
 from casgan_dicom.node.receive.admission import Rejection
 from casgan_dicom.node.receive.association_request import AssociationRequest, read_request
@@ -51,6 +51,7 @@ from casgan_dicom.node.receive.house import House
 from casgan_dicom.node.receive.letter import Letter
 from casgan_dicom.node.receive.messages import Messages
 from casgan_dicom.node.receive.negotiation import Negotiation
+from casgan_dicom.node.receive.owed import Owed
 from casgan_dicom.node.receive.pace import Pace
 from casgan_dicom.node.receive.peer_socket import PeerSocket
 from casgan_dicom.node.receive.refusals import Refusal
@@ -85,6 +86,7 @@ class _Provider(DULServiceProvider):
         self._peer: PeerSettings | None = None
         self._pace: Pace | None = None
         self.messages = Messages(self)
+        self.owed = Owed(assoc.house.correspondence)
         self.bell = threading.Event()
         self.to_user_queue = RingingQueue(self.bell)
 
@@ -144,6 +146,8 @@ class _Provider(DULServiceProvider):
         self._respond(request, answer, context_id)
         if intake is not None and intake.too_long:
             self.assoc.abort(block=False)
+        if answer.promised is not None:
+            self.owed.owe(answer.promised, context_id, self.context(context_id)[1], monotonic())
         answer.afterwards()
 
     def _answer_to(self, intake: Intake | Letter | None) -> Answer:
@@ -153,10 +157,12 @@ class _Provider(DULServiceProvider):
             return self._house.take(intake, self._address)
         if intake.too_long:
             return Answer(RESOURCES, f"data set is longer than {LONGEST_DATA_SET} bytes")
-        return self._house.read(intake, self.assoc.requestor.ae_title, self._address)
+        return self._house.correspondence.take(intake, self.assoc.requestor.ae_title, self._address)
 
     def refuse(self, request: Request, context_id: int) -> None:
-        """Answer a request that is refused; what answers or cancels something is passed over."""
+        """Answer a request that is refused; what answers or cancels nothing of ours is passed over."""
+        if self.owed.answered(request):
+            return
         self.complain("message refused", request.fault, status=request.refusal)
         if request.wants_answer:
             self._respond(request, Answer(request.refusal, request.fault[:64]), context_id)
@@ -179,6 +185,12 @@ class _Provider(DULServiceProvider):
 
     def _process_recv_primitive(self) -> bool:
         """Look for something to send, after a sleep if there is nothing at all to do."""
+        if self.state_machine.current_state == "Sta6" and (telling := self.owed.next(monotonic())):
+            longest = self.assoc.requestor.maximum_length or 0
+            for pdu in command_pdus(telling.command, telling.context_id, longest):
+                self.line.send(pdu)
+            for pdu in data_pdus(telling.data_set, telling.context_id, longest):
+                self.line.send(pdu)
         if self._has_nothing_to_do() and self.line.socket is not None:
             is_over = self.state_machine.current_state == "Sta13"
             self.line.wait(LINGER_SECONDS if is_over else SLEEP_SECONDS)
@@ -308,6 +320,7 @@ class _Association(Association):
             self.provider.join()
         self.provider.line.release()
         self.provider.messages.end()
+        self.provider.owed.end()
         self.house.connections.remove(self)
 
 

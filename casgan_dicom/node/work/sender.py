@@ -36,8 +36,10 @@ from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, de
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.pauses import Pause, Pauses
+from casgan_dicom.node.state.promises import Promises
 from casgan_dicom.node.tls import Renewed, client_context
 from casgan_dicom.node.work.committer import Committer
+from casgan_dicom.node.work.reporter import Reporter
 from casgan_dicom.node.work.retry import retry_wait
 from casgan_dicom.node.work.withdrawal import notes
 
@@ -90,7 +92,7 @@ class Sender:
         self._settings = settings
         self._ledger = ledger
         self._deliveries, self._commitments = Deliveries(ledger), Commitments(ledger)
-        self._pauses = Pauses(ledger)
+        self._promises, self._pauses = Promises(ledger), Pauses(ledger)
         self._destinations = {each.name: each for each in settings.destinations}
         self._title, self._tls = settings.listener.ae_title, _tls_of(settings)
         self._stores = {
@@ -153,7 +155,7 @@ class Sender:
         return Attempt("committing", attempt.reason) if lacks else attempt
 
     def start_committing(self) -> None:
-        """Ask destinations to keep what was stored there, from now on; in threads of their own."""
+        """Ask destinations to keep what was stored there, and tell what we keep; in threads of their own."""
         layout, now = Layout(self._settings.data), time()
         asked = [each for each in self._settings.destinations if each.commitment]
         self._deliveries.strand([*self._destinations], now)
@@ -163,6 +165,7 @@ class Sender:
             peer = peer_of_destination(each, self._title, self._tls.get(each.name))
             rules = retry_of(each, self._settings.retry)
             Committer(each, peer, rules, self._commitments, layout).start()
+        Reporter(self._settings, self._promises).start()
 
     def _send(self, delivery: Delivery, destination: DestinationSettings) -> Attempt:
         attempt = self._store(delivery, destination, lambda: self._outstanding(delivery))

@@ -7,8 +7,8 @@ from io import BytesIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, DIMSEMessage
-from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ, DIMSEMessage
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE, N_ACTION, N_EVENT_REPORT
 from pynetdicom.dsutils import decode
 
 from casgan_dicom.node.dimse import CommandError
@@ -16,11 +16,12 @@ from casgan_dicom.node.receive.commands import Request, decode_request, encode_r
 from tests.node.wire import VERIFICATION, XA, command, echo_command, store_command
 from tests.support.factories import uid
 
+PUSH_MODEL, WELL_KNOWN = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 STORE = Request(0x0001, 7, XA, uid("instance"), has_data_set=True)
 ECHO = Request(0x0030, 9, VERIFICATION)
 
 
-def encoded(message: DIMSEMessage, primitive: C_STORE | C_ECHO) -> bytes:
+def encoded(message: DIMSEMessage, primitive: C_STORE | C_ECHO | N_ACTION | N_EVENT_REPORT) -> bytes:
     """A command as pynetdicom sends it."""
     message.primitive_to_message(primitive)
     (fragment, *_) = message.encode_msg(1, 0)
@@ -69,6 +70,33 @@ def test_response_to_an_echo_is_understood_by_another_implementation() -> None:
     assert "AffectedSOPInstanceUID" not in response
 
 
+def test_request_to_commit_and_report_of_another_implementation_are_understood() -> None:
+    action, report = N_ACTION(), N_EVENT_REPORT()
+    action.MessageID, action.ActionTypeID = 5, 1
+    action.RequestedSOPClassUID, action.RequestedSOPInstanceUID = PUSH_MODEL, WELL_KNOWN
+    action.ActionInformation = BytesIO(b"something")
+    report.MessageID, report.EventTypeID = 6, 2
+    report.AffectedSOPClassUID, report.AffectedSOPInstanceUID = PUSH_MODEL, WELL_KNOWN
+    report.EventInformation = BytesIO(b"something")
+
+    asked = decode_request(encoded(N_ACTION_RQ(), action))
+    told = decode_request(encoded(N_EVENT_REPORT_RQ(), report))
+
+    assert asked == Request(0x0130, 5, PUSH_MODEL, WELL_KNOWN, has_data_set=True, type_id=1)
+    assert told == Request(0x0100, 6, PUSH_MODEL, WELL_KNOWN, has_data_set=True, type_id=2)
+    for request, field in ((asked, "ActionTypeID"), (told, "EventTypeID")):
+        response = decode(BytesIO(encode_response(request, 0x0110, "odd")), True, True)
+        assert response.CommandField == request.field | 0x8000
+        assert (response.AffectedSOPClassUID, response.AffectedSOPInstanceUID) == (PUSH_MODEL, WELL_KNOWN)
+        assert response[field].value == request.type_id
+
+
+def test_response_to_a_report_of_ours_is_told_apart() -> None:
+    response = decode_request(command({0x0100: 0x8100, 0x0120: 3, 0x0800: 0x0101, 0x0900: 0x0110}))
+
+    assert (response.wants_answer, response.answers, response.status) == (False, 3, 0x0110)
+
+
 def test_values_of_a_response_have_even_lengths() -> None:
     odd = Request(0x0001, 1, "1.2.3", "1.2.3")
 
@@ -99,7 +127,7 @@ def test_everything_else_is_no_command(content: bytes) -> None:
     ("change", "status"),
     [
         ({0x0100: 0x0020}, 0x0211),
-        ({0x0100: 0x0130}, 0x0211),
+        ({0x0100: 0x0110}, 0x0211),
         ({0x0100: 0x7777}, 0x0211),
         ({0x0800: 0x0101}, 0x0212),
         ({0x0100: 0x0030}, 0x0212),  # an echo with a data set

@@ -52,7 +52,7 @@ REFUSED = {
     "N-ACTION": (
         command({3: _COMMITMENT.encode(), 0x0100: 0x0130, 0x0110: 7, 0x0800: 0, 0x1001: b"1.2", 0x1008: 1}),
         True,
-        0x0211,
+        0x0122,  # it is not of the class of the context
     ),
     "N-GET": (
         command({3: XA.encode(), 0x0100: 0x0110, 0x0110: 7, 0x0800: 0x0101, 0x1001: b"1.2"}),

@@ -23,13 +23,18 @@ from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHa
 
 from casgan_dicom.node.receive.commands import Answer
 from casgan_dicom.node.receive.connections import Connections
+from casgan_dicom.node.receive.correspondence import Correspondence
 from casgan_dicom.node.receive.house import House
 from casgan_dicom.node.receive.listener import contexts
 from casgan_dicom.node.receive.peer_socket import Limits
+from casgan_dicom.node.receive.reports import Reports
 from casgan_dicom.node.receive.server import open_server
 from casgan_dicom.node.receive.spool import Intake, Spool
-from casgan_dicom.node.settings import PeerSettings
+from casgan_dicom.node.settings import NodeSettings, PeerSettings
+from casgan_dicom.node.state.commitments import Commitments
 from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.promises import Promises
 from tests.node.listening import Listening, data_set, listening, open_files, resident_bytes, wait_for
 from tests.node.wire import (
     ABORT,
@@ -270,7 +275,7 @@ def test_many_reports_start_no_threads(quick: Listening) -> None:
     with Wire.associated(quick.port) as wire:
         wire.send(p_data(ECHO_CONTEXT, 3, command(_REPORT)) * 200)
 
-        assert [wire.reply().status for _ in range(200)] == [0x0211] * 200
+        assert [wire.reply().status for _ in range(200)] == [0x0212] * 200
     wait_for(lambda: threading.active_count() <= before, "the threads of the start")
 
 
@@ -292,11 +297,11 @@ def test_peer_that_waits_for_us_is_not_idle(tmp_path: Path) -> None:
         assert not slept
         return Answer(0)
 
-    def read(*_: object) -> Answer:
-        raise AssertionError("nothing is said about commitment")
-
+    layout, ledger = Layout(tmp_path), Ledger(Layout(tmp_path).ledger)
+    reports = Reports(NodeSettings(data=tmp_path), Commitments(ledger))
+    letters = Correspondence(reports, Promises(ledger), layout)
     house = House(
-        lambda caller: PeerSettings(caller.calling), spool.begin, take, read, Connections(5, 5), IMPATIENT
+        lambda caller: PeerSettings(caller.calling), spool.begin, take, letters, Connections(5, 5), IMPATIENT
     )
     server = open_server(house, ("127.0.0.1", 0), "CASGAN", contexts())
     thread = threading.Thread(target=server.serve_forever, args=[0.1])
