@@ -173,10 +173,10 @@ class RetentionSettings:
 
     delivered_seconds: float = 0.0
     """After the delivery of a series: its instances and what was made of them."""
-    kept_seconds: float = 0.0
+    outbox_seconds: float = 0.0
     """After a conversion that goes to no destination: what lies in the outbox may be all there is."""
     ended_seconds: float = 0.0
-    """After a series was skipped or cancelled, or held nothing new."""
+    """After a series was skipped, kept by the rules or cancelled, or held nothing new."""
     quarantine_seconds: float = 0.0
     """After an instance came into quarantine."""
     high_bytes: int = 0

@@ -169,7 +169,7 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "worker.batch_frames": _between(1),
     "worker.deaths": _between(1),
     "retention.delivered_seconds": _seconds_or_ever,
-    "retention.kept_seconds": _seconds_or_ever,
+    "retention.outbox_seconds": _seconds_or_ever,
     "retention.ended_seconds": _seconds_or_ever,
     "retention.quarantine_seconds": _seconds_or_ever,
     "retention.high_bytes": _between(0),

@@ -438,7 +438,9 @@ def test_what_is_taken_from_elsewhere_must_make_sense(changed: dict[str, Any], s
     assert any(said in problem for problem in problems(settings)), problems(settings)
 
 
-@pytest.mark.parametrize("key", ["delivered_seconds", "kept_seconds", "ended_seconds", "quarantine_seconds"])
+@pytest.mark.parametrize(
+    "key", ["delivered_seconds", "outbox_seconds", "ended_seconds", "quarantine_seconds"]
+)
 def test_what_is_kept_is_kept_for_a_time_or_for_ever(key: str) -> None:
     def told(value: float) -> tuple[str, ...]:
         changed: dict[str, Any] = {key: value}

@@ -22,7 +22,7 @@ from pathlib import Path
 from casgan_dicom.node.state.deliveries import FINISHED
 from casgan_dicom.node.state.ledger import Ledger
 
-FINAL = ("done", "skipped", "cancelled")
+FINAL = ("done", "skipped", "kept", "cancelled")
 """States of jobs whose files may be removed; of no others, ever."""
 WANTING = ("receiving", "queued", "converting", "lacking", "failed", "quarantined")
 """States of jobs that may want any file of their lineage: they convert, or will after `node retry`."""

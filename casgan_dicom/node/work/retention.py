@@ -3,7 +3,7 @@
 Four kinds of things come to an end, each with a time of its own; 0 keeps it for ever:
 
     delivered    every destination of the job has everything
-    kept         its objects went nowhere: what lies in the outbox is all there is of them
+    outbox       its objects went nowhere: what lies in the outbox is all there is of them
     ended        nothing was made, or nothing more is to be: skipped, cancelled, nothing new
     quarantine   bytes that nothing could be made of
 
@@ -25,7 +25,7 @@ from typing import Literal
 from casgan_dicom.node.settings import NodeSettings, RetentionSettings
 from casgan_dicom.node.state.removals import Holding
 
-Kind = Literal["delivered", "kept", "ended", "quarantine"]
+Kind = Literal["delivered", "outbox", "ended", "quarantine"]
 
 LENDING_GRACE = 3600.0
 """How long a run stays after it may lend its vessels no more: a conversion that began before may read it."""
@@ -137,15 +137,15 @@ def kind_of(held: Holding) -> Kind | None:
     if held.state == "done" and held.deliveries:
         return "delivered" if held.is_delivered else None
     if held.state == "done" and held.is_made:
-        return "kept"
-    return "ended" if held.state in ("done", "skipped", "cancelled") else None
+        return "outbox"
+    return "ended" if held.state in ("done", "skipped", "kept", "cancelled") else None
 
 
 def seconds_of(kind: Kind, rules: RetentionSettings) -> float:
     """How long something of a kind stays; 0 for ever."""
     return {
         "delivered": rules.delivered_seconds,
-        "kept": rules.kept_seconds,
+        "outbox": rules.outbox_seconds,
         "ended": rules.ended_seconds,
         "quarantine": rules.quarantine_seconds,
     }[kind]

@@ -30,7 +30,7 @@ from tests.support.factories import uid
 
 NOW = 1000.0
 EVERYTHING = RetentionSettings(
-    delivered_seconds=100.0, kept_seconds=100.0, ended_seconds=100.0, quarantine_seconds=100.0
+    delivered_seconds=100.0, outbox_seconds=100.0, ended_seconds=100.0, quarantine_seconds=100.0
 )
 
 
@@ -151,7 +151,9 @@ def test_a_job_goes_when_its_last_destination_has_it(place: Place, second: str) 
     assert place.file("a").exists() == (second != "sent")
 
 
-def test_skipped_and_cancelled_jobs_and_those_that_went_nowhere_have_their_own_time(tmp_path: Path) -> None:
+def test_skipped_kept_and_cancelled_jobs_and_those_that_went_nowhere_have_their_own_time(
+    tmp_path: Path,
+) -> None:
     place = place_in(tmp_path / "node", RetentionSettings(ended_seconds=100.0))
     skipped, cancelled = place.receive("a", 10.0), place.receive("b", 10.0)
     place.state(skipped, "skipped", 10.0)

@@ -21,10 +21,11 @@ SENT = Holding(
     "sent", "done", deliveries=1, is_delivered=True, is_made=True, is_wanted=False,
     settled_at=NOW - 10 * DAY, received_at=NOW - 11 * DAY, bytes=100,
 )  # fmt: skip
-KEPT = replace(SENT, job="kept", deliveries=0, is_delivered=False)
-SKIPPED = replace(KEPT, job="skipped", state="skipped", is_made=False)
+IN_OUTBOX = replace(SENT, job="outbox", deliveries=0, is_delivered=False)
+SKIPPED = replace(IN_OUTBOX, job="skipped", state="skipped", is_made=False)
+BY_RULES = replace(SKIPPED, job="by rules", state="kept")
 EVERY_AGE = RetentionSettings(
-    delivered_seconds=DAY, kept_seconds=DAY, ended_seconds=DAY, quarantine_seconds=DAY
+    delivered_seconds=DAY, outbox_seconds=DAY, ended_seconds=DAY, quarantine_seconds=DAY
 )
 
 
@@ -34,7 +35,7 @@ def names(jobs: list[Holding], rules: RetentionSettings, used: int = 0, free: in
 
 
 def test_without_rules_nothing_ever_goes() -> None:
-    held = Held([SENT, KEPT, SKIPPED], [Aside(Path("/q"), 1, 0.0)], 2**60, 0)
+    held = Held([SENT, IN_OUTBOX, SKIPPED], [Aside(Path("/q"), 1, 0.0)], 2**60, 0)
 
     assert plan(held, rules_of(NodeSettings()), NOW) == plan(
         Held((), (), 0, 0), Rules(RetentionSettings()), NOW
@@ -42,7 +43,13 @@ def test_without_rules_nothing_ever_goes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "key"), [(SENT, "delivered_seconds"), (KEPT, "kept_seconds"), (SKIPPED, "ended_seconds")]
+    ("held", "key"),
+    [
+        (SENT, "delivered_seconds"),
+        (IN_OUTBOX, "outbox_seconds"),
+        (SKIPPED, "ended_seconds"),
+        (BY_RULES, "ended_seconds"),
+    ],
 )
 def test_each_end_has_a_time_of_its_own(held: Holding, key: str) -> None:
     def alone(rules: RetentionSettings, seconds: float) -> RetentionSettings:
@@ -70,7 +77,7 @@ def test_a_job_of_which_a_destination_awaits_something_never_goes() -> None:
 
 
 def test_what_another_job_may_want_stays() -> None:
-    everything = [replace(each, is_wanted=True) for each in (SENT, KEPT, SKIPPED)]
+    everything = [replace(each, is_wanted=True) for each in (SENT, IN_OUTBOX, SKIPPED)]
 
     assert names(everything, replace(EVERY_AGE, high_bytes=2, low_bytes=1), used=300) == []
 
@@ -97,7 +104,7 @@ def test_above_the_high_mark_the_oldest_delivered_go_until_the_low_mark() -> Non
 
 
 def test_with_too_little_free_on_the_disk_the_oldest_delivered_go_until_there_is_enough() -> None:
-    jobs = [KEPT, *(replace(SENT, job=f"j{age}", settled_at=NOW - age) for age in (1, 3, 2))]
+    jobs = [IN_OUTBOX, *(replace(SENT, job=f"j{age}", settled_at=NOW - age) for age in (1, 3, 2))]
     rules = RetentionSettings(free_bytes=1000)
 
     assert names(jobs, rules, free=1000) == []
@@ -117,7 +124,7 @@ def test_what_goes_by_its_age_makes_room_first() -> None:
 def test_only_what_was_delivered_goes_for_its_size_and_what_stays_above_is_told() -> None:
     rules = RetentionSettings(high_bytes=150, low_bytes=50)
 
-    found = plan(Held([KEPT, SKIPPED], (), 1000, FREE), Rules(rules), NOW)
+    found = plan(Held([IN_OUTBOX, SKIPPED], (), 1000, FREE), Rules(rules), NOW)
 
     assert found.removals == ()
     assert found.excess_bytes == 850
@@ -176,7 +183,7 @@ def test_whatever_is_held_nothing_goes_that_is_needed_and_nothing_twice(
     gone = [by_name[each.name] for each in found.removals]
     assert len({held.job for held in gone}) == len(gone)
     for held, why in zip(gone, found.removals, strict=True):
-        assert held.state in ("done", "skipped", "cancelled")
+        assert held.state in ("done", "skipped", "kept", "cancelled")
         assert not held.is_wanted
         assert held.state != "done" or not held.deliveries or held.is_delivered
         assert not lending or held.received_at + lending <= NOW
