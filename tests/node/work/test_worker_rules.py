@@ -30,7 +30,7 @@ from casgan_dicom.node.work.worker import Worker
 from tests.model.bundles import write_bundle
 from tests.support.factories import moving_frames, uid, write_xa
 from tests.support.painter import DiscPainter
-from tests.support.roadmap import DarkIsVessel, write_reference
+from tests.support.roadmap import DarkIsVessel, write_reference, write_target
 
 DESTINATIONS = tuple(DestinationSettings(name, "127.0.0.1", 104, name.upper()) for name in ("a", "b"))
 XA = RuleSettings("xa", header=("Modality = XA",), destinations=("b",))
@@ -230,6 +230,27 @@ def test_a_series_whose_pixels_cannot_be_read_is_kept_and_not_taken_for_one_with
     assert row.state == "kept"
     assert "opacified no is unknown" in row.reasons[1]
     assert "PhotometricInterpretation (0028,0004)" in row.reasons[1]
+
+
+def test_a_rule_may_want_the_patients_own_vessels_where_the_node_invents_them(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    now = time()
+    rule = replace(XA, mode="reference", header=("ContrastBolusAgent absent",))
+    for name, path in (
+        ("reference series", write_reference(tmp_path / "r.dcm")),
+        ("series", write_target(tmp_path / "t.dcm")),
+    ):
+        row = Received(uid(name), "0" * 64, uid(name), path, 1, 6, None, "CATHLAB", "10.1.2.3")
+        job = Receipts(ledger, "w").enter(row, now).job
+        for opened in JobList(ledger).receiving(now):
+            JobList(ledger).close(opened.job, opened.series, now)
+    bundles = Bundles(DarkIsVessel())
+
+    made = done(worker_of(replace(settings, rules=(rule,)), ledger, bundles), ledger, job)
+
+    assert made.reasons == (f"vessels of series {uid('reference series')}, 10:42",)
+    assert recipe_in(ledger, job) == recipe_of(replace(settings.worker, mode="reference"))
 
 
 def test_a_second_revision_under_another_rule_supersedes_what_the_first_made(
