@@ -20,7 +20,7 @@ def options(command: click.Command, prefix: str) -> Iterator[tuple[str, click.Op
         for name in command.list_commands(context):
             below = command.get_command(context, name)
             assert below is not None
-            yield from options(below, f"{prefix}_{name.upper()}")
+            yield from options(below, f"{prefix}_{name.upper().replace('-', '_')}")
         return
     for option in command.params:
         if isinstance(option, click.Option):
