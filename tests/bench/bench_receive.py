@@ -7,13 +7,15 @@ One sender for all, the same bytes, each response awaited; over one association,
 acknowledges at once (TCP_NODELAY, TCP_QUICKACK), so that nobody's time is that of the kernel's timers. Ours
 and Orthanc answer when the instance is safe on the disk (fsync), the others when it is written. storescp
 stands there once more with the time that it then takes to flush all of its files one by one: what it would
-have to do at least. Orthanc runs only in a network namespace.
+have to do at least. Ours stands there once more with TLS, for which the sender has to encipher on the same
+machine. Orthanc runs only in a network namespace.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import ssl
 import statistics
 import subprocess
 import sys
@@ -28,6 +30,7 @@ from time import monotonic, perf_counter, sleep
 from tests.bench.machine import machine, without_log
 from tests.faults.listener_process import ListenerProcess
 from tests.faults.senders import Template
+from tests.node.secure import Authority, Door, client, listener_keys
 from tests.node.wire import ASSOCIATE_AC, XA, XA_CONTEXT, Wire, associate_rq, p_data, store_command
 from tests.support.namespace import in_own_namespace
 from tests.support.orthanc import Orthanc, free_ports
@@ -37,12 +40,13 @@ SMALL, LARGE = 500_000, 26_000_000
 """Bytes of Pixel Data: one frame of 500 × 1000, and a cine."""
 ORTHANC = "Orthanc, fsync"
 OURS = "casgan-dicom, fsync"
+SECURE = "casgan-dicom, fsync, TLS"
 SYNCED = "DCMTK storescp, then fsync"
 AT_ONCE = 8
 """Associations that send at the same time."""
 AIMS = {
     (SMALL, 1): f"{OURS}: 3.00 × {ORTHANC} at least",
-    (LARGE, 1): f"{OURS}: 1.00 × {SYNCED} at least",
+    (LARGE, 1): f"{OURS}: 1.00 × {SYNCED} at least; {SECURE}: 0.70 × {OURS} at least",
     (SMALL, AT_ONCE): f"{OURS}: 1.50 × its one association at least, memory as with one",
 }
 """By length of an instance and number of associations."""
@@ -59,6 +63,8 @@ class Receiver:
     """What it is called."""
     pid: int
     """Its process."""
+    context: ssl.SSLContext | None = None
+    """How to talk TLS to it; None for without."""
     flushed: Path | None = None
     """Folder whose files are flushed behind the last response; None where that is not counted."""
 
@@ -80,6 +86,15 @@ def ours(folder: Path) -> Iterator[Receiver]:
     """The node's listener."""
     with ListenerProcess(folder) as listener:
         yield Receiver(listener.port, "CASGAN", listener.pid)
+
+
+@contextmanager
+def secure(folder: Path) -> Iterator[Receiver]:
+    """The same with TLS 1.3, and certificates of both ends."""
+    authority = Authority.make(folder.with_name("certificates"), "ca")
+    keys = listener_keys(authority, authority.issue("node"))
+    with ListenerProcess(folder, keys=keys) as listener:
+        yield Receiver(listener.port, "CASGAN", listener.pid, client(authority, authority.issue("modality")))
 
 
 @contextmanager
@@ -114,6 +129,7 @@ def pynetdicom(folder: Path) -> Iterator[Receiver]:
 
 RECEIVERS: Mapping[str, Callable[[Path], AbstractContextManager[Receiver]]] = {
     OURS: ours,
+    SECURE: secure,
     ORTHANC: orthanc,
     SYNCED: synced_storescp,
     "DCMTK storescp": storescp,
@@ -146,7 +162,7 @@ def send(
     receiver: Receiver, template: Template, length: int, count: int, series: int = 1
 ) -> tuple[float, float]:
     """Send instances of a series over one association; when it began and when it ended, in seconds."""
-    with Wire(receiver.port, seconds=120) as wire:
+    with Door(receiver.port, receiver.context).wire(seconds=120) as wire:
         wire.send(associate_rq(called=receiver.ae_title))
         kind, answer = wire.read()
         assert kind == ASSOCIATE_AC
@@ -257,6 +273,7 @@ def report(found: Mapping[tuple[str, int, int], list[Speed]]) -> None:
                     for what, base in (
                         (ORTHANC, found.get((ORTHANC, length, associations))),
                         (SYNCED, found.get((SYNCED, length, associations))),
+                        (OURS, found.get((OURS, length, associations)) if name == SECURE else None),
                         ("one association", found.get((name, length, 1)) if associations > 1 else None),
                     )
                     if base
