@@ -46,8 +46,8 @@ from casgan_dicom.node.client.line import Line, SocketOptions
 from casgan_dicom.node.client.peer import Peer, not_accepted, rejected, unreachable
 from casgan_dicom.node.client.secure_line import SecureLine, SecureSocket, insecurity
 from casgan_dicom.node.client.talk import Talk
-from casgan_dicom.node.commitment import LONGEST_DATA_SET
 
+Roles = Sequence[SCP_SCU_RoleSelectionNegotiation]
 _FRAGMENT_BYTES = 128 * 1024
 """Longest piece of a data set that is sent at once, whatever the peer would take."""
 _SHORTEST_FRAGMENT_BYTES = 128
@@ -62,10 +62,7 @@ _FAREWELL_SECONDS = 1.0
 
 @contextmanager
 def connected(
-    peer: Peer,
-    contexts: Sequence[PresentationContext],
-    options: SocketOptions,
-    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    peer: Peer, contexts: Sequence[PresentationContext], options: SocketOptions, roles: Roles = ()
 ) -> Iterator[Connection]:
     """An association for the body of the `with`: released after it, aborted if it raises.
 
@@ -118,11 +115,7 @@ class Connection:
         self._released = self._has_turn = False
         self._is_over = Event()
 
-    def open(
-        self,
-        contexts: Sequence[PresentationContext],
-        roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
-    ) -> None:
+    def open(self, contexts: Sequence[PresentationContext], roles: Roles = ()) -> None:
         """Connect and propose `contexts`; PeerError where no association comes of it."""
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_PDU_RECV, self._on_pdu),
@@ -209,7 +202,7 @@ class Connection:
     def unanswered(self, doing: str) -> PeerError:
         """Why nothing came of what was said in `talk`; `doing` as for `failure`."""
         self._give_back()
-        self._is_over.wait(_READING_SECONDS)
+        self._is_over.wait(_READING_SECONDS)  # its end may still be unread
         return self.failure(doing)
 
     def _take_over(self) -> bool:
@@ -345,7 +338,7 @@ class Connection:
             length = _FRAGMENT_BYTES
         assert self._entity.line is not None
         self._exchange = Exchange(self._entity.line, length)
-        self._talk = Talk(self._entity.line, length, LONGEST_DATA_SET)
+        self._talk = Talk(self._entity.line, length)
 
     def _on_pdu(self, event: evt.Event) -> None:
         self._aborted = self._aborted or isinstance(event.pdu, A_ABORT_RQ)

@@ -13,6 +13,7 @@ from itertools import chain
 from time import monotonic
 
 from casgan_dicom.node.client.line import Line
+from casgan_dicom.node.commitment import LONGEST_DATA_SET
 from casgan_dicom.node.dimse import (
     COMMAND,
     DATA_SET_TYPE,
@@ -56,14 +57,11 @@ class Talk:
         The socket.
     longest_pdu
         What the peer takes, PDU header not counted.
-    longest_data_set
-        Bytes of a data set that the peer sends.
     """
 
-    def __init__(self, line: Line, longest_pdu: int, longest_data_set: int) -> None:
+    def __init__(self, line: Line, longest_pdu: int) -> None:
         self._line = line
         self._longest_pdu = longest_pdu
-        self._longest_data_set = longest_data_set
         self._came = b""
         self._command, self._data = bytearray(), bytearray()
         self._values: dict[int, bytes] | None = None
@@ -153,7 +151,7 @@ class Talk:
                     return self._whole()
             return None
         self._data += data
-        if self._values is None or len(self._data) > self._longest_data_set:
+        if self._values is None or len(self._data) > LONGEST_DATA_SET:
             raise MalformedError("a data set came without its command, or is too long")
         return self._whole() if control & LAST else None
 

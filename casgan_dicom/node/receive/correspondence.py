@@ -29,7 +29,7 @@ from casgan_dicom.node.dimse import N_EVENT_REPORT_RQ
 from casgan_dicom.node.receive.commands import Answer
 from casgan_dicom.node.receive.letter import Letter
 from casgan_dicom.node.receive.reports import Reports
-from casgan_dicom.node.state.bells import ring
+from casgan_dicom.node.state.bells import COORDINATOR, ring
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import LedgerError
 from casgan_dicom.node.state.promises import REPORTS, Promise, Promises
@@ -113,6 +113,7 @@ class Correspondence:
         told = log.bind(ae_title=calling, address=address, transaction_uid=request.transaction_uid)
 
         def afterwards() -> None:
+            ring(self._bells, COORDINATOR)  # the series may be complete
             told.info("commitment asked of us", objects=len(request.references))
 
         return Answer(SUCCESS, afterwards=afterwards, promised=promise)

@@ -16,7 +16,7 @@ _MOST_MESSAGES = 65535
 
 
 @dataclass(frozen=True)
-class Owing:
+class _Owing:
     """A report that is due."""
 
     promise: Promise
@@ -48,13 +48,13 @@ class Owed:
 
     def __init__(self, correspondence: Correspondence) -> None:
         self._correspondence = correspondence
-        self._due: list[Owing] = []
-        self._told: Owing | None = None
+        self._due: list[_Owing] = []
+        self._told: _Owing | None = None
         self._number = 0
 
     def owe(self, promise: Promise, context_id: int, transfer_syntax: str, now: float) -> None:
         """Let a report follow, after a moment; the clock is one of any start."""
-        self._due.append(Owing(promise, context_id, transfer_syntax, now + LEAVE_SECONDS))
+        self._due.append(_Owing(promise, context_id, transfer_syntax, now + LEAVE_SECONDS))
 
     def next(self, now: float) -> Telling | None:
         """What is to be said now; None if nothing is, or the last report was not answered yet."""

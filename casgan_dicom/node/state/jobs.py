@@ -49,6 +49,13 @@ _RANK = (
     f" ELSE {PRIORITIES.index('routine')} END"
 )
 """Place of the priority of a row of `jobs` among `PRIORITIES`."""
+_ASKED_FOR = (
+    "NOT EXISTS (SELECT 1 FROM instances"
+    " WHERE instances.series_uid = jobs.series_uid AND instances.job = jobs.job"
+    " AND NOT EXISTS (SELECT 1 FROM promised"
+    " WHERE promised.sop_uid = instances.sop_uid AND promised.peer = instances.peer))"
+)
+"""Whether the sender of a row of `jobs` has asked us to commit every instance of it (``promises.py``)."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class OpenSeries:
     """When the last came in."""
     earlier: int = 0
     """Instances that came in with earlier revisions, those of these that came in again not counted."""
+    asked_for: bool = False
+    """Whether the sender has asked us to commit every instance."""
 
     @property
     def there(self) -> int:
@@ -125,7 +134,7 @@ class JobList:
         with self._ledger.reading() as db:
             rows = db.execute(
                 f"SELECT *, {THERE} AS there, (SELECT address FROM instances WHERE instances.job = jobs.job"
-                " ORDER BY rowid LIMIT 1) AS address"
+                f" ORDER BY rowid LIMIT 1) AS address, {_ASKED_FOR} AS asked_for"
                 " FROM jobs WHERE state = 'receiving' ORDER BY first_at"
             ).fetchall()
         return [OpenJob(row["job"], row["peer"], row["address"] or "", _open_series(row)) for row in rows]
@@ -314,4 +323,5 @@ def _open_series(row: sqlite3.Row) -> OpenSeries:
         first_at=row["first_at"],
         last_at=row["last_at"],
         earlier=row["there"] - row["instances"],
+        asked_for=bool(row["asked_for"]),
     )

@@ -61,13 +61,13 @@ class DeliveryRow:
     destination: str
     """Name of the destination."""
     state: str
-    """waiting, sent or dead."""
+    """waiting, committing, sent, dead or cancelled, see ``deliveries.py``."""
     attempts: int
     """Attempts of this run."""
     reason: str
     """What went wrong last; empty if nothing did."""
     next_at: float | None
-    """When it is tried again."""
+    """When it is tried again, or the destination asked again to commit."""
 
 
 @dataclass(frozen=True)

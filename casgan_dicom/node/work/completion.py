@@ -5,6 +5,7 @@ DICOM has no "end of series". What counts here, the first that holds:
 * the hard cap after the first instance, whatever still comes;
 * the number that the headers promise is there, or every instance is a whole cine: a short time of quiet;
 * fewer single frames are there than the headers promise: a long time, for the others may still come;
+* the sender has asked us to commit every instance that came: a short time of quiet;
 * otherwise a time of quiet between the two, which a sender may set for itself.
 
 An instance that comes after that opens the next revision (``state/receipts.py``), so a wrong guess costs
@@ -55,6 +56,8 @@ def completion(
         wait, reason = min(rules.short_seconds, quiet), "every instance is a whole cine"
     elif series.expected is not None:
         wait, reason = max(rules.promised_seconds, quiet), "fewer instances came than the headers promise"
+    elif series.asked_for:
+        wait, reason = min(rules.short_seconds, quiet), "the sender asked to commit every instance"
     else:
         wait, reason = quiet, "no instance came in for a while"
     cap = series.first_at + rules.cap_seconds

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from casgan_dicom.node.commitment import Reference, Request
 from casgan_dicom.node.state.deliveries import Deliveries, Derived
 from casgan_dicom.node.state.jobs import Enqueuing, JobList, JobState
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.promises import Promise, Promises
 from casgan_dicom.node.state.receipts import Receipts, Received
 from tests.node.ledgers import received
 from tests.support.factories import uid
@@ -205,3 +207,21 @@ def test_what_came_in_is_counted_over_all_revisions(ledger: Ledger) -> None:
 
     assert (jobs.inputs(first).there, jobs.inputs(first).promised) == (2, 3)
     assert (jobs.inputs(second).there, jobs.inputs(second).promised) == (3, 3)
+
+
+def test_a_series_is_asked_for_when_its_sender_has_asked_to_commit_every_instance(ledger: Ledger) -> None:
+    receipts, promises, jobs = Receipts(ledger, "w"), Promises(ledger), JobList(ledger)
+    for name in "ab":
+        receipts.enter(received(name), 1.0)
+
+    def ask(peer: str, transaction: str, *names: str) -> bool:
+        references = tuple(Reference("1.2", uid(name)) for name in names)
+        promises.enter(Promise(peer, "127.0.0.1", transaction), Request(transaction, references), 9.0)
+        (opened,) = jobs.receiving(1000.0)
+        return opened.series.asked_for
+
+    assert not ask("CATHLAB", "1.2.3", "a")
+    assert not ask("ANOTHER", "1.2.4", "a", "b")
+    assert ask("CATHLAB", "1.2.5", "b")
+    receipts.enter(received("c"), 2.0)
+    assert not ask("CATHLAB", "1.2.6", "a")

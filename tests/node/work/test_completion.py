@@ -55,6 +55,15 @@ def test_what_came_with_earlier_revisions_counts_as_promised() -> None:
     assert completion(replace(rest, earlier=3), RULES).at == 300
 
 
+def test_single_frames_that_the_sender_asks_to_commit_wait_for_the_short_quiet_unless_more_are_promised() -> (
+    None
+):
+    asked_for = replace(stills(12, last=100), asked_for=True)
+
+    assert completion(asked_for, RULES).at == 102
+    assert completion(replace(asked_for, expected=13), RULES).at == 300
+
+
 def test_a_whole_cine_waits_for_no_others() -> None:
     assert completion(replace(cines(1), expected=3), RULES).at == 102
 
