@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import random
-from time import time
+from time import monotonic, time
 
 from casgan_dicom.errors import CasganError
 from casgan_dicom.log import get_logger
@@ -32,6 +32,8 @@ AT_ONCE = 4
 """Peers that are told at the same time."""
 FORGET_AFTER_SECONDS = 14 * 86400.0
 """How long requests are remembered that were told about."""
+FORGET_SECONDS = 86400.0
+"""How often older ones are deleted."""
 
 log = get_logger("sender")
 
@@ -57,10 +59,13 @@ class Reporter:
 
     def _run(self) -> None:
         bell = Bell(Layout(self._settings.data).bells, REPORTS)
+        forget_at = 0.0
         try:
-            self._promises.forget(time() - FORGET_AFTER_SECONDS)
             with ThreadPoolExecutor(AT_ONCE, "report") as pool:
                 while True:
+                    if monotonic() >= forget_at:
+                        self._promises.forget(time() - FORGET_AFTER_SECONDS)
+                        forget_at = monotonic() + FORGET_SECONDS
                     self.look(time(), pool)
                     at = self._promises.next_at()
                     bell.wait(LOOK_SECONDS if at is None else min(LOOK_SECONDS, at - time()))
