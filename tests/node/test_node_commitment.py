@@ -9,9 +9,10 @@ from casgan_dicom.node.settings import DestinationSettings, PeerSettings, RetryS
 from casgan_dicom.node.state.layout import Layout
 from tests.faults.modality import cine, send_until_stored
 from tests.node.listening import rows_of
-from tests.node.nodes import node_settings, running_node, wait_for
+from tests.node.nodes import destination, node_settings, running_node, wait_for
 from tests.support.asking_modality import WAIT_SECONDS, AskingModality, reporting_port
 from tests.support.committing_pacs import Asked, CommittingPacs, Manner, open_and_report, report_of
+from tests.support.fake_pacs import FakePacs
 
 
 def committing(pacs: CommittingPacs, **own: object) -> DestinationSettings:
@@ -129,3 +130,20 @@ def test_a_modality_that_left_and_listens_nowhere_is_not_told_and_the_ledger_say
         wait_for(lambda: rows_of(layout, "promises")[0]["state"] == "dead", "the promise to be given up")
 
     assert "no report_host" in rows_of(layout, "promises")[0]["reason"]
+
+
+def test_a_destination_that_is_down_holds_up_no_other_and_is_asked_when_it_is_back(tmp_path: Path) -> None:
+    with CommittingPacs() as pacs, FakePacs() as plain:
+        gone = replace(committing(pacs), name="gone")
+        settings = node_settings(tmp_path, gone, destination("plain", plain))
+        pacs.manner = Manner("never", status=0x0213)  # out of resources: again later
+        with running_node(settings) as node:
+            send_until_stored(node.port, [cine(tmp_path / "sent", "run")])
+            pacs.wait_for(lambda pacs: len(pacs.asked) >= 2, "the second request to commit")
+            states = {each.destination: each.state for each in node.jobs()[0].deliveries}
+            assert states == {"gone": "committing", "plain": "sent"}
+            pacs.manner = Manner()
+            (row,) = node.wait_until_settled(1)
+
+    assert row.state == "done"
+    assert [each.reason for each in row.deliveries] == ["", ""]
