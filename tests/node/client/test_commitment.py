@@ -57,7 +57,7 @@ def test_a_report_on_the_same_association_is_heard_behind_the_response_and_befor
     heard = Heard()
 
     with CommittingPacs(Manner(where)) as pacs:  # type: ignore[arg-type]
-        ask(pacs.peer(), REQUEST, heard.asking(), linger_seconds=20)
+        ask(pacs.peer(), REQUEST, heard.asking(), linger_seconds=120)
 
     assert heard.statuses == [0]
     assert pacs.asked == [Asked(uid("transaction"), tuple((CLASS, each.sop_uid) for each in OBJECTS))]
@@ -70,7 +70,7 @@ def test_what_has_failed_comes_with_its_reason() -> None:
     manner = Manner(said=(lambda asked: report_of(asked, failed=(uid("b"),), reason=0x0119),))
 
     with CommittingPacs(manner) as pacs:
-        ask(pacs.peer(), REQUEST, heard.asking(), linger_seconds=20)
+        ask(pacs.peer(), REQUEST, heard.asking(), linger_seconds=120)
 
     (said,) = heard.reports
     assert said.failed == ((OBJECTS[1], 0x0119),)
@@ -103,18 +103,18 @@ def test_an_odd_report_is_answered_with_what_is_wrong_and_the_next_one_is_heard(
     heard = Heard()
 
     with CommittingPacs(Manner("before", said=(said, report_of))) as pacs:  # type: ignore[arg-type]
-        ask(pacs.peer(), REQUEST, heard.asking(), linger_seconds=20)
+        ask(pacs.peer(), REQUEST, heard.asking(), linger_seconds=120)
 
     assert pacs.answers == [status, 0]
     assert heard.reports[-1].transaction_uid == uid("transaction")
 
 
 def test_a_report_of_thousands_of_objects_is_heard_whole() -> None:
-    many = tuple(Reference(CLASS, uid(f"object {k}")) for k in range(3000))
+    many = tuple(Reference(CLASS, uid(f"object {k}")) for k in range(1500))
     heard = Heard()
 
     with CommittingPacs() as pacs:
-        ask(pacs.peer(), replace(REQUEST, references=many), heard.asking(), linger_seconds=20)
+        ask(pacs.peer(), replace(REQUEST, references=many), heard.asking(), linger_seconds=120)
 
     assert set(heard.reports[0].kept) == set(many)
 
