@@ -93,7 +93,9 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
     content = _read(path)
     try:
         found = x509.load_pem_x509_certificates(content)
-    except ValueError:
+        for each in found:  # read only when they are asked for
+            _ = each.not_valid_before_utc, each.not_valid_after_utc
+    except (ValueError, x509.InvalidVersion):
         raise CertificateError("holds no certificate in PEM, want -----BEGIN CERTIFICATE-----") from None
     return found
 
@@ -127,7 +129,12 @@ def _check_key(path: Path) -> None:
 
 
 def _out_of_date(named: NamedFile, now: float) -> Iterator[str]:
-    for number, each in enumerate(read_certificates(named.path), 1):
+    try:
+        found = read_certificates(named.path)
+    except CertificateError as error:  # changed at this moment
+        yield f"{named} {error}"
+        return
+    for number, each in enumerate(found, 1):
         begins, ends = each.not_valid_before_utc, each.not_valid_after_utc
         which = f"{named}: certificate {number}"
         if ends.timestamp() < now:

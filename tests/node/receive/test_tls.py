@@ -87,14 +87,14 @@ class Refused:
             assert wire.is_over()
 
     def old(self) -> None:
-        context = client(self.authority, self.authority.issue("ct1"))
+        context = client(self.authority, self.authority.issue("refused"))
         with pytest.deprecated_call():
             context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers("ALL:@SECLEVEL=0")
         self._fails(context)
 
     def weak(self) -> None:
-        context = client(self.authority, self.authority.issue("ct1"))
+        context = client(self.authority, self.authority.issue("refused"))
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers("AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA256:DHE-RSA-AES256-GCM-SHA384")
         self._fails(context)
@@ -111,7 +111,7 @@ class Refused:
 
     def mistrusting(self) -> None:
         other = Authority.make(self.folder / "third", "third")
-        self._fails(client(other, self.authority.issue("ct1")))
+        self._fails(client(other, self.authority.issue("refused")))
 
     def _fails(self, context: ssl.SSLContext) -> None:
         with pytest.raises((OSError, AssertionError)):
@@ -138,7 +138,7 @@ def test_who_is_refused_is_told_of_in_one_line_in_words(
         with listening(tmp_path / "data", **listener_keys(authority, node)) as running:
             come(Refused(running.port, authority, tmp_path))
             wait_for(lambda: "no TLS" in stream.getvalue(), "the line")
-            with SecureWire.let_in(running.port, client(authority, authority.issue("ct2"))) as wire:
+            with SecureWire.let_in(running.port, client(authority, authority.issue("another"))) as wire:
                 assert wire.echo() == 0
         told = [event for event in events(stream) if event["level"] in ("warning", "error")]
 
