@@ -18,7 +18,7 @@ The field names are the keys of the TOML file, so a file reads like this module:
     port = 104
     ae_title = "ORTHANC"
 
-Lengths are bytes, times are seconds.
+Lengths are bytes, times are seconds. The file is longer than others are: it is one list, to be looked up.
 """
 
 from __future__ import annotations

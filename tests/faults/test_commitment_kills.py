@@ -1,4 +1,4 @@
-"""R12: kill -9 of sender, listener and coordinator between storing and the archive's report.
+"""R13: kill -9 of sender, listener and coordinator between storing and the archive's report.
 
 Short: 6 series, 10 kills. Long (--soak): 50 series, 100 kills. The archive says of a third of what it is
 asked for that it does not keep it, takes its time, and reports once: a report that meets a dead listener is
@@ -67,7 +67,7 @@ def test_after_kills_nothing_was_done_without_a_report_and_nothing_is_lost(
     assert [(row.state, row.deliveries[0].reason) for row in rows] == [("done", "")] * sent
     assert set(pacs.stores) == set(uids(rows))
     sys.stdout.write(
-        f"\nR12: {sent} series, kills {dict(killed)}: {len(pacs.asked)} requests to commit, "
+        f"\nR13: {sent} series, kills {dict(killed)}: {len(pacs.asked)} requests to commit, "
         f"{len(failed_once)} objects not kept at first, {pacs.answers.count(None)} reports lost; "
         f"{len(pacs.kept)} objects reported as kept, all jobs done\n"
     )

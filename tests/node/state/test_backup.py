@@ -15,7 +15,8 @@ from stat import S_IMODE
 import pytest
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.node.state.ledger import SCHEMA, Ledger
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.ledger_tables import SCHEMA
 from casgan_dicom.node.state.overview import list_jobs, list_quarantine
 from tests.faults.test_full_disk import mount_namespace
 from tests.node.state.test_ledger import OLD

@@ -12,7 +12,8 @@ import pytest
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.state.jobs import JobList
-from casgan_dicom.node.state.ledger import SCHEMA, Ledger, LedgerError
+from casgan_dicom.node.state.ledger import Ledger, LedgerError
+from casgan_dicom.node.state.ledger_tables import SCHEMA
 from casgan_dicom.node.state.receipts import Receipts, Refused, job_id
 from tests.node.ledgers import received
 from tests.support.factories import uid
