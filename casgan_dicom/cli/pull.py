@@ -13,7 +13,6 @@ import click
 from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, say, show_error, show_json, tell
 from casgan_dicom.errors import CasganError, ConfigError
-from casgan_dicom.uids import is_uid
 
 if TYPE_CHECKING:
     from casgan_dicom.node.client.query import Wanted
@@ -39,6 +38,8 @@ def _dates(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
 
 
 def _uids(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    from casgan_dicom.uids import is_uid
+
     wrong = [each for each in value if not is_uid(each)]
     if wrong:
         raise click.BadParameter(f"'{wrong[0]}' is no UID")

@@ -37,7 +37,7 @@ def files_of_destinations(settings: NodeSettings) -> dict[str, TlsFiles]:
             found[each.name] = TlsFiles(
                 files.certificate or own.certificate, files.key or own.key, files.authorities
             )
-        elif files != TlsFiles():  # over the web
+        elif each.kind == "stow" and files != TlsFiles():
             found[each.name] = files
     return found
 

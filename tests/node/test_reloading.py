@@ -10,12 +10,17 @@ import pytest
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.reloading import RELOADED, processes_to_restart, refuse_restart
 from casgan_dicom.node.settings import (
+    ArchiveSettings,
+    AuditSettings,
     CompletionSettings,
     DestinationSettings,
+    InboxSettings,
     ListenerSettings,
     NodeSettings,
     PeerSettings,
+    PullSettings,
     RestartSettings,
+    RetentionSettings,
     RetrySettings,
     RuleSettings,
     WorkerSettings,
@@ -27,6 +32,7 @@ TAKEN = {
     "peers": (PeerSettings("CATHLAB"),),
     "completion": CompletionSettings(quiet_seconds=5),
     "retry": RetrySettings(first_seconds=1),
+    "retention": RetentionSettings(delivered_seconds=1),
     "destinations": (DestinationSettings("pacs", "pacs.example", 104, "PACS"),),
 }
 REFUSED = {
@@ -34,6 +40,10 @@ REFUSED = {
     "listener": (ListenerSettings(port=104, ae_title="OTHER"), "listener.port, listener.ae_title"),
     "worker": (WorkerSettings(bundle="casgan"), "worker.bundle"),
     "restart": (RestartSettings(first_seconds=1), "restart.first_seconds"),
+    "audit": (AuditSettings(files=1), "audit.files"),
+    "archives": ((ArchiveSettings("pacs", "pacs.example", 104, "PACS"),), "archives#1.name, .*"),
+    "pulls": ((PullSettings("pacs"),), "pulls#1.archive, .*"),
+    "inboxes": ((InboxSettings("/srv/xa"),), "inboxes#1.path, .*"),
 }
 
 
@@ -62,10 +72,11 @@ def test_what_takes_a_restart_is_named_key_by_key(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "anew"),
     [
-        ("rules", {"coordinator"}),
+        ("rules", {"coordinator", "inbox", "puller"}),
         ("peers", {"coordinator"}),
         ("completion", {"coordinator"}),
         ("retry", {"sender"}),
+        ("retention", {"coordinator"}),
         ("destinations", {"coordinator", "sender"}),
     ],
 )

@@ -197,7 +197,8 @@ class _Dialogue:
 
 def _accepted(connection: Connection) -> tuple[int, str]:
     """The presentation context to use, and its transfer syntax."""
-    for syntax in SYNTAXES:
-        if (context_id := connection.context_for(PUSH_MODEL, syntax)) is not None:
-            return context_id, syntax
+    for context in connection.association.accepted_contexts:  # in whatever role: that is not tested
+        if context.abstract_syntax == PUSH_MODEL and context.transfer_syntax[0] in SYNTAXES:
+            assert context.context_id is not None
+            return context.context_id, str(context.transfer_syntax[0])
     raise not_accepted(connection.peer, _contexts())

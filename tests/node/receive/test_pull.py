@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -101,7 +102,10 @@ def pull(folder: Path, *words: str) -> Result:
 def came(folder: Path) -> dict[str, int]:
     """How often each instance came into the ledger."""
     layout = Layout(folder / "node")
-    rows = rows_of(layout, "instances") if layout.ledger.is_file() else []
+    try:
+        rows = rows_of(layout, "instances")
+    except sqlite3.OperationalError:  # nobody has made it, or its tables, so far
+        rows = []
     return {row["sop_uid"]: row["copies"] for row in rows}
 
 
