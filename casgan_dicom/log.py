@@ -52,8 +52,8 @@ _PACKAGE = Path(__file__).parent
 _FACTS = "casgan_facts"
 """Attribute of a log record that holds the fields; only ours have it."""
 _RESERVED = frozenset({"time", "level", "event", "logger", "pid"})
-_SILENT = ("pydicom", "highdicom", "pynetdicom", "py.warnings")
-"""Loggers whose messages quote header values."""
+_SILENT = ("pydicom", "highdicom", "pynetdicom", "py.warnings", "python_multipart", "uvicorn")
+"""Loggers whose messages quote header values, or what peers send."""
 _STUBBORN = ("dbos",)
 """Loggers that set up a handler of their own, and their level, unless they have a handler already."""
 _COLOURS: Mapping[int, str] = {logging.WARNING: "33", logging.ERROR: "31"}

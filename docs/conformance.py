@@ -17,7 +17,7 @@ from casgan_dicom.node.certificates import TlsFiles
 from casgan_dicom.node.client.query import STUDY_ROOT_FIND
 from casgan_dicom.node.client.results import Outcome, classify
 from casgan_dicom.node.client.retrieve import STUDY_ROOT_GET, STUDY_ROOT_MOVE
-from casgan_dicom.node.receive import commands, reception
+from casgan_dicom.node.receive import commands, reception, store_answer
 from casgan_dicom.node.receive.listener import STORAGE_CLASSES
 from casgan_dicom.node.tls import server_context
 from casgan_dicom.pixels.compress import Compression
@@ -48,6 +48,15 @@ _MEANINGS: Mapping[int, str] = {
     commands.UNRECOGNIZED: "any operation but C-STORE, C-ECHO, N-ACTION and N-EVENT-REPORT, or one that is "
     "not of the class of the context",
     commands.MISTYPED: "a data set where none belongs, or none where one does",
+}
+_WEB_REASONS: Mapping[int, str] = {
+    reception.NO_ROOM: "no space, or less than `min_free_bytes`, or longer than `max_instance_bytes`",
+    reception.MISMATCH: "SOP class or SOP Instance UID of the data set are not those of its File Meta "
+    "Information, or the study is not that of the path; the bytes are in quarantine",
+    reception.NOT_UNDERSTOOD: "no DICOM file; or the data set cannot be read, is cut short, or has no Study, "
+    "Series or SOP Instance UID that is one: then the bytes are in quarantine",
+    store_answer.SYNTAX_NOT_SUPPORTED: "the transfer syntax is not one that is taken",
+    store_answer.CLASS_NOT_SUPPORTED: "the SOP class is not one that is taken",
 }
 _OF_REQUESTS: Mapping[int, str] = {
     commitment.SUCCESS: "the request is on the disk and in the ledger; the report follows",
@@ -97,6 +106,7 @@ def page(present: str) -> str:
         ),
         "accepted-syntaxes": _table("transfer syntax | UID", map(_named, _always_read())),
         "store-responses": _store_responses(),
+        "web-reasons": _table("Failure Reason (0008,1197) | when", _when(_WEB_REASONS)),
         "commitment-requests": _table("status | when", _when(_OF_REQUESTS)),
         "commitment-reasons": _table("Failure Reason (0008,1197) | when", _when(_REASONS)),
         "commitment-reports": _table("status | when", _when(_OF_REPORTS)),

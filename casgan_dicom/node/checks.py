@@ -25,6 +25,7 @@ from casgan_dicom.node.settings import (
     titles_of,
 )
 from casgan_dicom.node.values import host, instead_of
+from casgan_dicom.node.web_rules import web_faults
 
 PREFIX = "CASGAN_NODE"
 """What the variables of a node's settings begin with."""
@@ -100,6 +101,8 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
     yield from _of_retention(settings)
     yield from _of_lists(settings)
     for text, keys in access_faults(settings):
+        yield _Fault(text, keys)
+    for text, keys in web_faults(settings.web):
         yield _Fault(text, keys)
     yield from _of_rules(settings)
     for number, destination in enumerate(settings.destinations, 1):

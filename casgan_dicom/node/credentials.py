@@ -1,4 +1,4 @@
-"""Which files prove who we are and whom we believe, for the listener and for each destination."""
+"""Which files prove who we are and whom we believe, for listener, web and each destination."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from casgan_dicom.config import config_error
 from casgan_dicom.node.certificates import Expiry, NamedFile, TlsFiles, expiry, faults
-from casgan_dicom.node.settings import ListenerSettings, NodeSettings
+from casgan_dicom.node.settings import ListenerSettings, NodeSettings, WebSettings
 
 
 def files_of_listener(listener: ListenerSettings) -> TlsFiles | None:
@@ -19,6 +19,18 @@ def files_of_listener(listener: ListenerSettings) -> TlsFiles | None:
         _named(f"{at}certificate", listener.tls_certificate),
         _named(f"{at}key", listener.tls_key),
         _named(f"{at}authorities", listener.tls_authorities),
+    )
+
+
+def files_of_web(web: WebSettings) -> TlsFiles | None:
+    """The files of what listens for HTTP; None where it does not, or without TLS."""
+    if not (web.port and web.tls_certificate):
+        return None
+    at = "web.tls_"
+    return TlsFiles(
+        _named(f"{at}certificate", web.tls_certificate),
+        _named(f"{at}key", web.tls_key),
+        _named(f"{at}authorities", web.tls_authorities),
     )
 
 
@@ -62,6 +74,8 @@ def expiries(settings: NodeSettings, now: float) -> tuple[Expiry, ...]:
 def _all(settings: NodeSettings) -> Iterator[TlsFiles]:
     listener = files_of_listener(settings.listener)
     yield from () if listener is None else (listener,)
+    web = files_of_web(settings.web)
+    yield from () if web is None else (web,)
     yield from files_of_destinations(settings).values()
 
 

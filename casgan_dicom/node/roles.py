@@ -4,8 +4,9 @@
 
 The supervisor (``service.py``) writes an `Order` to the standard input of the process and keeps that open:
 when it ends, the supervisor is gone, and the process ends too. The process answers with one line of JSON on
-its standard output: that it is ready, or what is wrong. Its log goes to standard error. A listener and a
-worker are told of other settings by further orders, and answer each; the other roles are started anew.
+its standard output: that it is ready, or what is wrong. Its log goes to standard error. A listener, a
+worker and what listens for HTTP are told of other settings by further orders, and answer each; the other
+roles are started anew.
 
 An order is a pickle: it goes from a process to its own child, through a pipe that nobody else can write to.
 """
@@ -60,7 +61,8 @@ def roles(settings: NodeSettings) -> tuple[str, ...]:
     workers = tuple(f"worker.{device}" for device in settings.worker.devices)
     inboxes = ("inbox",) if settings.inboxes else ()
     puller = ("puller",) if settings.pulls else ()
-    return ("coordinator", *workers, "sender", *inboxes, *puller, "listener")
+    web = ("web",) if settings.web.port else ()
+    return ("coordinator", *workers, "sender", *inboxes, *puller, *web, "listener")
 
 
 def run_role(role: str) -> int:
@@ -120,6 +122,10 @@ def _run(part: _Part, stop: threading.Event, answering: TextIO) -> None:
         from casgan_dicom.node.receive.inbox import run_inboxes  # noqa: PLC0415
 
         run_inboxes(order.settings, order.recipe, ready, stop)
+    elif kind == "web":
+        from casgan_dicom.node.receive.web import run_web  # noqa: PLC0415
+
+        run_web(order.settings, order.recipe, ready, stop, changes)
     elif kind == "puller":
         from casgan_dicom.node.receive.puller import run_puller  # noqa: PLC0415
 

@@ -327,6 +327,38 @@ class InboxSettings:
 
 
 @dataclass(frozen=True)
+class WebSettings:
+    """Who may send here over HTTP (STOW-RS), and how much of the machine they can take."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback also needs `tokens_file`, and TLS. Default: this machine
+    only."""
+    port: int = 0
+    """TCP port; 0 for none."""
+    tls_certificate: str = ""
+    """PEM file: our certificate, and behind it those that lead to an authority. Empty: HTTP without TLS."""
+    tls_key: str = ""
+    """PEM file: the private key of it, without a password."""
+    tls_authorities: str = ""
+    """PEM file: the authorities that a client must show a certificate of. Empty: nobody is asked for one."""
+    unencrypted: bool = False
+    """Whether to listen without TLS elsewhere than on loopback: anybody on the way can read what is sent."""
+    tokens_file: str = ""
+    """File with a line for each sender: its name, as AE titles are, a space and its bearer token. Read again
+    when it changes. Empty: only this machine may send."""
+    ae_title: str = "WEB"
+    """What jobs and rules call a sender without a token."""
+    max_connections: int = 100
+    """Live connections in all."""
+    max_connections_per_address: int = 25
+    """Live connections from one address; behind a reverse proxy, all come from its address."""
+    max_request_bytes: int = 16384 * MEBIBYTE
+    """A longer request is answered 413; an instance may be as long as `max_instance_bytes` of `listener`."""
+    idle_seconds: float = 60.0
+    """A request of which nothing comes for so long is ended."""
+
+
+@dataclass(frozen=True)
 class RuleSettings:
     """What becomes of which series; the first rule that holds decides, of all conditions that it has."""
 
@@ -410,6 +442,8 @@ class NodeSettings:
     """What the node fetches by itself."""
     inboxes: tuple[InboxSettings, ...] = ()
     """Folders that are watched."""
+    web: WebSettings = WebSettings()
+    """Who may send here over HTTP."""
 
 
 def place_of(destination: DestinationSettings) -> str:

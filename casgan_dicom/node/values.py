@@ -16,6 +16,8 @@ LONGEST_SECONDS = 31_536_000
 """A year; sockets and timers take no more than some decades."""
 MOST_CONNECTIONS = 480
 """Select takes file numbers below 1024, and a connection may have its socket and a file open."""
+MOST_WEB_CONNECTIONS = 400
+"""A process may have 1024 files open, and a connection may have its socket and a file."""
 
 _AE_TITLE = re.compile(r"(?! )[ -\[\]-~]{1,16}(?<! )")
 """PS3.5 6.2, AE: 16 characters of the default repertoire, no backslash; here no space that peers trim."""
@@ -194,6 +196,12 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "pulls.modalities": _modalities,
     "inboxes.path": _folder,
     "inboxes.ae_title": _ae_title,
+    "web.host": host,
+    "web.port": _between(0, 65535),
+    "web.ae_title": _ae_title,
+    "web.max_connections": _between(1, MOST_WEB_CONNECTIONS),
+    "web.max_connections_per_address": _between(1),
+    "web.max_request_bytes": _between(1),
     "destinations.tls_name": _tls_name,
     "destinations.request_instances": _between(1, 1000),
     "destinations.request_bytes": _between(1),

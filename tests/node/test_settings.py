@@ -26,6 +26,7 @@ from casgan_dicom.node.settings import (
     RestartSettings,
     RetentionSettings,
     RetrySettings,
+    WebSettings,
     WorkerSettings,
 )
 
@@ -237,6 +238,7 @@ def test_every_time_has_that_rule() -> None:
         peers=(replace(PEER, quiet_seconds=-1.0),),
         destinations=(replace(PACS, connect_seconds=-1.0, response_seconds=-1.0, commitment_seconds=-1.0),),
         worker=WorkerSettings(reference_seconds=-1.0),
+        web=WebSettings(idle_seconds=-1.0),
     )
     for name in ("completion", "retry", "restart"):
         table = getattr(everything, name)

@@ -29,7 +29,12 @@ class _Told:
 
 
 Outcome = Literal[
-    "message refused", "association aborted", "association rejected", "no context accepted", "no TLS"
+    "message refused",
+    "association aborted",
+    "association rejected",
+    "no context accepted",
+    "no TLS",
+    "web request refused",
 ]
 """What comes of a fault."""
 
@@ -74,6 +79,8 @@ class Complaints:
             log.warning("no context accepted", address=address, **facts)
         elif outcome == "no TLS":
             log.warning("no TLS", address=address, **facts)
+        elif outcome == "web request refused":
+            log.warning("web request refused", address=address, **facts)
         else:
             log.warning("association rejected", address=address, **facts)
         return True

@@ -94,6 +94,9 @@ class Reception:
         if identity.sop_uid != opening.sop_uid:
             reason = "SOPInstanceUID (0008,0018) is not the one requested"
             return self._put_aside(intake, address, MISMATCH, reason)
+        if opening.study_uid not in ("", identity.study_uid):
+            reason = "StudyInstanceUID (0020,000D) is not the one requested"
+            return self._put_aside(intake, address, MISMATCH, reason)
         return self._keep(intake, identity, address)
 
     def _keep(self, intake: Intake, identity: Identity, address: str) -> Answer:

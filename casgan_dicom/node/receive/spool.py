@@ -66,6 +66,8 @@ class Opening:
     """Calling AE title."""
     called: str = ""
     """The AE title that was called; empty if unknown."""
+    study_uid: str = ""
+    """The study that it has to be of, Study Instance UID (0020,000D); empty for any."""
     most_bytes: int = 0
     """Longest data set that its sender may store; 0 for as long as anybody's."""
 
