@@ -131,10 +131,9 @@ class _Provider(DULServiceProvider):
         """Make a place for the data set of a request: a file, or memory where it is no instance."""
         if request.field in OF_COMMITMENT:
             return Letter(request, transfer_syntax)
-        titles = self.assoc.requestor.ae_title, self.assoc.acceptor.ae_title
         most = 0 if self._peer is None else self._peer.max_instance_bytes
         return self._house.begin(
-            Opening(request.sop_class_uid, request.sop_uid, transfer_syntax, *titles, most_bytes=most)
+            Opening(request.sop_class_uid, request.sop_uid, transfer_syntax, *self._titles(), most_bytes=most)
         )
 
     def answer(self, request: Request, intake: Intake | Letter | None, context_id: int) -> None:
@@ -174,14 +173,16 @@ class _Provider(DULServiceProvider):
 
     def complain(self, outcome: Outcome, reason: str, **facts: str | int) -> None:
         """Tell what was wrong, who did it, and what came of it."""
-        title = self.asked.calling if self.asked is not None else ""
-        self._house.complaints.say(outcome, address=self._address, ae_title=title, reason=reason, **facts)
+        calling, _ = self._titles()
+        self._house.complaints.say(outcome, address=self._address, ae_title=calling, reason=reason, **facts)
 
     def reject(self, rejection: Rejection) -> None:
         """Count and tell why there is to be no association."""
-        asked = self.asked
-        titles = ("", "") if asked is None else (asked.calling, asked.called)
-        self._house.refusals.note(Refusal(rejection.kind, rejection.said, self._address, *titles))
+        self._house.refusals.note(Refusal(rejection.kind, rejection.said, self._address, *self._titles()))
+
+    def _titles(self) -> tuple[str, str]:
+        """What the peer calls itself and us; empty where it has not said so."""
+        return ("", "") if self.asked is None else (self.asked.calling, self.asked.called)
 
     def _process_recv_primitive(self) -> bool:
         """Look for something to send, after a sleep if there is nothing at all to do."""

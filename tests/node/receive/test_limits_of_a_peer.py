@@ -126,6 +126,19 @@ def test_several_titles_on_one_port(tmp_path: Path, calling: str, called: str, i
             assert is_let_in or body == bytes([0, 1, 1, 7])
 
 
+@pytest.mark.parametrize("called", ["CASGAN", "CASGAN_CT"])
+def test_the_title_that_was_called_is_written_down_for_rules(
+    tmp_path: Path, folder: Path, called: str
+) -> None:
+    with listening(tmp_path / "data", ae_titles=("CASGAN_CT",)) as running:
+        wire, kind, _ = asked(running.port, called=called)
+        with wire:
+            assert kind == ASSOCIATE_AC
+            assert wire.store(XA, uid("instance"), data_set(folder)).status == 0
+
+    assert [(row["peer"], row["called"]) for row in running.rows()] == [("MODALITY", called)]
+
+
 def test_whoever_is_not_let_in_is_counted_by_reason_and_told(tmp_path: Path) -> None:
     peers = (PeerSettings("MODALITY", HERE, max_associations=1),)
     with (
