@@ -71,6 +71,8 @@ def node(ctx: click.Context, *, config: Path | None) -> None:
     from casgan_dicom.node.checks import load_node_settings
     from casgan_dicom.node.state.private import UMASK
 
+    if ctx.invoked_subcommand == "certificates":  # the settings may name what it is to make
+        return
     environ = dict(os.environ)
 
     def read() -> NodeSettings:

@@ -123,7 +123,8 @@ def client_context(files: TlsFiles) -> ssl.SSLContext:
 def check(files: TlsFiles) -> None:
     """Raise ConfigError that names everything that is wrong with the files today."""
     if wrong := list(faults(files, time())):
-        raise ConfigError(wrong[0] if len(wrong) == 1 else "".join(f"\n  {each}" for each in wrong))
+        lines = "".join(f"\n  {each}" for each in wrong)
+        raise ConfigError(wrong[0] if len(wrong) == 1 else f"files of TLS are no good:{lines}")
 
 
 def _context(protocol: int, files: TlsFiles) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority of their own, and a pair for the node and for one peer.
+"""Certificates for tests: an authority of their own, and a pair for the node and for each peer.
 
 For trying TLS out, not for patients' images: the authority's key lies beside them, and whoever has it can be
 anybody. Their subjects say so.
@@ -44,14 +44,16 @@ class _Pair:
     key: ec.EllipticCurvePrivateKey
 
 
-def write_trial_certificates(folder: Path, node: Holder, peer: Holder, now: datetime) -> dict[str, Path]:
-    """Make an authority and two pairs, good for a year from `now`.
+def write_trial_certificates(
+    folder: Path, node: Holder, peers: Sequence[Holder], now: datetime
+) -> dict[str, Path]:
+    """Make an authority and a pair for each of these, good for a year from `now`.
 
     Returns
     -------
     dict
-        The files: ``ca.pem``, ``ca.key``, ``node.pem``, ``node.key``, ``peer.pem``, ``peer.key``. Keys may be
-        read by their owner alone.
+        The files: ``ca.pem``, ``ca.key``, ``node.pem``, ``node.key``, and those of each peer, named by its
+        common name. Keys may be read by their owner alone.
 
     Raises
     ------
@@ -61,7 +63,8 @@ def write_trial_certificates(folder: Path, node: Holder, peer: Holder, now: date
     authority = _authority(now)
     content = _files("ca", authority)
     content |= _files("node", _issue(authority, node, now))
-    content |= _files("peer", _issue(authority, peer, now))
+    for peer in peers:
+        content |= _files(peer.common_name, _issue(authority, peer, now))
     paths = {name: folder / name for name in content}
     if there := [str(path) for path in paths.values() if path.exists() or path.is_symlink()]:
         raise OutputError(

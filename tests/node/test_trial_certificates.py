@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from casgan_dicom.cli import cli
@@ -25,7 +26,7 @@ def openssl(*arguments: str) -> str:
 
 
 def test_openssl_verifies_what_was_made_and_reads_that_it_is_for_tests(tmp_path: Path) -> None:
-    result = make(tmp_path / "tls", "--name", "node.example", "--name", "10.0.0.1", "--peer", "ct1.example")
+    result = make(tmp_path / "tls", "--name", "node.example", "--name", "10.0.0.1")
 
     assert result.exit_code == 0, result.output
     assert "for tests only" in result.stderr
@@ -36,6 +37,36 @@ def test_openssl_verifies_what_was_made_and_reads_that_it_is_for_tests(tmp_path:
     names = openssl("x509", "-in", str(tmp_path / "tls" / "node.pem"), "-noout", "-ext", "subjectAltName")
     assert "DNS:node.example" in names
     assert "IP Address:10.0.0.1" in names
+
+
+def test_each_peer_has_a_pair_of_its_own(tmp_path: Path) -> None:
+    peers = ("--peer", "ct1.example", "--peer", "ct2", "--peer", "ct2")
+    files = json.loads(make(tmp_path, *peers, "--json").stdout)
+
+    assert set(files) == {
+        f"{name}.{end}" for name in ("ca", "node", "ct1.example", "ct2") for end in ("pem", "key")
+    }
+    assert len({Path(path).read_bytes() for path in files.values()}) == 8
+    for name in ("ct1.example", "ct2"):
+        openssl("verify", "-x509_strict", "-CAfile", files["ca.pem"], files[f"{name}.pem"])
+        assert f"DNS:{name}" in openssl(
+            "x509", "-in", files[f"{name}.pem"], "-noout", "-ext", "subjectAltName"
+        )
+
+
+@pytest.mark.parametrize("name", ["node", "ca", "", "../ct1", "a/b", ".hidden", "-x", "a b", "x" * 65])
+def test_peer_that_can_name_no_files_is_refused(tmp_path: Path, name: str) -> None:
+    result = make(tmp_path / "tls", f"--peer={name}")
+
+    assert result.exit_code == 2
+    assert "can name no files" in result.stderr
+    assert not (tmp_path / "tls").exists()
+
+
+def test_settings_may_name_what_is_still_to_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CASGAN_NODE_CONFIG", str(tmp_path / "node.toml"))
+
+    assert make(tmp_path / "tls").exit_code == 0
 
 
 def test_keys_may_be_read_by_their_owner_alone(tmp_path: Path) -> None:
@@ -83,6 +114,7 @@ def test_node_and_peer_talk_with_them(tmp_path: Path) -> None:
         plain = CliRunner().invoke(cli, there)
         stray = CliRunner().invoke(cli, [*there, *shown[1:3]])
         broken = CliRunner().invoke(cli, [*there, "--tls", "--ca", str(tls / "ca.key")])
+        absent = CliRunner().invoke(cli, [*there, "--tls", "--cert", "no.pem", "--key", "no.key"])
 
     assert good.exit_code == 0, good.output
     assert (bare.exit_code, plain.exit_code) == (6, 6)
@@ -90,3 +122,5 @@ def test_node_and_peer_talk_with_them(tmp_path: Path) -> None:
     assert (half.exit_code, stray.exit_code) == (2, 2)
     assert broken.exit_code == 5
     assert f"--ca {tls / 'ca.key'} holds no certificate in PEM" in broken.stderr
+    assert absent.exit_code == 5
+    assert absent.stderr.startswith("casgan-dicom: files of TLS are no good:\n  --cert no.pem cannot be read")
