@@ -71,7 +71,10 @@ def test_pdus_are_read_whatever_records_they_come_in(
 
 
 class Refused:
-    """How peers come that are not let in, each with what the log says of them."""
+    """How peers come that are not let in, each with what the log says of them.
+
+    Their certificates have names of their own: those of the session are of other tests too.
+    """
 
     def __init__(self, port: int, authority: Authority, folder: Path) -> None:
         self.port, self.authority, self.folder = port, authority, folder
@@ -104,7 +107,7 @@ class Refused:
 
     def foreign(self) -> None:
         other = Authority.make(self.folder / "other", "other")
-        self._fails(client(self.authority, other.issue("ct1")))
+        self._fails(client(self.authority, other.issue("ct9")))
 
     def expired(self) -> None:
         self._fails(client(self.authority, self.authority.issue("late", days=-1)))
