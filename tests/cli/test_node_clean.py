@@ -41,7 +41,7 @@ def test_a_dry_run_says_what_would_go_and_removes_nothing(place: Place) -> None:
 
     (line,) = said.stdout.splitlines()
     (removal,) = told["removals"]
-    assert line == f"{removal['name']}  1.5 KiB  delivered 0.0417 days ago or longer (delivered_seconds)"
+    assert line == f"{removal['name']}  1.5 KiB  delivered 60 minutes ago or longer (delivered_seconds)"
     assert "next: " in said.stderr
     assert (told["dry_run"], told["bytes"], removal["kind"], removal["since"]) == (
         True,

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from casgan_dicom.cli import cli
+from casgan_dicom.node.settings import PeerSettings
 from tests.node.listening import listening
 from tests.support.programs import find_program
 
@@ -124,3 +125,28 @@ def test_node_and_peer_talk_with_them(tmp_path: Path) -> None:
     assert f"--ca {tls / 'ca.key'} holds no certificate in PEM" in broken.stderr
     assert absent.exit_code == 5
     assert absent.stderr.startswith("casgan-dicom: files of TLS are no good:\n  --cert no.pem cannot be read")
+
+
+def test_who_shows_the_certificate_of_another_is_told_to_look_at_it(tmp_path: Path) -> None:
+    tls = tmp_path / "tls"
+    make(tls, "--peer", "ct1", "--peer", "ct2")
+    keys: dict[str, Any] = {
+        "tls_certificate": str(tls / "node.pem"),
+        "tls_key": str(tls / "node.key"),
+        "tls_authorities": str(tls / "ca.pem"),
+    }
+    bound = PeerSettings("CT1", "127.0.0.1", certificate_name="DNS:ct1")
+    with listening(tmp_path / "data", peers=(bound,), **keys) as running:
+        there = ["echo", "localhost", str(running.port), "-aec", "CASGAN", "-aet", "CT1", "--tls"]
+        there += ["--ca", str(tls / "ca.pem")]
+        own, other = (
+            CliRunner().invoke(
+                cli, [*there, "--cert", str(tls / f"{name}.pem"), "--key", str(tls / f"{name}.key")]
+            )
+            for name in ("ct1", "ct2")
+        )
+
+    assert own.exit_code == 0, own.output
+    assert other.exit_code == 6
+    assert "calling AE title 'CT1' is not allowed there" in other.stderr
+    assert "enter our AE title, our certificate and the address" in other.stderr

@@ -86,9 +86,10 @@ def rejected(peer: Peer, answer: A_ASSOCIATE_RJ) -> PeerError:
                 hint="check the AE title of the peer",
             )
         case 1, 3:
+            ours = "our AE title, our certificate" if peer.tls else "our AE title"
             return PeerError(
                 f"{peer}: calling AE title '{peer.calling_ae_title}' is not allowed there",
-                hint="enter our AE title and the address of this machine there, or use a title that it knows",
+                hint=f"enter {ours} and the address of this machine there, or use a title that it knows",
             )
         case 3, (1 | 2):
             return PeerError(f"{peer} is busy ({answer.reason_str.lower()})", hint="try again later")

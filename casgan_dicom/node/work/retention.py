@@ -158,14 +158,14 @@ def _of_jobs(jobs: Iterable[Holding], rules: Rules) -> Iterator[tuple[float, Rem
         seconds = seconds_of(kind, rules.retention) if kind else 0.0
         if kind and seconds:
             at = max(held.settled_at + seconds, _lends_until(held, rules))
-            reason = f"{kind} {_days(seconds)} ago or longer ({kind}_seconds)"
+            reason = f"{kind} {_span(seconds)} ago or longer ({kind}_seconds)"
             yield at, Removal(kind, held.job, held.bytes, reason, held.settled_at)
 
 
 def _of_quarantine(files: Iterable[Aside], rules: RetentionSettings) -> Iterator[tuple[float, Removal]]:
     seconds = rules.quarantine_seconds
     if seconds:
-        reason = f"in quarantine for {_days(seconds)} or longer (quarantine_seconds)"
+        reason = f"in quarantine for {_span(seconds)} or longer (quarantine_seconds)"
         for file in files:
             yield file.at + seconds, Removal("quarantine", str(file.path), file.bytes, reason, file.at)
 
@@ -197,8 +197,12 @@ def _lends_until(held: Holding, rules: Rules) -> float:
     return held.received_at + rules.lending_seconds if rules.lending_seconds and held.received_at else 0.0
 
 
-def _days(seconds: float) -> str:
-    return f"{seconds / 86400:.3g} days"
+def _span(seconds: float) -> str:
+    """A time in the largest unit of which it has two, or in seconds."""
+    for length, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.3g} {name}"
+    return f"{seconds:g} s"
 
 
 def _gib(count: int) -> str:

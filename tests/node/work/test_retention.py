@@ -62,6 +62,17 @@ def test_each_end_has_a_time_of_its_own(held: Holding, key: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(1.5, "1.5 s"), (90.0, "90 s"), (3600.0, "60 minutes"), (DAY, "24 hours"), (7 * DAY, "7 days")],
+)
+def test_the_reason_says_the_time_in_a_unit_that_reads_well(seconds: float, said: str) -> None:
+    rules = Rules(RetentionSettings(delivered_seconds=seconds))
+    (removal,) = plan(Held([SENT], (), 0, FREE), rules, NOW).removals
+
+    assert removal.reason == f"delivered {said} ago or longer (delivered_seconds)"
+
+
+@pytest.mark.parametrize(
     "state",
     ["receiving", "queued", "converting", "delivering", "undelivered", "lacking", "quarantined", "failed"],
 )
