@@ -12,11 +12,13 @@ from pathlib import Path
 
 from casgan_dicom.errors import PeerError
 from casgan_dicom.node.client.peer import Peer
+from casgan_dicom.node.client.peer_tls import PeerTls
 from casgan_dicom.node.client.results import StoreResult
 from casgan_dicom.node.client.scu import store
 from casgan_dicom.node.receive.spool import Opening, file_head
 from tests.node.listening import data_set_of, digest
-from tests.node.wire import EXPLICIT, XA, Wire
+from tests.node.secure import Door
+from tests.node.wire import EXPLICIT, XA
 from tests.support.factories import moving_frames, write_xa
 
 _SOP, _SERIES = (f"1.2.826.0.1.{kind}.{'9' * 24}" for kind in (1, 2))
@@ -47,9 +49,9 @@ class Template:
 class Sender(threading.Thread):
     """Sends instances whenever it is allowed to, until it is stopped; a subclass says how."""
 
-    def __init__(self, port: int, template: Template, series: int) -> None:
+    def __init__(self, door: Door, template: Template, series: int) -> None:
         super().__init__(daemon=True)
-        self.port = port
+        self.door = door
         self.acknowledged: list[tuple[str, str]] = []
         """SOP Instance UID and digest of what was answered 0000."""
         self.unexpected: list[str] = []
@@ -114,7 +116,7 @@ class WireSender(Sender):
 
     def send_some(self) -> None:
         """Send until the connection breaks."""
-        with Wire.associated(self.port, calling="WIRE") as wire:
+        with self.door.associated(calling="WIRE") as wire:
             while self.goes_on():
                 sop_uid, content = self.next()
                 self.note(sop_uid, content, wire.store(XA, sop_uid, content).status)
@@ -123,8 +125,8 @@ class WireSender(Sender):
 class FileSender(Sender):
     """Sends files, some at a time; a subclass says with what."""
 
-    def __init__(self, port: int, template: Template, series: int, folder: Path) -> None:
-        super().__init__(port, template, series)
+    def __init__(self, door: Door, template: Template, series: int, folder: Path) -> None:
+        super().__init__(door, template, series)
         self._folder = folder
         folder.mkdir()
 
@@ -149,11 +151,15 @@ class FileSender(Sender):
 class NodeSender(FileSender):
     """Sends with the node's own sender."""
 
+    tls: PeerTls | None = None
+    """How it talks TLS."""
+
     def send_files(self, paths: Sequence[Path]) -> list[tuple[Path, int]]:
         """Send files."""
         results: list[StoreResult] = []
         with suppress(PeerError):
-            store(Peer("127.0.0.1", self.port, "CASGAN", "NODE"), paths, results.append)
+            peer = Peer("127.0.0.1", self.door.port, "CASGAN", "NODE", tls=self.tls)
+            store(peer, paths, results.append)
         return [(result.path, result.status) for result in results if result.status is not None]
 
 
@@ -162,10 +168,13 @@ class DcmtkSender(FileSender):
 
     program = ""
     """Where it is."""
+    options: Sequence[str] = ()
+    """How it talks TLS."""
 
     def send_files(self, paths: Sequence[Path]) -> list[tuple[Path, int]]:
         """Send files."""
-        command = [self.program, "-v", "-aec", "CASGAN", "127.0.0.1", str(self.port), *map(str, paths)]
+        there = ["-aec", "CASGAN", "127.0.0.1", str(self.door.port)]
+        command = [self.program, "-v", *self.options, *there, *map(str, paths)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         answers, sent = [], ""
         for line in (done.stdout + done.stderr).splitlines():

@@ -1,13 +1,18 @@
-"""R7: a disk that fills up. The data folder is a small file system, in a mount namespace of its own."""
+"""R7: a disk that fills up. The data folder is a small file system, in a mount namespace of its own.
+
+Each without TLS and with it.
+"""
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 
 import pytest
 
@@ -15,7 +20,8 @@ from casgan_dicom.node.state.layout import Layout
 from tests.faults.listener_process import ListenerProcess, stored
 from tests.faults.senders import Template
 from tests.node.listening import data_set_of, digest, wait_for
-from tests.node.wire import EXPLICIT, XA, XA_CONTEXT, Wire, p_data, store_command
+from tests.node.secure import Door
+from tests.node.wire import EXPLICIT, XA, XA_CONTEXT, p_data, store_command
 from tests.support.programs import find_program
 
 MEBIBYTE = 2**20
@@ -23,7 +29,7 @@ _MOUNT = 'mount -t tmpfs -o size="$0" none "$1" && head -c 8M /dev/zero > "$1/ba
 
 
 @contextmanager
-def on_small_disk(data: Path, size: str) -> Iterator[tuple[ListenerProcess, Layout]]:
+def on_small_disk(data: Path, size: str, keys: dict[str, Any]) -> Iterator[tuple[ListenerProcess, Layout]]:
     """A listener whose data folder has so much room, 8 MiB of it taken by a file called ballast.
 
     The layout leads to the folder through the process: nobody else sees the file system.
@@ -31,7 +37,7 @@ def on_small_disk(data: Path, size: str) -> Iterator[tuple[ListenerProcess, Layo
     data.mkdir()
     namespace = mount_namespace()
     before = [*namespace, "sh", "-c", _MOUNT, size, str(data)]
-    with ListenerProcess(data, before=before) as listener:
+    with ListenerProcess(data, before=before, keys=keys) as listener:
         yield listener, Layout(Path(f"/proc/{listener.pid}/root{data}"))
 
 
@@ -60,10 +66,12 @@ def entered(layout: Layout, folder: Path) -> dict[tuple[str, str], Path]:
     return stored(Layout(folder))
 
 
-def test_full_disk_is_answered_and_over_when_there_is_room_again(tmp_path: Path, soak: bool) -> None:
+def test_full_disk_is_answered_and_over_when_there_is_room_again(
+    tmp_path: Path, soak: bool, keys: dict[str, Any], context: ssl.SSLContext | None
+) -> None:
     template, acknowledged, refusals = Template(tmp_path), dict[str, str](), 0
-    disk = on_small_disk(tmp_path / "data", "24m")
-    with disk as (listener, layout), Wire.associated(listener.port) as wire:
+    disk = on_small_disk(tmp_path / "data", "24m", keys)
+    with disk as (listener, layout), Door(listener.port, context).associated() as wire:
         for number in range(200 if soak else 60):
             length = (MEBIBYTE, 300_000, 40_000, 2_000)[min(refusals // 3, 3)]  # to the last page of the disk
             sop_uid, content = template.instance(number // 10, number, length)
@@ -87,17 +95,20 @@ def test_full_disk_is_answered_and_over_when_there_is_room_again(tmp_path: Path,
         for (_, sha256), path in rows.items():
             assert digest(EXPLICIT, data_set_of(layout.spool / path.parent.name / path.name)) == sha256
         assert names(layout) == acknowledged.keys()
+    how = ", with TLS" if keys else ""
     sys.stdout.write(
-        f"\nR7: {len(acknowledged)} instances stored and intact, {refusals} answered A700 on the full disk; "
-        "the association kept, nothing unfinished left, the next instance stored without a restart\n"
+        f"\nR7{how}: {len(acknowledged)} instances stored and intact, {refusals} answered A700 on the full "
+        "disk; the association kept, nothing unfinished left, the next instance stored without a restart\n"
     )
 
 
-def test_disk_that_fills_up_in_the_middle_of_an_instance_is_free_again_at_once(tmp_path: Path) -> None:
+def test_disk_that_fills_up_in_the_middle_of_an_instance_is_free_again_at_once(
+    tmp_path: Path, keys: dict[str, Any], context: ssl.SSLContext | None
+) -> None:
     template = Template(tmp_path)
     sop_uid, content = template.instance(1, 1, 30 * MEBIBYTE)
-    disk = on_small_disk(tmp_path / "data", "24m")
-    with disk as (listener, layout), Wire.associated(listener.port) as wire:
+    disk = on_small_disk(tmp_path / "data", "24m", keys)
+    with disk as (listener, layout), Door(listener.port, context).associated() as wire:
         wire.send(p_data(XA_CONTEXT, 3, store_command(XA, sop_uid)))
         half = len(content) * 2 // 3
         for at in range(0, half, 100_000):

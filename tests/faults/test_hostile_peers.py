@@ -24,7 +24,7 @@ from tests.faults.listener_process import EchoWatch, ListenerProcess
 from tests.faults.mutations import mutated, play, session
 from tests.faults.senders import Template
 from tests.node.listening import check_spool, wait_for
-from tests.node.secure import Authority, Door, Pair, client, listener_keys
+from tests.node.secure import Door
 from tests.node.wire import DATA, XA, XA_CONTEXT, Wire, associate_rq, p_data, store_command
 
 MEBIBYTE = 2**20
@@ -90,18 +90,6 @@ def warm_up(door: Door, template: Template) -> None:
         for number, wire in enumerate(wires):
             assert wire.echo() == 0
             assert wire.store(XA, *template.instance(0, number, 200_000)).status == 0
-
-
-@pytest.fixture(params=["plain", "TLS"])
-def keys(request: pytest.FixtureRequest, authority: Authority, node: Pair) -> dict[str, Any]:
-    """Settings of the listener, without TLS and with it."""
-    return listener_keys(authority, node) if request.param == "TLS" else {}
-
-
-@pytest.fixture
-def context(keys: dict[str, Any], authority: Authority, modality: Pair) -> ssl.SSLContext | None:
-    """How to come in."""
-    return client(authority, modality) if keys else None
 
 
 def test_mutated_associations_do_no_lasting_harm(

@@ -1,6 +1,7 @@
 """R1: kill -9 of the listener at random moments, while real senders send.
 
-Short: 8 kills. Long (--soak): 200 kills and at least 10,000 acknowledged instances.
+Without TLS and with it. Short: 8 kills, 4 with TLS. Long (--soak): 200 kills and at least 10,000 acknowledged
+instances, 50 and 2,500 with TLS.
 """
 
 from __future__ import annotations
@@ -12,11 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
+import pytest
+
+from casgan_dicom.node.certificates import NamedFile, TlsFiles
+from casgan_dicom.node.client.peer_tls import PeerTls
 from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.tls import client_context
 from tests.faults.listener_process import ListenerProcess, stored
 from tests.faults.senders import DcmtkSender, NodeSender, Sender, Template, WireSender
 from tests.node.listening import check_spool, wait_for
+from tests.node.secure import Authority, Door, Pair
 from tests.support.programs import find_program
 
 
@@ -31,6 +39,7 @@ class Extent:
 
 
 SHORT, LONG = Extent(8, 100, 0.5), Extent(200, 10_000, 1.5)
+SHORT_TLS, LONG_TLS = Extent(4, 50, 0.5), Extent(50, 2_500, 1.5)
 
 
 @dataclass
@@ -41,9 +50,24 @@ class Seen:
     """Temporary files and files without a row that kills left, which the next start had to delete."""
 
 
-def test_what_was_acknowledged_survives_every_kill_and_nothing_else_stays(tmp_path: Path, soak: bool) -> None:
-    extent, chance, seen, start = LONG if soak else SHORT, random.Random(1), Seen(), monotonic()
-    with ListenerProcess(tmp_path / "data") as listener, sending(listener.port, tmp_path) as senders:
+@pytest.fixture
+def files(keys: dict[str, Any], authority: Authority, modality: Pair) -> TlsFiles | None:
+    """What the senders show, if they talk TLS."""
+    if not keys:
+        return None
+    shown = {"--cert": modality.certificate, "--key": modality.key, "--ca": authority.certificate}
+    return TlsFiles(*(NamedFile(name, path) for name, path in shown.items()))
+
+
+def test_what_was_acknowledged_survives_every_kill_and_nothing_else_stays(
+    tmp_path: Path, soak: bool, keys: dict[str, Any], files: TlsFiles | None
+) -> None:
+    extent = (LONG_TLS if keys else LONG) if soak else (SHORT_TLS if keys else SHORT)
+    chance, seen, start = random.Random(1), Seen(), monotonic()
+    with (
+        ListenerProcess(tmp_path / "data", keys=keys) as listener,
+        sending(listener.port, files, tmp_path) as senders,
+    ):
         kills = 0
         while kills < extent.kills or acknowledged(senders) < extent.acknowledged:
             before = acknowledged(senders)
@@ -61,24 +85,29 @@ def test_what_was_acknowledged_survives_every_kill_and_nothing_else_stays(tmp_pa
     stored_count = check_spool(listener.layout)
     assert sum(len(sender.unexpected) for sender in senders) == 0
     assert all(sender.acknowledged for sender in senders)
+    how, seconds = ", with TLS" if keys else "", monotonic() - start
     sys.stdout.write(
-        f"\nR1: {kills} kills of the listener in {monotonic() - start:.0f} s, {acknowledged(senders)} "
+        f"\nR1{how}: {kills} kills of the listener in {seconds:.0f} s, {acknowledged(senders)} "
         f"instances acknowledged, {stored_count} stored: 0 lost, 0 corrupt, 0 orphans after the restart; "
         f"kills left {seen.left_behind} unfinished files, which the next start deleted\n"
     )
 
 
 @contextmanager
-def sending(port: int, folder: Path) -> Iterator[list[Sender]]:
-    """Four senders of three kinds."""
-    template = Template(folder)
+def sending(port: int, files: TlsFiles | None, folder: Path) -> Iterator[list[Sender]]:
+    """Four senders of three kinds; with files, they talk TLS."""
+    template, door = Template(folder), Door(port, None if files is None else client_context(files))
     senders: list[Sender] = [
-        WireSender(port, template, 1),
-        WireSender(port, template, 2),
-        NodeSender(port, template, 3, folder / "node"),
-        dcmtk := DcmtkSender(port, template, 4, folder / "dcmtk"),
+        WireSender(door, template, 1),
+        WireSender(door, template, 2),
+        node := NodeSender(door, template, 3, folder / "node"),
+        dcmtk := DcmtkSender(door, template, 4, folder / "dcmtk"),
     ]
     dcmtk.program = find_program("storescu", "dcmtk")
+    if files is not None and files.certificate and files.key and files.authorities:
+        node.tls = PeerTls(lambda: client_context(files), files, "127.0.0.1")
+        pair = str(files.key.path), str(files.certificate.path)
+        dcmtk.options = ["+tls", *pair, "+cf", str(files.authorities.path)]
     for sender in senders:
         sender.start()
     try:
