@@ -23,6 +23,7 @@ from casgan_dicom.node.settings import (
     RetentionSettings,
     RetrySettings,
     RuleSettings,
+    WebSettings,
     WorkerSettings,
 )
 
@@ -41,6 +42,7 @@ REFUSED = {
     "worker": (WorkerSettings(bundle="casgan"), "worker.bundle"),
     "restart": (RestartSettings(first_seconds=1), "restart.first_seconds"),
     "audit": (AuditSettings(files=1), "audit.files"),
+    "web": (WebSettings(port=8042), "web.port"),
     "archives": ((ArchiveSettings("pacs", "pacs.example", 104, "PACS"),), "archives#1.name, .*"),
     "pulls": ((PullSettings("pacs"),), "pulls#1.archive, .*"),
     "inboxes": ((InboxSettings("/srv/xa"),), "inboxes#1.path, .*"),
