@@ -16,6 +16,7 @@ from types import MappingProxyType
 from casgan_dicom.config import Reading, collect, config_error, leaves
 from casgan_dicom.node.access import access_faults
 from casgan_dicom.node.addresses import as_address, as_network, is_loopback
+from casgan_dicom.node.archive_rules import archive_faults
 from casgan_dicom.node.destination_rules import wrong_together
 from casgan_dicom.node.settings import (
     DestinationSettings,
@@ -104,6 +105,9 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
         yield _Fault(text, keys)
     for text, keys in web_faults(settings.web):
         yield _Fault(text, keys)
+    for number, archive in enumerate(settings.archives, 1):
+        for text, keys in archive_faults(f"archives#{number}", archive):
+            yield _Fault(text, keys)
     yield from _of_rules(settings)
     for number, destination in enumerate(settings.destinations, 1):
         for text, keys in wrong_together(f"destinations#{number}", destination, settings.retry):

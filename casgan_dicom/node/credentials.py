@@ -1,13 +1,19 @@
-"""Which files prove who we are and whom we believe, for listener, web and each destination."""
+"""Which files prove who we are and whom we believe, for listener, web, destinations and archives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from casgan_dicom.config import config_error
 from casgan_dicom.node.certificates import Expiry, NamedFile, TlsFiles, expiry, faults
-from casgan_dicom.node.settings import ListenerSettings, NodeSettings, WebSettings
+from casgan_dicom.node.settings import (
+    ArchiveSettings,
+    DestinationSettings,
+    ListenerSettings,
+    NodeSettings,
+    WebSettings,
+)
 
 
 def files_of_listener(listener: ListenerSettings) -> TlsFiles | None:
@@ -36,10 +42,21 @@ def files_of_web(web: WebSettings) -> TlsFiles | None:
 
 def files_of_destinations(settings: NodeSettings) -> dict[str, TlsFiles]:
     """The files of each destination with TLS, by its name."""
-    own = files_of_listener(settings.listener) or TlsFiles()
+    return _files_of("destinations", settings.destinations, settings.listener)
+
+
+def files_of_archives(settings: NodeSettings) -> dict[str, TlsFiles]:
+    """The files of each archive with TLS, by its name."""
+    return _files_of("archives", settings.archives, settings.listener)
+
+
+def _files_of(
+    table: str, places: Sequence[DestinationSettings | ArchiveSettings], listener: ListenerSettings
+) -> dict[str, TlsFiles]:
+    own = files_of_listener(listener) or TlsFiles()
     found = {}
-    for number, each in enumerate(settings.destinations, 1):
-        at = f"destinations#{number}.tls_"
+    for number, each in enumerate(places, 1):
+        at = f"{table}#{number}.tls_"
         files = TlsFiles(
             _named(f"{at}certificate", each.tls_certificate),
             _named(f"{at}key", each.tls_key),
@@ -49,7 +66,7 @@ def files_of_destinations(settings: NodeSettings) -> dict[str, TlsFiles]:
             found[each.name] = TlsFiles(
                 files.certificate or own.certificate, files.key or own.key, files.authorities
             )
-        elif each.kind == "stow" and files != TlsFiles():
+        elif each.kind != "dicom" and files != TlsFiles():  # over the web
             found[each.name] = files
     return found
 
@@ -77,6 +94,7 @@ def _all(settings: NodeSettings) -> Iterator[TlsFiles]:
     web = files_of_web(settings.web)
     yield from () if web is None else (web,)
     yield from files_of_destinations(settings).values()
+    yield from files_of_archives(settings).values()
 
 
 def _named(key: str, path: str) -> NamedFile | None:

@@ -14,7 +14,12 @@ from zoneinfo import ZoneInfo
 
 from casgan_dicom.node import hours
 from casgan_dicom.node.addresses import is_loopback
-from casgan_dicom.node.settings import DestinationKind, DestinationSettings, RetrySettings
+from casgan_dicom.node.settings import (
+    ArchiveSettings,
+    DestinationKind,
+    DestinationSettings,
+    RetrySettings,
+)
 
 _NEEDED: Mapping[DestinationKind, Mapping[str, str]] = {
     "dicom": {"host": "an address or a name", "port": "1 to 65535", "ae_title": "its AE title"},
@@ -38,6 +43,9 @@ _POSSIBLE: Mapping[DestinationKind, tuple[str, ...]] = {
     "folder": ("layout", "readable_by"),
 }  # fmt: skip
 """The other keys of each kind."""
+KindKeys = tuple[Mapping[str, str], tuple[str, ...]]
+"""Keys that a kind cannot do without, with what is wanted of them, and the other ones that it has."""
+_OF_KIND: Mapping[str, KindKeys] = {kind: (_NEEDED[kind], _POSSIBLE[kind]) for kind in _NEEDED}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TRANSFER_SYNTAXES: Mapping[str, str] = {
     "ImplicitVRLittleEndian": "1.2.840.10008.1.2",
@@ -87,8 +95,9 @@ def transfer_syntaxes(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 def wrong_together(at: str, destination: DestinationSettings, everywhere: RetrySettings) -> Iterator[Wrong]:
     """What makes no sense about a destination, beyond single values; `at` names its table."""
-    yield from _of_kind(at, destination)
-    yield from _of_login(at, destination)
+    yield from kind_faults(at, destination, "destination", _OF_KIND)
+    if destination.kind == "stow":
+        yield from login_faults(at, destination)
     retry = retry_of(destination, everywhere)
     if retry.first_seconds > retry.longest_seconds and retry != everywhere:
         keys = (f"{at}.retry_first_seconds", f"{at}.retry_longest_seconds")
@@ -101,27 +110,29 @@ def wrong_together(at: str, destination: DestinationSettings, everywhere: RetryS
         yield f"{keys[0]} is {destination.zone!r}, want {keys[1]} with it, or nothing", keys
 
 
-def _of_kind(at: str, destination: DestinationSettings) -> Iterator[Wrong]:
-    """Keys that the kind lacks, and those of another kind."""
-    kind = destination.kind
-    own = {*_NEEDED[kind], *_POSSIBLE[kind]}
-    others = {key for each in _NEEDED for key in (*_NEEDED[each], *_POSSIBLE[each])} - own
-    for key, wanted in _NEEDED[kind].items():
-        if not getattr(destination, key):
+def kind_faults(
+    at: str, place: DestinationSettings | ArchiveSettings, what: str, kinds: Mapping[str, KindKeys]
+) -> Iterator[Wrong]:
+    """Keys that the kind lacks, and those of another kind; `what` is how messages call such a place."""
+    kind = place.kind
+    needed_keys, possible = kinds[kind]
+    own = {*needed_keys, *possible}
+    others = {key for keys in kinds.values() for key in (*keys[0], *keys[1])} - own
+    for key, wanted in needed_keys.items():
+        if not getattr(place, key):
             text = f"{at}.{key} is missing, want {wanted}: kind is '{kind}'"
-            yield text, (f"{at}.{key}", f"{at}.kind", "destinations")
-    for field in dataclasses.fields(destination):
-        value = getattr(destination, field.name)
+            yield text, (f"{at}.{key}", f"{at}.kind", at.partition("#")[0])
+    for field in dataclasses.fields(place):
+        value = getattr(place, field.name)
         if field.name in others and value != field.default:
             shown = repr(str(value) if isinstance(value, Path) else value)
-            wanted = f"want it left out: a destination of kind '{kind}' has {', '.join(sorted(own))}"
+            article = "an" if what[0] in "aeiou" else "a"
+            wanted = f"want it left out: {article} {what} of kind '{kind}' has {', '.join(sorted(own))}"
             yield f"{at}.{field.name} is {shown}, {wanted}", (f"{at}.{field.name}", f"{at}.kind")
 
 
-def _of_login(at: str, destination: DestinationSettings) -> Iterator[Wrong]:
+def login_faults(at: str, destination: DestinationSettings | ArchiveSettings) -> Iterator[Wrong]:
     """Who we say that we are: by one way, in full, and in nobody's hearing."""
-    if destination.kind != "stow":
-        return
     passwords = [key for key in ("password_file", "password_variable") if getattr(destination, key)]
     user, file, variable, token = (
         f"{at}.{key}" for key in ("user", "password_file", "password_variable", "token_file")

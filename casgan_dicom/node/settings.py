@@ -36,6 +36,7 @@ PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 """How urgent a job is, the most urgent first."""
 
 DestinationKind = Literal["dicom", "stow", "folder"]
+ArchiveKind = Literal["dicom", "dicomweb"]
 FolderLayout = Literal["series", "flat"]
 Readers = Literal["owner", "group", "all"]
 WithdrawalTitle = Literal["113001", "113038"]
@@ -284,20 +285,46 @@ class ArchiveSettings:
 
     name: str
     """What `casgan-dicom pull` calls it: letters, digits, dash and underscore."""
-    host: str
-    """Name or address."""
-    port: int
-    """TCP port."""
-    ae_title: str
-    """Its AE title."""
+    host: str = ""
+    """Name or address (kind dicom)."""
+    port: int = 0
+    """TCP port (kind dicom)."""
+    ae_title: str = ""
+    """Its AE title (kind dicom); what jobs and rules call it, empty for `name` (kind dicomweb)."""
     retrieve: str = "get"
-    """get: over our own association (C-GET); move: it sends to our listener (C-MOVE), which it knows."""
+    """get: over our own association (C-GET); move: it sends to our listener (C-MOVE), which it knows (kind
+    dicom)."""
     calling_ae_title: str = ""
-    """What we call ourselves there; empty for the title of the listener."""
+    """What we call ourselves there; empty for the title of the listener (kind dicom)."""
     connect_seconds: float = 10.0
-    """For the TCP connection, and again for the association."""
+    """For the TCP connection, and again for the association or TLS."""
     response_seconds: float = 300.0
     """For each response: an archive may fetch from tape."""
+    tls: bool = False
+    """Whether to talk TLS, and nothing else; its certificate and name are checked (kind dicom)."""
+    tls_authorities: str = ""
+    """PEM file: the authorities that its certificate may come from. Empty: those of this system."""
+    tls_certificate: str = ""
+    """PEM file: the certificate that we show there. Empty: that of `listener`, if there is one, for kind
+    dicom; none for kind dicomweb."""
+    tls_key: str = ""
+    """PEM file: the private key of it."""
+    tls_name: str = ""
+    """Name that its certificate must hold; empty for `host` (kind dicom)."""
+    kind: ArchiveKind = "dicom"
+    """dicom: C-FIND with C-GET or C-MOVE; dicomweb: QIDO-RS and WADO-RS, over HTTP."""
+    url: str = ""
+    """What stands before /studies, as https://pacs.example/dicom-web (kind dicomweb)."""
+    user: str | None = None
+    """Name to log in with (kind dicomweb)."""
+    password_file: Path | None = None
+    """File whose first line is the password of `user`; read for each request (kind dicomweb)."""
+    password_variable: str = ""
+    """Variable of the environment that holds the password of `user`, instead of a file (kind dicomweb)."""
+    token_file: Path | None = None
+    """File whose first line is a bearer token, instead of a user; read for each request (kind dicomweb)."""
+    proxy: bool = False
+    """Whether HTTPS_PROXY and the like of the environment hold here too (kind dicomweb)."""
 
 
 @dataclass(frozen=True)

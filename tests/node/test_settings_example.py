@@ -10,6 +10,7 @@ import tomllib
 import typing
 from pathlib import Path
 
+from casgan_dicom.node import archive_rules
 from casgan_dicom.node import settings as module
 from casgan_dicom.node.checks import load_node_settings
 from casgan_dicom.node.destination_rules import needed
@@ -83,7 +84,9 @@ def test_the_example_shows_every_key_with_its_default() -> None:
         assert table.keys() == defaults.keys()
         for key, default in defaults.items():
             value = tuple(table[key]) if isinstance(table[key], list) else table[key]
-            assert default in (dataclasses.MISSING, None, value) or key in needed(), key
+            assert (
+                default in (dataclasses.MISSING, None, value) or key in needed() | archive_rules.needed()
+            ), key
 
 
 def test_the_example_with_everything_in_force_can_start_a_node(tmp_path: Path) -> None:
@@ -92,8 +95,9 @@ def test_the_example_with_everything_in_force_can_start_a_node(tmp_path: Path) -
 
     loaded = load_node_settings(path, {})
 
-    assert {len(getattr(loaded, name)) for name in LISTS.keys() - {"destinations"}} == {1}
+    assert {len(getattr(loaded, name)) for name in LISTS.keys() - {"destinations", "archives"}} == {1}
     assert [each.kind for each in loaded.destinations] == ["dicom", "stow", "stow", "folder"]
+    assert [each.kind for each in loaded.archives] == ["dicom", "dicomweb", "dicomweb"]
 
 
 def test_the_example_says_of_every_key_what_the_code_says() -> None:

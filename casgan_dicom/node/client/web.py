@@ -67,8 +67,13 @@ class Answer:
     """When it wants to be asked again, as it says it; empty if it does not."""
 
 
-def refusal(web: Web, answer: Answer, now: float) -> PeerError:
-    """An answer that says nothing of single instances: what is to be changed, or to be waited for."""
+def refusal(
+    web: Web, answer: Answer, now: float, words: Mapping[int, tuple[str, str]] | None = None
+) -> PeerError:
+    """An answer that says nothing of single instances: what is to be changed, or to be waited for.
+
+    `words` say what statuses mean where not instances were to be stored.
+    """
     status = answer.status
     if 300 <= status < 400:
         return PeerError(
@@ -78,11 +83,22 @@ def refusal(web: Web, answer: Answer, now: float) -> PeerError:
     if status in _BUSY:
         seconds = busy_seconds(answer.retry_after, now)
         return BusyError(f"{web} is busy ({status})", hint="it is tried again later", seconds=seconds)
-    said, hint = _REFUSALS.get(status, ("", ""))
+    said, hint = (_REFUSALS if words is None else words).get(status, ("", ""))
     if not said and status >= 500:
         said, hint = "has a fault of its own", "its log may say why"
-    return PeerError(f"{web} {said or 'answers'} ({status})", hint=hint or ASK)
+    ask = ASK if words is None else FETCHING[404][1]
+    return PeerError(f"{web} {said or 'answers'} ({status})", hint=hint or ask)
 
+
+FETCHING: Mapping[int, tuple[str, str]] = {
+    400: ("does not understand the question", "its log may say why"),
+    401: ("wants a login, or another one", "check user and password, or token_file"),
+    403: ("does not let us fetch", "give our user the right to read there, or use another user or token"),
+    404: ("is not there", "check url: it is what stands before /studies"),
+    406: ("has no form that we take", "let it give DICOM JSON, and instances as application/dicom"),
+    407: ("is behind a proxy that wants a login", "put user and password into HTTPS_PROXY"),
+}
+"""Statuses of HTTP where something was asked for, in words, and what to do."""
 
 _REFUSALS: Mapping[int, tuple[str, str]] = {
     400: ("does not understand the request", "check that url ends with /studies, or ask who makes it"),

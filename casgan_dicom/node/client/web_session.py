@@ -46,22 +46,51 @@ class Session:
         told["Accept-Encoding"] = "identity"  # what is packed may be far longer than it looks
         try:
             with self._client.stream("POST", self._web.url, content=body, headers=told) as response:
-                found = response.headers
-                return Answer(
-                    status=response.status_code,
-                    media_type=found.get("content-type", "").split(";")[0].strip().lower(),
-                    content=self._content(response),
-                    location=found.get("location", ""),
-                    retry_after=found.get("retry-after", ""),
-                )
+                return self._answer(response, self._content(response))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise failure(self._web, error) from error
+
+    def get(self, path: str, query: Mapping[str, str], accept: str) -> Answer:
+        """Ask for something short, below the address of the service; raises PeerError as `post`."""
+        with self.fetching(path, accept, query) as response:
+            return self._answer(response, self._content(response))
+
+    @contextmanager
+    def fetching(
+        self, path: str, accept: str, query: Mapping[str, str] | None = None
+    ) -> Iterator[httpx.Response]:
+        """Ask for something long: the block reads it. Raises PeerError as `post`, in the block too."""
+        told = {**self._web.login.headers(), "Accept": accept, "Accept-Encoding": "identity"}
+        url = self._web.url.rstrip("/") + path
+        try:
+            with self._client.stream("GET", url, params=query, headers=told) as response:
+                self._check_plain(response)
+                yield response
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise failure(self._web, error) from error
+
+    def refused(self, response: httpx.Response) -> Answer:
+        """What a response says that brings nothing."""
+        return self._answer(response, b"")
+
+    def _answer(self, response: httpx.Response, content: bytes) -> Answer:
+        found = response.headers
+        return Answer(
+            status=response.status_code,
+            media_type=found.get("content-type", "").split(";")[0].strip().lower(),
+            content=content,
+            location=found.get("location", ""),
+            retry_after=found.get("retry-after", ""),
+        )
+
+    def _check_plain(self, response: httpx.Response) -> None:
+        if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise PeerError(f"{self._web} packs its answer, though asked not to", hint=ASK)
 
     def _content(self, response: httpx.Response) -> bytes:
         web, content = self._web, bytearray()
         deadline = monotonic() + web.response_seconds
-        if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
-            raise PeerError(f"{web} packs its answer, though asked not to", hint=ASK)
+        self._check_plain(response)
         for piece in response.iter_raw():
             content += piece
             if len(content) > MOST_ANSWERED:

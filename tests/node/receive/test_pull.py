@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
@@ -20,9 +21,13 @@ from pydicom import dcmread
 from pydicom.uid import JPEGLosslessSV1
 
 from casgan_dicom.cli import cli
+from casgan_dicom.errors import ConfigError
+from casgan_dicom.node.credentials import check_files
+from casgan_dicom.node.settings import ArchiveSettings, NodeSettings
 from casgan_dicom.node.state.layout import Layout
 from tests.node.listening import Listening, listening, rows_of
 from tests.node.nodes import bundle_in, node_settings, running_node
+from tests.node.secure import Authority, Pair
 from tests.support.factories import moving_frames, write_xa
 from tests.support.orthanc import Orthanc, free_ports
 from tests.support.waiting import wait_for
@@ -247,6 +252,44 @@ def test_an_archive_that_is_not_there_is_named(archive: Orthanc, tmp_path: Path)
 
     assert result.exit_code == 6
     assert "connection refused" in result.stderr
+
+
+def test_an_archive_is_talked_tls_to(tmp_path: Path, authority: Authority, modality: Pair) -> None:
+    shown, wrong = authority.issue("archive"), Authority.make(tmp_path / "wrong", "wrong")
+    tls = {
+        "DicomTlsEnabled": True,
+        "DicomTlsRemoteCertificateRequired": True,
+        "DicomTlsCertificate": str(shown.certificate),
+        "DicomTlsPrivateKey": str(shown.key),
+        "DicomTlsTrustedCertificates": str(authority.certificate),
+    }
+    with Orthanc.stock(tmp_path / "orthanc", extra=ASKS | tls) as pacs:
+        for path in made(tmp_path / "made"):
+            pacs.add(path)
+        config = write_config(tmp_path, pacs, 11112)
+        plain = config.read_text()
+        keys = f'tls_certificate = "{modality.certificate}"\ntls_key = "{modality.key}"\n'
+
+        def secure(believed: Authority, name: str = "localhost") -> Result:
+            told = f'tls = true\ntls_name = "{name}"\ntls_authorities = "{believed.certificate}"\n'
+            config.write_text(plain + told + keys)
+            return pull(tmp_path, "--study", STUDY)
+
+        strange, named, right = secure(wrong), secure(authority, "other.example"), secure(authority)
+        config.write_text(plain)
+        unencrypted = pull(tmp_path, "--study", OTHER_STUDY)
+
+    assert (strange.exit_code, named.exit_code, right.exit_code) == (6, 6, 0), right.output
+    assert "no authority that is trusted" in strange.stderr
+    assert "other.example" in named.stderr
+    assert unencrypted.exit_code == 6
+    assert set(came(tmp_path)) == {f"{SERIES}.{k}" for k in range(1, INSTANCES + 1)}
+
+
+def test_files_of_tls_are_looked_at_before_a_node_starts(tmp_path: Path) -> None:
+    archive = ArchiveSettings("pacs", "h", 104, "A", tls=True, tls_authorities=str(tmp_path / "missing"))
+    with pytest.raises(ConfigError, match=r"archives#1.tls_authorities .* cannot be read"):
+        check_files(NodeSettings(archives=(archive,)), time())
 
 
 def kill_after(command: Sequence[str], folder: Path, instances: int) -> bool:
