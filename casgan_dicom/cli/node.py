@@ -96,6 +96,9 @@ def _run(settings: NodeSettings, read: Callable[[], NodeSettings]) -> None:
     def on_ready(ready: Ready) -> None:
         listener = settings.listener
         say(f"casgan-dicom node: {listener.ae_title} listens on {listener.host}:{ready.port}")
+        if settings.web.port:
+            scheme = "https" if settings.web.tls_certificate else "http"
+            say(f"  web:     {scheme}://{settings.web.host}:{settings.web.port}/studies takes STOW-RS")
         say(f"  results: {Layout(settings.data).outbox}")
         if settings.rules:
             say(f"  rules:   {len(settings.rules)}, see casgan-dicom node test-rules")

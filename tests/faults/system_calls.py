@@ -14,8 +14,9 @@ and for the first instance of a series, before the response, mkdir of its folder
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -49,6 +50,9 @@ class Call:
     """Line where it returned."""
 
 
+Answered = Callable[[Sequence["Call"]], Iterator[tuple[str, "Call"]]]
+
+
 def parse(lines: Iterable[str]) -> list[Call]:
     """Read a trace of ``strace -f -y -xx``; calls that failed are left out."""
     calls, begun = [], dict[str, tuple[str, str, int]]()
@@ -76,10 +80,18 @@ def answered(calls: Sequence[Call]) -> Iterator[tuple[str, Call]]:
                 yield values[0x1000].decode().rstrip("\0"), call
 
 
-def violations(calls: Sequence[Call]) -> list[str]:
-    """What is wrong, a line for each instance that was answered 0000 too early."""
+def answered_over_http(calls: Sequence[Call]) -> Iterator[tuple[str, Call]]:
+    """SOP Instance UID and call of each instance that a response to a STOW-RS request says is stored."""
+    for call in calls:
+        if call.name == "sendto" and call.content[:1] == b"{":
+            for item in json.loads(call.content).get("00081199", {}).get("Value", ()):
+                yield item["00081155"]["Value"][0], call
+
+
+def violations(calls: Sequence[Call], told: Answered = answered) -> list[str]:
+    """What is wrong, a line for each instance that was answered too early; `told` finds the answers."""
     found = []
-    for sop_uid, response in answered(calls):
+    for sop_uid, response in told(calls):
         if reason := _violation(calls, sop_uid, response):
             found.append(f"{sop_uid}: {reason}")
     return found
