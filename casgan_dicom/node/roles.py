@@ -1,6 +1,6 @@
 """One process of the node: which roles there are, and how a process is told what to do.
 
-    python -m casgan_dicom.node ROLE        listener, coordinator, worker.<device>, sender
+    python -m casgan_dicom.node ROLE        listener, coordinator, worker.<device>, sender, inbox, puller, web
 
 The supervisor (``service.py``) writes an `Order` to the standard input of the process and keeps that open:
 when it ends, the supervisor is gone, and the process ends too. The process answers with one line of JSON on
@@ -18,6 +18,7 @@ import os
 import pickle
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -118,22 +119,29 @@ def _run(part: _Part, stop: threading.Event, answering: TextIO) -> None:
         from casgan_dicom.node.work.worker import run_worker  # noqa: PLC0415
 
         run_worker(order.settings, device, ready, stop, changes)
-    elif kind == "inbox":
-        from casgan_dicom.node.receive.inbox import run_inboxes  # noqa: PLC0415
-
-        run_inboxes(order.settings, order.recipe, ready, stop)
-    elif kind == "web":
-        from casgan_dicom.node.receive.web import run_web  # noqa: PLC0415
-
-        run_web(order.settings, order.recipe, ready, stop, changes)
-    elif kind == "puller":
-        from casgan_dicom.node.receive.puller import run_puller  # noqa: PLC0415
-
-        run_puller(order.settings, order.recipe, ready, stop)
-    else:
+    elif kind == "sender":
         from casgan_dicom.node.work.sender import run_sender  # noqa: PLC0415
 
         run_sender(order.settings, ready, stop)
+    else:
+        _run_intake(part, ready, stop)
+
+
+def _run_intake(part: _Part, ready: Callable[..., None], stop: threading.Event) -> None:
+    """Be one of those that take instances otherwise than by DICOM: these are only there if configured."""
+    order = part.order
+    if part.role == "inbox":
+        from casgan_dicom.node.receive.inbox import run_inboxes  # noqa: PLC0415
+
+        run_inboxes(order.settings, order.recipe, ready, stop)
+    elif part.role == "web":
+        from casgan_dicom.node.receive.web import run_web  # noqa: PLC0415
+
+        run_web(order.settings, order.recipe, ready, stop, part.changes)
+    else:
+        from casgan_dicom.node.receive.puller import run_puller  # noqa: PLC0415
+
+        run_puller(order.settings, order.recipe, ready, stop)
 
 
 def event_on(*numbers: signal.Signals) -> threading.Event:
