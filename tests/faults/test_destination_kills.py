@@ -1,4 +1,7 @@
-"""R3 for destinations beside C-STORE: kill -9 of whoever sends, and what is there after that."""
+"""R15: kill -9 of whoever sends to destinations beside C-STORE, and what is there after that.
+
+Short: 2 kills over 12 objects, 3 in a folder. Long (--soak): 50 over 150.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,6 @@ from tests.node.ledgers import received
 from tests.support.factories import moving_frames, uid, write_xa
 from tests.support.web_server import Request, WebServer
 
-OBJECTS = 12
 ATTEMPT = """
 import sys
 from pathlib import Path
@@ -40,13 +42,13 @@ print(sender.attempt(job, "out", 1)["state"])
 class Sending:
     """A job with objects in the outbox, and processes that deliver it."""
 
-    def __init__(self, folder: Path, key: str, value: object) -> None:
+    def __init__(self, folder: Path, key: str, value: object, *, objects: int) -> None:
         self.path = Layout(folder / "node").ledger
         self.path.parent.mkdir()
         ledger = Ledger(self.path)
         self.files = {
             uid(str(k)): write_xa(folder / f"{k}.dcm", moving_frames(8, 256, 256), SOPInstanceUID=uid(str(k)))
-            for k in range(OBJECTS)
+            for k in range(objects)
         }
         self.job = Receipts(ledger, "r").enter(received("a"), 1.0).job
         made = [Derived(name, uid("series"), path, "ab", 8) for name, path in self.files.items()]
@@ -70,11 +72,11 @@ class Sending:
 
 @pytest.mark.parametrize("answers", [False, True], ids=["before the answer", "behind the answer"])
 def test_a_server_gets_everything_and_no_request_more_than_there_were_kills(
-    tmp_path: Path, answers: bool
+    tmp_path: Path, answers: bool, soak: bool
 ) -> None:
-    kills = 2
+    kills, objects = (50, 150) if soak else (2, 12)
     with WebServer() as server:
-        sending = Sending(tmp_path, "url", server.url)
+        sending = Sending(tmp_path, "url", server.url, objects=objects)
         for _ in range(kills):
             process, before = sending.begin(), len(server.requests)
 
@@ -95,22 +97,30 @@ def test_a_server_gets_everything_and_no_request_more_than_there_were_kills(
 
     assert requests.keys() == sending.files.keys()
     assert max(requests.values()) <= 1 + kills
-    assert sum(requests.values()) - len(requests) <= 3 * kills  # of each request, all its objects
+    again = sum(requests.values()) - len(requests)
+    assert again <= 3 * kills  # of each request, all its objects
+    sys.stdout.write(f"\nR15: {kills} kills, {objects} objects over the web: all there, {again} sent again\n")
 
 
-def test_a_folder_holds_whole_files_at_every_moment(tmp_path: Path) -> None:
-    share, chance = tmp_path / "share", random.Random(3)
+def test_a_folder_holds_whole_files_at_every_moment(tmp_path: Path, soak: bool) -> None:
+    kills, objects = (50, 150) if soak else (3, 12)
+    share, chance, there_before = tmp_path / "share", random.Random(3), list[int]()
     share.mkdir()
-    sending = Sending(tmp_path, "folder", share)
-    for _ in range(3):
+    sending = Sending(tmp_path, "folder", share, objects=objects)
+    for _ in range(kills):
         process = sending.begin()
         time.sleep(chance.uniform(0, 0.05))
         process.kill()
         process.communicate()
         for path in share.rglob("*.dcm"):
             assert path.read_bytes() == sending.files[path.stem].read_bytes()
+        there_before.append(len(list(share.rglob("*.dcm"))))
 
     assert sending.end() == "sent"
 
     there = {path.stem: path.read_bytes() for path in share.rglob("*") if path.is_file()}
     assert there == {name: path.read_bytes() for name, path in sending.files.items()}
+    sys.stdout.write(
+        f"\nR15: {kills} kills, {objects} files into a folder: whole at every moment; there after each kill: "
+        f"{there_before}\n"
+    )
