@@ -9,6 +9,7 @@ quarantine with the reason in the ledger.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -16,10 +17,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
+from typing import BinaryIO
 
 from pynetdicom.dsutils import split_dataset
 
 from casgan_dicom.log import get_logger
+from casgan_dicom.node.receive.commands import Answer
 from casgan_dicom.node.receive.reception import NO_ROOM, Reception
 from casgan_dicom.node.receive.spool import Opening, Spool
 from casgan_dicom.node.settings import InboxSettings, NodeSettings
@@ -116,13 +119,8 @@ class Inbox:
     def _take(self, path: Path, seen: _Seen) -> bool:
         """Take one file; whether it is done with, and deleted."""
         try:
-            opening, offset = self._opening(path)
-            intake = self._spool.begin(opening)
-            with path.open("rb") as file:
-                file.seek(offset)
-                while not intake.trouble and (piece := file.read(_PIECE_BYTES)):
-                    intake.write(memoryview(piece))
-            answer = self._reception.take(intake, HERE)
+            with _opened(path, seen) as file:
+                answer = self._answer(file)
         except OSError as error:
             log.exception("file cannot be read now", error=error, folder=self._settings.path)
             return False
@@ -142,6 +140,16 @@ class Inbox:
             log.exception("file was taken, but cannot be deleted", error=error, folder=self._settings.path)
         return True
 
+    def _answer(self, file: BinaryIO) -> Answer:
+        """What becomes of an open file. Raises ValueError, OSError, and what a parser raises."""
+        # By its handle: under its name another file may lie by now.
+        opening, offset = self._opening(Path(f"/proc/self/fd/{file.fileno()}"))
+        intake = self._spool.begin(opening)
+        file.seek(offset)
+        while not intake.trouble and (piece := file.read(_PIECE_BYTES)):
+            intake.write(memoryview(piece))
+        return self._reception.take(intake, HERE)
+
     def _opening(self, path: Path) -> tuple[Opening, int]:
         """What the File Meta Information says, and where the data set begins. Raises ValueError, OSError."""
         meta, offset = split_dataset(path)
@@ -151,12 +159,26 @@ class Inbox:
         return Opening(sop_class_uid, sop_uid, syntax, self._settings.ae_title), offset
 
 
+def _opened(path: Path, seen: _Seen) -> BinaryIO:
+    """The file that was seen under a name. Raises OSError, also if another one has come in its place."""
+    # Not through a link, and without a wait for the other end of a pipe.
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(handle, "rb")
+    if _look_of(os.fstat(handle)) != seen:
+        file.close()
+        raise OSError(errno.ESTALE, "another file has come in its place")
+    return file
+
+
 def _seen(path: Path) -> _Seen | None:
     """What a regular file looks like; None if there is none, or something else."""
     try:
-        found = path.lstat()
+        return _look_of(path.lstat())
     except OSError:
         return None
+
+
+def _look_of(found: os.stat_result) -> _Seen | None:
     return _Seen(found.st_ino, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 

@@ -36,7 +36,13 @@ class Watched:
         self.spool.make()
         reception = Reception(self.spool, Receipts(Ledger(self.layout.ledger), "recipe"))
         settings = InboxSettings(str(self.folder), rest_seconds=REST_SECONDS)
-        self.inbox = Inbox(settings, self.spool, reception, lambda: self.now)
+        self.meanwhile: Callable[[], object] = lambda: None
+        self.inbox = Inbox(settings, self.spool, reception, self._clock)
+
+    def _clock(self) -> float:
+        """The time; it is asked after the folder was read, and before a file is opened."""
+        self.meanwhile()
+        return self.now
 
     def look(self, *, later: float = REST_SECONDS) -> int:
         """Look, and look again a while later; how many files were taken."""
@@ -145,6 +151,31 @@ def test_nothing_but_a_regular_file_is_opened(watched: Watched, make: Callable[[
 
     assert watched.look() == 0
     assert (watched.folder / "run.dcm").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "file"])
+def test_what_comes_in_the_place_of_a_file_before_it_is_opened_is_not_read_for_it(
+    watched: Watched, tmp_path: Path, kind: str
+) -> None:
+    path = write_xa(watched.folder / "run.dcm", SOPInstanceUID="1.2.3.1")
+    other = write_xa(tmp_path / "other.dcm", SOPInstanceUID="1.2.3.2")
+    watched.inbox.look()
+    watched.now += REST_SECONDS
+
+    def replace_it() -> None:
+        path.unlink()
+        if kind == "link":
+            path.symlink_to(other)
+        elif kind == "pipe":
+            os.mkfifo(path)
+        else:
+            shutil.copy(other, path)
+
+    watched.meanwhile = replace_it
+
+    assert watched.inbox.look() == 0
+    assert rows_of(watched.layout) == []
+    assert path.exists()
 
 
 def test_a_file_that_comes_in_the_place_of_one_is_not_deleted_for_it(
