@@ -164,6 +164,20 @@ def test_whoever_is_not_let_in_is_counted_by_reason_and_told(tmp_path: Path) -> 
     ledger.close()
 
 
+def test_a_flood_of_rejections_is_counted_whole_and_told_a_few_times(tmp_path: Path) -> None:
+    with log_lines() as stream:
+        with listening(tmp_path / "data", peers=(PeerSettings("MODALITY", HERE),)) as running:
+            for _ in range(30):
+                wire, kind, _ = asked(running.port, calling="STRANGER")
+                wire.socket.close()
+                assert kind == ASSOCIATE_RJ
+        told = [each for each in events(stream) if each["event"] == "association rejected"]
+
+    assert [(row["reason"], row["count"]) for row in running.rows("rejections")] == [("sender", 30)]
+    assert len(told) == 20
+    assert running.layout.audit.read_text(encoding="utf-8").count('originalText="Security Alert"') == 20
+
+
 COUNTED = {"called title": 1, "sender": 2, "too many associations": 1}
 
 
