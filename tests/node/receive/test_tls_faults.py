@@ -38,6 +38,7 @@ from tests.node.wire import (
     Wire,
     associate_rq,
     p_data,
+    pdu,
     store_command,
 )
 from tests.support.factories import uid
@@ -194,7 +195,7 @@ def test_half_pdus_and_false_lengths_end_as_without_tls(
         assert wire.is_over()  # shook hands, and asked for nothing
 
 
-@pytest.mark.parametrize("how", ["reset", "close", "close_notify"])
+@pytest.mark.parametrize("how", ["reset", "close", "close_notify", "A-ABORT"])
 def test_peer_that_leaves_leaves_nothing(
     quick: Listening, authority: Authority, modality: Pair, folder: Path, how: str
 ) -> None:
@@ -202,14 +203,20 @@ def test_peer_that_leaves_leaves_nothing(
         wire = SecureWire.let_in(quick.port, client(authority, modality))
         wire.send(p_data(XA_CONTEXT, 3, store_command(XA, uid("instance"))))
         wire.send(p_data(XA_CONTEXT, 0, data_set(folder)[:500]))
+        wait_for(quick.files, "the first bytes on the disk")
         if how == "reset":
             wire.reset()
+        elif how == "A-ABORT":
+            wire.send(pdu(ABORT, bytes(4)))
+            assert wire.is_over()
+            wire.socket.close()
         elif how == "close":
             wire.socket.close()
         else:
             with suppress(OSError), wire.socket as line:
                 assert isinstance(line, ssl.SSLSocket)
                 line.unwrap()
+        wait_for(lambda: not quick.files(), "nothing on the disk")
     assert quick.rows() == []
 
 
