@@ -29,7 +29,7 @@ _LINE = re.compile(r"(\d+) +(.*)")
 _BEGUN = re.compile(r"(\w+)\((.*) <unfinished \.\.\.>$")
 _RESUMED = re.compile(r"<\.\.\. (\w+) resumed>(.*)\) += (-?\d+).*")
 _WHOLE = re.compile(r"(\w+)\((.*)\) += (-?\d+).*")
-_HANDLE = re.compile(r"\d+<([^>]*)>")
+_HANDLE = re.compile(r"\d+<((?:->|[^>])*)>")
 _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 _FLUSHES = ("fsync", "fdatasync")
 
@@ -54,7 +54,7 @@ Answered = Callable[[Sequence["Call"]], Iterator[tuple[str, "Call"]]]
 
 
 def parse(lines: Iterable[str]) -> list[Call]:
-    """Read a trace of ``strace -f -y -xx``; calls that failed are left out."""
+    """Read a trace of ``strace -f -y -xx``, or -yy; calls that failed are left out."""
     calls, begun = [], dict[str, tuple[str, str, int]]()
     for number, line in enumerate(lines):
         if not (match := _LINE.fullmatch(line.rstrip("\n"))):
