@@ -9,6 +9,7 @@ from time import monotonic
 
 from casgan_dicom.errors import PeerError
 from casgan_dicom.node.client.peer import Peer
+from casgan_dicom.node.client.peer_tls import PeerTls
 from casgan_dicom.node.client.results import StoreResult
 from casgan_dicom.node.client.scu import store
 from tests.support.factories import moving_frames, uid, write_xa
@@ -51,7 +52,9 @@ def send(port: int, files: Sequence[Path], *, ae_title: str = "CATHLAB") -> list
     return results
 
 
-def send_until_stored(port: int, files: Sequence[Path], *, ae_title: str = "CATHLAB") -> int:
+def send_until_stored(
+    port: int, files: Sequence[Path], *, ae_title: str = "CATHLAB", tls: PeerTls | None = None
+) -> int:
     """Send again what was not acknowledged, as modalities do; how many attempts that took."""
     left, attempts, deadline = list(files), 0, monotonic() + GIVE_UP_SECONDS
     stored: set[Path] = set()
@@ -60,7 +63,7 @@ def send_until_stored(port: int, files: Sequence[Path], *, ae_title: str = "CATH
         attempts += 1
         results: list[StoreResult] = []
         with suppress(PeerError):
-            store(Peer("127.0.0.1", port, "CASGAN", ae_title), left, results.append)
+            store(Peer("127.0.0.1", port, "CASGAN", ae_title, tls=tls), left, results.append)
         stored |= {result.path for result in results if result.is_stored}
         left = [path for path in files if path not in stored]
     return attempts

@@ -1,6 +1,7 @@
 """R3: kill -9 of worker and sender at random moments of their work, and what the archive holds after that.
 
-Short: 6 series, 10 kills. Long (--soak): 50 series, 100 kills.
+Without TLS and with it. Short: 6 series, 10 kills; with TLS 3 series, 3 kills of the sender. Long (--soak):
+50 series, 100 kills; with TLS 12 and 25.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.node.state.layout import Layout
+from tests.faults.conftest import ToArchive
 from tests.faults.modality import cine, send_until_stored
-from tests.node.nodes import Node, bundle_in, destination, node_settings, running_node
+from tests.node.nodes import Node, bundle_in, node_settings, running_node
 from tests.support.fake_pacs import FakePacs
 
 
@@ -31,24 +33,32 @@ class Extent:
 
     series: int
     kills: int
+    of_sender: float
+    """Share of them, about."""
 
 
-SHORT, LONG = Extent(6, 10), Extent(50, 100)
+SHORT, LONG = Extent(6, 10, 0.3), Extent(50, 100, 0.3)
+SHORT_TLS, LONG_TLS = Extent(3, 3, 1.0), Extent(12, 25, 0.75)
+"""It is the sender that talks TLS."""
 FRAMES = 24
 
 
 def test_after_kills_of_worker_and_sender_the_archive_holds_exactly_what_was_expected(
-    tmp_path: Path, soak: bool
+    tmp_path: Path, soak: bool, to_archive: ToArchive
 ) -> None:
-    extent, chance = LONG if soak else SHORT, random.Random(3)
+    long, short = (LONG_TLS, SHORT_TLS) if to_archive.is_secure else (LONG, SHORT)
+    extent, chance = long if soak else short, random.Random(3)
     sources = [source(tmp_path, k) for k in range(extent.series)]
     expected, pace = expected_objects(tmp_path, sources)
 
-    with FakePacs() as pacs, running_node(node_settings(tmp_path, destination("pacs", pacs))) as node:
+    with (
+        to_archive.pacs() as pacs,
+        running_node(node_settings(tmp_path, to_archive.destination("pacs", pacs))) as node,
+    ):
         killed: Counter[str] = Counter()
         send_until_stored(node.port, sources)
         while killed.total() < extent.kills:
-            role = chance.choices(["worker.cpu", "sender"], [0.7, 0.3])[0]
+            role = chance.choices(["worker.cpu", "sender"], [1 - extent.of_sender, extent.of_sender])[0]
             killed[role] += kill_at_work(node, pacs, role, chance.uniform(0, 2 * pace[role]))
             if all(row.state == "done" for row in node.jobs()):  # too fast: give it more to do
                 assert len(sources) < 10 * extent.series, f"{killed} kills: the processes are never at work"
@@ -68,8 +78,9 @@ def test_after_kills_of_worker_and_sender_the_archive_holds_exactly_what_was_exp
     assert max(requests.values()) <= 1 + killed["sender"]
     repeated = sum(requests.values()) - len(requests)
     assert repeated <= killed["sender"]
+    how = ", with TLS" if to_archive.is_secure else ""
     sys.stdout.write(
-        f"\nR3: {sent} series of {FRAMES} frames, {killed['worker.cpu']} kills of the worker and "
+        f"\nR3{how}: {sent} series of {FRAMES} frames, {killed['worker.cpu']} kills of the worker and "
         f"{killed['sender']} of the sender: {len(stored)} objects in the archive, all as expected, "
         f"{repeated} C-STORE requests repeated\n"
     )

@@ -15,16 +15,12 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-import pytest
-
-from casgan_dicom.node.certificates import NamedFile, TlsFiles
 from casgan_dicom.node.client.peer_tls import PeerTls
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.tls import client_context
 from tests.faults.listener_process import ListenerProcess, stored
 from tests.faults.senders import DcmtkSender, NodeSender, Sender, Template, WireSender
 from tests.node.listening import check_spool, wait_for
-from tests.node.secure import Authority, Door, Pair
+from tests.node.secure import Door
 from tests.support.programs import find_program
 
 
@@ -50,23 +46,14 @@ class Seen:
     """Temporary files and files without a row that kills left, which the next start had to delete."""
 
 
-@pytest.fixture
-def files(keys: dict[str, Any], authority: Authority, modality: Pair) -> TlsFiles | None:
-    """What the senders show, if they talk TLS."""
-    if not keys:
-        return None
-    shown = {"--cert": modality.certificate, "--key": modality.key, "--ca": authority.certificate}
-    return TlsFiles(*(NamedFile(name, path) for name, path in shown.items()))
-
-
 def test_what_was_acknowledged_survives_every_kill_and_nothing_else_stays(
-    tmp_path: Path, soak: bool, keys: dict[str, Any], files: TlsFiles | None
+    tmp_path: Path, soak: bool, keys: dict[str, Any], sender_tls: PeerTls | None
 ) -> None:
     extent = (LONG_TLS if keys else LONG) if soak else (SHORT_TLS if keys else SHORT)
     chance, seen, start = random.Random(1), Seen(), monotonic()
     with (
         ListenerProcess(tmp_path / "data", keys=keys) as listener,
-        sending(listener.port, files, tmp_path) as senders,
+        sending(listener.port, sender_tls, tmp_path) as senders,
     ):
         kills = 0
         while kills < extent.kills or acknowledged(senders) < extent.acknowledged:
@@ -94,9 +81,9 @@ def test_what_was_acknowledged_survives_every_kill_and_nothing_else_stays(
 
 
 @contextmanager
-def sending(port: int, files: TlsFiles | None, folder: Path) -> Iterator[list[Sender]]:
-    """Four senders of three kinds; with files, they talk TLS."""
-    template, door = Template(folder), Door(port, None if files is None else client_context(files))
+def sending(port: int, tls: PeerTls | None, folder: Path) -> Iterator[list[Sender]]:
+    """Four senders of three kinds."""
+    template, door = Template(folder), Door(port, None if tls is None else tls.context())
     senders: list[Sender] = [
         WireSender(door, template, 1),
         WireSender(door, template, 2),
@@ -104,10 +91,10 @@ def sending(port: int, files: TlsFiles | None, folder: Path) -> Iterator[list[Se
         dcmtk := DcmtkSender(door, template, 4, folder / "dcmtk"),
     ]
     dcmtk.program = find_program("storescu", "dcmtk")
-    if files is not None and files.certificate and files.key and files.authorities:
-        node.tls = PeerTls(lambda: client_context(files), files, "127.0.0.1")
-        pair = str(files.key.path), str(files.certificate.path)
-        dcmtk.options = ["+tls", *pair, "+cf", str(files.authorities.path)]
+    node.tls = tls
+    if tls is not None:
+        shown = {each.key: str(each.path) for each in tls.files.all()}
+        dcmtk.options = ["+tls", shown["--key"], shown["--cert"], "+cf", shown["--ca"]]
     for sender in senders:
         sender.start()
     try:

@@ -1,21 +1,38 @@
-"""R8 and R9: senders that misbehave, and archives that do."""
+"""R8 and R9: senders that misbehave, and archives that do.
+
+Without TLS and with it. R9 with TLS: those faults that TLS changes, all with --soak.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from casgan_dicom.node.client.peer_tls import PeerTls
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.deliveries import Deliveries
+from tests.faults.conftest import ToArchive
 from tests.faults.modality import cine, send, send_until_stored, stills
 from tests.model.bundles import write_bundle
 from tests.node.nodes import Node, destination, node_settings, running_node, wait_for
 from tests.support.factories import uid
-from tests.support.fake_pacs import NORMAL, Behaviour, FakePacs, abort, answer, hang, ignore, reject, reset
+from tests.support.fake_pacs import (
+    NORMAL,
+    Behaviour,
+    FakePacs,
+    abort,
+    answer,
+    hang,
+    ignore,
+    mute,
+    reject,
+    reset,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +47,9 @@ def archive() -> Iterator[FakePacs]:
         yield running
 
 
-FAULTS: dict[str, Behaviour | None] = {
+Faults = Mapping[str, Behaviour | None]
+"""By what they are called; None for a port that is closed."""
+FAULTS: Faults = {
     "refuses connections": None,
     "does not answer the association": ignore(),
     "rejects the called AE title": reject(1, 1, 7),
@@ -41,28 +60,45 @@ FAULTS: dict[str, Behaviour | None] = {
     "resets in mid-request": reset("request"),
     "resets in mid-response": reset("response"),
 }
+FAULTS_TLS: Faults = {**FAULTS, "does not answer the handshake": mute()}
+SHORT_TLS = (
+    "does not answer the handshake",
+    "rejects the called AE title",
+    "hangs",
+    "resets in mid-request",
+)
 
 
 def test_every_fault_of_an_archive_ends_with_everything_delivered_and_blocks_no_other(
-    pacs: FakePacs, archive: FakePacs, tmp_path: Path
+    to_archive: ToArchive, archive: FakePacs, tmp_path: Path, soak: bool
 ) -> None:
-    broken = replace(
-        destination("pacs", pacs), connect_seconds=1, response_seconds=1
-    )  # waits for it are long
-    settings = node_settings(tmp_path, broken, destination("archive", archive))
+    faults = FAULTS
+    if to_archive.is_secure:
+        faults = FAULTS_TLS if soak else {name: FAULTS_TLS[name] for name in SHORT_TLS}
+    with to_archive.pacs() as pacs:
+        broken = replace(
+            to_archive.destination("pacs", pacs), connect_seconds=1, response_seconds=1
+        )  # waits for it are long
+        _break_and_repair(
+            node_settings(tmp_path, broken, destination("archive", archive)), pacs, archive, faults
+        )
+
+    assert pacs.stored == archive.stored
+    assert len(pacs.stored) == len(faults)
+
+
+def _break_and_repair(settings: NodeSettings, pacs: FakePacs, archive: FakePacs, faults: Faults) -> None:
+    """Let the first archive have one fault after the other, while series come for both."""
     with running_node(settings) as node:
-        for k, (name, fault) in enumerate(FAULTS.items(), 1):
+        for k, (name, fault) in enumerate(faults.items(), 1):
             _break(pacs, fault)
-            send(node.port, [cine(tmp_path / "sent", name, frames=12)])
+            send(node.port, [cine(settings.data.parent / "sent", name, frames=12)])
 
             wait_for(lambda k=k: len(archive.stored) == k, f"delivery to the other archive: {name}")  # type: ignore[misc]
             wait_for(lambda: _tries(node) >= 2, f"a second attempt: {name}")
             _repair(pacs, fault)
             rows = node.wait_until_settled(k)
             assert [row.state for row in rows] == ["done"] * k, name
-
-    assert pacs.stored == archive.stored
-    assert len(pacs.stored) == len(FAULTS)
 
 
 def _break(pacs: FakePacs, fault: Behaviour | None) -> None:
@@ -143,14 +179,18 @@ def test_waiting_deliveries_survive_a_restart_of_the_node(pacs: FakePacs, tmp_pa
 
 
 def test_duplicates_disorder_and_four_senders_at_once_give_one_conversion_for_each_series(
-    pacs: FakePacs, tmp_path: Path
+    pacs: FakePacs, tmp_path: Path, keys: dict[str, Any], sender_tls: PeerTls | None
 ) -> None:
     names = ["a", "b", "c", "d"]
     runs = {name: stills(tmp_path / "sent" / name, name, 6) for name in names}
     settings = node_settings(tmp_path, destination("pacs", pacs))
+    settings = replace(settings, listener=replace(settings.listener, **keys))
 
     with running_node(_patient(settings)) as node:
-        senders = [threading.Thread(target=_send_one_by_one, args=[node.port, name, runs]) for name in names]
+        senders = [
+            threading.Thread(target=_send_one_by_one, args=[node.port, name, runs, sender_tls])
+            for name in names
+        ]
         for sender in senders:
             sender.start()
         for sender in senders:
@@ -168,12 +208,12 @@ def _patient(settings: NodeSettings) -> NodeSettings:
     return replace(settings, completion=replace(settings.completion, quiet_seconds=6.0, short_seconds=6.0))
 
 
-def _send_one_by_one(port: int, first: str, runs: dict[str, list[Path]]) -> None:
+def _send_one_by_one(port: int, first: str, runs: dict[str, list[Path]], tls: PeerTls | None) -> None:
     """Send the instances of all series backwards, this sender's own first, each in its own association."""
     order = sorted(runs, key=lambda name: name != first)
     for k in reversed(range(6)):
         for name in order:
-            send_until_stored(port, [runs[name][k]], ae_title=f"LAB{first.upper()}")
+            send_until_stored(port, [runs[name][k]], ae_title=f"LAB{first.upper()}", tls=tls)
 
 
 def test_a_late_instance_makes_a_second_revision_that_names_the_first(pacs: FakePacs, tmp_path: Path) -> None:

@@ -123,6 +123,15 @@ def client(authority: Authority, pair: Pair | None = None) -> ssl.SSLContext:
     return context
 
 
+def server(authority: Authority, pair: Pair) -> ssl.SSLContext:
+    """How a server of Python's own talks TLS, with who shows a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_verify_locations(authority.certificate)
+    context.load_cert_chain(pair.certificate, pair.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 def listener_keys(authority: Authority, pair: Pair) -> dict[str, Any]:
     """Settings of [listener] for TLS."""
     return {
@@ -130,6 +139,11 @@ def listener_keys(authority: Authority, pair: Pair) -> dict[str, Any]:
         "tls_key": str(pair.key),
         "tls_authorities": str(authority.certificate),
     }
+
+
+def destination_keys(authority: Authority, pair: Pair) -> dict[str, Any]:
+    """Settings of a destination for TLS."""
+    return listener_keys(authority, pair) | {"tls": True}
 
 
 class SecureWire(Wire):

@@ -10,9 +10,12 @@
         pacs.close_port()                            # it is gone: connections refused, associations aborted
         pacs.open_port()                             # it is back, on the same port
 
+    with FakePacs(tls=server(authority, pair)):  # it talks TLS, by tests/node/secure.py, and nothing else
+
 A behaviour can be changed at any time, from any thread. With `times`, it applies to the first n requests
-(associations, for `reject` and `ignore`) and everything after them is normal. Whoever hangs is set free when
-the behaviour changes or the `with` ends, by an abort. What is recorded survives `close_port`:
+(associations, for `reject` and `ignore`; connections, for `mute`) and everything after them is normal.
+Whoever hangs is set free when the behaviour changes or the `with` ends, by an abort. What is recorded
+survives `close_port`:
 
 * `received`, one `Received` for each C-STORE request that arrived whole, whatever came of it: UIDs, AE
   titles, the status that was answered (None for none), the SHA-256 of the value of Pixel Data (7FE0,0010) as
@@ -27,6 +30,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 from collections import Counter
@@ -35,7 +39,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from socketserver import BaseServer
 from types import TracebackType
-from typing import Literal
+from typing import Literal, cast
 
 from pydicom.uid import (
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
@@ -47,9 +51,9 @@ from pydicom.uid import (
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.transport import ThreadedAssociationServer
 
 from casgan_dicom.node.client.peer import Peer
+from tests.support.pacs_server import PacsServer
 
 LOOPBACK = "127.0.0.1"
 DEADLINE = 20.0
@@ -70,7 +74,9 @@ _P_DATA_TF = 0x04
 class Behaviour:
     """What the PACS does; made by the functions below."""
 
-    kind: Literal["answer", "hang", "deaf", "abort", "reset request", "reset response", "reject", "ignore"]
+    kind: Literal[
+        "answer", "hang", "deaf", "abort", "reset request", "reset response", "reject", "ignore", "mute"
+    ]
     """Of the functions below."""
     codes: tuple[int, ...] = (0,)
     """Status of an answer; result, source and reason of a rejection."""
@@ -123,6 +129,11 @@ def ignore(times: int | None = None) -> Behaviour:
     return Behaviour("ignore", times=times)
 
 
+def mute(times: int | None = None) -> Behaviour:
+    """Accept the TCP connection, and never answer the handshake of TLS; who comes next waits, too."""
+    return Behaviour("mute", times=times)
+
+
 @dataclass(frozen=True)
 class Received:
     """One C-STORE request."""
@@ -157,6 +168,8 @@ class FakePacs:
     accepts
         SOP classes and their transfer syntaxes; None for `SOP_CLASSES` in every transfer syntax. C-ECHO is
         always accepted.
+    tls
+        How it talks TLS; None for not at all.
     """
 
     def __init__(
@@ -166,17 +179,19 @@ class FakePacs:
         ae_title: str = "FAKEPACS",
         accepts: Sequence[tuple[str, Sequence[str]]] | None = None,
         most_associations: int = 100,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.ae_title = ae_title
         self._entity = _entity(ae_title, accepts)
         self._entity.maximum_associations = most_associations
+        self._tls = tls
         self._condition, self._switch = threading.Condition(), threading.Lock()
         self._behaviour, self._left = behaviour, behaviour.times
         self._changed = threading.Event()
         self._received: list[Received] = []
         self._numbers: dict[Association, int] = {}
         self._echoes = 0
-        self._server: ThreadedAssociationServer | None = None
+        self._server: PacsServer | None = None
         self._thread = threading.Thread()
         self._reservation: socket.socket | None = None
 
@@ -267,9 +282,14 @@ class FakePacs:
         ]
         with self._switch:
             if self._server is None:
-                self._server = self._entity.make_server(
-                    (LOOPBACK, self.port), evt_handlers=handlers, server_class=_Server
+                made = self._entity.make_server(
+                    (LOOPBACK, self.port),
+                    evt_handlers=handlers,
+                    ssl_context=self._tls,
+                    server_class=PacsServer,
                 )
+                self._server = server = cast(PacsServer, made)
+                server.before_handshake = self._before_handshake
                 # pynetdicom's own start_server looks only every 0.5 s whether to stop.
                 self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
                 self._thread.start()
@@ -280,12 +300,12 @@ class FakePacs:
             server, self._server = self._server, None
             if server is None:
                 return
+            with self._condition:
+                self._set_free()
             BaseServer.shutdown(server)  # pynetdicom's own wants a server that start_server made
             server.server_close()
             self._thread.join()
             live = server.active_associations
-            with self._condition:
-                self._set_free()
             for association in live:
                 if association.is_established:
                     association.abort()
@@ -309,6 +329,12 @@ class FakePacs:
             if self._left is not None:
                 self._left -= 1
             return self._behaviour, self._changed
+
+    def _before_handshake(self) -> None:
+        behaviour, changed = self._take("mute")
+        if behaviour.kind == "mute":
+            changed.wait()
+            raise ConnectionAbortedError
 
     def _on_association(self, event: evt.Event) -> None:
         with self._condition:
@@ -372,20 +398,6 @@ class FakePacs:
                 )
             )
             self._condition.notify_all()
-
-
-class _Server(ThreadedAssociationServer):
-    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-        line, address = super().get_request()
-        return _Line(fileno=line.detach()), address
-
-
-class _Line(socket.socket):
-    """Shuts down without an error: pynetdicom leaves a socket open that the peer has reset already."""
-
-    def shutdown(self, how: int, /) -> None:
-        with suppress(OSError):
-            super().shutdown(how)
 
 
 def _entity(ae_title: str, accepts: Sequence[tuple[str, Sequence[str]]] | None) -> AE:
