@@ -126,7 +126,8 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
 
 
 def _fault(key: str, value: object, wanted: str, *others: str) -> _Fault:
-    shown = f"{value:g}" if isinstance(value, float) else repr(value)
+    plain = str(value) if isinstance(value, Path) else value
+    shown = f"{plain:g}" if isinstance(plain, float) else repr(plain)
     return _Fault(f"{key} is {shown}, want {wanted}", (key, *others))
 
 
@@ -222,6 +223,12 @@ def _of_inboxes(settings: NodeSettings) -> Iterator[_Fault]:
         if path.is_relative_to(data) or data.is_relative_to(path):
             wanted = f"a folder outside `data` ({data}), and not around it: what is in it is deleted"
             yield _fault(f"inboxes#{number}.path", inbox.path, wanted, "data")
+        for other, destination in enumerate(settings.destinations, 1):
+            folder = destination.folder
+            if folder is not None and (path.is_relative_to(folder) or folder.is_relative_to(path)):
+                key = f"destinations#{other}.folder"
+                wanted = f"a folder apart from {key} ({folder}): what is in it is taken, and deleted"
+                yield _fault(f"inboxes#{number}.path", inbox.path, wanted, key)
 
 
 def _twice(table: str, names: Sequence[str], key: str = "name") -> Iterator[_Fault]:

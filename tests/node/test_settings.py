@@ -35,7 +35,13 @@ ARCHIVE = ArchiveSettings("pacs", "10.1.2.4", 104, "PACS")
 PACS = DestinationSettings("pacs", "10.1.2.4", 104, "ORTHANC")
 AE_WANTED = "1 to 16 ASCII characters, no backslash, no space at either end"
 LISTS = {field.name for field in dataclasses.fields(NodeSettings) if isinstance(field.default, tuple)}
+
 YEAR = "more than 0 and at most 31536000 (a year)"
+
+
+def folder_at(path: str) -> DestinationSettings:
+    """A destination of kind folder."""
+    return DestinationSettings("share", kind="folder", folder=Path(path))
 
 
 def listener(**changes: Any) -> NodeSettings:  # noqa: ANN401  # fields of any type
@@ -427,6 +433,18 @@ def test_a_misspelled_table_hides_no_mistake_in_the_right_one(tmp_path: Path) ->
         ({"inboxes": (InboxSettings("/data/node/inbox"),)}, "inboxes#1.path is '/data/node/inbox', want"),
         ({"inboxes": (InboxSettings("/data"),)}, "inboxes#1.path is '/data', want a folder outside"),
         ({"inboxes": (InboxSettings("/a"), InboxSettings("/a"))}, "no path twice"),
+        (
+            {"inboxes": (InboxSettings("/a"),), "destinations": (folder_at("/a/b"),)},
+            "inboxes#1.path is '/a', want a folder apart from destinations#1.folder (/a/b)",
+        ),
+        (
+            {"inboxes": (InboxSettings("/a/b"),), "destinations": (folder_at("/a"),)},
+            "inboxes#1.path is '/a/b', want a folder apart from destinations#1.folder (/a)",
+        ),
+        (
+            {"destinations": (folder_at("rel"),)},
+            "destinations#1.folder is 'rel', want a path that",
+        ),
         ({"inboxes": (InboxSettings("relative"),)}, "inboxes#1.path is 'relative', want an absolute path"),
         ({"pulls": (PullSettings("pacs"),)}, "pulls#1.archive is 'pacs', want the name of one of"),
         ({"archives": (ARCHIVE, ARCHIVE)}, "archives#2.name is 'pacs', want no name twice"),
