@@ -15,7 +15,7 @@ ELSEWHERE = ("dcmtk",)
 
 
 def find_program(name: str, package: str) -> str:
-    """Path of a program: beside this Python, then on PATH; those of `ELSEWHERE` never beside this Python.
+    """Path of a program: beside this Python, then on PATH; those of `ELSEWHERE` never beside a Python.
 
     Where it is absent the test is skipped and names the `package` that holds it. With CI set it fails
     instead: there, everything is installed, and a test that silently never runs is worth nothing.
@@ -23,15 +23,19 @@ def find_program(name: str, package: str) -> str:
     scripts = sysconfig.get_path("scripts")
     beside = Path(scripts) / name
     if package in ELSEWHERE:
-        path = [
-            folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != scripts
-        ]
+        folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+        path = [folder for folder in folders if folder != scripts and not _is_of_python(folder)]
         found = shutil.which(name, path=os.pathsep.join([*path, "/usr/sbin", "/sbin"]))
     else:
         found = str(beside) if beside.is_file() else shutil.which(name)
     if found is None:
         absent(f"{name} is not installed; it comes with {package}")
     return found
+
+
+def _is_of_python(folder: str) -> bool:
+    """Whether programs there are those of a virtual environment, maybe of another one that is active."""
+    return (Path(folder).parent / "pyvenv.cfg").is_file()
 
 
 def absent(what: str) -> NoReturn:

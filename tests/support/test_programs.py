@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +39,18 @@ def test_a_program_of_dcmtk_is_never_its_namesake_of_this_environment() -> None:
     )
 
     assert b"$dcmtk" in version.stdout
+
+
+def test_a_program_of_dcmtk_is_never_its_namesake_of_another_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    namesake = tmp_path / "venv" / "bin" / "storescu"
+    namesake.parent.mkdir(parents=True)
+    namesake.write_text("#!/bin/sh\n")
+    namesake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{namesake.parent}{os.pathsep}{os.environ['PATH']}")
+    assert find_program("storescu", "dcmtk") == str(namesake)
+
+    (tmp_path / "venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+
+    assert find_program("storescu", "dcmtk") != str(namesake)
