@@ -11,14 +11,13 @@ from pydicom.uid import UID
 
 from casgan_dicom.node.client.folder import Folder
 from casgan_dicom.node.client.line import SocketOptions
-from casgan_dicom.node.client.login import Login
 from casgan_dicom.node.client.pace import Pace
 from casgan_dicom.node.client.peer import Peer
 from casgan_dicom.node.client.peer_tls import PeerTls
+from casgan_dicom.node.client.places import peer_at, web_at
 from casgan_dicom.node.client.results import StoreResult
 from casgan_dicom.node.client.scu import store
 from casgan_dicom.node.client.stow import Stow
-from casgan_dicom.node.client.web import Web
 from casgan_dicom.node.destination_rules import transfer_syntaxes
 from casgan_dicom.node.settings import DestinationSettings
 
@@ -85,44 +84,15 @@ def destination_of(settings: DestinationSettings, ae_title: str, tls: PeerTls | 
     return _archive(settings, ae_title, tls)
 
 
-def peer_of_destination(settings: DestinationSettings, ae_title: str, tls: PeerTls | None) -> Peer:
-    """The peer that a destination of kind dicom is; `ae_title` and `tls` as for `destination_of`."""
-    return Peer(
-        host=settings.host,
-        port=settings.port,
-        ae_title=settings.ae_title,
-        calling_ae_title=settings.calling_ae_title or ae_title,
-        connect_seconds=settings.connect_seconds,
-        response_seconds=settings.response_seconds,
-        tls=tls,
-    )
-
-
 def _archive(settings: DestinationSettings, ae_title: str, tls: PeerTls | None) -> Destination:
-    peer = peer_of_destination(settings, ae_title, tls)
+    peer = peer_at(settings, ae_title, tls)
     options = SocketOptions(pace=_pace(settings))
     return Archive(peer, settings.associations, options, _syntaxes(settings))
 
 
 def _stow(settings: DestinationSettings) -> Destination:
-    login = Login(
-        user=settings.user,
-        password_file=settings.password_file,
-        password_variable=settings.password_variable,
-        token_file=settings.token_file,
-    )
-    web = Web(
-        url=settings.url,
-        login=login,
-        ca_file=_path(settings.tls_authorities),
-        certificate_file=_path(settings.tls_certificate),
-        key_file=_path(settings.tls_key),
-        proxy=settings.proxy,
-        connect_seconds=settings.connect_seconds,
-        response_seconds=settings.response_seconds,
-    )
     return Stow(
-        web=web,
+        web=web_at(settings),
         most_instances=settings.request_instances,
         most_bytes=settings.request_bytes,
         syntaxes=_syntaxes(settings),
@@ -133,10 +103,6 @@ def _stow(settings: DestinationSettings) -> Destination:
 def _folder(settings: DestinationSettings) -> Destination:
     assert settings.folder is not None, "checks.py wants it of this kind"
     return Folder(settings.folder, settings.layout, settings.readable_by)
-
-
-def _path(text: str) -> Path | None:
-    return Path(text).expanduser() if text else None
 
 
 def _syntaxes(settings: DestinationSettings) -> tuple[UID, ...]:

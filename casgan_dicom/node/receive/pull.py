@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Protocol
 
-from casgan_dicom.node.client.peer import Peer
-from casgan_dicom.node.client.peer_tls import PeerTls
+from casgan_dicom.node.client.places import peer_at, tls_at
 from casgan_dicom.node.client.query import Held, Wanted, series_of
 from casgan_dicom.node.credentials import files_of_archives
 from casgan_dicom.node.receive.dicom_archive import GettingArchive, MovingArchive
@@ -25,7 +24,6 @@ from casgan_dicom.node.settings import ArchiveSettings, NodeSettings
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.receipts import Receipts
-from casgan_dicom.node.tls import Renewed, client_context
 
 _LOOK_SECONDS = 0.1
 
@@ -131,21 +129,7 @@ def _archive(settings: NodeSettings, archive: ArchiveSettings, spool: Spool, rec
     if archive.kind == "dicomweb":
         return WebArchive(archive, spool, reception)
     title = settings.listener.ae_title
-    peer = Peer(
-        archive.host,
-        archive.port,
-        archive.ae_title,
-        archive.calling_ae_title or title,
-        archive.connect_seconds,
-        archive.response_seconds,
-        _tls(settings, archive) if archive.tls else None,
-    )
+    peer = peer_at(archive, title, tls_at(archive, files_of_archives(settings)))
     return (
         MovingArchive(peer, title) if archive.retrieve == "move" else GettingArchive(peer, spool, reception)
     )
-
-
-def _tls(settings: NodeSettings, archive: ArchiveSettings) -> PeerTls:
-    """How to talk TLS to an archive."""
-    renewed = Renewed(files_of_archives(settings)[archive.name], client_context)
-    return PeerTls(renewed.context, renewed.files, archive.tls_name or archive.host)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from time import time
 
 import httpx
 
 from casgan_dicom.errors import PeerError
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.client.login import Login
+from casgan_dicom.node.client.places import web_at
 from casgan_dicom.node.client.query import Held, Wanted
-from casgan_dicom.node.client.web import FETCHING, Web, refusal
+from casgan_dicom.node.client.web import FETCHING, refusal
 from casgan_dicom.node.client.web_query import held_on_web
 from casgan_dicom.node.client.web_session import Session, opened
 from casgan_dicom.node.receive.posted_file import PostedFile, Sender
@@ -48,7 +47,7 @@ class WebArchive:
     arrival_seconds = 0.0
 
     def __init__(self, settings: ArchiveSettings, spool: Spool, reception: Reception) -> None:
-        self._web = _web(settings)
+        self._web = web_at(settings)
         self._name = settings.ae_title or settings.name[:_LONGEST_TITLE]
         self._spool, self._reception = spool, reception
 
@@ -108,18 +107,6 @@ class WebArchive:
                 )
             body.write(piece)
         body.end()
-
-
-def _web(settings: ArchiveSettings) -> Web:
-    login = Login(settings.user, settings.password_file, settings.password_variable, settings.token_file)
-    ca, certificate, key = (
-        Path(each).expanduser() if each else None
-        for each in (settings.tls_authorities, settings.tls_certificate, settings.tls_key)
-    )
-    return Web(
-        settings.url, login, ca, certificate, key, settings.proxy,
-        settings.connect_seconds, settings.response_seconds,
-    )  # fmt: skip
 
 
 def _address(response: httpx.Response) -> str:

@@ -22,8 +22,8 @@ from typing import Any
 
 from casgan_dicom.errors import CasganError, PeerError
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.client.destination import destination_of, peer_of_destination
-from casgan_dicom.node.client.peer_tls import PeerTls
+from casgan_dicom.node.client.destination import destination_of
+from casgan_dicom.node.client.places import peer_at, tls_at
 from casgan_dicom.node.client.results import DUPLICATE, BusyError, StoreResult
 from casgan_dicom.node.credentials import files_of_destinations
 from casgan_dicom.node.destination_rules import retry_of
@@ -37,7 +37,6 @@ from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.pauses import Pause, Pauses
 from casgan_dicom.node.state.promises import Promises
-from casgan_dicom.node.tls import Renewed, client_context
 from casgan_dicom.node.work.committer import Committer
 from casgan_dicom.node.work.reporter import Reporter
 from casgan_dicom.node.work.retry import retry_wait
@@ -94,9 +93,10 @@ class Sender:
         self._deliveries, self._commitments = Deliveries(ledger), Commitments(ledger)
         self._promises, self._pauses = Promises(ledger), Pauses(ledger)
         self._destinations = {each.name: each for each in settings.destinations}
-        self._title, self._tls = settings.listener.ae_title, _tls_of(settings)
+        self._title, files = settings.listener.ae_title, files_of_destinations(settings)
+        self._tls = {name: tls_at(each, files) for name, each in self._destinations.items()}
         self._stores = {
-            name: destination_of(each, self._title, self._tls.get(name)).store
+            name: destination_of(each, self._title, self._tls[name]).store
             for name, each in self._destinations.items()
         }
         self._lines = {name: _Line() for name in self._destinations}
@@ -162,7 +162,7 @@ class Sender:
         if waived := self._commitments.waive([each.name for each in asked], now):
             log.warning("deliveries count as sent, nobody asks to commit any more", count=waived)
         for each in asked:
-            peer = peer_of_destination(each, self._title, self._tls.get(each.name))
+            peer = peer_at(each, self._title, self._tls[each.name])
             rules = retry_of(each, self._settings.retry)
             Committer(each, peer, rules, self._commitments, layout).start()
         Reporter(self._settings, self._promises).start()
@@ -251,14 +251,6 @@ class Sender:
         self._deliveries.postponed(delivery, reason, opens, now)
         log.info("delivery waits for its hours", job=delivery.job, destination=delivery.destination)
         return Attempt("waiting", reason, min(opens - now, LOOK_AGAIN_SECONDS))
-
-
-def _tls_of(settings: NodeSettings) -> dict[str, PeerTls]:
-    """How to talk TLS to those destinations that are talked TLS to, by name. Raises ConfigError."""
-    names = {each.name: each.tls_name or each.host for each in settings.destinations if each.tls}
-    files = files_of_destinations(settings)
-    renewed = {name: Renewed(files[name], client_context) for name in names}
-    return {name: PeerTls(each.context, each.files, names[name]) for name, each in renewed.items()}
 
 
 def run_sender(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:
