@@ -20,24 +20,14 @@ def files_of_listener(listener: ListenerSettings) -> TlsFiles | None:
     """The files of the listener; None where it talks without TLS."""
     if not listener.tls_certificate:
         return None
-    at = "listener.tls_"
-    return TlsFiles(
-        _named(f"{at}certificate", listener.tls_certificate),
-        _named(f"{at}key", listener.tls_key),
-        _named(f"{at}authorities", listener.tls_authorities),
-    )
+    return _files("listener", listener)
 
 
 def files_of_web(web: WebSettings) -> TlsFiles | None:
     """The files of what listens for HTTP; None where it does not, or without TLS."""
     if not (web.port and web.tls_certificate):
         return None
-    at = "web.tls_"
-    return TlsFiles(
-        _named(f"{at}certificate", web.tls_certificate),
-        _named(f"{at}key", web.tls_key),
-        _named(f"{at}authorities", web.tls_authorities),
-    )
+    return _files("web", web)
 
 
 def files_of_destinations(settings: NodeSettings) -> dict[str, TlsFiles]:
@@ -56,12 +46,7 @@ def _files_of(
     own = files_of_listener(listener) or TlsFiles()
     found = {}
     for number, each in enumerate(places, 1):
-        at = f"{table}#{number}.tls_"
-        files = TlsFiles(
-            _named(f"{at}certificate", each.tls_certificate),
-            _named(f"{at}key", each.tls_key),
-            _named(f"{at}authorities", each.tls_authorities),
-        )
+        files = _files(f"{table}#{number}", each)
         if each.tls:
             found[each.name] = TlsFiles(
                 files.certificate or own.certificate, files.key or own.key, files.authorities
@@ -95,6 +80,17 @@ def _all(settings: NodeSettings) -> Iterator[TlsFiles]:
     yield from () if web is None else (web,)
     yield from files_of_destinations(settings).values()
     yield from files_of_archives(settings).values()
+
+
+def _files(
+    at: str, holder: ListenerSettings | WebSettings | DestinationSettings | ArchiveSettings
+) -> TlsFiles:
+    """What a table of the settings names; `at` is what messages call it."""
+    return TlsFiles(
+        _named(f"{at}.tls_certificate", holder.tls_certificate),
+        _named(f"{at}.tls_key", holder.tls_key),
+        _named(f"{at}.tls_authorities", holder.tls_authorities),
+    )
 
 
 def _named(key: str, path: str) -> NamedFile | None:

@@ -30,10 +30,11 @@ def numbers(ds: Dataset, keyword: str) -> list[float]:
 
 def numbers_or_gaps(ds: Dataset, keyword: str) -> list[float | None]:
     """The values of an element as finite numbers, each in its place; None for one that is none."""
-    return [_number(value) for value in several(ds.get(keyword))]
+    return [finite_number(value) for value in several(ds.get(keyword))]
 
 
-def _number(value: object) -> float | None:
+def finite_number(value: object) -> float | None:
+    """The value as a finite number; None for whatever is none."""
     try:
         number = float(value)  # type: ignore[arg-type]  # whatever the header holds
     except (TypeError, ValueError, OverflowError):

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +28,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from casgan_dicom.quoting import quoted
-from casgan_dicom.source.elements import several
+from casgan_dicom.source.elements import finite_number, several
 
 _FORM = re.compile(
     r"(?P<attribute>\([0-9A-Fa-f]{4},\s*[0-9A-Fa-f]{4}\)|[A-Za-z][A-Za-z0-9]*)"
@@ -91,14 +90,14 @@ class Condition:
         values = _values(ds, self.tag)
         if not values:
             return "absent or empty"
-        if self.vr in _NUMBERS and all(_number(value) is not None for value in values):
-            return ", ".join(f"{_number(value):g}" for value in values)
+        if self.vr in _NUMBERS and all(finite_number(value) is not None for value in values):
+            return ", ".join(f"{finite_number(value):g}" for value in values)
         if self.vr in ("CS", "UI", "AE"):
             return quoted(values, self.vr)  # type: ignore[arg-type]  # one of the three
         return "another value"
 
     def _of_numbers(self, values: Sequence[object]) -> Truth:
-        known = [number for number in map(_number, values) if number is not None]
+        known = [number for number in map(finite_number, values) if number is not None]
         if any(map(self._fits, known)):
             return Truth.YES
         return Truth.NO if len(known) == len(values) else Truth.UNKNOWN
@@ -168,7 +167,7 @@ def _as_numbers(sign: str, vr: str, values: Sequence[str]) -> tuple[float, ...]:
         raise ValueError(f"'{sign}' compares numbers, and the value representation is {vr}")
     if sign in ("~", "contains"):
         raise ValueError(f"'{sign}' compares texts, and the value representation is {vr}")
-    numbers = [_number(value) for value in values]
+    numbers = [finite_number(value) for value in values]
     known = tuple(number for number in numbers if number is not None)
     if len(known) < len(values):
         raise ValueError(f"found '{values[numbers.index(None)]}', want a number")
@@ -183,11 +182,3 @@ def _values(ds: Dataset, tag: BaseTag) -> list[object]:
     element = None if holder is None else holder.get(tag)
     found = [] if element is None else several(element.value)
     return [value for value in found if str(value).strip()]
-
-
-def _number(value: object) -> float | None:
-    try:
-        number = float(value)  # type: ignore[arg-type]  # whatever the header holds
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
