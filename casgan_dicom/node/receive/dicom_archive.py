@@ -23,7 +23,6 @@ from casgan_dicom.pixels.syntaxes import SYNTAXES
 
 ARRIVAL_SECONDS = 10.0
 """How long what an archive says that it has moved may be on its way into the ledger."""
-_PIECE_BYTES = 1024 * 1024
 
 log = get_logger("pull")
 
@@ -69,8 +68,7 @@ class GettingArchive:
             _, offset = split_dataset(came)
             with Path(came).open("rb") as file:
                 file.seek(offset)
-                while piece := file.read(_PIECE_BYTES):
-                    intake.write(memoryview(piece))
+                intake.fill(file)
             answer = self._reception.take(intake, str(event.assoc.remote["address"]))
         except OSError as error:
             log.exception("instance cannot be taken", error=error, sop_uid=uids[1])

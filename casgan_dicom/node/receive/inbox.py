@@ -37,7 +37,6 @@ HERE = "127.0.0.1"
 """Where files come from: this machine."""
 _UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", "~")
 """Ends of names under which programs write what is not whole yet."""
-_PIECE_BYTES = 1024 * 1024
 _META = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
 
 log = get_logger("inbox")
@@ -146,8 +145,7 @@ class Inbox:
         opening, offset = self._opening(Path(f"/proc/self/fd/{file.fileno()}"))
         intake = self._spool.begin(opening)
         file.seek(offset)
-        while not intake.trouble and (piece := file.read(_PIECE_BYTES)):
-            intake.write(memoryview(piece))
+        intake.fill(file)
         return self._reception.take(intake, HERE)
 
     def _opening(self, path: Path) -> tuple[Opening, int]:

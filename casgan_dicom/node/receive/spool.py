@@ -47,7 +47,7 @@ TOO_LONG = "data set is too long"
 """Why an instance cannot be taken, for people; no patient data."""
 
 _MOST_FOLDERS_KNOWN = 10_000
-_COMPARED_BYTES = 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _META_HEAD = bytes(128) + b"DICM"
 
@@ -134,6 +134,11 @@ class Intake:
             return
         self._hash.update(data)
         self._write(data)
+
+    def fill(self, file: BinaryIO) -> None:
+        """Take the rest of a file, unless something goes wrong first. Raises OSError of that file."""
+        while not self.trouble and (piece := file.read(_PIECE_BYTES)):
+            self.write(memoryview(piece))
 
     def beginning(self, count: int) -> bytes:
         """The first bytes of the data set. Raises OSError."""
@@ -266,7 +271,7 @@ class Spool:
             with path.open("rb") as kept, intake.path.open("rb") as came:
                 kept.seek(_head_bytes(kept))
                 came.seek(intake.offset)
-                while part := came.read(_COMPARED_BYTES):
+                while part := came.read(_PIECE_BYTES):
                     if kept.read(len(part)) != part:
                         return False
                 return not kept.read(1)
