@@ -1,0 +1,3 @@
+"""Units of settings."""
+
+MEBIBYTE = 1024 * 1024
