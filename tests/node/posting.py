@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
+from casgan_dicom.node.door.http import Patience
 from casgan_dicom.node.receive.web import run_web
-from casgan_dicom.node.receive.web_door import Patience
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings, WebSettings
 from casgan_dicom.node.state.layout import Layout
 from tests.node.listening import WAIT_SECONDS, rows_of

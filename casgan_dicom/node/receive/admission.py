@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from casgan_dicom.node.addresses import as_address, is_loopback
+from casgan_dicom.node.door.refusals import Kind
 from casgan_dicom.node.peers import peers_of
 from casgan_dicom.node.settings import NodeSettings, PeerSettings, titles_of
 from casgan_dicom.node.tls import Identity
-
-Kind = Literal["request", "called title", "sender", "certificate", "TLS", "too many associations", "no room"]
-"""Why somebody is not let in, as it is counted."""
 
 UNKNOWN_CALLER, UNKNOWN_CALLED = (1, 1, 3), (1, 1, 7)
 """Result, source and reason, PS3.8 table 9-21: permanent, of the user, AE title not recognized."""

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from casgan_dicom.node.door.complaints import Complaints
+from casgan_dicom.node.door.connections import Connections
+from casgan_dicom.node.door.refusals import Refusal, Refusals
 from casgan_dicom.node.receive.admission import Caller, Rejection
 from casgan_dicom.node.receive.commands import Answer
-from casgan_dicom.node.receive.complaints import Complaints
-from casgan_dicom.node.receive.connections import Connections
 from casgan_dicom.node.receive.correspondence import Correspondence
 from casgan_dicom.node.receive.pace import Pace
 from casgan_dicom.node.receive.peer_socket import Limits
-from casgan_dicom.node.receive.refusals import Refusal, Refusals
 from casgan_dicom.node.receive.spool import Intake, Opening
 from casgan_dicom.node.settings import PeerSettings
 

@@ -28,8 +28,8 @@ from casgan_dicom.node.changes import Changes
 from casgan_dicom.node.commitment import PUSH_MODEL
 from casgan_dicom.node.commitment import SYNTAXES as SYNTAXES_OF_COMMITMENT
 from casgan_dicom.node.credentials import files_of_listener
+from casgan_dicom.node.door.connections import Connections
 from casgan_dicom.node.receive.admission import admission
-from casgan_dicom.node.receive.connections import Connections
 from casgan_dicom.node.receive.correspondence import Correspondence
 from casgan_dicom.node.receive.house import House
 from casgan_dicom.node.receive.pace import Pace

@@ -41,11 +41,12 @@ from casgan_dicom import __version__
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.commitment import LONGEST_DATA_SET, RESOURCES
 from casgan_dicom.node.dimse import P_DATA_TF, CommandError, MalformedError, command_pdus, data_pdus
+from casgan_dicom.node.door.complaints import Outcome
+from casgan_dicom.node.door.refusals import Refusal
 from casgan_dicom.node.pdu_items import ItemError
 from casgan_dicom.node.receive.admission import Rejection
 from casgan_dicom.node.receive.association_request import AssociationRequest, read_request
 from casgan_dicom.node.receive.commands import OF_COMMITMENT, Answer, Request, encode_response
-from casgan_dicom.node.receive.complaints import Outcome
 from casgan_dicom.node.receive.doorman import Doorman
 from casgan_dicom.node.receive.house import House
 from casgan_dicom.node.receive.letter import Letter
@@ -54,7 +55,6 @@ from casgan_dicom.node.receive.negotiation import Negotiation
 from casgan_dicom.node.receive.owed import Owed
 from casgan_dicom.node.receive.pace import Pace
 from casgan_dicom.node.receive.peer_socket import PeerSocket
-from casgan_dicom.node.receive.refusals import Refusal
 from casgan_dicom.node.receive.sleeping import SLEEP_SECONDS, NoMessages, RingingQueue
 from casgan_dicom.node.receive.spool import Intake, Opening
 from casgan_dicom.node.settings import PeerSettings

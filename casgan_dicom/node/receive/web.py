@@ -3,42 +3,39 @@
     POST /studies               any instances
     POST /studies/{study}       instances of one study
 
-Who may send is decided here: by a bearer token (``tokens.py``) or, without any, by being on this machine. The
-wire is in ``web_door.py``, what is posted in ``store_request.py``. Nothing is read back, and no page of a
-browser can send: there is no CORS, and without tokens a name that is not of this machine is not answered to.
+Who may send is decided here: by a bearer token (``door/tokens.py``) or, without any, by being on this
+machine. The wire is in ``door/http.py``, what is posted in ``store_request.py``. Nothing is read back, and no
+page of a browser can send: there is no CORS, and without tokens a name that is not of this machine is not
+answered to.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from time import time
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.addresses import as_address, is_loopback
+from casgan_dicom.node.addresses import is_loopback
 from casgan_dicom.node.changes import Changes
 from casgan_dicom.node.credentials import files_of_web
-from casgan_dicom.node.receive.complaints import Complaints
-from casgan_dicom.node.receive.connections import Connections
+from casgan_dicom.node.door.complaints import Complaints
+from casgan_dicom.node.door.connections import Connections
+from casgan_dicom.node.door.http import Door, Patience
+from casgan_dicom.node.door.port import counting, listening_on
+from casgan_dicom.node.door.refusals import Refusal, Refusals
+from casgan_dicom.node.door.tokens import Tokens
 from casgan_dicom.node.receive.reception import Reception
-from casgan_dicom.node.receive.refusals import Refusal, Refusals
 from casgan_dicom.node.receive.spool import Spool
 from casgan_dicom.node.receive.store_request import StoreLimits, StoreService
-from casgan_dicom.node.receive.tokens import Tokens
-from casgan_dicom.node.receive.web_door import Door, Patience
 from casgan_dicom.node.settings import NodeSettings, WebSettings
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.layout import Layout
@@ -49,9 +46,6 @@ from casgan_dicom.node.tls import Renewed, server_context
 
 _THREADS = 16
 """That write files: more wait for the same disk."""
-_BACKLOG = 128
-_COUNT_SECONDS = 2.0
-"""Between two times that those are written down who were not let in."""
 
 log = get_logger("web")
 
@@ -70,7 +64,7 @@ class Entrance:
     def __init__(self, settings: WebSettings, refusals: Refusals) -> None:
         self._name = settings.ae_title
         path = settings.tokens_file
-        self._tokens = Tokens(Path(path).expanduser()) if path else None
+        self._tokens = Tokens(Path(path).expanduser(), "web.tokens_file") if path else None
         self._refusals = refusals
 
     def name_of(self, request: Request) -> str | Response:
@@ -135,7 +129,7 @@ def run_web(
     on_ready
         Called with the port, when it listens.
     stop
-        Ends it: no new connections, and requests may go on for `web_door.GRACE_SECONDS`.
+        Ends it: no new connections, and requests may go on for `http.GRACE_SECONDS`.
     changes
         Tells of another recipe, which counts from the next series.
     patience
@@ -160,13 +154,16 @@ def run_web(
     try:
         receipts = Receipts(ledger, recipe)
         (changes or Changes()).hear(lambda _, recipe: setattr(receipts, "recipe", recipe))
-        with ThreadPoolExecutor(_THREADS, "web") as threads, _listening(web) as listening:
+        with (
+            ThreadPoolExecutor(_THREADS, "web") as threads,
+            listening_on(web.host, web.port, "web") as listening,
+        ):
             limits = StoreLimits(web.max_request_bytes, web.idle_seconds)
             service = StoreService(spool, Reception(spool, receipts), limits, threads)
             app = web_app(entrance, service)
             on_ready(listening.getsockname()[1])
             log.info("listening for HTTP", host=web.host, port=web.port, tls=bool(web.tls_certificate))
-            with _counting(refusals, Rejections(ledger)):
+            with counting(refusals, Rejections(ledger)):
                 asyncio.run(_door(web, app, refusals, patience).run(listening, stop.is_set))
     finally:
         ledger.close()
@@ -180,43 +177,3 @@ def _door(web: WebSettings, app: Starlette, refusals: Refusals, patience: Patien
     return Door(
         app, Connections(web.max_connections, web.max_connections_per_address), refusals, tls, patience
     )
-
-
-@contextmanager
-def _counting(refusals: Refusals, rejections: Rejections) -> Iterator[None]:
-    """Write down now and then who was not let in, in a thread: a ledger may make one wait."""
-    over = threading.Event()
-
-    def write() -> None:
-        while not over.wait(_COUNT_SECONDS):
-            refusals.write(rejections, time())
-
-    thread = threading.Thread(target=write, name="count", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        refusals.write(rejections, time())
-
-
-def _listening(web: WebSettings) -> socket.socket:
-    """Have the port. Raises ConfigError."""
-    where = f"{web.host} port {web.port}"
-    address = as_address(web.host)
-    family = socket.AF_INET6 if address is not None and address.version == 6 else socket.AF_INET
-    try:
-        listening = socket.create_server((web.host, web.port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigError(
-                f"web: {where} is in use by another program",
-                hint="stop that program, or set `port` in [web] or CASGAN_NODE_WEB_PORT to another",
-            ) from error
-        raise ConfigError(
-            f"web: cannot listen on {where} ({error.strerror or type(error).__name__})",
-            hint="set `host` in [web] to an address of this machine, and `port` to one that you may use",
-        ) from error
-    listening.setblocking(False)
-    return listening

@@ -21,8 +21,8 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.presentation import negotiate_as_acceptor
 from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHandler
 
+from casgan_dicom.node.door.connections import Connections
 from casgan_dicom.node.receive.commands import Answer
-from casgan_dicom.node.receive.connections import Connections
 from casgan_dicom.node.receive.correspondence import Correspondence
 from casgan_dicom.node.receive.house import House
 from casgan_dicom.node.receive.listener import contexts

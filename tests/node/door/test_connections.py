@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pynetdicom.acse import ACSE
 
-from casgan_dicom.node.receive.connections import Connections
+from casgan_dicom.node.door.connections import Connections
 from tests.node.listening import Listening, listening, wait_for
 from tests.node.wire import ASSOCIATE_AC, Wire, associate_rq
 

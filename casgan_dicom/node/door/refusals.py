@@ -10,12 +10,15 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.receive.admission import Kind
-from casgan_dicom.node.receive.complaints import Complaints, Outcome
+from casgan_dicom.node.door.complaints import Complaints, Outcome
 from casgan_dicom.node.state.ledger import LedgerError
 from casgan_dicom.node.state.rejections import Rejections
+
+Kind = Literal["request", "called title", "sender", "certificate", "TLS", "too many associations", "no room"]
+"""Why somebody is not let in, as it is counted."""
 
 log = get_logger("listener")
 

@@ -1,4 +1,4 @@
-"""Who may send over the web: bearer tokens (RFC 6750) in a file, each with the name of its sender.
+"""Who may ask over HTTP: bearer tokens (RFC 6750) in a file, each with the name of its sender.
 
     # name, as AE titles are, and token
     CATHLAB1  hV0rZ2M1sRkq8pYt6bLw3nXe
@@ -36,6 +36,8 @@ class Tokens:
     ----------
     path
         The file.
+    key
+        Of the settings that names it, for messages.
 
     Raises
     ------
@@ -43,11 +45,11 @@ class Tokens:
         It is no good.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, key: str) -> None:
+        self._path, self._key = path, key
         self._lock = threading.Lock()
         self._stamp = _stamp(path)
-        self._names = _read(path)
+        self._names = _read(path, key)
 
     def name_of(self, authorization: str) -> str:
         """The sender that an Authorization header proves; empty where it proves nobody.
@@ -67,7 +69,7 @@ class Tokens:
             if stamp != self._stamp:
                 self._stamp = stamp
                 try:
-                    self._names = _read(self._path)
+                    self._names = _read(self._path, self._key)
                 except ConfigError as error:
                     self._names = {}
                     log.error("tokens cannot be used, nobody is let in", reason=error.message)
@@ -76,9 +78,9 @@ class Tokens:
             return self._names
 
 
-def _read(path: Path) -> Mapping[str, str]:
+def _read(path: Path, key: str) -> Mapping[str, str]:
     """Name by token. Raises ConfigError, which quotes no token."""
-    at = f"web.tokens_file {path}"
+    at = f"{key} {path}"
     try:
         with path.open("rb") as file:
             mode = S_IMODE(os.fstat(file.fileno()).st_mode)

@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import pytest
 
-from casgan_dicom.node.receive.web_door import Patience
+from casgan_dicom.node.door.http import Patience
 from casgan_dicom.node.settings import WebSettings
 from casgan_dicom.node.state.layout import Layout
 from tests.node.listening import check_spool, open_files, resident_bytes, rows_of, wait_for

@@ -20,8 +20,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.receive.connections import Connections
-from casgan_dicom.node.receive.refusals import Refusal, Refusals
+from casgan_dicom.node.door.connections import Connections
+from casgan_dicom.node.door.refusals import Refusal, Refusals
 from casgan_dicom.node.tls import reason_of
 
 GRACE_SECONDS = 3.0

@@ -1,0 +1,1 @@
+"""Who may come in at a port, and how long anybody may stay: places, tokens, refusals, the wire of HTTP."""
