@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "weights": ("casgan_dicom.cli.weights", "Look at bundles of trained weights."),
     "verify": ("casgan_dicom.cli.verify", "Check derived objects against the rules of an honest header."),
     "inspect": ("casgan_dicom.cli.inspect", "Explain what convert would do with files, and why."),
+    "view": ("casgan_dicom.cli.view", "Play source and derived cine side by side in a browser."),
     "send": ("casgan_dicom.cli.send", "Send DICOM files to an archive, as they are."),
     "echo": ("casgan_dicom.cli.echo", "Ask a DICOM node whether it is there and talks to us."),
 }

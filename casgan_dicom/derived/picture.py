@@ -56,6 +56,9 @@ _UNPAIRED = (
 """Values of Body Part Examined (0018,0015) that have no side (PS3.16 Annex L), as far as XA shows them."""
 SUPERSEDED = ("SUPERSEDED", "99CASGAN", "Object that this one supersedes")
 """Purpose of a reference to an object of an earlier revision: no standard code means that."""
+ATTENTION_MAP = "Attention map"
+VESSEL_MASK = "Vessel mask"
+"""How Derivation Description (0008,2111) of the maps begins."""
 
 
 class DerivedPicture(NewObject):
@@ -309,6 +312,6 @@ class MapCine(DerivedCine):
         super().__init__(derivation, pixels, Member(MAPS, number, f"\\{name}"))
         roadmap = derivation.provenance.roadmap is not None
         self.ImageComments = derivation.provenance.map_texts[name]
-        what = "Attention map" if name == "attention" else "Vessel mask"
+        what = ATTENTION_MAP if name == "attention" else VESSEL_MASK
         what += " of a roadmap" if roadmap else " of a synthetic angiogram"
         self.DerivationDescription = derivation_text(derivation.provenance, what, unsaid=derivation.unsaid)

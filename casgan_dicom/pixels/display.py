@@ -27,7 +27,7 @@ from casgan_dicom.pixels.voi_lut import look_up
 from casgan_dicom.quoting import quoted
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.elements import numbers
-from casgan_dicom.source.shutters import bitmap_frames, shutter_mask
+from casgan_dicom.source.shutters import bitmap_frames, shutter_mask, shutter_shapes
 from casgan_dicom.source.windows import windows_of
 
 __all__ = ["KNOWN_RELATIONSHIPS", "NOT_FOR_DISPLAY", "Display", "DisplayMapping", "shutter_mask", "to_stored"]
@@ -128,10 +128,13 @@ class DisplayMapping:
         float32, the shape of `stored`
             In [0, 1], 0 black.
         """
+        return np.asarray(self.table[self.patterns(stored)])
+
+    def patterns(self, stored: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint16]:
+        """Where in the table stored values are looked up: uint16, below 2 ** bits_stored, the same shape."""
         # Two's complement of any width and byte order ends up in the low bits, where the table counts.
         words = stored.astype(np.uint16, copy=False) >> np.uint16(self.lowest_bit)
-        pattern = words & np.uint16(2**self.bits_stored - 1)
-        return np.asarray(self.table[pattern])
+        return np.asarray(words & np.uint16(2**self.bits_stored - 1))
 
 
 class Display:
@@ -185,6 +188,19 @@ class Display:
                 mask.setflags(write=False)
                 _keep(self._masks, key, mask)
             return self._masks[key]
+
+    def mapping_of(self, k: int) -> tuple[int, DisplayMapping]:
+        """How frame `k` is looked up, and its number: frames of one number are looked up alike."""
+        voi = _at(self._voi_of, k)
+        return voi, self._mapping(voi)
+
+    def shutter_of(self, k: int) -> int | None:
+        """The first frame that shows what is visible of frame `k`; None where no shutter hides anything."""
+        shutter = _at(self._shutter_of, k)
+        ds = self._shutters[shutter]
+        if not shutter_shapes(ds):
+            return None
+        return k if bitmap_frames(ds) > 1 else self._shutter_of.index(shutter)
 
     def describe(self) -> str:
         """The choices that were made, one line for Derivation Description (0008,2111).
