@@ -1,4 +1,5 @@
-"""The audit trail of a node: what was deleted, who was turned away, when it ran.
+"""The audit trail of a node: what was deleted, who was turned away, what was accepted or
+rejected, when it ran.
 
     audit.log       the latest messages; audit.log.1 those before, and so on up to the number of files kept
 
@@ -28,6 +29,7 @@ from casgan_dicom.node.state.audit_message import (
     APPLICATION_ACTIVITY,
     APPLICATION_START,
     APPLICATION_STOP,
+    DICOM_INSTANCES_ACCESSED,
     DICOM_STUDY_DELETED,
     MINOR_FAILURE,
     NODE_AUTHENTICATION,
@@ -37,6 +39,7 @@ from casgan_dicom.node.state.audit_message import (
     Participant,
     Subject,
     audit_message,
+    erased,
     node,
     patient,
     study,
@@ -70,6 +73,24 @@ class Deleted:
     """Why; no patient data."""
     details: Mapping[str, str]
     """Anything else, by its name: UIDs and counts."""
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """What somebody thinks of what a job made; not what they wrote, which may be anything."""
+
+    job: str
+    """The job."""
+    studies: Sequence[str]
+    """Study Instance UIDs (0020,000D); none where that is unknown."""
+    instances: int
+    """How many objects it made."""
+    outcome: str
+    """Accepted or rejected."""
+    reason: str
+    """Name of the reason; empty for none."""
+    reviewer: str
+    """Who says so; empty where nobody said."""
 
 
 class Audit:
@@ -110,8 +131,16 @@ class Audit:
     def deleted(self, what: Deleted) -> None:
         """Files are gone, for good."""
         details = {"Reason": what.reason, **what.details}
-        studies = [study(uid, what.name, what.instances, details) for uid in what.studies or [""]]
+        studies = [erased(uid, what.name, what.instances, details) for uid in what.studies or [""]]
         self._tell(Event(DICOM_STUDY_DELETED, "D"), [self._ourselves("node")], [*studies, patient()])
+
+    def reviewed(self, what: Reviewed) -> None:
+        """Somebody has looked at what a job made, and accepted or rejected it."""
+        details = {"Verdict": what.outcome} | ({"Reason": what.reason} if what.reason else {})
+        studies = [study(uid, what.job, what.instances, details) for uid in what.studies or [""]]
+        by = [Participant(what.reviewer, is_requestor=True)] if what.reviewer else []
+        event = Event(DICOM_INSTANCES_ACCESSED, "U")
+        self._tell(event, [self._ourselves("node"), *by], [*studies, patient()])
 
     def rejected(self, calling: str, called: str, address: str, reason: str) -> None:
         """An association was rejected; who calls this sees to it that a flood of them fills no disk."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -20,6 +20,7 @@ Code = tuple[str, str, str]
 """Code, code system and meaning, as in EV (110100, DCM, "Application Activity")."""
 
 APPLICATION_ACTIVITY: Code = ("110100", "DCM", "Application Activity")
+DICOM_INSTANCES_ACCESSED: Code = ("110103", "DCM", "DICOM Instances Accessed")
 DICOM_STUDY_DELETED: Code = ("110105", "DCM", "DICOM Study Deleted")
 SECURITY_ALERT: Code = ("110113", "DCM", "Security Alert")
 """Event IDs."""
@@ -101,10 +102,13 @@ class Subject:
 
 
 def study(uid: str, job: str, instances: int, details: Mapping[str, str]) -> Subject:
+    """A study, in part: what a job holds of it."""
+    return Subject(STUDY_INSTANCE_UID, uid or UNKNOWN, job, details=details, instances=instances)
+
+
+def erased(uid: str, job: str, instances: int, details: Mapping[str, str]) -> Subject:
     """A study that was erased, in part: what a job held of it."""
-    return Subject(
-        STUDY_INSTANCE_UID, uid or UNKNOWN, job, life_cycle=_ERASED, details=details, instances=instances
-    )
+    return replace(study(uid, job, instances, details), life_cycle=_ERASED)
 
 
 def patient() -> Subject:

@@ -191,6 +191,7 @@ def _predecessor(db: sqlite3.Connection, row: sqlite3.Row) -> str | None:
     found = db.execute(
         "SELECT outbox.series_uid FROM outbox JOIN jobs USING (job)"
         " WHERE jobs.lineage = ? AND jobs.revision < ? AND jobs.repeats = '' AND (jobs.stills > 0) = ?"
+        " AND outbox.sop_uid NOT IN (SELECT sop_uid FROM reviews)"
         " ORDER BY jobs.revision DESC LIMIT 1",
         [row["lineage"], row["revision"], row["stills"] > 0],
     ).fetchone()

@@ -13,8 +13,10 @@ it returns. The tables are spoken to by the files that are named after what they
     processes.py    who runs now
     rejections.py   how many were not let in
     pauses.py       what a person has paused
+    reviews.py      what people think of what jobs made
 
-Times are seconds since 1970; no column holds patient data. The durable workflows have a file of their own
+Times are seconds since 1970; no column holds patient data; of those that hold what a person writes, nobody
+can check it (``reviews.py``). The durable workflows have a file of their own
 (``workflows.py``); nothing here knows them.
 
 That the book is a file of SQLite, these files and ``overview.py`` know: what goes wrong with it leaves them

@@ -44,6 +44,22 @@ CREATE TABLE promised (
 ) STRICT;
 CREATE INDEX promised_instance ON promised (sop_uid);
 """
+_OF_REVIEWS = """
+CREATE TABLE reviews (
+    job TEXT NOT NULL REFERENCES jobs (job),
+    number INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    text TEXT NOT NULL DEFAULT '',
+    reviewer TEXT NOT NULL DEFAULT '',
+    at REAL NOT NULL,
+    record TEXT NOT NULL DEFAULT 'due',
+    why TEXT NOT NULL DEFAULT '',
+    sop_uid TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (job, number)
+) STRICT;
+CREATE INDEX reviews_record ON reviews (record);
+"""
 _TABLES = """
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -202,9 +218,10 @@ CREATE TABLE pauses (
 ) STRICT;
 """
     + _OF_COMMITMENT
+    + _OF_REVIEWS
 )
 MAKING = {
-    0: _TABLES + _OF_COMMITMENT,
+    0: _TABLES + _OF_COMMITMENT + _OF_REVIEWS,
     1: _FROM_1 + _FROM_2 + _FROM_3,
     2: _FROM_2 + _FROM_3,
     3: _FROM_3,

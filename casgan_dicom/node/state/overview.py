@@ -14,6 +14,7 @@ from typing import Literal
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.pauses import Pauses
+from casgan_dicom.node.state.reviews import Review, reviews_of
 from casgan_dicom.node.state.storage import bytes_in
 from casgan_dicom.node.state.supervisor import is_held
 
@@ -110,6 +111,8 @@ class JobRow:
     """One for each destination."""
     removed_at: float | None = None
     """When its files were removed, seconds since 1970; None where they were not."""
+    reviews: tuple[Review, ...] = ()
+    """What people think of what it made, the latest last: that counts."""
 
 
 def status(layout: Layout, ledger: Ledger) -> Status:
@@ -214,6 +217,7 @@ def _job_row(db: sqlite3.Connection, row: sqlite3.Row, work: Path | None) -> Job
             for each in deliveries
         ),
         removed_at=row["removed_at"],
+        reviews=tuple(reviews_of(db, row["job"])),
     )
 
 

@@ -38,7 +38,12 @@ _OUTSTANDING = (
 _OWN = "instances.series_uid = jobs.series_uid AND instances.job = jobs.job"
 _BY_SERIES = "series_uid = (SELECT series_uid FROM jobs WHERE job = ?)"
 """Of a row of `instances`, beside its job: of these two columns the series has an index."""
-_HELD = f"state IN ({','.join(map(repr, FINAL))}) AND removed_at IS NULL AND removing_at IS NULL"
+_REVIEWED = "EXISTS (SELECT 1 FROM reviews WHERE reviews.job = jobs.job AND reviews.record = 'due')"
+"""Whether an object is still to be made about what a job made (``reviews.py``)."""
+_HELD = (
+    f"state IN ({','.join(map(repr, FINAL))}) AND removed_at IS NULL AND removing_at IS NULL"
+    f" AND NOT {_REVIEWED}"
+)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from casgan_dicom.node.settings import AuditSettings
-from casgan_dicom.node.state.audit import Audit, Deleted
+from casgan_dicom.node.state.audit import Audit, Deleted, Reviewed
 from casgan_dicom.node.state.layout import Layout
 from tests.support.factories import uid
 
@@ -203,6 +203,28 @@ def test_a_deletion_of_something_unknown_says_so(audit: Audit, layout: Layout) -
 
     study, _ = message.findall("ParticipantObjectIdentification")
     assert study.attrib["ParticipantObjectID"] == "unknown"
+
+
+def test_a_verdict_names_who_said_it_and_what_but_not_in_which_words(audit: Audit, layout: Layout) -> None:
+    """PS3.15 A.5.3.6."""
+    audit.reviewed(Reviewed("ab12", [uid("one")], 3, "rejected", "motion", "A. Reviewer"))
+    audit.reviewed(Reviewed("cd34", [], 1, "accepted", "", ""))
+
+    rejected, accepted = messages(layout)
+
+    for each in (rejected, accepted):
+        assert code(each.find("*/EventID")) == ("110103", "DCM", "DICOM Instances Accessed")
+        assert each.findall("EventIdentification")[0].attrib["EventActionCode"] == "U"
+    _, reviewer = rejected.findall("ActiveParticipant")
+    assert (reviewer.attrib["UserID"], reviewer.attrib["UserIsRequestor"]) == ("A. Reviewer", "true")
+    assert len(accepted.findall("ActiveParticipant")) == 1
+    study, patient = rejected.findall("ParticipantObjectIdentification")
+    assert study.attrib["ParticipantObjectID"] == uid("one")
+    assert "ParticipantObjectDataLifeCycle" not in study.attrib
+    assert details(study) == {"Verdict": "rejected", "Reason": "motion"}
+    assert patient.attrib["ParticipantObjectID"] == "withheld"
+    study, _ = accepted.findall("ParticipantObjectIdentification")
+    assert (study.attrib["ParticipantObjectID"], details(study)) == ("unknown", {"Verdict": "accepted"})
 
 
 def test_a_rejection_is_a_security_alert_about_a_node(audit: Audit, layout: Layout) -> None:
