@@ -18,6 +18,7 @@ from casgan_dicom.cli.node_clean import clean, retention_of, size
 from casgan_dicom.cli.node_orders import cancel, convert, ledger_of, priority, retry
 from casgan_dicom.cli.node_pauses import pause, resume
 from casgan_dicom.cli.node_reload import reload
+from casgan_dicom.cli.node_reviews import accept, reject, verdict_of
 from casgan_dicom.cli.node_rules import test_rules
 from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, say, show_json, tell
@@ -48,6 +49,7 @@ _COLUMNS = (
     "frames",
     "made",
     "deliveries",
+    "verdict",
 )
 _NUMBERS = ("rev", "files", "frames", "made")
 _TABLE_WIDTH = 180
@@ -209,7 +211,7 @@ def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:
 
 
 for _order in (
-    retry, cancel, priority, convert, pause, resume, reload, test_rules, clean, certificates,
+    retry, cancel, priority, convert, accept, reject, pause, resume, reload, test_rules, clean, certificates,
 ):  # fmt: skip
     node.add_command(_order)
 
@@ -262,6 +264,7 @@ def _show_jobs(rows: list[JobRow]) -> None:
             str(row.frames),
             str(len(row.derived)),
             ", ".join(f"{each.destination}: {each.state}" for each in row.deliveries),
+            verdict_of(row),
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))  # never read as markup
     console = Console()
@@ -271,5 +274,9 @@ def _show_jobs(rows: list[JobRow]) -> None:
         again = f", {row.repeats} once more with {row.bundle}" if row.repeats else ""
         tell(f"{row.job}  series {row.series_uid}{again}")
     for row in rows:
-        for reason in (*row.reasons, *(f"{d.destination}: {d.reason}" for d in row.deliveries if d.reason)):
+        for reason in (
+            *row.reasons,
+            *(f"{d.destination}: {d.reason}" for d in row.deliveries if d.reason),
+            *(f"object of verdict {each.number}: {each.why}" for each in row.reviews if each.why),
+        ):
             say(f"casgan-dicom: {row.job}: {reason}")

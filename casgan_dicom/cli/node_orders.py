@@ -52,19 +52,22 @@ def retry(settings: NodeSettings, *, job: tuple[str, ...], as_json: bool) -> Non
     """Try again what ended badly: dead letters, failed and quarantined series.
 
     JOB are ids as `jobs` shows them; without any, everything. What is done already is not done again: a dead
-    letter is only sent. A series that was skipped or cancelled is tried again if it is named. A node that is
-    stopped does it when it starts.
+    letter is only sent. A series that was skipped or cancelled is tried again if it is named. So is the
+    object of a verdict that could not be made. A node that is stopped does it when it starts.
     """
     from casgan_dicom.node.state.deliveries import Deliveries
     from casgan_dicom.node.state.jobs import JobList
+    from casgan_dicom.node.state.reviews import Reviews
 
     with ledger_of(settings) as ledger:
-        _states(ledger, job)
+        states_of(ledger, job)
+        reviews = Reviews(ledger).retry(job)
         converting = JobList(ledger).retry(job, time())
         sending = Deliveries(ledger).retry(job, time())
     again = {
         "conversions": converting,
         "deliveries": [{"job": each.job, "destination": each.destination} for each in sending],
+        "reviews": reviews,
     }
     if as_json:
         show_json(again)
@@ -73,7 +76,9 @@ def retry(settings: NodeSettings, *, job: tuple[str, ...], as_json: bool) -> Non
             tell(f"{name}  convert")
         for each in sending:
             tell(f"{each.job}  send to {each.destination}")
-    if not converting and not sending:
+        for name in reviews:
+            tell(f"{name}  make the object of its verdict")
+    if not converting and not sending and not reviews:
         say("casgan-dicom: nothing to try again")
 
 
@@ -91,9 +96,9 @@ def cancel(settings: NodeSettings, *, job: tuple[str, ...], as_json: bool) -> No
     from casgan_dicom.node.state.orders import Orders
 
     with ledger_of(settings) as ledger:
-        _states(ledger, job)
+        states_of(ledger, job)
         cancelled = Orders(ledger).cancel(job, time())
-        left = {name: state for name, state in _states(ledger, job).items() if name not in cancelled}
+        left = {name: state for name, state in states_of(ledger, job).items() if name not in cancelled}
     if as_json:
         show_json({"cancelled": cancelled, "not_cancelled": left})
     else:
@@ -118,7 +123,7 @@ def priority(settings: NodeSettings, *, job: tuple[str, ...], level: Priority, a
     from casgan_dicom.node.state.orders import Orders
 
     with ledger_of(settings) as ledger:
-        states = _states(ledger, job)
+        states = states_of(ledger, job)
         waiting = [name for name, state in states.items() if state in ("receiving", "queued", "converting")]
         Orders(ledger).prioritise(waiting, level)
     if as_json:
@@ -153,7 +158,7 @@ def convert(
     named = bundle if folder.resolve() != Path(bundle).resolve() else str(folder.resolve())
     how = Repeat(named, recipe_of(settings.worker, named), priority)
     with ledger_of(settings) as ledger:
-        for name, state in _states(ledger, job).items():
+        for name, state in states_of(ledger, job).items():
             _check_kept(ledger, name, state, how)
         made = {name: Orders(ledger).repeat(name, how, time()) for name in dict.fromkeys(job)}
     if as_json:
@@ -191,7 +196,7 @@ def _check_kept(ledger: Ledger, job: str, state: str, how: Repeat) -> None:
         )
 
 
-def _states(ledger: Ledger, jobs: Sequence[str]) -> dict[str, str]:
+def states_of(ledger: Ledger, jobs: Sequence[str]) -> dict[str, str]:
     """State of each job, in the order of the ids. Raises ConfigError if there is no such job."""
     from casgan_dicom.node.state.orders import Orders
 

@@ -8,7 +8,7 @@ from casgan_dicom.config import leaves
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.settings import NodeSettings
 
-RELOADED = ("rules", "peers", "completion", "retry", "retention", "destinations")
+RELOADED = ("rules", "peers", "completion", "retry", "retention", "review", "destinations")
 """Tables of the settings that a node takes while it runs."""
 
 
@@ -31,7 +31,7 @@ def processes_to_restart(now: NodeSettings, wanted: NodeSettings) -> set[str]:
     """Roles that begin anew to take other settings; the others are told."""
     differ = {each.name for each in fields(now) if getattr(now, each.name) != getattr(wanted, each.name)}
     asked_by = {
-        "coordinator": {"rules", "peers", "completion", "retention", "destinations"},
+        "coordinator": {"rules", "peers", "completion", "retention", "review", "destinations"},
         "sender": {"retry", "destinations"},
         "inbox": {"rules"},
         "puller": {"rules"},

@@ -179,6 +179,7 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "retention.free_bytes": _between(0),
     "audit.max_bytes": _between(MEBIBYTE),
     "audit.files": _between(1, 1000),
+    "review.record": _one_of("", "sr", "ko"),
     "destinations.name": _name,
     "destinations.host": _host_or_nothing,
     "destinations.port": _between(0, 65535),
@@ -220,6 +221,7 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "rules.opacified": _one_of("", "yes", "no"),
     "rules.mode": _one_of("", "invent", "reference"),
     "rules.priority": _one_of("", *PRIORITIES),
+    "rules.review": _one_of("", "sr", "ko", "none"),
 }
 """Rule of each key; those in seconds that are not here have `_seconds`."""
 

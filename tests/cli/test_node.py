@@ -128,6 +128,7 @@ def test_retry_takes_up_everything_that_ended_badly(data: Path) -> None:
     assert again == {
         "conversions": [before["failed"]],
         "deliveries": [{"job": before["undelivered"], "destination": "pacs"}],
+        "reviews": [],
     }
     assert set(ids()) == {"queued", "delivering", "done"}
     assert "nothing to try again" in run("retry").stderr

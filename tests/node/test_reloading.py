@@ -22,6 +22,7 @@ from casgan_dicom.node.settings import (
     RestartSettings,
     RetentionSettings,
     RetrySettings,
+    ReviewSettings,
     RuleSettings,
     WebSettings,
     WorkerSettings,
@@ -34,6 +35,7 @@ TAKEN = {
     "completion": CompletionSettings(quiet_seconds=5),
     "retry": RetrySettings(first_seconds=1),
     "retention": RetentionSettings(delivered_seconds=1),
+    "review": ReviewSettings(record="sr"),
     "destinations": (DestinationSettings("pacs", "pacs.example", 104, "PACS"),),
 }
 REFUSED = {
@@ -79,6 +81,7 @@ def test_what_takes_a_restart_is_named_key_by_key(name: str) -> None:
         ("completion", {"coordinator"}),
         ("retry", {"sender"}),
         ("retention", {"coordinator"}),
+        ("review", {"coordinator"}),
         ("destinations", {"coordinator", "sender"}),
     ],
 )

@@ -11,8 +11,8 @@ from casgan_dicom.node.rules.rule import Rule
 from casgan_dicom.node.settings import RuleSettings
 
 _NOT_WHEN_KEPT = (
-    "bundle", "mode", "bits", "compression", "frames", "single_frame", "maps", "seg", "sr", "priority",
-    "destinations",
+    "bundle", "mode", "bits", "compression", "frames", "single_frame", "maps", "seg", "sr", "review",
+    "priority", "destinations",
 )  # fmt: skip
 """Results of a rule that mean nothing where it converts nothing."""
 

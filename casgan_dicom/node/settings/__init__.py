@@ -52,6 +52,7 @@ from casgan_dicom.node.settings.receiving import (
     places_of,
     titles_of,
 )
+from casgan_dicom.node.settings.reviewing import ReviewSettings
 from casgan_dicom.node.settings.running import (
     RestartSettings,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "RestartSettings",
     "RetentionSettings",
     "RetrySettings",
+    "ReviewSettings",
     "RuleSettings",
     "WebSettings",
     "WithdrawalTitle",
@@ -120,6 +122,8 @@ class NodeSettings:
     """What is removed when it is not needed any more."""
     audit: AuditSettings = field(default_factory=AuditSettings)
     """How much of the audit trail is kept."""
+    review: ReviewSettings = field(default_factory=ReviewSettings)
+    """What becomes of a verdict."""
     destinations: tuple[DestinationSettings, ...] = ()
     """Where results go besides the outbox."""
     rules: tuple[RuleSettings, ...] = ()

@@ -95,6 +95,8 @@ class RuleSettings:
     """Result: the vessel mask too, as DICOM Segmentation."""
     sr: bool = False
     """Result: the quality record too, as a structured report."""
+    review: str = ""
+    """Result: a verdict about it is sent as sr or ko, or not at all (none); empty for that of `review`."""
     priority: str = ""
     """Result: urgent, routine or batch; empty: as without rules."""
     destinations: tuple[str, ...] | None = None

@@ -122,6 +122,11 @@ class Reviews:
             self._audit.reviewed(told)
         return True
 
+    def check(self, job: str) -> None:
+        """Raise what `decide` raises about a job of which nothing can be accepted or rejected."""
+        with self._ledger.reading() as db:
+            _check_made(db, job)
+
     def of(self, job: str) -> list[Review]:
         """The verdicts about a job, the latest last; none if there is none, or no such job."""
         with self._ledger.reading() as db:
