@@ -68,6 +68,8 @@ ANGIOGRAM = Kind("angiogram", "angiogram", "OT", 9000)
 MAPS = Kind("maps", "maps", "OT", 19000)
 SEGMENTATION = Kind("seg", "segmentation", "SEG", 29000)
 QUALITY_REPORT = Kind("sr", "quality record", "SR", 39000)
+REVIEW_REPORT = Kind("review-sr", "review", "SR", 49000)
+REVIEW_SELECTION = Kind("review-ko", "review", "KO", 59000)
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ def mark(ds: NewObject, derivation: Derivation) -> None:
     Raises SeriesError if the source has no Study Instance UID (0020,000D).
     """
     source = derivation.source
-    moment = _in_zone_of(source, derivation.created)
+    moment = in_zone_of(source, derivation.created)
     for keyword in ("SpecificCharacterSet", "TimezoneOffsetFromUTC"):
         copy_filled(ds, source, keyword)
     for keyword in chain.from_iterable(MODULE_ELEMENTS.values()):
@@ -209,7 +211,7 @@ def mark(ds: NewObject, derivation: Derivation) -> None:
             ds.add(source[keyword])
     ds.SyntheticData = "YES"
     _name_equipment(ds, derivation, moment)
-    _stamp(ds, moment)
+    stamp(ds, moment)
     strip_private(ds)
 
 
@@ -324,7 +326,7 @@ def scanner_of(source: Dataset) -> list[ContributingEquipment]:
     return [scanner]
 
 
-def _stamp(ds: NewObject, moment: datetime) -> None:
+def stamp(ds: NewObject, moment: datetime) -> None:
     """Content and instance creation: when the object was made, in the time zone of the source."""
     ds.ContentDate = ds.InstanceCreationDate = DA(moment.strftime("%Y%m%d"))
     ds.ContentTime = ds.InstanceCreationTime = TM(moment.strftime("%H%M%S.%f"))
@@ -336,7 +338,7 @@ def _series_number(source: Dataset, kind: Kind) -> int:
     return number if number < 2**31 else kind.series_number_base
 
 
-def _in_zone_of(source: Dataset, moment: datetime) -> datetime:
+def in_zone_of(source: Dataset, moment: datetime) -> datetime:
     """`moment` in Timezone Offset From UTC (0008,0201) of the source, else as it is."""
     match = re.fullmatch(r"([+-])(\d\d)(\d\d)", str(source.get("TimezoneOffsetFromUTC") or ""))
     if match is None:

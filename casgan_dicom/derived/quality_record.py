@@ -46,14 +46,14 @@ from casgan_dicom.derived.marks import (
     source_number,
 )
 from casgan_dicom.derived.new_object import NewObject
+from casgan_dicom.derived.own_scheme import scheme_identification
 from casgan_dicom.derived.provenance import ModelIdentity, Provenance, ascii_only
 from casgan_dicom.derived.quality import FrameQuality
 from casgan_dicom.derived.references import Reference, frame_references, instances_by_series, reference
+from casgan_dicom.derived.review_terms import SCHEME
 from casgan_dicom.derived.roadmap_record import RoadmapFrame
 from casgan_dicom.uids import derived_uid, model_uid
 
-SCHEME = "99CASGAN"
-"""Coding Scheme Designator (0008,0102) of what no standard code means."""
 MEAN_ATTENTION = Code("ATTENTION", SCHEME, "Mean attention of the generator, 0 to 1")
 VESSEL_COVER = Code("VESSELCOVER", SCHEME, "Share of visible pixels that are synthetic vessel")
 OUT_OF_RANGE = Code("OUTOFRANGE", SCHEME, "Share of generated values clipped to display range")
@@ -114,7 +114,7 @@ class QualityRecord(NewObject):
         which = Member(QUALITY_REPORT, source_number(derivation))
         super().__init__(ComprehensiveSRStorage, ExplicitVRLittleEndian, identity(derivation, which, digest))
         mark(self, derivation)
-        self._identify_scheme()
+        self.CodingSchemeIdentificationSequence = scheme_identification()
         self._add_document(derivation, cine, complete=len(qualities) <= MAX_FRAMES)
         for element in _content(derivation, qualities, made, self.SOPInstanceUID)[0]:
             self.add(element)
@@ -137,14 +137,6 @@ class QualityRecord(NewObject):
             series.ReferencedSOPSequence = [reference(*instance) for instance in instances]
             study.ReferencedSeriesSequence.append(series)
         self.CurrentRequestedProcedureEvidenceSequence = [study]
-
-    def _identify_scheme(self) -> None:
-        """Coding Scheme Identification Sequence (0008,0110): whose the private codes are."""
-        scheme = Dataset()
-        scheme.CodingSchemeDesignator = SCHEME
-        scheme.CodingSchemeName = "Codes of casgan-dicom"
-        scheme.CodingSchemeResponsibleOrganization = MANUFACTURER
-        self.CodingSchemeIdentificationSequence = [scheme]
 
 
 def _content(

@@ -11,11 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
-from highdicom.sr import (
-    CodedConcept,
-    DeviceObserverIdentifyingAttributes,
-    ObserverContext,
-)
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
@@ -23,6 +18,7 @@ from pydicom.uid import UID
 
 from casgan_dicom import __version__
 from casgan_dicom.derived.marks import MANUFACTURER
+from casgan_dicom.derived.observers import program_observer
 from casgan_dicom.uids import IMPLEMENTATION_CLASS_UID, derived_uid
 
 TITLES: Mapping[str, Code] = MappingProxyType(
@@ -73,7 +69,7 @@ def withdrawal(instead: Dataset, images: Sequence[Withdrawn], title: str) -> Dat
     content = KeyObjectSelection(
         TITLES[title],
         evidence,
-        observer_device_context=_observer(),
+        observer_device_context=program_observer(),
         description=_DESCRIPTION,
     )
     note = KeyObjectSelectionDocument(
@@ -102,15 +98,3 @@ def _named(instead: Dataset, image: Withdrawn) -> Dataset:
     ds.SeriesInstanceUID = image.series_uid
     ds.Rows = ds.Columns = 1  # says that it is an image
     return ds
-
-
-def _observer() -> ObserverContext:
-    """The program, TID 1004: no person has seen this."""
-    return ObserverContext(
-        observer_type=CodedConcept.from_code(codes.DCM.Device),
-        observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
-            uid=IMPLEMENTATION_CLASS_UID,
-            name=f"{MANUFACTURER} {__version__}",
-            manufacturer_name=MANUFACTURER,
-        ),
-    )

@@ -16,7 +16,7 @@ from casgan_dicom.pixels.lossy import declares_loss, loses
 from casgan_dicom.pixels.syntaxes import always_loses
 from casgan_dicom.source.cine import Instance
 from casgan_dicom.source.series import find_series
-from casgan_dicom.verification.kinds import ObjectKind, evidence, kind_of, source_items
+from casgan_dicom.verification.kinds import DOCUMENTS, REVIEWS, ObjectKind, evidence, kind_of, source_items
 from casgan_dicom.verification.roadmap_rules import is_laid_over
 
 PATIENT_AND_STUDY = (
@@ -84,7 +84,7 @@ def compare(ds: Dataset, sources: Mapping[str, Dataset]) -> list[Finding]:
     known = [(sources[uid], item) for uid, _, item in _referenced(ds) if uid in sources]
     used = [source for source, item in known if not is_laid_over(item)]
     laid_over = [source for source, item in known if is_laid_over(item)]
-    found += [Finding("source-identity", message) for message in _identity(ds, used)]
+    found += [Finding("source-identity", message) for message in _identity(ds, used or _study(ds, sources))]
     found += [Finding("source-history", message) for message in _history(ds, used, laid_over)]
     found += [Finding("source-geometry", message) for message in _geometry(ds, used)]
     found += [Finding("reference-missing", message) for message in _missing(ds, sources)]
@@ -92,12 +92,20 @@ def compare(ds: Dataset, sources: Mapping[str, Dataset]) -> list[Finding]:
     return found
 
 
+def _study(ds: Dataset, sources: Mapping[str, Dataset]) -> list[Dataset]:
+    """For a verdict, whose sources it does not name: those of its study, or all if there are none of it."""
+    if kind_of(ds) not in REVIEWS:
+        return []
+    same = [one for one in sources.values() if one.get("StudyInstanceUID") == ds.get("StudyInstanceUID")]
+    return same or list(sources.values())
+
+
 def _referenced(ds: Dataset) -> Iterator[tuple[str, str, Dataset]]:
     """SOP Instance UID, Series Instance UID and item of every instance that `ds` says it was made of.
 
     The series is empty where the object does not say it.
     """
-    if kind_of(ds) is ObjectKind.REPORT:
+    if kind_of(ds) in DOCUMENTS:
         for series, item in evidence(ds):
             yield str(item.get("ReferencedSOPInstanceUID")), series, item
         return
@@ -115,7 +123,7 @@ def _references(ds: Dataset, sources: Mapping[str, Dataset]) -> Iterator[str]:
     """Faults of the references themselves, each kind of them once."""
     items = list(_referenced(ds))
     known = [(sources[uid], series, item) for uid, series, item in items if uid in sources]
-    if not known:
+    if not known and kind_of(ds) not in REVIEWS:  # a verdict is about synthetic objects alone
         yield f"none of {len(items)} references points at a source that was given"
         return
     # A report and a segmentation may also rest on the synthetic cine, which is no source.
@@ -166,7 +174,7 @@ def _same_person(ds: Dataset, laid_over: Sequence[Dataset]) -> Iterator[str]:
 
 def _history(ds: Dataset, used: Sequence[Dataset], laid_over: Sequence[Dataset]) -> Iterator[str]:
     """What sticks to pixels for good and has to be said again."""
-    if kind_of(ds) is ObjectKind.REPORT:
+    if kind_of(ds) in DOCUMENTS:
         return
     if (
         any(declares_loss(source) for source in (*used, *laid_over))
@@ -188,7 +196,7 @@ def _history(ds: Dataset, used: Sequence[Dataset], laid_over: Sequence[Dataset])
 def _geometry(ds: Dataset, used: Sequence[Dataset]) -> Iterator[str]:
     """Whether a circle stays a circle."""
     ours = aspect_ratio(ds)
-    if kind_of(ds) is not ObjectKind.REPORT and any(not _alike(aspect_ratio(each), ours) for each in used):
+    if kind_of(ds) not in DOCUMENTS and any(not _alike(aspect_ratio(each), ours) for each in used):
         yield "PixelAspectRatio (0028,0034): pixels have another shape than those of the source"
 
 

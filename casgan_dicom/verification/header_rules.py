@@ -27,8 +27,10 @@ from casgan_dicom.source.elements import numbers
 from casgan_dicom.uids import uid_name
 from casgan_dicom.verification.kinds import (
     CAPTURES,
+    DOCUMENTS,
     EVERY,
     IMAGES,
+    REPORTS,
     ObjectKind,
     Rule,
     coded,
@@ -65,9 +67,14 @@ PICTURE = (
     "ImageType", "ConversionType", "BurnedInAnnotation", "LossyImageCompression", "SamplesPerPixel",
     "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "PixelData",
 )  # fmt: skip
-"""What a report, which has no pixels, may not say."""
+"""What a document, which has no pixels, may not say."""
 
-_MODALITIES = {ObjectKind.SEGMENTATION: ("SEG",), ObjectKind.REPORT: ("SR",)}
+_MODALITIES = {
+    ObjectKind.SEGMENTATION: ("SEG",),
+    ObjectKind.REPORT: ("SR",),
+    ObjectKind.REVIEW: ("SR",),
+    ObjectKind.SELECTION: ("KO",),
+}
 _SOURCE = "SourceImageSequence (0008,2112)"
 _SIGNATURES = (Tag("DigitalSignaturesSequence"), Tag("MACParametersSequence"))
 _SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
@@ -76,7 +83,7 @@ _SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 def _sop_class(ds: Dataset) -> Iterator[str]:
     if kind_of(ds) is ObjectKind.UNKNOWN:
         found = uid_name(ds.get("SOPClassUID"))
-        yield f"SOPClassUID (0008,0016) is {found}, need Secondary Capture, Segmentation or SR"
+        yield f"SOPClassUID (0008,0016) is {found}, need Secondary Capture, Segmentation, SR or KO"
 
 
 def _synthetic_data(ds: Dataset) -> Iterator[str]:
@@ -243,8 +250,8 @@ def _private(ds: Dataset) -> Iterator[str]:
 
 def _not_copied(ds: Dataset) -> Iterator[str]:
     for keyword in FORBIDDEN:
-        # Empty is the standard's word for none in a report, PS3.3 C.17.1: an element of type 2.
-        if keyword in ds and not (kind_of(ds) is ObjectKind.REPORT and ds[keyword].is_empty):
+        # Empty is the standard's word for none in a document, PS3.3 C.17.1: an element of type 2.
+        if keyword in ds and not (kind_of(ds) in DOCUMENTS and ds[keyword].is_empty):
             yield f"{keyword} {Tag(keyword)} is present, but describes the acquisition"
     if signed := sum(tag in _SIGNATURES and tag not in ds for tag in _tags(ds)):
         yield f"{signed} signatures (FFFA,FFFA) or MAC parameters (4FFE,0001) inside sequences, need none"
@@ -305,7 +312,7 @@ def _report_evidence(ds: Dataset) -> Iterator[str]:
 
 
 def _report_unverified(ds: Dataset) -> Iterator[str]:
-    yield from coded(ds, "VerificationFlag", ("UNVERIFIED",))  # no person has read what a program wrote
+    yield from coded(ds, "VerificationFlag", ("UNVERIFIED",))  # nobody has signed what a program wrote
 
 
 def _no_picture(ds: Dataset) -> Iterator[str]:
@@ -347,9 +354,9 @@ HEADER_RULES: Mapping[str, Rule] = MappingProxyType(
         "cine-timing": Rule(_cine_timing, frozenset({ObjectKind.CINE})),
         "no-timing": Rule(_no_timing, frozenset({ObjectKind.FRAME, ObjectKind.SEGMENTATION})),
         "segments": Rule(_segments, frozenset({ObjectKind.SEGMENTATION})),
-        "report-evidence": Rule(_report_evidence, frozenset({ObjectKind.REPORT})),
-        "report-unverified": Rule(_report_unverified, frozenset({ObjectKind.REPORT})),
-        "no-picture": Rule(_no_picture, frozenset({ObjectKind.REPORT})),
+        "report-evidence": Rule(_report_evidence, DOCUMENTS),
+        "report-unverified": Rule(_report_unverified, REPORTS),
+        "no-picture": Rule(_no_picture, DOCUMENTS),
         "own-text": Rule(_own_text, EVERY),
     }
 )

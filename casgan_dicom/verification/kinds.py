@@ -16,12 +16,14 @@ from pydicom.tag import Tag
 from pydicom.uid import (
     ComprehensiveSRStorage,
     EnhancedSRStorage,
+    KeyObjectSelectionDocumentStorage,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
 
+from casgan_dicom.derived.review_terms import REVIEW
 from casgan_dicom.quoting import quoted
 
 
@@ -32,6 +34,8 @@ class ObjectKind(enum.Enum):
     FRAME = "single-frame Secondary Capture"
     SEGMENTATION = "Segmentation"
     REPORT = "Structured Report"
+    REVIEW = "Structured Report of a review"
+    SELECTION = "Key Object Selection of a review"
     UNKNOWN = "none of these"
 
 
@@ -43,6 +47,7 @@ KINDS: Mapping[str, ObjectKind] = MappingProxyType(
         SegmentationStorage: ObjectKind.SEGMENTATION,
         EnhancedSRStorage: ObjectKind.REPORT,
         ComprehensiveSRStorage: ObjectKind.REPORT,
+        KeyObjectSelectionDocumentStorage: ObjectKind.SELECTION,
     }
 )
 """Kind of each SOP Class UID (0008,0016) that a derived object may have."""
@@ -50,6 +55,9 @@ KINDS: Mapping[str, ObjectKind] = MappingProxyType(
 EVERY = frozenset(ObjectKind)
 CAPTURES = frozenset({ObjectKind.CINE, ObjectKind.FRAME, ObjectKind.UNKNOWN})
 IMAGES = CAPTURES | {ObjectKind.SEGMENTATION}
+REVIEWS = frozenset({ObjectKind.REVIEW, ObjectKind.SELECTION})
+REPORTS = frozenset({ObjectKind.REPORT, ObjectKind.REVIEW})
+DOCUMENTS = REPORTS | REVIEWS
 
 Ask = Callable[[Dataset], Iterator[str]]
 
@@ -65,8 +73,11 @@ class Rule:
 
 
 def kind_of(ds: Dataset) -> ObjectKind:
-    """The kind of an object by its SOP Class UID (0008,0016)."""
-    return KINDS.get(str(ds.get("SOPClassUID")), ObjectKind.UNKNOWN)
+    """The kind of an object by its SOP Class UID (0008,0016); of a report, also by its title."""
+    found = KINDS.get(str(ds.get("SOPClassUID")), ObjectKind.UNKNOWN)
+    if found is ObjectKind.REPORT and REVIEW.key in codes_in(ds, "ConceptNameCodeSequence"):
+        return ObjectKind.REVIEW
+    return found
 
 
 def source_items(ds: Dataset) -> list[Dataset]:
@@ -78,8 +89,8 @@ def source_items(ds: Dataset) -> list[Dataset]:
 
 
 def source_uids(ds: Dataset) -> set[str]:
-    """SOP Instance UIDs of what an object was made of; of its evidence, for a report."""
-    if kind_of(ds) is ObjectKind.REPORT:
+    """SOP Instance UIDs of what an object was made of; of its evidence, for a document."""
+    if kind_of(ds) in DOCUMENTS:
         return {str(item.get("ReferencedSOPInstanceUID")) for _, item in evidence(ds)}
     return {str(item.get("ReferencedSOPInstanceUID")) for item in source_items(ds)}
 
@@ -91,7 +102,7 @@ def source_series(ds: Dataset) -> set[str]:
 
 
 def evidence(ds: Dataset) -> Iterator[tuple[str, Dataset]]:
-    """Series Instance UID and item of each instance that a report rests on, PS3.3 C.17.2."""
+    """Series Instance UID and item of each instance that a document rests on, PS3.3 C.17.2."""
     for study in ds.get("CurrentRequestedProcedureEvidenceSequence") or []:
         for series in study.get("ReferencedSeriesSequence") or []:
             for item in series.get("ReferencedSOPSequence") or []:

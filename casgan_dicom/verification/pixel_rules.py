@@ -42,6 +42,7 @@ from casgan_dicom.pixels.syntaxes import decoder_of, lossy_method
 from casgan_dicom.uids import uid_name
 from casgan_dicom.verification.kinds import (
     CAPTURES,
+    DOCUMENTS,
     EVERY,
     IMAGES,
     ObjectKind,
@@ -75,7 +76,7 @@ _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 
 def _transfer_syntax(ds: Dataset) -> Iterator[str]:
     wanted = set(WRITTEN)
-    if kind_of(ds) is ObjectKind.REPORT:
+    if kind_of(ds) in DOCUMENTS:
         wanted = {ExplicitVRLittleEndian, ImplicitVRLittleEndian}
     if (syntax := _syntax(ds)) not in wanted:
         yield f"TransferSyntaxUID (0002,0010) is {uid_name(syntax)}, which is not written here"

@@ -3,8 +3,8 @@
 General validators see a wrong type or a missing mandatory attribute. They do not see a Secondary Capture
 that calls itself ORIGINAL, says nothing of its synthetic content, or declares lossy pixels lossless; nor
 whether its patient is that of the source. The rules do (``header_rules.py``, ``roadmap_rules.py``,
-``pixel_rules.py``): they are the header that is written here, turned into questions; ``comparison.py`` looks
-at the source. Run dciodvfy (dicom3tools) as well.
+``review_rules.py``, ``pixel_rules.py``): they are the header that is written here, turned into questions;
+``comparison.py`` looks at the source. Run dciodvfy (dicom3tools) as well.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from casgan_dicom.verification.comparison import Finding, compare, source_header
 from casgan_dicom.verification.header_rules import HEADER_RULES
 from casgan_dicom.verification.kinds import Rule, kind_of
 from casgan_dicom.verification.pixel_rules import PIXEL_RULES
+from casgan_dicom.verification.review_rules import REVIEW_RULES
 from casgan_dicom.verification.roadmap_rules import ROADMAP_RULES
 
-RULES: Mapping[str, Rule] = MappingProxyType({**HEADER_RULES, **ROADMAP_RULES, **PIXEL_RULES})
+RULES: Mapping[str, Rule] = MappingProxyType({**HEADER_RULES, **ROADMAP_RULES, **REVIEW_RULES, **PIXEL_RULES})
 """Every rule by its name, in the order in which they are asked."""
 
 
