@@ -6,7 +6,7 @@
 #   make quick   lint, types, the tests of less than a second each
 #   make sbom    sbom.cdx.json, the packages of .venv in CycloneDX
 #   make hashes  hashes.txt, the digests of what `make setup` installs
-#   make docs    docs/cli.md, docs/conformance.md and NOTICE from the code, drawings from their text, links checked
+#   make docs    docs/{cli,conformance,metrics}.md and NOTICE from the code, drawings from their text, links checked
 #
 # `make test` and `make soak` hand ARGS to pytest: make test ARGS="tests/support/test_orthanc.py -x"
 # WORKERS=0 runs the tests in one process, where -s and --pdb work.

@@ -1,9 +1,9 @@
 """The documents that follow from the code, the drawings that follow from a text, and the links of all.
 
 python -m docs.build            write docs/cli.md from the commands' own help, the tables of
-                                docs/conformance.md from the code, NOTICE from the metadata of the installed
-                                packages, and docs/images/*.svg that are out of date from the .dot beside
-                                them, where Graphviz is; then check every link
+                                docs/conformance.md and docs/metrics.md from the code, NOTICE from the
+                                metadata of the installed packages, and docs/images/*.svg that are out of date
+                                from the .dot beside them, where Graphviz is; then check every link
 python -m docs.build --check    write nothing; complain if one of them is out of date
 """
 
@@ -21,12 +21,14 @@ from pathlib import Path
 import click
 
 from casgan_dicom.cli import cli
+from docs.metrics_page import page as metrics_page
 from docs.notice import NOTICE
 from docs.notice import page as notice
 
 ROOT = Path(__file__).resolve().parents[1]
 CLI_PAGE = ROOT / "docs" / "cli.md"
 CONFORMANCE_PAGE = ROOT / "docs" / "conformance.md"
+METRICS_PAGE = ROOT / "docs" / "metrics.md"
 DRAWINGS = ROOT / "docs" / "images"
 
 _DOCUMENTS = ("*.md", "docs/**/*.md", "sample_series/**/*.md", "casgan_dicom/**/*.md")
@@ -141,6 +143,7 @@ def main(arguments: Sequence[str]) -> int:
     for path, page in (
         (CLI_PAGE, cli_page()),
         (CONFORMANCE_PAGE, conformance_page(CONFORMANCE_PAGE.read_text(encoding="utf-8"))),
+        (METRICS_PAGE, metrics_page(METRICS_PAGE.read_text(encoding="utf-8"))),
         (NOTICE, notice()),
     ):
         if "--check" not in arguments:

@@ -1,4 +1,4 @@
-"""One process of the node: which roles there are, and how a process is told what to do.
+"""One process of the node, of those in ``process_names.py``: how it is told what to do.
 
     python -m casgan_dicom.node ROLE        listener, coordinator, worker.<device>, sender, inbox, puller, web
 
@@ -55,15 +55,6 @@ class Started:
     """What to try."""
     exit_code: int = 0
     """Of the error."""
-
-
-def roles(settings: NodeSettings) -> tuple[str, ...]:
-    """The processes of a node, in the order in which they start."""
-    workers = tuple(f"worker.{device}" for device in settings.worker.devices)
-    inboxes = ("inbox",) if settings.inboxes else ()
-    puller = ("puller",) if settings.pulls else ()
-    web = ("web",) if settings.web.port else ()
-    return ("coordinator", *workers, "sender", *inboxes, *puller, *web, "listener")
 
 
 def run_role(role: str) -> int:

@@ -22,8 +22,9 @@ from time import monotonic, sleep, time
 from casgan_dicom.errors import CasganError, ConfigError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.credentials import check_files
+from casgan_dicom.node.process_names import roles
 from casgan_dicom.node.reloading import processes_to_restart, refuse_restart
-from casgan_dicom.node.roles import Order, Started, parse_started, roles
+from casgan_dicom.node.roles import Order, Started, parse_started
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.layout import Layout
@@ -138,12 +139,12 @@ class _Child:
         """Whether the process takes other settings while it runs."""
         return self.role in ("listener", "web") or self.role.startswith("worker.")
 
-    def keep_alive(self, now: float, stop: threading.Event) -> None:
-        """Start the process again if it died and its time of waiting is over."""
+    def keep_alive(self, now: float, stop: threading.Event) -> bool:
+        """Start the process again if it died and its time of waiting is over; whether it died just now."""
         assert self.process is not None
         code = self.process.poll()
         if code is None:
-            return
+            return False
         if self._start_at <= self._started_at:
             restart = self.order.settings.restart
             young = now - self._started_at < restart.longest_seconds
@@ -151,8 +152,10 @@ class _Child:
             wait = min(restart.first_seconds * 2.0 ** min(self._deaths - 1, 60), restart.longest_seconds)
             self._start_at = now + wait
             log.error("process died", role=self.role, code=code, starts_again_in=wait)
-        elif now >= self._start_at:
+            return True
+        if now >= self._start_at:
             self._start_again(now, stop)
+        return False
 
     def _start_again(self, now: float, stop: threading.Event) -> None:
         self.close()
@@ -233,9 +236,8 @@ def run(
                 if reload is not None and reload.asked.is_set():
                     reload.asked.clear()
                     _take_again(children, reload, layout, stop)
-                for child in children:
-                    child.keep_alive(monotonic(), stop)
-                register.note(_pids(children))
+                died = [child.role for child in children if child.keep_alive(monotonic(), stop)]
+                register.note(_pids(children), died)
         finally:
             _stop_all(children)
             audit.stopped()
@@ -338,12 +340,13 @@ class _Register:
         self._processes = Processes(ledger)
         self._known: dict[str, int] = {}
 
-    def note(self, pids: dict[str, int], *, anew: bool = False) -> None:
-        """Write down who runs now, where that has changed; `anew` in any case."""
-        if pids == self._known and not anew:
+    def note(self, pids: dict[str, int], died: Sequence[str] = (), *, anew: bool = False) -> None:
+        """Write down who runs now and who died, where that has changed; `anew` in any case."""
+        if pids == self._known and not died and not anew:
             return
         try:
             self._processes.note(pids, time())
+            self._processes.died(died, time())
         except LedgerError as error:  # a full disk: the processes are more important than the list of them
             log.exception("list of processes cannot be written", error=error)
             return

@@ -193,10 +193,10 @@ class Deliveries:
         with self._ledger.transaction() as db:
             db.execute(
                 "UPDATE deliveries SET state = ?, reason = ?, attempts = attempts + 1,"
-                " first_at = coalesce(first_at, ?), next_at = ?, changed_at = ?"
+                " failures = failures + ?, first_at = coalesce(first_at, ?), next_at = ?, changed_at = ?"
                 " WHERE job = ? AND destination = ? AND run = ? AND (state != 'cancelled' OR ? = 'sent')",
                 [
-                    attempt.state, attempt.reason, now,
+                    attempt.state, attempt.reason, int(attempt.state not in ("sent", "committing")), now,
                     now + attempt.wait_seconds if attempt.state in ("waiting", "committing") else None,
                     now, delivery.job, delivery.destination, delivery.run, attempt.state,
                 ],

@@ -60,6 +60,27 @@ CREATE TABLE reviews (
 ) STRICT;
 CREATE INDEX reviews_record ON reviews (record);
 """
+_OF_FIGURES = """
+CREATE TABLE measurements (
+    job TEXT NOT NULL REFERENCES jobs (job),
+    run INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    frames INTEGER,
+    seconds REAL,
+    score REAL,
+    PRIMARY KEY (job, run, number)
+) STRICT;
+
+CREATE TABLE deaths (
+    role TEXT PRIMARY KEY,
+    count INTEGER NOT NULL,
+    last_at REAL NOT NULL
+) STRICT;
+
+CREATE INDEX jobs_by_state ON jobs (state, priority, changed_at);
+CREATE INDEX instances_received ON instances (peer, received_at, bytes);
+CREATE INDEX deliveries_by_destination ON deliveries (destination, state, failures);
+"""
 _TABLES = """
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -90,7 +111,6 @@ CREATE TABLE jobs (
     removed_at REAL,
     UNIQUE (series_uid, revision)
 ) STRICT;
-CREATE INDEX jobs_state ON jobs (state);
 
 CREATE TABLE instances (
     sop_uid TEXT NOT NULL,
@@ -145,6 +165,7 @@ CREATE TABLE deliveries (
     first_at REAL,
     next_at REAL,
     changed_at REAL NOT NULL,
+    failures INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (job, destination)
 ) STRICT;
 CREATE INDEX deliveries_state ON deliveries (state);
@@ -204,7 +225,9 @@ ALTER TABLE jobs ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE instances ADD COLUMN removed_at REAL;
 ALTER TABLE instances ADD COLUMN called TEXT NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN resends INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deliveries ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE stores ADD COLUMN committed_at REAL;
+DROP INDEX jobs_state;
 CREATE TABLE rejections (
     reason TEXT PRIMARY KEY,
     count INTEGER NOT NULL,
@@ -219,9 +242,10 @@ CREATE TABLE pauses (
 """
     + _OF_COMMITMENT
     + _OF_REVIEWS
+    + _OF_FIGURES
 )
 MAKING = {
-    0: _TABLES + _OF_COMMITMENT + _OF_REVIEWS,
+    0: _TABLES + _OF_COMMITMENT + _OF_REVIEWS + _OF_FIGURES,
     1: _FROM_1 + _FROM_2 + _FROM_3,
     2: _FROM_2 + _FROM_3,
     3: _FROM_3,

@@ -40,6 +40,7 @@ from casgan_dicom.node.state.job_inputs import Inputs
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
+from casgan_dicom.node.state.measurements import Measured, Measurements
 from casgan_dicom.node.state.pauses import Pause, Pauses
 from casgan_dicom.node.work.bundles import Bundles
 from casgan_dicom.node.work.deciding import Decided, decided_about
@@ -136,6 +137,7 @@ class Worker:
         self._load = load
         self._jobs = JobList(ledger)
         self._deliveries = Deliveries(ledger)
+        self._measurements = Measurements(ledger)
         pauses, mine = Pauses(ledger), Pause("convert", notes.name)
         self._turns = Turns(self._jobs.ranks, lambda: pauses.holds(mine))
 
@@ -288,6 +290,7 @@ class Worker:
             "reasons": list(dict.fromkeys(reasons)),
             "derived": _derived(report),
             "destinations": list(becomes.destinations),
+            "measured": [asdict(each) for each in _measured(report)],
         }
 
     def _reference(self, here: _Run, mode: str) -> ReferenceChoice | None:
@@ -302,6 +305,7 @@ class Worker:
         state, now = outcome["state"], time()
         if state == "cancelled" or not self._jobs.is_run(job, run):
             return "cancelled"
+        self._measurements.put(job, run, [Measured(**each) for each in outcome.get("measured", ())])
         self._jobs.enter(job, state, now, outcome["reasons"])
         if state == "delivering":
             derived = [_derived_of(item) for item in outcome["derived"]]
@@ -325,6 +329,13 @@ def _lent_by(output: Output) -> str:
     """Which run lent its vessels, for who looks at the jobs."""
     assert output.roadmap is not None
     return f"vessels of series {output.roadmap.series_uid}, {output.roadmap.when}"
+
+
+def _measured(report: ConvertReport) -> list[Measured]:
+    """What is kept of each cine that was converted, or judged and turned away."""
+    converted = [Measured(each.frames, each.seconds.total, each.domain.score) for each in report.outputs]
+    foreign = [Measured(score=each.domain.score) for each in report.skipped if each.domain is not None]
+    return [*converted, *foreign]
 
 
 def _derived(report: ConvertReport) -> list[dict[str, Any]]:

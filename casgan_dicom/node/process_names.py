@@ -1,0 +1,14 @@
+"""Which processes a node has. Pure."""
+
+from __future__ import annotations
+
+from casgan_dicom.node.settings import NodeSettings
+
+
+def roles(settings: NodeSettings) -> tuple[str, ...]:
+    """The processes of a node, in the order in which they start."""
+    workers = tuple(f"worker.{device}" for device in settings.worker.devices)
+    inboxes = ("inbox",) if settings.inboxes else ()
+    puller = ("puller",) if settings.pulls else ()
+    web = ("web",) if settings.web.port else ()
+    return ("coordinator", *workers, "sender", *inboxes, *puller, *web, "listener")
