@@ -25,6 +25,7 @@ from casgan_dicom.node.credentials import check_files
 from casgan_dicom.node.process_names import roles
 from casgan_dicom.node.reloading import processes_to_restart, refuse_restart
 from casgan_dicom.node.roles import Order, Started, parse_started
+from casgan_dicom.node.service_manager import ServiceManager
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.layout import Layout
@@ -218,7 +219,7 @@ def run(
     """
     check_files(settings, time())
     order = Order(settings, recipe_of_node(settings))
-    layout = Layout(settings.data)
+    layout, manager = Layout(settings.data), ServiceManager(os.environ)
     with _alone_in(layout):
         ledger = Ledger(layout.ledger)  # made here, so that no process waits for another to make it
         register = _Register(ledger)
@@ -232,13 +233,19 @@ def run(
             started = {child.role: child.started(stop) for child in children}
             register.note(_pids(children))
             on_ready(Ready(started["listener"].port or 0, _pids(children)))
+            manager.ready(monotonic())
             while not stop.wait(WATCH_SECONDS) and not (reload and reload.hung_up):
                 if reload is not None and reload.asked.is_set():
                     reload.asked.clear()
+                    manager.reloading(monotonic())
                     _take_again(children, reload, layout, stop)
+                    manager.ready(monotonic())
                 died = [child.role for child in children if child.keep_alive(monotonic(), stop)]
-                register.note(_pids(children), died)
+                running = _pids(children)
+                register.note(running, died)
+                manager.looked([each.role for each in children if each.role not in running], monotonic())
         finally:
+            manager.stopping()
             _stop_all(children)
             audit.stopped()
             register.note({})
