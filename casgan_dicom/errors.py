@@ -79,6 +79,19 @@ class OutputError(CasganError):
 
 
 class PeerError(CasganError):
-    """The other DICOM node refused, aborted or stayed silent."""
+    """The other DICOM node refused, aborted or stayed silent.
+
+    Parameters
+    ----------
+    message, hint
+        As of every error.
+    field
+        What of the peer's description is wrong, as the settings of a node call it: ``host``, ``ae_title``;
+        empty where nobody can tell.
+    """
 
     exit_code = 6
+
+    def __init__(self, message: str, *, hint: str = "", field: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.field = field

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("casgan_dicom.cli.convert", "Make synthetic angiograms of X-ray cine series."),
     "reference": ("casgan_dicom.cli.reference", "Say which earlier runs could lend their vessels, and why."),
     "node": ("casgan_dicom.cli.node", "Receive series, convert them, and send the results on."),
+    "doctor": ("casgan_dicom.cli.doctor", "Look at everything a node needs, and say what to change."),
     "pull": ("casgan_dicom.cli.pull", "Fetch series from an archive into the node."),
     "train": ("casgan_dicom.cli.train", "Train a generator on simulated data or on folders of frames."),
     "simulate": ("casgan_dicom.cli.simulate", "Simulate X-ray cine of coronary arteries as XA DICOM."),

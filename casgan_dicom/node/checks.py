@@ -73,6 +73,16 @@ def load_node_settings(
     ConfigError
         Anything is wrong; the message says everything that is.
     """
+    settings, lines = examined(path, environ, overrides)
+    if lines:
+        raise config_error(lines, hint=_HINT)
+    return settings
+
+
+def examined(
+    path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object] = _NOTHING
+) -> tuple[NodeSettings, list[str]]:
+    """Read like `load_node_settings`, but hand back everything that is wrong, a line each."""
     reading = collect(NodeSettings, path, environ, overrides, prefix=PREFIX)
     settings = _with_data_folder(reading, environ)
     lines = list(reading.problems)
@@ -80,9 +90,7 @@ def load_node_settings(
         if not any(map(reading.in_doubt, fault.keys)):
             origin = next((reading.origins[key] for key in fault.keys if key in reading.origins), "default")
             lines.append(f"{origin}: {fault.text}")
-    if lines:
-        raise config_error(lines, hint=_HINT)
-    return settings
+    return settings, lines
 
 
 def _with_data_folder(reading: Reading[NodeSettings], environ: Mapping[str, str]) -> NodeSettings:

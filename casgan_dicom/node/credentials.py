@@ -58,7 +58,7 @@ def _files_of(
 
 def check_files(settings: NodeSettings, now: float) -> None:
     """Raise ConfigError that says everything that is wrong with the files; `now` in seconds since 1970."""
-    wrong = dict.fromkeys(fault for files in _all(settings) for fault in faults(files, now))
+    wrong = dict.fromkeys(fault for files in all_files(settings) for fault in faults(files, now))
     if wrong:
         raise config_error(
             list(wrong), hint="`casgan-dicom node certificates DIR` makes a set for tests, to compare with"
@@ -68,12 +68,13 @@ def check_files(settings: NodeSettings, now: float) -> None:
 def expiries(settings: NodeSettings, now: float) -> tuple[Expiry, ...]:
     """How long each configured certificate is still good for; `now` in seconds since 1970."""
     named = dict.fromkeys(
-        each for files in _all(settings) for each in (files.certificate, files.authorities) if each
+        each for files in all_files(settings) for each in (files.certificate, files.authorities) if each
     )
     return tuple(expiry(each, now) for each in named)
 
 
-def _all(settings: NodeSettings) -> Iterator[TlsFiles]:
+def all_files(settings: NodeSettings) -> Iterator[TlsFiles]:
+    """The files of everything here that talks TLS."""
     listener = files_of_listener(settings.listener)
     yield from () if listener is None else (listener,)
     web = files_of_web(settings.web)

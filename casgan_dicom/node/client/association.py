@@ -327,6 +327,7 @@ class Connection:
         return PeerError(
             f"{self.peer} did not answer the request for an association within {seconds}",
             hint="check that a DICOM node listens at this port, and none that wants TLS",
+            field="port",
         )
 
     def _limit_fragments(self, association: Association) -> None:

@@ -121,10 +121,14 @@ def _writing(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        said, hint = _REFUSALS.get(
-            error.errno or 0, (f"cannot be used ({error.strerror or type(error).__name__})", "check the disk")
-        )
+        said, hint = in_words(error)
         raise PeerError(f"folder {root}: {said}", hint=hint) from error
+
+
+def in_words(error: OSError) -> tuple[str, str]:
+    """What the system says of a folder, in words, and what to do."""
+    said = f"cannot be used ({error.strerror or type(error).__name__})"
+    return _REFUSALS.get(error.errno or 0, (said, "check the disk"))
 
 
 _PERMISSION = "the user of the node must be able to write there"

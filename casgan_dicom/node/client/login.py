@@ -43,6 +43,7 @@ class Login:
             raise PeerError(
                 f"the variable {self.password_variable} is not set, need the password in it",
                 hint="set it for the node, or name another as password_variable",
+                field="password_variable",
             )
         return password
 
@@ -56,10 +57,11 @@ def _first_line(path: Path, key: str, *, ascii_only: bool = True) -> str:
         line = content.split(b"\n", 1)[0].rstrip(b"\r").decode()
     except OSError as error:
         said = error.strerror or type(error).__name__
-        raise PeerError(f"{key} {path} cannot be read ({said})", hint=hint) from error
+        raise PeerError(f"{key} {path} cannot be read ({said})", hint=hint, field=key) from error
     except UnicodeDecodeError:
-        raise PeerError(f"{key} {path}: the first line is not UTF-8", hint=hint) from None
+        raise PeerError(f"{key} {path}: the first line is not UTF-8", hint=hint, field=key) from None
     wrong = not line or len(line) > _LONGEST or not line.isprintable() or (ascii_only and not line.isascii())
     if wrong:
-        raise PeerError(f"{key} {path}: the first line is empty, or no text that can be sent", hint=hint)
+        said = "the first line is empty, or no text that can be sent"
+        raise PeerError(f"{key} {path}: {said}", hint=hint, field=key)
     return line

@@ -63,18 +63,21 @@ def unreachable(peer: Peer, error: OSError | UnicodeError) -> PeerError:
         return PeerError(
             f"{peer}: host '{peer.host}' is unknown ({said})",
             hint="check the spelling of the host, or use its address",
+            field="host",
         )
     if isinstance(error, ConnectionRefusedError):
         return PeerError(
             f"{peer}: port {peer.port} is closed (connection refused)",
             hint="check the port, and that the peer is running",
+            field="port",
         )
     if isinstance(error, TimeoutError):
         return PeerError(
             f"{peer}: no connection within {peer.connect_seconds:g} s",
             hint="check host and port, and whether a firewall lies between",
+            field="host",
         )
-    return PeerError(f"{peer}: no connection ({said})", hint="check the host")
+    return PeerError(f"{peer}: no connection ({said})", hint="check the host", field="host")
 
 
 def rejected(peer: Peer, answer: A_ASSOCIATE_RJ) -> PeerError:
@@ -84,12 +87,14 @@ def rejected(peer: Peer, answer: A_ASSOCIATE_RJ) -> PeerError:
             return PeerError(
                 f"{peer}: called AE title '{peer.ae_title}' is not known there",
                 hint="check the AE title of the peer",
+                field="ae_title",
             )
         case 1, 3:
             ours = "our AE title, our certificate" if peer.tls else "our AE title"
             return PeerError(
                 f"{peer}: calling AE title '{peer.calling_ae_title}' is not allowed there",
                 hint=f"enter {ours} and the address of this machine there, or use a title that it knows",
+                field="calling_ae_title",
             )
         case 3, (1 | 2):
             return PeerError(f"{peer} is busy ({answer.reason_str.lower()})", hint="try again later")

@@ -38,7 +38,8 @@ class PeerTls:
 
 def insecure(peer: str, tls: PeerTls, error: OSError) -> PeerError:
     """There is no TLS with a peer; `peer` is how messages call it."""
-    return PeerError(f"{peer}: no TLS, {_reason(tls, error)}", hint=_hint(tls, error))
+    field = _field(error)
+    return PeerError(f"{peer}: no TLS, {_reason(tls, error)}", hint=_hint(tls, error), field=field)
 
 
 def _reason(tls: PeerTls, error: OSError) -> str:
@@ -52,6 +53,16 @@ _OTHER_NAME = (62, 64)
 """X509_V_ERR codes for a host name and an address that are not those of the certificate."""
 _OURS = ("UNKNOWN_CA", "CERTIFICATE", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
 """In names of alerts that speak of what we showed."""
+
+
+def _field(error: OSError) -> str:
+    """Which key to look at; see `PeerError`."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "tls_name" if error.verify_code in _OTHER_NAME else "tls_authorities"
+    name = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    if "CERTIFICATE_REQUIRED" in name or ("ALERT" in name and any(word in name for word in _OURS)):
+        return "tls_certificate"
+    return "tls" if "VERSION_NUMBER" in name or not name else ""
 
 
 def _hint(tls: PeerTls, error: OSError) -> str:

@@ -65,6 +65,8 @@ class Answer:
     """Where it sends us instead; empty if nowhere."""
     retry_after: str = ""
     """When it wants to be asked again, as it says it; empty if it does not."""
+    date: str = ""
+    """When it answered, by its own clock and in its own words; empty if it does not say."""
 
 
 def refusal(
@@ -79,6 +81,7 @@ def refusal(
         return PeerError(
             f"{web} sends us elsewhere ({status}): {_place(answer.location)}; redirects are not followed",
             hint="put the address that is right into url",
+            field="url",
         )
     if status in _BUSY:
         seconds = busy_seconds(answer.retry_after, now)
@@ -87,7 +90,17 @@ def refusal(
     if not said and status >= 500:
         said, hint = "has a fault of its own", "its log may say why"
     ask = ASK if words is None else FETCHING[404][1]
-    return PeerError(f"{web} {said or 'answers'} ({status})", hint=hint or ask)
+    field = _of_login(web) if status in _ON_LOGIN else "url" if status in _ON_URL else ""
+    return PeerError(f"{web} {said or 'answers'} ({status})", hint=hint or ask, field=field)
+
+
+_ON_LOGIN, _ON_URL = (401, 403), (400, 404, 405)
+"""Statuses that speak of who we are, and of where we ask."""
+
+
+def _of_login(web: Web) -> str:
+    """The key of who we say that we are."""
+    return "token_file" if web.login.token_file is not None else "user"
 
 
 FETCHING: Mapping[int, tuple[str, str]] = {
@@ -137,7 +150,7 @@ def failure(web: Web, error: Exception) -> PeerError:
         (words(web) for kind, words in _FAILURES.items() if isinstance(error, kind)),
         (f"broke off its answer, or does not speak HTTP ({type(error).__name__})", "check the port in url"),
     )
-    return PeerError(f"{web} {said}", hint=hint)
+    return PeerError(f"{web} {said}", hint=hint, field="url")
 
 
 _FAILURES: Mapping[type[Exception], Callable[[Web], tuple[str, str]]] = {
@@ -166,14 +179,16 @@ def _unreachable(web: Web, causes: list[BaseException]) -> PeerError:
     for cause in causes:
         if isinstance(cause, socket.gaierror | UnicodeError):
             host = urlsplit(web.url).hostname
-            return PeerError(f"{web}: host '{host}' is unknown", hint="check the spelling of the host in url")
+            hint = "check the spelling of the host in url"
+            return PeerError(f"{web}: host '{host}' is unknown", hint=hint, field="url")
         if isinstance(cause, ConnectionRefusedError):
             return PeerError(
                 f"{web}: the port is closed (connection refused)",
                 hint="check the port in url, and that the server is running",
+                field="url",
             )
     said = next((reason(each) for each in causes if isinstance(each, OSError)), "no reason given")
-    return PeerError(f"{web}: no connection ({said})", hint="check host and port in url")
+    return PeerError(f"{web}: no connection ({said})", hint="check host and port in url", field="url")
 
 
 def _no_tls(web: Web, error: ssl.SSLError) -> PeerError:
@@ -181,10 +196,12 @@ def _no_tls(web: Web, error: ssl.SSLError) -> PeerError:
         return PeerError(
             f"{web}: its certificate is not one to trust ({error.verify_message})",
             hint="name its authority in tls_authorities; the certificate must hold the host in url",
+            field="tls_authorities",
         )
     return PeerError(
         f"{web}: no encrypted connection ({reason(error)})",
         hint="check the port in url, and tls_certificate if the server wants our certificate",
+        field="url",
     )
 
 

@@ -50,6 +50,14 @@ class Session:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise failure(self._web, error) from error
 
+    def options(self) -> Answer:
+        """Ask what the service takes (RFC 9110 9.3.7), and do nothing there; raises PeerError as `post`."""
+        try:
+            with self._client.stream("OPTIONS", self._web.url, headers=self._web.login.headers()) as response:
+                return self._answer(response, b"")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise failure(self._web, error) from error
+
     def get(self, path: str, query: Mapping[str, str], accept: str) -> Answer:
         """Ask for something short, below the address of the service; raises PeerError as `post`."""
         with self.fetching(path, accept, query) as response:
@@ -81,6 +89,7 @@ class Session:
             content=content,
             location=found.get("location", ""),
             retry_after=found.get("retry-after", ""),
+            date=found.get("date", ""),
         )
 
     def _check_plain(self, response: httpx.Response) -> None:

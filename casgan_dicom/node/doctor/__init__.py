@@ -1,0 +1,1 @@
+"""What is looked at before a node goes live: ``casgan-dicom doctor``. Nothing here changes anything."""
