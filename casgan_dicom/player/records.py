@@ -19,10 +19,10 @@ from casgan_dicom.derived.quality_record import (
     OPACIFIED,
     OPACIFIED_PROBABILITY,
     OUT_OF_RANGE,
-    SCHEME,
     SOURCE_COVER,
     VESSEL_COVER,
 )
+from casgan_dicom.derived.review_terms import SCHEME
 from casgan_dicom.derived.roadmap_record import NO_ROADMAP_TEXT
 from casgan_dicom.source.cine import Cine
 from casgan_dicom.source.elements import finite_number, integer, items_of, several

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
-from casgan_dicom.node.receive.admission import Kind
+from casgan_dicom.node.door.refusals import Kind
 from casgan_dicom.node.service import _alone_in
 from casgan_dicom.node.settings import (
     ArchiveSettings,
