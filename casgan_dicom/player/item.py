@@ -12,14 +12,16 @@ from pydicom.dataset import Dataset
 from casgan_dicom.derived.geometry import aspect_ratio
 from casgan_dicom.derived.provenance import BANNER_BURNED, view_name
 from casgan_dicom.derived.views import view_words
+from casgan_dicom.pixels.banner import banner_for
 from casgan_dicom.player.order import At, derived_at, leading, times_ms
 from casgan_dicom.player.records import laid_over, measured
 from casgan_dicom.player.runs import Run, is_derived
 from casgan_dicom.player.scene import OpenRun, Scene
 from casgan_dicom.player.track import Track
 from casgan_dicom.source.acquisition import acquisition_of
-from casgan_dicom.source.elements import one_text, several
+from casgan_dicom.source.elements import integer, one_text, several
 from casgan_dicom.source.windows import windows_of
+from casgan_dicom.verification.roadmap_rules import banner_texts
 
 SCHEMA = 1
 """Version of the JSON form."""
@@ -76,7 +78,23 @@ def _synthetic(header: Dataset) -> dict[str, Any]:
         "weights": one_text(header, "DeviceSerialNumber")[:12],
         "warning": str(header.get("ImageComments") or ""),
         "how": description,
-        "banner": BANNER_BURNED in description,
+        "banner": _banner(header) if BANNER_BURNED in description else None,
+    }
+
+
+def _banner(header: Dataset) -> dict[str, int] | None:
+    """Rows and columns that banners of all frames cover, the last ones not among them."""
+    frames = max(1, integer(header.get("NumberOfFrames")))
+    texts = {banner_texts(header, index) for index in range(frames)}
+    try:
+        boxes = [banner_for(int(header.Rows), int(header.Columns), text) for text in texts]
+    except ValueError:  # a header that says that there is one, in a picture too small for it
+        return None
+    return {
+        "top": min(box.rows.start for box in boxes),
+        "bottom": max(box.rows.stop for box in boxes),
+        "left": min(box.columns.start for box in boxes),
+        "right": max(box.columns.stop for box in boxes),
     }
 
 

@@ -112,7 +112,7 @@ def _maps(name: str, picture: Cine, wanted: set[str], cines: Sequence[Cine]) -> 
     """Maps of that name that the same model made of the same source in the same conversion."""
     for cine in cines:
         header = cine.header
-        if not (_shows(cine) and is_derived(header) and _map_of(header) == name):
+        if not (_shows(cine) and kind_of(header) is ObjectKind.CINE and _map_of(header) == name):
             continue
         sources = {str(item.get("ReferencedSOPInstanceUID")) for item in source_items(header)}
         if wanted <= sources and _model(header) == _model(picture.header) and _fits(cine, picture):

@@ -32,19 +32,39 @@ export class Controls {
     heading.append(this.view);
     const shape = run.tracks.source ?? run.tracks.derived;
     const facts = [`${run.frames} frames`, `${run.rate} fps`];
-    if (shape) facts.push(`${shape.columns} × ${shape.rows}, ${shape.bits} bit ${shape.photometric}`);
+    if (shape) facts.push(`${shape.columns} × ${shape.rows}`, `${shape.bits} bit`);
     if (shape?.window) facts.push(`window ${shape.window[0]} / ${shape.window[1]}`);
     if (run.laterality) facts.push(`side ${run.laterality}`);
-    if (run.simulated) facts.push("simulated source");
+    if (run.simulated) facts.push("simulated");
     heading.append(make("span", "cp-facts", facts.join("  ·  ")));
     if (run.synthetic) {
       const { generator, version, program, made } = run.synthetic;
       const when = made.replace(/^(\d{4})(\d\d)(\d\d) (\d\d)(\d\d).*$/, "$1-$2-$3 $4:$5");
-      const maker = make("span", "cp-maker", `Synthetic by ${generator} ${version}, casgan-dicom ${program}, ${when}`);
-      maker.title = run.synthetic.how;
-      heading.append(maker);
+      heading.append(make("span", "cp-maker", `Synthetic: ${generator} ${version}, casgan-dicom ${program}, ${when}`));
     }
+    heading.append(this.#about(run));
     return heading;
+  }
+
+  // What the objects say of themselves, for whoever asks.
+  #about(run) {
+    const about = make("details", "cp-about");
+    about.append(make("summary", "", "About"));
+    const list = make("dl");
+    const say = (term, text) => text && list.append(make("dt", "", term), make("dd", "", text));
+    say("Times", `${run.timing}, ${run.rate} frames per second`);
+    for (const name of ["source", "derived"]) {
+      const facts = run.tracks[name];
+      if (!facts) continue;
+      const what = [`${facts.columns} × ${facts.rows}, ${facts.bits} bit ${facts.photometric}`, facts.display, ...facts.notes];
+      say(name === "source" ? "Source" : "Derived", what.join(". "));
+    }
+    if (run.synthetic) {
+      say("Warning", run.synthetic.warning);
+      say("How it was made", run.synthetic.how);
+    }
+    about.append(list);
+    return about;
   }
 
   transport() {
@@ -135,12 +155,11 @@ export class Controls {
   }
 
   #curtain() {
-    this.slider = make("input", "cp-slider");
+    this.slider = make("input", "cp-slider cp-curtain");
     Object.assign(this.slider, { type: "range", min: 0, max: 100, step: 1 });
     this.slider.addEventListener("input", () => this.player.setCurtain(Number(this.slider.value) / 100));
-    const label = make("label", "cp-curtain", "Curtain");
-    label.append(this.slider);
-    return label;
+    this.slider.setAttribute("aria-label", "Curtain");
+    return this.slider;
   }
 
   #overlays() {
@@ -212,7 +231,7 @@ export class Controls {
     };
     if (event.key in arrows) return takes ? null : arrows[event.key];
     if (event.key === " ") return presses ? null : () => player.toggle();
-    if (target(event).matches("select")) return null; // letters choose an option there
+    if (event.target.matches("select")) return null; // letters choose an option there
     const letters = {
       s: () => player.setMode("side"),
       b: () => player.setMode("blink"),
@@ -225,10 +244,6 @@ export class Controls {
     };
     return letters[event.key.toLowerCase()] ?? null;
   }
-}
-
-function target(event) {
-  return event.target;
 }
 
 function button(name, icon, press) {

@@ -4,8 +4,8 @@
 // farthest from it are let go when there are too many.
 
 const CHUNK_BYTES = 2 * 2 ** 20;
-const AHEAD_BYTES = 48 * 2 ** 20;
-const KEPT_BYTES = 384 * 2 ** 20;
+const AHEAD_BYTES = 32 * 2 ** 20;
+const KEPT_BYTES = 160 * 2 ** 20;
 
 export async function told(url) {
   const answer = await fetch(url, { credentials: "same-origin" });

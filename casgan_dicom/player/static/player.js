@@ -119,7 +119,7 @@ class Player {
       stage.append(figure);
       pictures[name] = canvas;
     }
-    this.stage = new Stage(this.films, pictures);
+    this.stage = new Stage(this.films, pictures, this.run.synthetic?.banner ?? null);
     this.#shape(pictures);
     this.plot = new Plot(this.run, (position) => this.go(position));
     this.root.replaceChildren(this.controls.heading(), stage, this.controls.transport(), this.plot.element, this.status);
@@ -135,9 +135,11 @@ class Player {
   #labels(name) {
     if (name === "source") return [make("span", "cp-label cp-of-source", "Source")];
     const synthetic = make("span", "cp-label cp-of-derived", WARNING);
-    if (name === "derived") return [synthetic];
+    this.notes ??= {};
+    const note = (this.notes[name] = make("span", "cp-label cp-note"));
+    if (name === "derived") return [synthetic, note];
     this.edge = make("div", "cp-edge");
-    return [make("span", "cp-label cp-of-source", "Source"), synthetic, this.edge];
+    return [make("span", "cp-label cp-of-source", "Source"), synthetic, this.edge, note];
   }
 
   // Pixels that are not square are shown as wide as they are.
@@ -145,9 +147,21 @@ class Player {
     for (const [name, canvas] of Object.entries(canvases)) {
       const film = this.films[name] ?? this.films.source ?? this.films.derived;
       const [high, wide] = film.facts.aspect;
-      canvas.parentElement.style.aspectRatio = `${film.facts.columns * wide} / ${film.facts.rows * high}`;
-      canvas.setAttribute("aria-label", { source: "Source cine", derived: `Derived cine, ${WARNING}` }[name] ?? `Source and derived cine, ${WARNING}`);
+      const ratio = (film.facts.columns * wide) / (film.facts.rows * high);
+      canvas.parentElement.style.aspectRatio = ratio;
+      canvas.parentElement.style.setProperty("--cp-wide", `${100 * ratio}cqh`);
     }
+  }
+
+  // What a picture shows, for those who do not see it, and what is special about a frame, for those who do.
+  #describe(position) {
+    const of = `frame ${position + 1} of ${this.run.frames}`;
+    const names = { source: "Source cine", derived: `Derived cine, ${WARNING}`, mixed: `Both cines, ${WARNING}` };
+    for (const [name, canvas] of Object.entries(this.stage.canvases)) canvas.setAttribute("aria-label", `${names[name]}, ${of}`);
+    const empty = this.films.derived && this.films.derived.frameAt(position) === null;
+    const laid = this.plot.records.get(position)?.roadmap;
+    const said = empty ? "This frame was not converted" : (laid?.text ?? "");
+    for (const note of Object.values(this.notes)) note.textContent = said;
   }
 
   #dragCurtain(canvas) {
@@ -183,6 +197,7 @@ class Player {
     this.root.dataset.position = this.shown;
     this.root.dataset.phase = this.stage.phase;
     this.plot.show(this.shown);
+    this.#describe(this.shown);
     this.controls.show(this.shown);
   }
 

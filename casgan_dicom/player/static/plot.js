@@ -49,11 +49,13 @@ export class Plot {
     }
     let path = "";
     let before = -2;
+    let on = false;
     for (const record of this.run.records) {
-      if (record[lane.name] === undefined) continue;
-      const place = `${(WIDTH * this.#x(record.position)).toFixed(1)} ${y(record[lane.name]).toFixed(1)}`;
-      path += `${record.position === before + 1 ? "L" : "M"}${place}`;
+      if (record.position !== before + 1) on = false; // nothing is known of the frames between
       before = record.position;
+      if (record[lane.name] === undefined) continue;
+      path += `${on ? "L" : "M"}${(WIDTH * this.#x(record.position)).toFixed(1)} ${y(record[lane.name]).toFixed(1)}`;
+      on = true;
     }
     drawing.append(shape("path", { d: path, class: "cp-line" }));
   }

@@ -8,9 +8,10 @@ const AMBER = [255, 170, 40];
 const CYAN = [70, 215, 235];
 
 export class Stage {
-  // films: by the names of their tracks; canvases: source, derived, mixed.
-  constructor(films, canvases) {
+  // films: by the names of their tracks; canvases: source, derived, mixed; banner: where one is burned in, or null.
+  constructor(films, canvases, banner) {
     this.films = films;
+    this.banner = banner;
     this.canvases = canvases;
     this.mode = "side";
     this.curtain = 0.5;
@@ -111,6 +112,7 @@ export class Stage {
       const over = this.#buffer(name, film.facts);
       if (over.grey.length !== derived.grey.length) continue;
       film.grey(k, over.grey);
+      if (this.banner) blank(over.grey, film.facts.columns, this.banner); // maps have one, too
       if (name === "attention") tint(derived, over.grey);
       else outline(derived, over.grey, film.facts.columns);
     }
@@ -136,6 +138,11 @@ export class Stage {
     else context.clearRect(0, 0, canvas.width, canvas.height);
     canvas.dataset.position = position;
   }
+}
+
+// No overlay where words are burned in.
+function blank(map, columns, box) {
+  for (let y = box.top; y < box.bottom; y++) map.fill(0, y * columns + box.left, y * columns + box.right);
 }
 
 // Amber, the more the further a generator drew over the picture.
