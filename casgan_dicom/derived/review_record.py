@@ -62,8 +62,8 @@ class Reviewed:
     """Header of one of them, an image."""
     objects: tuple[Reference, ...]
     """All of them, at least one."""
-    replaces: str = ""
-    """SOP Instance UID of the report about the verdict before; empty where there is none."""
+    record_before: tuple[str, str] = ("", "")
+    """SOP Class and Instance UID of the object of the verdict before; empty where there is none."""
 
 
 class ReviewRecord(NewObject):
@@ -124,8 +124,9 @@ class ReviewRecord(NewObject):
         self.VerificationFlag = "UNVERIFIED"
         self.PreliminaryFlag = "FINAL"
         self.PerformedProcedureCodeSequence: list[Dataset] = []
-        if about.replaces:
-            before = Reference(self.SOPClassUID, about.replaces, self.SeriesInstanceUID)
+        sop_class, sop_uid = about.record_before
+        if sop_class == self.SOPClassUID:  # of a series of its own, where it is no report
+            before = Reference(sop_class, sop_uid, self.SeriesInstanceUID)
             self.PredecessorDocumentsSequence = evidence(self.StudyInstanceUID, [before])
 
 

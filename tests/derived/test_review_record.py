@@ -251,7 +251,12 @@ def test_a_report_names_that_of_the_verdict_before(tmp_path: Path) -> None:
     on = about(header(tmp_path))
     first = ReviewRecord(NO, on, "sr")
 
-    path = written(tmp_path, replace(YES, number=2), replace(on, replaces=first.SOPInstanceUID), "sr")
+    path = written(
+        tmp_path,
+        replace(YES, number=2),
+        replace(on, record_before=(first.SOPClassUID, first.SOPInstanceUID)),
+        "sr",
+    )
 
     (study,) = dcmread(path).PredecessorDocumentsSequence
     (series,) = study.ReferencedSeriesSequence

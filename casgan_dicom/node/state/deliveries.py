@@ -173,7 +173,7 @@ class Deliveries:
                 " WHERE outbox.job = ? AND stores.stored_at IS NULL ORDER BY outbox.sop_uid",
                 [destination, job],
             ).fetchall()
-        return [_derived(row) for row in rows]
+        return [derived_of(row) for row in rows]
 
     def answered(
         self, sop_uid: str, destination: str, status: int | None, *, stored_at: float | None
@@ -280,7 +280,8 @@ def settle(db: sqlite3.Connection, job: str, now: float) -> None:
     db.execute("UPDATE jobs SET state = ?, changed_at = ? WHERE job = ?", [state, now, job])
 
 
-def _derived(row: sqlite3.Row) -> Derived:
+def derived_of(row: sqlite3.Row) -> Derived:
+    """An object, of its row in the outbox."""
     return Derived(
         sop_uid=row["sop_uid"],
         series_uid=row["series_uid"],

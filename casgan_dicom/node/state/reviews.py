@@ -24,7 +24,7 @@ from typing import Literal
 from casgan_dicom.derived.review_reasons import OTHER, REASONS
 from casgan_dicom.errors import ConfigError, SeriesError
 from casgan_dicom.node.state.audit import Audit, Reviewed
-from casgan_dicom.node.state.deliveries import Derived, settle
+from casgan_dicom.node.state.deliveries import Derived, derived_of, settle
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.quoting import printable
 
@@ -76,6 +76,18 @@ class Review:
     """Why no object could be made of it; empty otherwise."""
     sop_uid: str
     """SOP Instance UID (0008,0018) of the object; empty where there is none."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a verdict is about."""
+
+    rule: str
+    """The rule that decided about the job; empty where none did."""
+    objects: tuple[Derived, ...]
+    """What the job made, objects of verdicts left out."""
+    record_before: tuple[str, str]
+    """SOP Class and Instance UID of the object of the verdict before that has one; empty for none."""
 
 
 class Reviews:
@@ -137,6 +149,25 @@ class Reviews:
         with self._ledger.reading() as db:
             rows = db.execute("SELECT * FROM reviews WHERE record = 'due' ORDER BY at, job, number")
             return [_review(row) for row in rows.fetchall()]
+
+    def subject(self, review: Review) -> Subject:
+        """What a verdict is about."""
+        key = [review.job, review.number]
+        with self._ledger.reading() as db:
+            (rule,) = db.execute("SELECT rule FROM jobs WHERE job = ?", [review.job]).fetchone()
+            rows = db.execute(
+                "SELECT * FROM outbox WHERE job = ? AND sop_uid NOT IN (SELECT sop_uid FROM reviews)"
+                " ORDER BY path",
+                [review.job],
+            ).fetchall()
+            before = db.execute(
+                "SELECT outbox.sop_class_uid, outbox.sop_uid FROM reviews JOIN outbox USING (sop_uid)"
+                " WHERE reviews.job = ? AND reviews.number < ? ORDER BY reviews.number DESC LIMIT 1",
+                key,
+            ).fetchone()
+        return Subject(
+            rule, tuple(map(derived_of, rows)), ("", "") if before is None else (before[0], before[1])
+        )
 
     def waive(self, review: Review) -> None:
         """Nothing asks for an object of a verdict."""

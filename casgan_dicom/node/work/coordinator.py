@@ -28,6 +28,7 @@ from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.work.cleaner import Cleaner
 from casgan_dicom.node.work.completion import completion
+from casgan_dicom.node.work.reviewing import Reviewing
 
 LOOK_SECONDS = 2.0
 """Longest time between two looks at the ledger: a ring may be lost, and a clock be set."""
@@ -214,6 +215,7 @@ def run_coordinator(settings: NodeSettings, on_ready: Callable[[], None], stop: 
     layout = Layout(settings.data)
     ledger = Ledger(layout.ledger)
     coordinator, cleaner = Coordinator(settings, ledger), Cleaner(settings, ledger)
+    reviewing = Reviewing(settings, ledger)
     queues = [workflows.Queue(workflows.series_queue(device), PARENTS) for device in settings.worker.devices]
     bell = Bell(layout.bells, COORDINATOR)
     threading.Thread(target=_ring_at_end, args=[stop, layout.bells], daemon=True).start()
@@ -223,6 +225,7 @@ def run_coordinator(settings: NodeSettings, on_ready: Callable[[], None], stop: 
         on_ready()
         forget_at = clean_at = 0.0
         while not stop.is_set():
+            reviewing.round(time())
             due = coordinator.look(time())
             if monotonic() >= forget_at:
                 full = workflows.forget(datetime.now(UTC) - FORGET_AFTER) == workflows.FORGET_AT_ONCE
