@@ -15,6 +15,7 @@ import click
 
 from casgan_dicom.cli.node_certificates import certificates
 from casgan_dicom.cli.node_clean import clean, retention_of, size
+from casgan_dicom.cli.node_init import init
 from casgan_dicom.cli.node_orders import cancel, convert, ledger_of, priority, retry
 from casgan_dicom.cli.node_pauses import pause, resume
 from casgan_dicom.cli.node_reload import reload
@@ -73,7 +74,7 @@ def node(ctx: click.Context, *, config: Path | None) -> None:
     from casgan_dicom.node.checks import load_node_settings
     from casgan_dicom.node.state.private import UMASK
 
-    if ctx.invoked_subcommand == "certificates":  # the settings may name what it is to make
+    if ctx.invoked_subcommand in ("certificates", "init"):  # the settings may name what it is to make
         return
     environ = dict(os.environ)
 
@@ -212,6 +213,7 @@ def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:
 
 for _order in (
     retry, cancel, priority, convert, accept, reject, pause, resume, reload, test_rules, clean, certificates,
+    init,
 ):  # fmt: skip
     node.add_command(_order)
 
