@@ -57,6 +57,8 @@ _SILENT = ("pydicom", "highdicom", "pynetdicom", "py.warnings", "python_multipar
 _STUBBORN = ("dbos",)
 """Loggers that set up a handler of their own, and their level, unless they have a handler already."""
 _COLOURS: Mapping[int, str] = {logging.WARNING: "33", logging.ERROR: "31"}
+_DATABASE_CODES: Mapping[str, str] = {"sqlite3": "sqlite_errorname", "psycopg": "sqlstate"}
+"""What holds the code of an error, by the package that raises it."""
 _BARE = re.compile(r"[\w.:/+@~-]+", re.ASCII)
 """Texts that need no quotes."""
 
@@ -284,10 +286,11 @@ def _class_of(error: BaseException) -> str:
 
 
 def _code_of(error: BaseException | None) -> str:
-    """Name of the error in the system or in SQLite, a constant either way; empty if it has none."""
+    """Name of the error in the system or a database, a constant in any case; empty if it has none."""
     if isinstance(error, OSError) and isinstance(error.errno, int):
         return errno.errorcode.get(error.errno, str(error.errno))
-    return str(getattr(error, "sqlite_errorname", "")) if type(error).__module__ == "sqlite3" else ""
+    name = _DATABASE_CODES.get(type(error).__module__.partition(".")[0])
+    return str(getattr(error, name) or "") if name and hasattr(error, name) else ""
 
 
 def _place_of(error: BaseException) -> str:

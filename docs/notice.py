@@ -33,8 +33,9 @@ the metadata of the versions in constraints.txt name it; what their files say is
 
 Under a copyleft licence:
 
-* psycopg, psycopg-binary: LGPL-3.0-only. DBOS, which keeps the jobs of the node, requires them for databases
-  in PostgreSQL. They are installed unchanged, as packages of their own, and may be replaced.
+* psycopg, psycopg-binary: LGPL-3.0-only. The node speaks to PostgreSQL through them where its books are kept
+  there, and DBOS, which keeps its jobs, requires them. They are installed unchanged, as packages
+  of their own, and may be replaced.
 * certifi: MPL-2.0. httpx, which talks to DICOMweb servers, requires it; what it holds is not used.
 * The wheels of numpy and scipy hold GCC's runtime libraries, libgfortran (GPL-3.0-or-later with the GCC
   Runtime Library Exception) and libquadmath (LGPL-2.1-or-later). Other wheels hold libraries of others, too;

@@ -12,6 +12,7 @@ from hypothesis import settings
 from tests.support.fake_pacs import FakePacs
 from tests.support.namespace import need_namespace
 from tests.support.orthanc import Orthanc
+from tests.support.postgres import Postgres, running_postgres
 from tests.support.tiers import Measurement, is_slow, slow_names
 
 os.environ["CASGAN_CACHE"] = "no"  # what one test compiles is nothing to another
@@ -65,6 +66,13 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
     """A stock Orthanc that holds nothing; the test has to be marked orthanc."""
     with Orthanc.stock(tmp_path / "orthanc") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for all tests that a process runs; what each keeps there is its own."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

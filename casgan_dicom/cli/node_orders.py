@@ -26,17 +26,16 @@ _NO_JOB_HINT = "`casgan-dicom node jobs` lists the ids"
 def ledger_of(settings: NodeSettings) -> Iterator[Ledger]:
     """The ledger of a node that has run at least once; the node looks at what was done to it."""
     from casgan_dicom.node.state.bells import COORDINATOR, ring
+    from casgan_dicom.node.state.books import ledger_place, open_ledger
     from casgan_dicom.node.state.layout import Layout
-    from casgan_dicom.node.state.ledger import Ledger
 
-    layout = Layout(settings.data)
-    path = layout.ledger
-    if not path.is_file():
+    layout, place = Layout(settings.data), ledger_place(settings)
+    if isinstance(place, Path) and not place.is_file():
         raise ConfigError(
             f"{settings.data}: no node has run on this data folder",
             hint="pass the --config of the node, before the sub-command: casgan-dicom node --config F status",
         )
-    ledger = Ledger(path)
+    ledger = open_ledger(settings)
     try:
         yield ledger
     finally:

@@ -118,15 +118,15 @@ def _pull(
 ) -> tuple[Pulled | None, CasganError | None]:
     """What became of it, and what ended it before its time."""
     from casgan_dicom.node.receive.pull import Pull
+    from casgan_dicom.node.state.books import open_ledger
     from casgan_dicom.node.state.layout import Layout
-    from casgan_dicom.node.state.ledger import Ledger
     from casgan_dicom.node.state.private import UMASK, make_private
     from casgan_dicom.node.work.recipe import recipe_of_node
 
     os.umask(UMASK)
     layout = Layout(settings.data)
     make_private(layout.data)
-    ledger = Ledger(layout.ledger)
+    ledger = open_ledger(settings)
     pulled = None
     try:
         one = Pull(settings, archive, ledger, recipe_of_node(settings))

@@ -25,6 +25,7 @@ from casgan_dicom.node.settings import (
     places_of,
     titles_of,
 )
+from casgan_dicom.node.state_rules import state_faults
 from casgan_dicom.node.values import host, instead_of
 from casgan_dicom.node.web_rules import web_faults
 
@@ -112,6 +113,8 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
     for text, keys in access_faults(settings):
         yield _Fault(text, keys)
     for text, keys in web_faults(settings.web):
+        yield _Fault(text, keys)
+    for text, keys in state_faults(settings.state):
         yield _Fault(text, keys)
     for number, archive in enumerate(settings.archives, 1):
         for text, keys in archive_faults(f"archives#{number}", archive):

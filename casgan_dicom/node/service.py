@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic, sleep, time
 
 from casgan_dicom.errors import CasganError, ConfigError
@@ -28,6 +29,7 @@ from casgan_dicom.node.roles import Order, Started, parse_started
 from casgan_dicom.node.service_manager import ServiceManager
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.audit import Audit
+from casgan_dicom.node.state.books import files_of_books, open_ledger
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.private import make_private, private_file
@@ -220,8 +222,8 @@ def run(
     check_files(settings, time())
     order = Order(settings, recipe_of_node(settings))
     layout, manager = Layout(settings.data), ServiceManager(os.environ)
-    with _alone_in(layout):
-        ledger = Ledger(layout.ledger)  # made here, so that no process waits for another to make it
+    with _alone_in(layout, files_of_books(settings)):
+        ledger = open_ledger(settings)  # made here, so that no process waits for another to make it
         register = _Register(ledger)
         audit = Audit(layout, settings.audit, settings.listener.ae_title)
         register.note({}, anew=True)  # those of a node that was killed are gone
@@ -297,11 +299,11 @@ def _give(children: Sequence[_Child], order: Order, anew: set[str], stop: thread
 
 
 @contextmanager
-def _alone_in(layout: Layout) -> Iterator[None]:
+def _alone_in(layout: Layout, books: Sequence[Path]) -> Iterator[None]:
     """Hold the data folder: two nodes in one would sweep each other's files."""
     try:
         make_private(layout.data)
-        for database in (layout.ledger, layout.dbos):
+        for database in books:
             private_file(database)
         handle = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:

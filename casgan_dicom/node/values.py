@@ -28,6 +28,8 @@ _CERTIFICATE_NAME = re.compile(r"(DNS|URI|IP|CN):.+")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}")
 SLOWEST_BYTES = 65536
 """A second: a PDU is read at once, and a sender waits some seconds at most for the next."""
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,57}")
+"""PostgreSQL's names have 63 bytes, and that of the workflows is longer by five."""
 _ENGINES = ("auto", "torch", "openvino")
 
 
@@ -131,6 +133,11 @@ def _all_of(*words: str) -> Callable[[object], str]:
     return rule
 
 
+def _schema(value: object) -> str:
+    right = _SCHEMA.fullmatch(str(value)) and not str(value).startswith("pg_")
+    return "" if right else "1 to 58 small letters, digits and underscores, no digit first and not pg_"
+
+
 def _between(low: int, high: int | None = None) -> Callable[[object], str]:
     def rule(value: object) -> str:
         right = isinstance(value, int) and low <= value and (high is None or value <= high)
@@ -180,6 +187,7 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "audit.max_bytes": _between(MEBIBYTE),
     "audit.files": _between(1, 1000),
     "review.record": _one_of("", "sr", "ko"),
+    "state.schema": _schema,
     "destinations.name": _name,
     "destinations.host": _host_or_nothing,
     "destinations.port": _between(0, 65535),

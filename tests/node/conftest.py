@@ -7,8 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from casgan_dicom.node.settings import StateSettings
 from tests.node.listening import Listening, listening
 from tests.node.secure import Authority, Pair, listener_keys
+from tests.support.postgres import Postgres
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def state_settings(request: pytest.FixtureRequest) -> StateSettings:
+    """Where a node keeps its books: a test that asks for it runs with each."""
+    if request.param == "sqlite":
+        return StateSettings()
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.settings()
 
 
 @pytest.fixture

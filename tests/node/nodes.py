@@ -22,6 +22,7 @@ from casgan_dicom.node.settings import (
     RetrySettings,
     WorkerSettings,
 )
+from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.overview import DeliveryRow, JobRow, Status, list_jobs, status
@@ -125,7 +126,7 @@ def running_node(settings: NodeSettings) -> Iterator[Node]:
     if isinstance(ready, BaseException):
         thread.join()
         raise ready
-    ledger = Ledger(Layout(settings.data).ledger)
+    ledger = open_ledger(settings)
     try:
         yield Node(replace(settings), ready, ledger)
     finally:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from casgan_dicom.node.settings import DestinationSettings, NodeSettings
+from casgan_dicom.node.settings import DestinationSettings, NodeSettings, StateSettings
 from casgan_dicom.node.state.overview import JobRow
 from casgan_dicom.verification.verify import verify_file
 from tests.node.nodes import Node, destination, node_settings, running_node, wait_for
@@ -91,9 +91,12 @@ def test_the_real_cine_arrives_as_a_derived_series(orthanc: Orthanc, tmp_path: P
     assert dcmread(check_delivered(row, orthanc), stop_before_pixels=True).NumberOfFrames == 96
 
 
-def test_orthanc_stopped_and_started_again_gets_everything_once(tmp_path: Path) -> None:
+def test_orthanc_stopped_and_started_again_gets_everything_once(
+    tmp_path: Path, state_settings: StateSettings
+) -> None:
+    """On both databases: the way of a series through all processes, and a delivery that is tried again."""
     pacs = Orthanc.stock(tmp_path / "orthanc")
-    settings = node_settings(tmp_path, destination("orthanc", pacs))
+    settings = replace(node_settings(tmp_path, destination("orthanc", pacs)), state=state_settings)
 
     with running_node(settings) as node:
         for form in ("multi-frame", "single-frame"):

@@ -24,6 +24,7 @@ from casgan_dicom.node.settings import (
     RetrySettings,
     ReviewSettings,
     RuleSettings,
+    StateSettings,
     WebSettings,
     WorkerSettings,
 )
@@ -44,6 +45,7 @@ REFUSED = {
     "worker": (WorkerSettings(bundle="casgan"), "worker.bundle"),
     "restart": (RestartSettings(first_seconds=1), "restart.first_seconds"),
     "audit": (AuditSettings(files=1), "audit.files"),
+    "state": (StateSettings("postgresql://casgan@h/casgan"), "state.database"),
     "web": (WebSettings(port=8042), "web.port"),
     "archives": ((ArchiveSettings("pacs", "pacs.example", 104, "PACS"),), "archives#1.name, .*"),
     "pulls": ((PullSettings("pacs"),), "pulls#1.archive, .*"),

@@ -2,17 +2,21 @@
 
     workflow_process.py DATABASE ROLE FOLDER
 
+DATABASE is a file of SQLite, or a place in PostgreSQL as JSON.
+
 Every step appends its name to FOLDER/<workflow>.steps, dies in the middle of the step that FOLDER/die names,
 and raises in that which FOLDER/fail names. Where FOLDER/asleep is, only a bell makes it look at its queue.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 
 from casgan_dicom.node.state import workflows
+from casgan_dicom.node.state.postgres_place import Place, PostgresPlace
 
 
 class Toy:
@@ -49,7 +53,7 @@ class Toy:
         return str(workflows.step("three", self.trace, name, "three"))
 
 
-def main(database: Path, role: str, folder: Path) -> None:
+def main(database: Place, role: str, folder: Path) -> None:
     """Serve the queue of a role until standard input ends; "enqueue NAME" on it starts a parent."""
     toy = Toy(folder)
     if (folder / "asleep").exists():
@@ -67,4 +71,6 @@ def main(database: Path, role: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    where = sys.argv[1]
+    place = PostgresPlace(**json.loads(where)) if where.startswith("{") else Path(where)
+    main(place, sys.argv[2], Path(sys.argv[3]))

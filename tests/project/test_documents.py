@@ -177,7 +177,6 @@ def test_the_tables_for_contributors_name_what_is_there() -> None:
 def test_what_the_tables_for_contributors_call_planned_is_not_there() -> None:
     planned = named_on(tables_of(CONTRIBUTING), planned=True)
 
-    assert planned
     assert faults_of(planned) == [f"{path} is not there" for path, _ in planned]
 
 

@@ -26,8 +26,8 @@ from casgan_dicom.node.receive.commands import Answer
 from casgan_dicom.node.receive.reception import NO_ROOM, Reception
 from casgan_dicom.node.receive.spool import Opening, Spool
 from casgan_dicom.node.settings import InboxSettings, NodeSettings
+from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.uids import is_like_uid
 
@@ -187,7 +187,7 @@ def run_inboxes(
     listener = settings.listener
     spool = Spool(Layout(settings.data), listener.max_instance_bytes, listener.min_free_bytes)
     spool.make()
-    ledger = Ledger(spool.layout.ledger)
+    ledger = open_ledger(settings)
     try:
         reception = Reception(spool, Receipts(ledger, recipe))
         inboxes = [Inbox(each, spool, reception) for each in settings.inboxes]

@@ -40,9 +40,9 @@ from casgan_dicom.node.receive.server import HardenedServer, open_server
 from casgan_dicom.node.receive.spool import Spool
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings, PeerSettings
 from casgan_dicom.node.state.audit import Audit
+from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.commitments import Commitments
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.promises import Promises
 from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.node.state.rejections import Rejections
@@ -110,7 +110,7 @@ def run_listener(
     layout = Layout(settings.data)
     spool = Spool(layout, settings.listener.max_instance_bytes, settings.listener.min_free_bytes)
     _make_folders(spool)
-    ledger = Ledger(layout.ledger)
+    ledger = open_ledger(settings)
     try:
         receipts = Receipts(ledger, recipe)
         entrance = _Entrance(settings)

@@ -15,8 +15,7 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.node.client.query import Wanted
 from casgan_dicom.node.receive.pull import Pull
 from casgan_dicom.node.settings import NodeSettings, PullSettings
-from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.books import open_ledger
 
 log = get_logger("puller")
 
@@ -31,7 +30,7 @@ def run_puller(
     settings: NodeSettings, recipe: str, on_ready: Callable[[], None], stop: threading.Event
 ) -> None:
     """Pull when it is time, one after the other, until `stop` is set."""
-    ledger = Ledger(Layout(settings.data).ledger)
+    ledger = open_ledger(settings)
     try:
         archives = {each.name: Pull(settings, each, ledger, recipe) for each in settings.archives}
         due = {number: monotonic() for number in range(len(settings.pulls))}

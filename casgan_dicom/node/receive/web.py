@@ -38,8 +38,8 @@ from casgan_dicom.node.receive.spool import Spool
 from casgan_dicom.node.receive.store_request import StoreLimits, StoreService
 from casgan_dicom.node.settings import NodeSettings, WebSettings
 from casgan_dicom.node.state.audit import Audit
+from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.node.state.rejections import Rejections
 from casgan_dicom.node.tls import Renewed, server_context
@@ -150,7 +150,7 @@ def run_web(
         Complaints(), lambda each: audit.rejected(each.ae_title, each.called, each.address, each.reason)
     )
     entrance = Entrance(web, refusals)
-    ledger = Ledger(spool.layout.ledger)
+    ledger = open_ledger(settings)
     try:
         receipts = Receipts(ledger, recipe)
         (changes or Changes()).hear(lambda _, recipe: setattr(receipts, "recipe", recipe))

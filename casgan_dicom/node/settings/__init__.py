@@ -65,6 +65,7 @@ from casgan_dicom.node.settings.sending import (
     WithdrawalTitle,
     place_of,
 )
+from casgan_dicom.node.settings.state import StateSettings
 from casgan_dicom.node.settings.units import MEBIBYTE
 
 __all__ = [
@@ -91,6 +92,7 @@ __all__ = [
     "RetrySettings",
     "ReviewSettings",
     "RuleSettings",
+    "StateSettings",
     "WebSettings",
     "WithdrawalTitle",
     "WorkerSettings",
@@ -136,3 +138,5 @@ class NodeSettings:
     """Folders that are watched."""
     web: WebSettings = field(default_factory=WebSettings)
     """Who may send here over HTTP."""
+    state: StateSettings = field(default_factory=StateSettings)
+    """Where the node keeps its books."""

@@ -16,12 +16,12 @@ not, since the destination was asked again.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from casgan_dicom.node.commitment import Reference, Report, Request
+from casgan_dicom.node.state.database import Connection, Row
 from casgan_dicom.node.state.deliveries import Delivery, settle
 from casgan_dicom.node.state.ledger import Ledger
 
@@ -101,7 +101,9 @@ class Commitments:
                 return None
             _overdue(db, delivery, now)
             db.execute(
-                "INSERT INTO commitments VALUES (?, ?, ?, ?, 'asked', ?, ?)",
+                "INSERT INTO commitments"
+                " (transaction_uid, job, destination, run, state, asked_at, changed_at)"
+                " VALUES (?, ?, ?, ?, 'asked', ?, ?)",
                 [transaction_uid, delivery.job, delivery.destination, delivery.run, now, now],
             )
             _wait(db, delivery, until)
@@ -174,11 +176,11 @@ class Commitments:
         return "kept"
 
 
-def _delivery(row: sqlite3.Row) -> Delivery:
+def _delivery(row: Row) -> Delivery:
     return Delivery(row["job"], row["destination"], row["run"])
 
 
-def _committing(db: sqlite3.Connection, row: sqlite3.Row) -> Committing:
+def _committing(db: Connection, row: Row) -> Committing:
     key = [row["job"], row["destination"]]
     (failed,) = db.execute(
         "SELECT count(*) FROM outbox LEFT JOIN stores"
@@ -198,7 +200,7 @@ def _committing(db: sqlite3.Connection, row: sqlite3.Row) -> Committing:
     return Committing(_delivery(row), failed, failed_at, row["resends"], asked, asked_at, row["reason"])
 
 
-def _is_committing(db: sqlite3.Connection, delivery: Delivery, *states: str) -> bool:
+def _is_committing(db: Connection, delivery: Delivery, *states: str) -> bool:
     """Whether a run of a delivery is in one of these states; in that of waiting, if none is named."""
     row = db.execute(
         "SELECT state, run FROM deliveries WHERE job = ? AND destination = ?",
@@ -207,7 +209,7 @@ def _is_committing(db: sqlite3.Connection, delivery: Delivery, *states: str) -> 
     return row is not None and row["run"] == delivery.run and row["state"] in (states or ("committing",))
 
 
-def _missing(db: sqlite3.Connection, job: str, destination: str) -> list[Reference]:
+def _missing(db: Connection, job: str, destination: str) -> list[Reference]:
     """Objects of a job of which a destination has not said that it keeps them."""
     rows = db.execute(
         "SELECT outbox.sop_class_uid, outbox.sop_uid FROM outbox LEFT JOIN stores"
@@ -218,7 +220,7 @@ def _missing(db: sqlite3.Connection, job: str, destination: str) -> list[Referen
     return [Reference(row["sop_class_uid"], row["sop_uid"]) for row in rows]
 
 
-def _note_kept(db: sqlite3.Connection, delivery: Delivery, kept: Collection[Reference], now: float) -> None:
+def _note_kept(db: Connection, delivery: Delivery, kept: Collection[Reference], now: float) -> None:
     """Write down which objects are kept; one that is said to be of another class is not."""
     for each in kept:
         db.execute(
@@ -229,7 +231,7 @@ def _note_kept(db: sqlite3.Connection, delivery: Delivery, kept: Collection[Refe
         )
 
 
-def _note_failed(db: sqlite3.Connection, delivery: Delivery, report: Report, now: float) -> bool:
+def _note_failed(db: Connection, delivery: Delivery, report: Report, now: float) -> bool:
     """Let objects that are not kept count as not stored; whether there are any of this delivery."""
     reasons = {}
     for each, reason in report.failed:
@@ -247,7 +249,7 @@ def _note_failed(db: sqlite3.Connection, delivery: Delivery, report: Report, now
     return bool(reasons)
 
 
-def _wait(db: sqlite3.Connection, delivery: Delivery, until: float, reason: str = "") -> None:
+def _wait(db: Connection, delivery: Delivery, until: float, reason: str = "") -> None:
     db.execute(
         "UPDATE deliveries SET next_at = ?, reason = CASE ? WHEN '' THEN reason ELSE ? END"
         " WHERE job = ? AND destination = ? AND run = ? AND state = 'committing'",
@@ -255,7 +257,7 @@ def _wait(db: sqlite3.Connection, delivery: Delivery, until: float, reason: str 
     )
 
 
-def _overdue(db: sqlite3.Connection, delivery: Delivery, now: float) -> None:
+def _overdue(db: Connection, delivery: Delivery, now: float) -> None:
     db.execute(
         "UPDATE commitments SET state = 'overdue', changed_at = ?"
         " WHERE job = ? AND destination = ? AND state = 'asked'",
@@ -263,18 +265,18 @@ def _overdue(db: sqlite3.Connection, delivery: Delivery, now: float) -> None:
     )
 
 
-def _close(db: sqlite3.Connection, transaction_uid: str, state: str, now: float) -> None:
+def _close(db: Connection, transaction_uid: str, state: str, now: float) -> None:
     db.execute(
         "UPDATE commitments SET state = ?, changed_at = ? WHERE transaction_uid = ?",
         [state, now, transaction_uid],
     )
 
 
-def _finish(db: sqlite3.Connection, delivery: Delivery, now: float) -> None:
+def _finish(db: Connection, delivery: Delivery, now: float) -> None:
     _enter(db, delivery, "sent", "", now)
 
 
-def _enter(db: sqlite3.Connection, delivery: Delivery, state: str, reason: str, now: float) -> None:
+def _enter(db: Connection, delivery: Delivery, state: str, reason: str, now: float) -> None:
     db.execute(
         "UPDATE deliveries SET state = ?, reason = ?, next_at = NULL, changed_at = ?"
         " WHERE job = ? AND destination = ? AND run = ?",

@@ -14,12 +14,12 @@ deterministic UID, keeps one object.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from casgan_dicom.node.state.database import Connection, Row
 from casgan_dicom.node.state.ledger import Ledger
 
 DeliveryState = Literal["waiting", "committing", "sent", "dead", "cancelled"]
@@ -101,9 +101,12 @@ class Deliveries:
                 return False
             for item in derived:
                 db.execute(
-                    "INSERT OR REPLACE INTO outbox"
+                    "INSERT INTO outbox"
                     " (sop_uid, job, series_uid, path, sha256, frames, sop_class_uid, sources)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sop_uid) DO UPDATE SET"
+                    " job = excluded.job, series_uid = excluded.series_uid, path = excluded.path,"
+                    " sha256 = excluded.sha256, frames = excluded.frames,"
+                    " sop_class_uid = excluded.sop_class_uid, sources = excluded.sources",
                     [
                         item.sop_uid, job, item.series_uid, str(item.path), item.sha256, item.frames,
                         item.sop_class_uid, json.dumps(item.sources),
@@ -111,8 +114,8 @@ class Deliveries:
                 )  # fmt: skip
             for name in destinations:
                 db.execute(
-                    "INSERT OR IGNORE INTO deliveries (job, destination, state, changed_at)"
-                    " VALUES (?, ?, 'waiting', ?)",
+                    "INSERT INTO deliveries (job, destination, state, changed_at)"
+                    " VALUES (?, ?, 'waiting', ?) ON CONFLICT DO NOTHING",
                     [job, name, now],
                 )
             settle(db, job, now)
@@ -183,7 +186,8 @@ class Deliveries:
             db.execute(
                 "INSERT INTO stores (sop_uid, destination, requests, status, stored_at)"
                 " VALUES (?, ?, 1, ?, ?)"
-                " ON CONFLICT DO UPDATE SET requests = requests + 1, status = excluded.status,"
+                " ON CONFLICT (sop_uid, destination) DO UPDATE SET requests = stores.requests + 1,"
+                " status = excluded.status,"
                 " stored_at = excluded.stored_at",
                 [sop_uid, destination, status, stored_at],
             )
@@ -244,7 +248,7 @@ class Deliveries:
         with self._ledger.transaction() as db:
             rows = db.execute(
                 "SELECT job, destination, deliveries.run FROM deliveries JOIN jobs USING (job)"
-                " WHERE (deliveries.state = 'dead' OR (deliveries.state = 'cancelled' AND ?))"
+                " WHERE (deliveries.state = 'dead' OR (deliveries.state = 'cancelled' AND ? = 1))"
                 " AND jobs.removing_at IS NULL AND jobs.removed_at IS NULL",
                 [bool(jobs)],
             ).fetchall()
@@ -272,7 +276,7 @@ _JOB_STATES = {
 """State of a job that has a delivery in one, the first that holds."""
 
 
-def settle(db: sqlite3.Connection, job: str, now: float) -> None:
+def settle(db: Connection, job: str, now: float) -> None:
     """Enter the state of a job that follows from its deliveries; it is done when all of them are finished."""
     states = {row["state"] for row in db.execute("SELECT state FROM deliveries WHERE job = ?", [job])}
     found = [name for state, name in _JOB_STATES.items() if state in states]
@@ -280,7 +284,7 @@ def settle(db: sqlite3.Connection, job: str, now: float) -> None:
     db.execute("UPDATE jobs SET state = ?, changed_at = ? WHERE job = ?", [state, now, job])
 
 
-def derived_of(row: sqlite3.Row) -> Derived:
+def derived_of(row: Row) -> Derived:
     """An object, of its row in the outbox."""
     return Derived(
         sop_uid=row["sop_uid"],

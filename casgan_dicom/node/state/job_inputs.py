@@ -6,10 +6,11 @@ It is read from rows that do not change any more, so that it is the same after e
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from casgan_dicom.node.state.database import Connection, Row
 
 THERE = (
     "(SELECT count(DISTINCT sop_uid) FROM instances JOIN jobs AS other USING (job)"
@@ -86,7 +87,7 @@ class Inputs:
     """Where it came from; empty if unknown."""
 
 
-def inputs_of(db: sqlite3.Connection, job: str) -> Inputs:
+def inputs_of(db: Connection, job: str) -> Inputs:
     """What a job converts.
 
     Whole cines are converted one by one: those that came in with the job. Single frames are a run
@@ -124,34 +125,34 @@ def inputs_of(db: sqlite3.Connection, job: str) -> Inputs:
     )
 
 
-def frames_of(db: sqlite3.Connection, job: str) -> int:
+def frames_of(db: Connection, job: str) -> int:
     """How many frames a job is about to convert, as far as the headers tell."""
     row = db.execute("SELECT * FROM jobs WHERE job = ?", [job]).fetchone()
     return sum(each["frames"] for each in _used(row, _instances(db, row)).values())
 
 
-def _instances(db: sqlite3.Connection, row: sqlite3.Row) -> list[sqlite3.Row]:
+def _instances(db: Connection, row: Row) -> list[Row]:
     """The instances of a job and of the revisions before it, in the order in which they came in."""
     return db.execute(
-        "SELECT instances.*, instances.rowid AS number, jobs.revision FROM instances JOIN jobs USING (job)"
-        " WHERE jobs.lineage = ? AND jobs.revision <= ? ORDER BY jobs.revision, instances.rowid",
+        "SELECT instances.*, jobs.revision FROM instances JOIN jobs USING (job)"
+        " WHERE jobs.lineage = ? AND jobs.revision <= ? ORDER BY jobs.revision, instances.number",
         [row["lineage"], row["revision"]],
     ).fetchall()
 
 
-def _used(row: sqlite3.Row, instances: Sequence[sqlite3.Row]) -> dict[str, sqlite3.Row]:
+def _used(row: Row, instances: Sequence[Row]) -> dict[str, Row]:
     """What a job converts, by SOP Instance UID: the latest of each."""
     own = [each for each in instances if each["job"] == row["job"]]
     used = own + [each for each in instances if row["stills"] > 0 and each["frames"] == 1]
     return {each["sop_uid"]: each for each in sorted(used, key=_age)}
 
 
-def _age(instance: sqlite3.Row) -> tuple[int, int]:
+def _age(instance: Row) -> tuple[int, int]:
     """When an instance came in, as something to sort by."""
     return instance["revision"], instance["number"]
 
 
-def _corrected(own: Sequence[sqlite3.Row], instances: Sequence[sqlite3.Row]) -> tuple[Corrected, ...]:
+def _corrected(own: Sequence[Row], instances: Sequence[Row]) -> tuple[Corrected, ...]:
     """The instances of a job that an earlier revision had."""
     now = {each["sop_uid"]: Path(each["path"]) for each in own}
     job = own[0]["job"] if own else ""
@@ -159,7 +160,7 @@ def _corrected(own: Sequence[sqlite3.Row], instances: Sequence[sqlite3.Row]) -> 
     return tuple(Corrected(uid, before[uid], path) for uid, path in sorted(now.items()) if uid in before)
 
 
-def _superseded(db: sqlite3.Connection, row: sqlite3.Row, uids: set[str]) -> tuple[Made, ...]:
+def _superseded(db: Connection, row: Row, uids: set[str]) -> tuple[Made, ...]:
     """What earlier revisions made last of the instances that a job converts."""
     rows = db.execute(
         "SELECT outbox.* FROM outbox JOIN jobs USING (job)"
@@ -176,11 +177,11 @@ def _superseded(db: sqlite3.Connection, row: sqlite3.Row, uids: set[str]) -> tup
     return tuple(found.values())
 
 
-def _made(row: sqlite3.Row) -> Made:
+def _made(row: Row) -> Made:
     return Made(row["sop_class_uid"], row["sop_uid"], row["series_uid"], tuple(json.loads(row["sources"])))
 
 
-def _predecessor(db: sqlite3.Connection, row: sqlite3.Row) -> str | None:
+def _predecessor(db: Connection, row: Row) -> str | None:
     """Derived series of an earlier revision that a job supersedes; None if it supersedes none.
 
     A run of single frames supersedes the run before; a whole cine only what was made of another data set
@@ -190,7 +191,8 @@ def _predecessor(db: sqlite3.Connection, row: sqlite3.Row) -> str | None:
         return None
     found = db.execute(
         "SELECT outbox.series_uid FROM outbox JOIN jobs USING (job)"
-        " WHERE jobs.lineage = ? AND jobs.revision < ? AND jobs.repeats = '' AND (jobs.stills > 0) = ?"
+        " WHERE jobs.lineage = ? AND jobs.revision < ? AND jobs.repeats = ''"
+        " AND CASE WHEN jobs.stills > 0 THEN 1 ELSE 0 END = ?"
         " AND outbox.sop_uid NOT IN (SELECT sop_uid FROM reviews)"
         " ORDER BY jobs.revision DESC LIMIT 1",
         [row["lineage"], row["revision"], row["stills"] > 0],

@@ -15,13 +15,13 @@ by ``deliveries.py``; what a job makes of which instances is decided in ``job_in
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from casgan_dicom.node.settings import PRIORITIES, Priority
+from casgan_dicom.node.state.database import Connection, Row
 from casgan_dicom.node.state.job_inputs import THERE, Inputs, frames_of, inputs_of
 from casgan_dicom.node.state.ledger import Ledger
 
@@ -124,9 +124,9 @@ class JobList:
             return found
         with self._ledger.transaction() as db:
             db.execute(
-                "UPDATE jobs SET last_at = ?, first_at = min(first_at, ?)"
+                "UPDATE jobs SET last_at = ?, first_at = CASE WHEN first_at > ? THEN ? ELSE first_at END"
                 " WHERE state = 'receiving' AND last_at > ?",
-                [now, now, now],
+                [now, now, now, now],
             )
         return self._receiving()
 
@@ -134,7 +134,7 @@ class JobList:
         with self._ledger.reading() as db:
             rows = db.execute(
                 f"SELECT *, {THERE} AS there, (SELECT address FROM instances WHERE instances.job = jobs.job"
-                f" ORDER BY rowid LIMIT 1) AS address, {_ASKED_FOR} AS asked_for"
+                f" ORDER BY number LIMIT 1) AS address, {_ASKED_FOR} AS asked_for"
                 " FROM jobs WHERE state = 'receiving' ORDER BY first_at"
             ).fetchall()
         return [OpenJob(row["job"], row["peer"], row["address"] or "", _open_series(row)) for row in rows]
@@ -184,6 +184,8 @@ class JobList:
 
     def ranks(self, jobs: Collection[str]) -> dict[str, int]:
         """Place of jobs among `PRIORITIES`."""
+        if not jobs:
+            return {}
         marks = ",".join("?" * len(jobs))
         with self._ledger.reading() as db:
             rows = db.execute(f"SELECT job, {_RANK} AS rank FROM jobs WHERE job IN ({marks})", [*jobs])
@@ -257,7 +259,7 @@ class JobList:
                 "SELECT instances.sop_uid, instances.path FROM instances JOIN jobs USING (job)"
                 " WHERE jobs.state != 'receiving' AND instances.received_at >= ?"
                 " AND jobs.series_uid != (SELECT series_uid FROM jobs WHERE job = ?)"
-                " ORDER BY instances.rowid",
+                " ORDER BY instances.number",
                 [since, job],
             ).fetchall()
         return tuple({row["sop_uid"]: Path(row["path"]) for row in rows}.values())
@@ -294,7 +296,8 @@ class JobList:
             chosen = [row["job"] for row in rows if not jobs or row["job"] in jobs]
             for job in chosen:
                 db.execute(
-                    "UPDATE jobs SET by_hand = max(by_hand, state = 'kept'), state = 'queued', run = run + 1,"
+                    "UPDATE jobs SET by_hand = CASE state WHEN 'kept' THEN 1 ELSE by_hand END,"
+                    " state = 'queued', run = run + 1,"
                     " deaths = 0, place = '', reasons = '[]',"
                     " priority = CASE priority WHEN '' THEN 'routine' ELSE priority END, removed_at = NULL,"
                     " changed_at = ?"
@@ -304,7 +307,7 @@ class JobList:
         return chosen
 
 
-def hurry(db: sqlite3.Connection, job: str) -> None:
+def hurry(db: Connection, job: str) -> None:
     """Make what waits of the lineage of a job, and is to be converted before it, at least as urgent."""
     row = db.execute("SELECT * FROM jobs WHERE job = ?", [job]).fetchone()
     rank = PRIORITIES.index(row["priority"] or "routine")
@@ -315,7 +318,7 @@ def hurry(db: sqlite3.Connection, job: str) -> None:
     )
 
 
-def _open_series(row: sqlite3.Row) -> OpenSeries:
+def _open_series(row: Row) -> OpenSeries:
     return OpenSeries(
         instances=row["instances"],
         stills=row["stills"],

@@ -1,7 +1,8 @@
-"""The node's own book: one SQLite file that every process of the node writes to.
+"""The node's own book: one database that every process of the node writes to.
 
-What a committed row says is true after any crash: WAL with synchronous=FULL, so a commit is on the disk when
-it returns. The tables are spoken to by the files that are named after what they hold:
+It is a file of SQLite (``sqlite_database.py``) or a schema of PostgreSQL (``postgres_database.py``). On both,
+what a committed row says is true after any crash, and one transaction writes at a time. The tables are spoken
+to by the files that are named after what they hold:
 
     receipts.py     instances received, and the job that each belongs to
     jobs.py         jobs and their states
@@ -16,36 +17,34 @@ it returns. The tables are spoken to by the files that are named after what they
     reviews.py      what people think of what jobs made
 
 Times are seconds since 1970; no column holds patient data; of those that hold what a person writes, nobody
-can check it (``reviews.py``). The durable workflows have a file of their own
+can check it (``reviews.py``). The durable workflows have tables of their own
 (``workflows.py``); nothing here knows them.
 
-That the book is a file of SQLite, these files and ``overview.py`` know: what goes wrong with it leaves them
-as a `LedgerError`.
+What the tables are made of, these files and ``overview.py`` know: what goes wrong with it leaves them as a
+`LedgerError`.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TypeVar, cast
 
 from casgan_dicom.errors import ConfigError
-from casgan_dicom.log import get_logger
-from casgan_dicom.node.state.backup import back_up
+from casgan_dicom.node.state.database import Connection, Database
 from casgan_dicom.node.state.ledger_tables import MAKING, SCHEMA
-from casgan_dicom.node.state.private import private_file
+from casgan_dicom.node.state.postgres_place import Place
+from casgan_dicom.node.state.sqlite_database import SqliteDatabase
 
 _T = TypeVar("_T")
-log = get_logger("ledger")
 
 
 class LedgerError(Exception):
-    """The ledger cannot be read or written: a full disk, a lock that somebody holds, a damaged file.
+    """The ledger cannot be read or written: a full disk, a lock that somebody holds, a server that is away.
 
     Not one of the errors that a user is told and that end a job: a process that meets it ends, starts again
     and goes on from what is committed.
@@ -57,90 +56,56 @@ class Ledger:
 
     Parameters
     ----------
-    path
-        The file, made with its tables if it is not there. On a local disk: WAL does not work over a
-        network.
+    place
+        A file of SQLite, or a database of PostgreSQL; made with its tables if it is not there.
 
     Raises
     ------
     ConfigError
-        The file cannot be opened, is no ledger, or was written by a newer version.
+        It cannot be opened, is no ledger, or was written by a newer version.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        """Where it lies."""
+        self._database = _database(place)
         self._lock, self._reading = threading.RLock(), threading.RLock()
         self._wanted: deque[_Wanted] = deque()
         try:
-            self._open()
-        except (LedgerError, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(
-                f"{path}: cannot be used as the ledger ({reason})",
-                hint="point `data` at a folder of the node, on a local disk that can be written",
-            ) from error
-
-    def _open(self) -> None:
-        private_file(self.path)
-        with _translated():
-            self._db = self._connect()
+            self._database.prepare()
+            self._writer = self._database.session()
             self._make_tables()
-            self._for_reading = self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, isolation_level=None, timeout=30, check_same_thread=False)
-        db.row_factory = sqlite3.Row
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-        return db
+            self._reader = self._database.session()
+        except (LedgerError, self._database.errors, OSError) as error:
+            cause = error.__cause__ if isinstance(error, LedgerError) else error
+            raise self._database.unusable(cast(Exception, cause)) from error
 
     def _make_tables(self) -> None:
         with self.transaction() as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
+            version = self._database.version(db)
             if version in MAKING:
                 if version:
-                    self._back_up(version)
-                for statement in MAKING[version].split(";"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {SCHEMA}")
+                    self._database.back_up(version)
+                self._database.make(db, MAKING[version], SCHEMA)
             elif version != SCHEMA:
                 raise ConfigError(
-                    f"{self.path}: ledger of version {version}, this program knows {SCHEMA}",
+                    f"{self._database}: ledger of version {version}, this program knows {SCHEMA}",
                     hint="use the version of casgan-dicom that wrote it, or another data folder",
                 )
 
-    def _back_up(self, version: int) -> None:
-        """Keep the ledger as it is, before its tables are changed. Raises ConfigError if that fails.
-
-        The transaction around it keeps all others from writing; it has changed nothing yet.
-        """
-        try:
-            with closing(self._connect()) as as_it_is:
-                backup = back_up(as_it_is, self.path, version, datetime.now(UTC))
-        except (sqlite3.Error, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(
-                f"{self.path}: ledger of version {version} stays as it is,"
-                f" its backup cannot be written ({reason})",
-                hint="make room for a copy of it in its folder, or use the version that wrote it",
-            ) from error
-        log.info("ledger goes on in new tables", version=SCHEMA, before=version, backup=backup)
-
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[Connection]:
         """All or nothing: on the disk when it ends, undone when it raises. Raises LedgerError."""
-        with self._lock, _translated():
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._lock, self._translated():
+            self._writer.begin_writing()
             try:
-                yield self._db
-                self._db.execute("COMMIT")  # may fail too, on a full disk
+                yield self._writer.db
+                self._writer.commit()
             except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                self._writer.roll_back()
                 raise
 
-    def together(self, change: Callable[[sqlite3.Connection], _T]) -> _T:
+    def together(self, change: Callable[[Connection], _T]) -> _T:
         """Make a change that may share its transaction with those of other threads: one flush for all.
 
         Parameters
@@ -158,7 +123,12 @@ class Ledger:
         LedgerError
             The change, or the commit of all, failed. What else `change` raises comes through.
         """
-        mine = _Wanted(change)
+
+        def translated(db: Connection) -> _T:
+            with self._translated():
+                return change(db)
+
+        mine = _Wanted(translated)
         self._wanted.append(mine)
         with self._lock:  # while one thread commits, the others gather here
             if not mine.done:
@@ -183,42 +153,50 @@ class Ledger:
             each.end(failure)
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[Connection]:
         """One consistent view, of all that was committed before. Raises LedgerError."""
-        with self._reading, _translated():
-            self._for_reading.execute("BEGIN")
+        with self._reading, self._translated():
+            self._reader.begin_reading()
             try:
-                yield self._for_reading
-            finally:
-                self._for_reading.execute("COMMIT")
+                yield self._reader.db
+                self._reader.commit()
+            except BaseException:
+                self._reader.roll_back()
+                raise
 
     def close(self) -> None:
-        """Close the file. Raises LedgerError."""
-        with self._lock, self._reading, _translated():
-            self._for_reading.close()
-            self._db.close()
+        """Let go of it. Raises LedgerError."""
+        with self._lock, self._reading, self._translated():
+            self._reader.close()
+            self._writer.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raise a LedgerError in place of an error of the database; it is told to have happened there."""
+        try:
+            yield
+        except self._database.errors as error:
+            raise LedgerError(self._database.told(error)).with_traceback(_said_at(error)) from error
 
 
 class _Wanted:
     """A change that a thread waits for."""
 
-    def __init__(self, change: Callable[[sqlite3.Connection], object]) -> None:
+    def __init__(self, change: Callable[[Connection], object]) -> None:
         self._change = change
         self.done = False
         self.result: object = None
         self.error: BaseException | None = None
 
-    def make_alone(self, db: sqlite3.Connection) -> None:
+    def make_alone(self, db: Connection) -> None:
         """Make it in a transaction of its own, which is undone where it raises."""
-        with _translated():
-            self.result = self._change(db)
+        self.result = self._change(db)
 
-    def make(self, db: sqlite3.Connection) -> None:
-        """Make it, or undo it and remember why. Raises sqlite3.Error where all of the transaction is lost."""
+    def make(self, db: Connection) -> None:
+        """Make it, or undo it and remember why. Raises where all of the transaction is lost."""
         db.execute("SAVEPOINT change")
         try:
-            with _translated():
-                self.result = self._change(db)
+            self.result = self._change(db)
         except Exception as error:
             self.error = error
             db.execute("ROLLBACK TO change")
@@ -230,10 +208,22 @@ class _Wanted:
         self.done = True
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise a LedgerError in place of an error of SQLite; it is told to have happened where that did."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise LedgerError(str(error)).with_traceback(error.__traceback__) from error
+def _said_at(error: Exception) -> TracebackType | None:
+    """Where an error came up, down to the statement: not in what carries that to the database."""
+    found, place = list[TracebackType](), error.__traceback__
+    while place is not None and place.tb_frame.f_code.co_name not in ("execute", "executemany"):
+        found.append(place)
+        place = place.tb_next
+    shown: TracebackType | None = None
+    for each in reversed(found):
+        shown = TracebackType(shown, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return shown
+
+
+def _database(place: Place) -> Database:
+    if isinstance(place, Path):
+        return SqliteDatabase(place)
+    # Imported here: a node on SQLite does not load it.
+    from casgan_dicom.node.state.postgres_database import PostgresDatabase  # noqa: PLC0415
+
+    return PostgresDatabase(place)

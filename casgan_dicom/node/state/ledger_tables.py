@@ -1,5 +1,8 @@
 """The tables of the ledger, and how those of earlier versions become them; no code.
 
+They are written as SQLite takes them, and become those of PostgreSQL by the names of their types
+(``postgres_sql.py``). There was none on PostgreSQL before version 4.
+
 Whoever changes a table raises `SCHEMA`, adds a step from the version before, and keeps that version's tables
 in ``tests/node/old_ledgers/``.
 """
@@ -7,7 +10,7 @@ in ``tests/node/old_ledgers/``.
 from __future__ import annotations
 
 SCHEMA = 4
-"""Version of the tables, in SQLite's user_version."""
+"""Version of the tables."""
 
 _OF_COMMITMENT = """
 CREATE TABLE commitments (
@@ -40,6 +43,7 @@ CREATE TABLE promised (
     transaction_uid TEXT NOT NULL,
     sop_class_uid TEXT NOT NULL,
     sop_uid TEXT NOT NULL,
+    number INTEGER NOT NULL,
     PRIMARY KEY (peer, transaction_uid, sop_uid, sop_class_uid)
 ) STRICT;
 CREATE INDEX promised_instance ON promised (sop_uid);
@@ -128,9 +132,11 @@ CREATE TABLE instances (
     copies INTEGER NOT NULL DEFAULT 1,
     removed_at REAL,
     called TEXT NOT NULL DEFAULT '',
+    number INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (sop_uid, sha256)
 ) STRICT;
 CREATE INDEX instances_series ON instances (series_uid);
+CREATE UNIQUE INDEX instances_number ON instances (number);
 
 CREATE TABLE quarantine (
     path TEXT PRIMARY KEY,
@@ -224,6 +230,9 @@ ALTER TABLE jobs ADD COLUMN rule TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE instances ADD COLUMN removed_at REAL;
 ALTER TABLE instances ADD COLUMN called TEXT NOT NULL DEFAULT '';
+ALTER TABLE instances ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+UPDATE instances SET number = rowid;
+CREATE UNIQUE INDEX instances_number ON instances (number);
 ALTER TABLE deliveries ADD COLUMN resends INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE deliveries ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE stores ADD COLUMN committed_at REAL;

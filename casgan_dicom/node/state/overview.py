@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from casgan_dicom.node.state.database import Connection, Row
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.pauses import Pauses
@@ -188,7 +188,7 @@ def list_jobs(
         return [_job_row(db, row, work) for row in rows]
 
 
-def _job_row(db: sqlite3.Connection, row: sqlite3.Row, work: Path | None) -> JobRow:
+def _job_row(db: Connection, row: Row, work: Path | None) -> JobRow:
     of = row["repeats"] or row["job"]
     frames, instances = db.execute(
         "SELECT sum(frames), count(*) FROM instances WHERE job = ?", [of]

@@ -38,7 +38,10 @@ class Pauses:
         """Pause some things; what is paused stays so."""
         with self._ledger.transaction() as db:
             for each in pauses:
-                db.execute("INSERT OR IGNORE INTO pauses VALUES (?, ?, ?)", [each.what, each.name, now])
+                db.execute(
+                    "INSERT INTO pauses (what, name, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                    [each.what, each.name, now],
+                )
 
     def end(self, pauses: Sequence[Pause]) -> list[Pause]:
         """Let some things go on; returns those that were paused."""

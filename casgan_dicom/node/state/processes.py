@@ -18,7 +18,7 @@ class Processes:
         with self._ledger.transaction() as db:
             db.execute("DELETE FROM processes")
             for role, pid in pids.items():
-                db.execute("INSERT INTO processes VALUES (?, ?, ?)", [role, pid, now])
+                db.execute("INSERT INTO processes (role, pid, started_at) VALUES (?, ?, ?)", [role, pid, now])
 
     def died(self, roles: Sequence[str], now: float) -> None:
         """Count a death of each of these, each of which is started again. Raises LedgerError."""

@@ -10,13 +10,13 @@ named. What was deleted from the spool is not, whatever became of it before.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.filereader import read_file_meta_info
 
 from casgan_dicom.node.commitment import CLASS_CONFLICT, NO_SUCH_INSTANCE, Reference, Report, Request
+from casgan_dicom.node.state.database import Connection
 from casgan_dicom.node.state.ledger import Ledger
 
 REPORTS = "reports"
@@ -52,7 +52,7 @@ class Promises:
         used the Transaction UID for other objects.
         """
 
-        def change(db: sqlite3.Connection) -> bool:
+        def change(db: Connection) -> bool:
             key = [promise.peer, promise.transaction_uid]
             known = _references(db, *key)
             if known and set(known) != set(request.references):
@@ -60,14 +60,18 @@ class Promises:
             db.execute(
                 "INSERT INTO promises (peer, transaction_uid, address, state, asked_at, next_at, changed_at)"
                 " VALUES (?, ?, ?, 'waiting', ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET state = 'waiting', attempts = 0, address = excluded.address,"
+                " ON CONFLICT (peer, transaction_uid) DO UPDATE SET state = 'waiting', attempts = 0,"
+                " address = excluded.address,"
                 " asked_at = excluded.asked_at, next_at = excluded.next_at",
                 [*key, promise.address, promise.asked_at, until, promise.asked_at],
             )
             db.executemany(
-                "INSERT OR IGNORE INTO promised (peer, transaction_uid, sop_class_uid, sop_uid)"
-                " VALUES (?, ?, ?, ?)",
-                [[*key, each.sop_class_uid, each.sop_uid] for each in request.references],
+                "INSERT INTO promised (peer, transaction_uid, sop_class_uid, sop_uid, number)"
+                " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [
+                    [*key, each.sop_class_uid, each.sop_uid, number]
+                    for number, each in enumerate(request.references, 1)
+                ],
             )
             return True
 
@@ -139,18 +143,18 @@ class Promises:
             )
 
 
-def _references(db: sqlite3.Connection, peer: str, transaction_uid: str) -> list[Reference]:
+def _references(db: Connection, peer: str, transaction_uid: str) -> list[Reference]:
     rows = db.execute(
-        "SELECT sop_class_uid, sop_uid FROM promised WHERE peer = ? AND transaction_uid = ? ORDER BY rowid",
+        "SELECT sop_class_uid, sop_uid FROM promised WHERE peer = ? AND transaction_uid = ? ORDER BY number",
         [peer, transaction_uid],
     ).fetchall()
     return [Reference(row["sop_class_uid"], row["sop_uid"]) for row in rows]
 
 
-def _files(db: sqlite3.Connection, sop_uid: str) -> list[tuple[Path, int]]:
+def _files(db: Connection, sop_uid: str) -> list[tuple[Path, int]]:
     """Files of an instance, the latest first, and their lengths."""
     rows = db.execute(
-        "SELECT path, bytes FROM instances WHERE sop_uid = ? ORDER BY rowid DESC", [sop_uid]
+        "SELECT path, bytes FROM instances WHERE sop_uid = ? ORDER BY number DESC", [sop_uid]
     ).fetchall()
     return [(Path(row["path"]), row["bytes"]) for row in rows]
 

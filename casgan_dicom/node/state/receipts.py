@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from casgan_dicom.node.state.database import Connection
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.removals import is_given_up, take_back
 
@@ -155,7 +155,7 @@ class Receipts:
         and goes on after a time of quiet.
         """
 
-        def change(db: sqlite3.Connection) -> Receipt:
+        def change(db: Connection) -> Receipt:
             seen = _seen(db, received.sop_uid)
             if seen and (known := _again(db, received.sop_uid, received.sha256)):
                 _mend(db, received, now)
@@ -166,9 +166,7 @@ class Receipts:
 
         return self._ledger.together(change)
 
-    def _open_job(
-        self, db: sqlite3.Connection, received: Received, now: float, *, seen: bool
-    ) -> tuple[str, int]:
+    def _open_job(self, db: Connection, received: Received, now: float, *, seen: bool) -> tuple[str, int]:
         """The job of a lineage that still takes instances; a new one if the last was closed."""
         lineage = _lineage(db, received, seen=seen)
         last = db.execute(
@@ -234,25 +232,27 @@ class Receipts:
         """Write down what was put aside, and why; the same bytes again only renew it."""
         with self._ledger.transaction() as db:
             db.execute(
-                "INSERT OR REPLACE INTO quarantine (path, sop_uid, reason, peer, address, at)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO quarantine (path, sop_uid, reason, peer, address, at)"
+                " VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (path) DO UPDATE SET sop_uid = excluded.sop_uid, reason = excluded.reason,"
+                " peer = excluded.peer, address = excluded.address, at = excluded.at",
                 [str(refused.path), refused.sop_uid, refused.reason, refused.peer, refused.address, now],
             )
 
 
-def _seen(db: sqlite3.Connection, sop_uid: str) -> bool:
+def _seen(db: Connection, sop_uid: str) -> bool:
     """Whether there is any instance of this UID: of a new one, nothing else need be asked."""
     return db.execute("SELECT 1 FROM instances WHERE sop_uid = ?", [sop_uid]).fetchone() is not None
 
 
-def _is_removed(db: sqlite3.Connection, sop_uid: str, sha256: str) -> bool:
+def _is_removed(db: Connection, sop_uid: str, sha256: str) -> bool:
     row = db.execute(
         "SELECT removed_at FROM instances WHERE sop_uid = ? AND sha256 = ?", [sop_uid, sha256]
     ).fetchone()
     return row is not None and row["removed_at"] is not None
 
 
-def _known(db: sqlite3.Connection, sop_uid: str, sha256: str) -> Receipt | None:
+def _known(db: Connection, sop_uid: str, sha256: str) -> Receipt | None:
     row = db.execute(
         "SELECT instances.job, jobs.revision FROM instances JOIN jobs USING (job)"
         " WHERE sop_uid = ? AND sha256 = ?",
@@ -261,7 +261,7 @@ def _known(db: sqlite3.Connection, sop_uid: str, sha256: str) -> Receipt | None:
     return None if row is None else Receipt(row["job"], row["revision"], fresh=False)
 
 
-def _again(db: sqlite3.Connection, sop_uid: str, sha256: str) -> Receipt | None:
+def _again(db: Connection, sop_uid: str, sha256: str) -> Receipt | None:
     known = _known(db, sop_uid, sha256)
     if known is not None:
         db.execute(
@@ -270,19 +270,20 @@ def _again(db: sqlite3.Connection, sop_uid: str, sha256: str) -> Receipt | None:
     return known
 
 
-def _lineage(db: sqlite3.Connection, received: Received, *, seen: bool) -> str:
+def _lineage(db: Connection, received: Received, *, seen: bool) -> str:
     """The lineage that an instance belongs to; empty if it begins one.
 
     The same instance of the same study goes before the same patient and study. Rows of an older ledger know
     neither: these count as the same, which they were taken for so far.
     """
-    # Neither goes through a series, which may have thousands: "+" is for the index of UIDs, and of a job one
-    # instance is looked at as a rule.
+    # Neither goes through a series, which may have thousands: with "||" the index of UIDs is asked,
+    # and of a job one instance is looked at as a rule.
     same = (
         seen
         and db.execute(
             "SELECT jobs.lineage FROM instances JOIN jobs USING (job) WHERE sop_uid = ?"
-            " AND +instances.series_uid = ? AND study_uid IN (?, '') ORDER BY jobs.revision DESC LIMIT 1",
+            " AND instances.series_uid || '' = ? AND study_uid IN (?, '')"
+            " ORDER BY jobs.revision DESC LIMIT 1",
             [received.sop_uid, received.series_uid, received.study_uid],
         ).fetchone()
     )
@@ -298,7 +299,7 @@ def _lineage(db: sqlite3.Connection, received: Received, *, seen: bool) -> str:
     return "" if row is None else str(row["lineage"])
 
 
-def _insert(db: sqlite3.Connection, received: Received, job: str, now: float, *, seen: bool) -> None:
+def _insert(db: Connection, received: Received, job: str, now: float, *, seen: bool) -> None:
     """Enter a new instance into its job; `seen`: whether another of its UID may be there."""
     earlier = (
         seen
@@ -308,9 +309,12 @@ def _insert(db: sqlite3.Connection, received: Received, job: str, now: float, *,
             [received.sop_uid, job],
         ).fetchone()[0]
     )
+    expected = received.expected or 0
     db.execute(
-        "INSERT INTO instances (sop_uid, sha256, job, series_uid, study_uid, subject, path, bytes, frames,"
-        " peer, address, received_at, called) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO instances (number, sop_uid, sha256, job, series_uid, study_uid, subject, path, bytes,"
+        " frames, peer, address, received_at, called)"
+        " VALUES ((SELECT coalesce(max(number), 0) + 1 FROM instances),"
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             received.sop_uid, received.sha256, job, received.series_uid, received.study_uid, received.subject,
             str(received.path), received.bytes, received.frames, received.peer, received.address, now,
@@ -319,13 +323,13 @@ def _insert(db: sqlite3.Connection, received: Received, job: str, now: float, *,
     )  # fmt: skip
     db.execute(
         "UPDATE jobs SET instances = instances + 1, stills = stills + ?, replaced = replaced + ?,"
-        " expected = nullif(max(coalesce(?, 0), coalesce(expected, 0)), 0), last_at = ?, changed_at = ?"
-        " WHERE job = ?",
-        [received.frames == 1, earlier > 0, received.expected, now, now, job],
+        " expected = CASE WHEN ? > coalesce(expected, 0) THEN ? ELSE expected END,"
+        " last_at = ?, changed_at = ? WHERE job = ?",
+        [received.frames == 1, earlier > 0, expected, expected, now, now, job],
     )
 
 
-def _mend(db: sqlite3.Connection, received: Received, now: float) -> None:
+def _mend(db: Connection, received: Received, now: float) -> None:
     """Note where the file of a known instance is again, and let jobs that lacked it take instances."""
     db.execute(
         "UPDATE instances SET path = ?, bytes = ?, received_at = ? WHERE sop_uid = ? AND sha256 = ?",

@@ -27,7 +27,8 @@ class Rejections:
         with self._ledger.transaction() as db:
             db.executemany(
                 "INSERT INTO rejections (reason, count, last_at) VALUES (?, ?, ?)"
-                " ON CONFLICT (reason) DO UPDATE SET count = count + excluded.count,"
-                " last_at = max(last_at, excluded.last_at)",
+                " ON CONFLICT (reason) DO UPDATE SET count = rejections.count + excluded.count,"
+                " last_at = CASE WHEN excluded.last_at > rejections.last_at THEN excluded.last_at"
+                " ELSE rejections.last_at END",
                 [(reason, count, now) for reason, count in counts.items()],
             )

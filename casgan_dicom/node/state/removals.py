@@ -14,11 +14,11 @@ back: then it counts as lost, and is stored when it is sent again.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from casgan_dicom.node.state.database import Connection, Row
 from casgan_dicom.node.state.deliveries import FINISHED
 from casgan_dicom.node.state.ledger import Ledger
 
@@ -191,7 +191,7 @@ class Removals:
             db.execute("DELETE FROM quarantine WHERE path = ? AND at = ?", [str(path), at])
 
 
-def is_given_up(db: sqlite3.Connection, sop_uid: str, sha256: str) -> bool:
+def is_given_up(db: Connection, sop_uid: str, sha256: str) -> bool:
     """Whether the file of an instance was removed, or is about to be, and no job of its lineage wants it."""
     row = db.execute(
         f"SELECT {_WANTED} AS wanted FROM instances JOIN jobs USING (job)"
@@ -201,7 +201,7 @@ def is_given_up(db: sqlite3.Connection, sop_uid: str, sha256: str) -> bool:
     return row is not None and not row["wanted"]
 
 
-def take_back(db: sqlite3.Connection, sop_uid: str, sha256: str) -> None:
+def take_back(db: Connection, sop_uid: str, sha256: str) -> None:
     """Let an instance count as lost that was given up, so that it is stored when it is sent again."""
     which = [sop_uid, sha256]
     db.execute("UPDATE instances SET removed_at = NULL WHERE sop_uid = ? AND sha256 = ?", which)
@@ -212,16 +212,16 @@ def take_back(db: sqlite3.Connection, sop_uid: str, sha256: str) -> None:
     )
 
 
-def _given_up(db: sqlite3.Connection, job: str) -> tuple[Path, ...]:
+def _given_up(db: Connection, job: str) -> tuple[Path, ...]:
     rows = db.execute(
         f"SELECT path FROM instances WHERE job = ? AND {_BY_SERIES} AND removed_at IS NOT NULL"
-        " ORDER BY rowid",
+        " ORDER BY number",
         [job, job],
     )
     return tuple(Path(row["path"]) for row in rows)
 
 
-def _holding(row: sqlite3.Row) -> Holding:
+def _holding(row: Row) -> Holding:
     times = row["changed_at"], row["sent_at"] or 0.0, row["received_at"] or 0.0
     return Holding(
         job=row["job"],

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from casgan_dicom.node.state.database import Connection
 from casgan_dicom.node.state.job_inputs import Made, inputs_of
 from casgan_dicom.node.state.ledger import Ledger
 
@@ -41,7 +41,7 @@ def is_stored(ledger: Ledger, sop_uid: str, destination: str) -> bool:
         return sop_uid in _stored(db, [sop_uid], destination)
 
 
-def _from(db: sqlite3.Connection, job: str) -> list[str]:
+def _from(db: Connection, job: str) -> list[str]:
     """A job and the later revisions of what it is one of; what is converted once more is none."""
     rows = db.execute(
         "SELECT later.job FROM jobs JOIN jobs AS later ON later.lineage = jobs.lineage"
@@ -52,7 +52,7 @@ def _from(db: sqlite3.Connection, job: str) -> list[str]:
     return [row["job"] for row in rows]
 
 
-def _of(db: sqlite3.Connection, job: str, destination: str) -> ToWithdraw | None:
+def _of(db: Connection, job: str, destination: str) -> ToWithdraw | None:
     made = db.execute(
         "SELECT sop_uid, path, sources FROM outbox WHERE job = ? ORDER BY path", [job]
     ).fetchall()
@@ -69,8 +69,10 @@ def _of(db: sqlite3.Connection, job: str, destination: str) -> ToWithdraw | None
     return ToWithdraw(objects, Path(made[0]["path"]), job) if objects else None
 
 
-def _stored(db: sqlite3.Connection, sop_uids: Sequence[str], destination: str) -> set[str]:
+def _stored(db: Connection, sop_uids: Sequence[str], destination: str) -> set[str]:
     """Those of some objects that a destination has stored."""
+    if not sop_uids:
+        return set()
     rows = db.execute(
         "SELECT sop_uid FROM stores WHERE destination = ? AND stored_at IS NOT NULL"
         f" AND sop_uid IN ({','.join('?' * len(sop_uids))})",

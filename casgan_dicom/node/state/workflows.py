@@ -10,8 +10,8 @@ own queues under a fixed name, so that a restart takes up exactly what this proc
     send.<destination>    deliver      sender         one attempt at a time for each destination
 
 A workflow is named by the caller and starts once, however often it is enqueued. Arguments and results are
-JSON: ids, paths and digests, never pixels. The database is SQLite in WAL with synchronous=FULL. Nothing is
-sent to anybody's service: DBOS's console ("conductor") and telemetry stay off.
+JSON: ids, paths and digests, never pixels. The database is SQLite or PostgreSQL (``workflow_engine.py``).
+Nothing is sent to anybody's service: DBOS's console ("conductor") and telemetry stay off.
 
 DBOS (3.4) looks at its queues a few times a second. Here it sleeps until somebody rings the bell of a queue
 (``bells.py``), and looks by itself only for what comes due without a ring: see `_Sleep`.
@@ -20,7 +20,6 @@ DBOS (3.4) looks at its queues a few times a second. Here it sleeps until somebo
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,12 +28,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import sqlalchemy
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
-from sqlalchemy import event
 
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.state.bells import Bell, ring
+from casgan_dicom.node.state.postgres_place import Place, PostgresPlace
+from casgan_dicom.node.state.workflow_engine import engine_of
 
 APPLICATION_VERSION = "node-2"
 """DBOS resumes only workflows of its own version: this changes when the steps of a workflow do."""
@@ -94,14 +93,18 @@ def send_queue(destination: str) -> str:
 
 @contextmanager
 def serving(
-    database: Path, bells: Path, role: str, workflows: Mapping[str, Workflow], queues: Sequence[Queue]
+    database: Place,
+    bells: Path,
+    role: str,
+    workflows: Mapping[str, Workflow],
+    queues: Sequence[Queue],
 ) -> Iterator[None]:
     """Run workflows from `queues` until the block ends, those first that `role` had begun before.
 
     Parameters
     ----------
     database
-        SQLite file that all processes of the node share; made if it is not there.
+        That all processes of the node share: a file of SQLite, made if it is not there, or PostgreSQL.
     bells
         Folder of the bells of the node.
     role
@@ -113,8 +116,8 @@ def serving(
     """
     config = DBOSConfig(
         name="casgan-dicom",
-        system_database_url=f"sqlite:///{database}",
-        system_database_engine=_engine(database),
+        system_database_engine=engine_of(database),
+        dbos_system_schema=database.workflow_schema if isinstance(database, PostgresPlace) else None,
         application_version=APPLICATION_VERSION,
         executor_id=role,
         serializer=DBOSPortableJSONSerializer(),
@@ -341,16 +344,3 @@ def _enqueue(queue: str, workflow: str, workflow_id: str, *arguments: Json, dela
     if _serving.bells is not None:
         ring(_serving.bells, queue)
     return handle
-
-
-def _engine(database: Path) -> sqlalchemy.Engine:
-    """SQLite as DBOS wants it, and so that a commit is on the disk."""
-    engine = sqlalchemy.create_engine(f"sqlite:///{database}")
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = "IMMEDIATE"
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 30000"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    return engine

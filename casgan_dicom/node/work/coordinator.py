@@ -22,6 +22,7 @@ from casgan_dicom.node.peers import peer_of
 from casgan_dicom.node.settings import PRIORITIES, NodeSettings, PeerSettings, Priority
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.bells import COORDINATOR, Bell, ring
+from casgan_dicom.node.state.books import open_ledger, workflow_place
 from casgan_dicom.node.state.deliveries import Deliveries, Delivery, delivery_id, run_id
 from casgan_dicom.node.state.jobs import Enqueuing, JobList, OpenJob
 from casgan_dicom.node.state.layout import Layout
@@ -213,14 +214,14 @@ def _enqueue_delivery(delivery: Delivery) -> None:
 def run_coordinator(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:
     """Decide until `stop` is set, then end at once. Calls `on_ready` once the queues are served."""
     layout = Layout(settings.data)
-    ledger = Ledger(layout.ledger)
+    ledger = open_ledger(settings)
     coordinator, cleaner = Coordinator(settings, ledger), Cleaner(settings, ledger)
     reviewing = Reviewing(settings, ledger)
     queues = [workflows.Queue(workflows.series_queue(device), PARENTS) for device in settings.worker.devices]
     bell = Bell(layout.bells, COORDINATOR)
     threading.Thread(target=_ring_at_end, args=[stop, layout.bells], daemon=True).start()
     served: dict[str, workflows.Workflow] = {"series": coordinator.series}
-    with workflows.serving(layout.dbos, layout.bells, "coordinator", served, queues):
+    with workflows.serving(workflow_place(settings), layout.bells, "coordinator", served, queues):
         coordinator.reconcile(time())
         on_ready()
         forget_at = clean_at = 0.0

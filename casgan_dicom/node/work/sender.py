@@ -31,6 +31,7 @@ from casgan_dicom.node.hours import next_opening, open_seconds
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.bells import ring
+from casgan_dicom.node.state.books import open_ledger, workflow_place
 from casgan_dicom.node.state.commitments import Commitments, bell_of
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, delivery_id
 from casgan_dicom.node.state.layout import Layout
@@ -256,10 +257,10 @@ class Sender:
 def run_sender(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:
     """Deliver until `stop` is set, then end at once: what was not answered is sent again next time."""
     layout = Layout(settings.data)
-    sender = Sender(settings, Ledger(layout.ledger))
+    sender = Sender(settings, open_ledger(settings))
     queues = [workflows.Queue(workflows.send_queue(each.name), AT_HAND) for each in settings.destinations]
     served: dict[str, workflows.Workflow] = {"deliver": sender.deliver}
-    with workflows.serving(layout.dbos, layout.bells, "sender", served, queues):
+    with workflows.serving(workflow_place(settings), layout.bells, "sender", served, queues):
         sender.start_committing()
         on_ready()
         stop.wait()

@@ -35,6 +35,7 @@ from casgan_dicom.node.changes import Changes
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.bells import COORDINATOR, ring
+from casgan_dicom.node.state.books import open_ledger, workflow_place
 from casgan_dicom.node.state.deliveries import Deliveries, Derived
 from casgan_dicom.node.state.job_inputs import Inputs
 from casgan_dicom.node.state.jobs import JobList
@@ -377,7 +378,7 @@ def run_worker(
     log.info("generator loaded", model=generator.info.name, engine=generator.engine, device=generator.device)
     layout = Layout(settings.data)
     notes = layout.work / device
-    worker = Worker(settings, Ledger(layout.ledger), bundles.load, notes)
+    worker = Worker(settings, open_ledger(settings), bundles.load, notes)
 
     def take(changed: NodeSettings, _recipe: str) -> None:
         worker.settings = changed
@@ -385,7 +386,7 @@ def run_worker(
     changes.hear(take)
     queues = [workflows.Queue(workflows.convert_queue(device), AT_HAND)]
     served: dict[str, workflows.Workflow] = {"convert": worker.convert}
-    with workflows.serving(layout.dbos, layout.bells, f"worker.{device}", served, queues):
+    with workflows.serving(workflow_place(settings), layout.bells, f"worker.{device}", served, queues):
         on_ready()
         stop.wait()
         for note in notes.glob("*"):

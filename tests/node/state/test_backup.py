@@ -39,17 +39,17 @@ ROWS = (
 OPENING = """
 import os, signal, sys
 from pathlib import Path
-from casgan_dicom.node.state import ledger
+from casgan_dicom.node.state import ledger, sqlite_database
 
 path, moment = Path(sys.argv[1]), sys.argv[2]
-connect = ledger.Ledger._connect
+connect = sqlite_database._connected
 
 def kill(text):
     if text.strip().startswith(moment):
         os.kill(os.getpid(), signal.SIGKILL)
 
-def traced(self):
-    db = connect(self)
+def traced(path):
+    db = connect(path)
     db.set_trace_callback(kill)
     return db
 
@@ -59,7 +59,7 @@ def rename(self, target):
 if moment == "rename":
     Path.rename = rename
 else:
-    ledger.Ledger._connect = traced
+    sqlite_database._connected = traced
 ledger.Ledger(path)
 """
 

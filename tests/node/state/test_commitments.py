@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ CLASS = "1.2.840.10008.5.1.4.1.1.7.2"
 OBJECTS = [Derived(uid(n), uid("derived"), Path(f"/outbox/{n}"), "0" * 64, 3, CLASS) for n in "xy"]
 X, Y = (Reference(CLASS, each.sop_uid) for each in OBJECTS)
 PACS = ["pacs"]
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "node.sqlite")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
 from casgan_dicom.node.state.jobs import JobList
@@ -16,13 +13,6 @@ from tests.node.ledgers import received
 from tests.support.factories import uid
 
 OBJECTS = [Derived(uid(name), uid("derived"), Path(f"/outbox/{name}"), "0" * 64, 3) for name in ("x", "y")]
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "node.sqlite")
-    yield opened
-    opened.close()
 
 
 def job_for(ledger: Ledger, *destinations: str) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from casgan_dicom.node.commitment import Reference, Request
 from casgan_dicom.node.state.deliveries import Deliveries, Derived
@@ -16,13 +13,6 @@ from casgan_dicom.node.state.promises import Promise, Promises
 from casgan_dicom.node.state.receipts import Receipts, Received
 from tests.node.ledgers import received
 from tests.support.factories import uid
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "node.sqlite")
-    yield opened
-    opened.close()
 
 
 def closed_job(ledger: Ledger, *instances: Received) -> str:

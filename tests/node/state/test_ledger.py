@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 
 from casgan_dicom.log import error_facts
 from casgan_dicom.node.client.results import StoreResult
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.state.commitments import Commitments
+from casgan_dicom.node.state.database import Connection
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
 from casgan_dicom.node.state.jobs import Enqueuing, JobList
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
+from casgan_dicom.node.state.ledger_tables import MAKING
 from casgan_dicom.node.state.orders import Orders, Repeat
 from casgan_dicom.node.state.overview import list_jobs, status
 from casgan_dicom.node.state.pauses import Pauses
@@ -42,7 +46,8 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @pytest.fixture
-def ledger(layout: Layout) -> Iterator[Ledger]:
+def file(layout: Layout) -> Iterator[Ledger]:
+    """A ledger in SQLite, for what only a file has."""
     opened = Ledger(layout.ledger)
     yield opened
     opened.close()
@@ -99,7 +104,7 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "files in quarantine": lambda ledger: Removals(ledger).quarantined(),
     "quarantine ends": lambda ledger: Removals(ledger).end_quarantine(Path("/q"), 1.0),
     "note processes": lambda ledger: Processes(ledger).note({"listener": 1}, 1.0),
-    "status": lambda ledger: status(Layout(ledger.path.parent), ledger),
+    "status": lambda ledger: status(Layout(Path("/")), ledger),
     "list jobs": lambda ledger: list_jobs(ledger, states=["done"]),
 }
 """Everything that is asked of a ledger."""
@@ -107,16 +112,15 @@ USES: dict[str, Callable[[Ledger], object]] = {
 
 @pytest.mark.parametrize("name", USES)
 def test_whatever_is_asked_of_a_ledger_without_its_tables_raises_its_own_error(
-    name: str, ledger: Ledger, layout: Layout
+    name: str, ledger: Ledger
 ) -> None:
-    with sqlite3.connect(layout.ledger) as db:
-        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            db.execute(f"DROP TABLE {table}")
-    db.close()
+    with ledger.transaction() as db:
+        for table in reversed(re.findall(r"CREATE TABLE (\w+)", MAKING[0])):  # what refers goes first
+            db.execute(f"DROP TABLE {table}{'' if isinstance(ledger.place, Path) else ' CASCADE'}")
 
-    with pytest.raises(LedgerError, match="no such table") as caught:
+    with pytest.raises(LedgerError, match=r"no such table|does not exist") as caught:
         USES[name](ledger)
-    assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
+    assert isinstance(caught.value.__cause__, sqlite3.OperationalError | psycopg.errors.UndefinedTable)
 
 
 @pytest.mark.parametrize("name", USES)
@@ -136,20 +140,22 @@ def test_the_log_tells_what_the_database_said_and_where(ledger: Ledger) -> None:
 
     facts = error_facts(caught.value)
     assert facts["error"].endswith(".LedgerError")
-    assert facts["cause"] == "sqlite3.OperationalError"
-    assert facts["code"] == "SQLITE_ERROR"
+    assert (facts["cause"], facts["code"]) in [
+        ("sqlite3.OperationalError", "SQLITE_ERROR"),
+        ("psycopg.errors.UndefinedTable", "42P01"),
+    ]
     assert "/receipts.py:" in facts["place"]
 
 
-def test_a_full_disk_is_an_error_of_the_ledger_and_over_when_there_is_room(ledger: Ledger) -> None:
-    receipts, entered = Receipts(ledger, "r"), 0
+def test_a_full_disk_is_an_error_of_the_ledger_and_over_when_there_is_room(file: Ledger) -> None:
+    receipts, entered = Receipts(file, "r"), 0
 
     def enter_many() -> None:
         nonlocal entered
         for entered in range(1000):
             receipts.enter(received(f"i{entered}"), 1.0)
 
-    with ledger.transaction() as db:
+    with file.transaction() as db:
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         db.execute(f"PRAGMA max_page_count = {pages + 2}")
 
@@ -158,30 +164,30 @@ def test_a_full_disk_is_an_error_of_the_ledger_and_over_when_there_is_room(ledge
     assert error_facts(caught.value)["code"] == "SQLITE_FULL"
     assert len(receipts.paths()) == entered  # nothing of the one that failed
 
-    with ledger.transaction() as db:
+    with file.transaction() as db:
         db.execute("PRAGMA max_page_count = 100000")
     assert receipts.enter(received(f"i{entered}"), 1.0).fresh
 
 
-def test_a_lock_that_somebody_holds_is_an_error_of_the_ledger(ledger: Ledger, layout: Layout) -> None:
-    with ledger.reading() as db:
+def test_a_lock_that_somebody_holds_is_an_error_of_the_ledger(file: Ledger, layout: Layout) -> None:
+    with file.transaction() as db:
         db.execute("PRAGMA busy_timeout = 20")
     other = sqlite3.connect(layout.ledger, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(LedgerError, match="locked"):
-        USES["enter"](ledger)
+        USES["enter"](file)
 
     other.execute("ROLLBACK")
     other.close()
-    USES["enter"](ledger)
+    USES["enter"](file)
 
 
-def test_a_damaged_file_is_an_error_of_the_ledger(ledger: Ledger, layout: Layout) -> None:
-    USES["enter"](ledger)
-    with ledger.reading() as db:  # all but the pages that an opening reads
+def test_a_damaged_file_is_an_error_of_the_ledger(file: Ledger, layout: Layout) -> None:
+    USES["enter"](file)
+    with file.reading() as db:  # all but the pages that an opening reads
         pages = [page for (page,) in db.execute("SELECT rootpage FROM sqlite_master WHERE rootpage > 1")]
-    ledger.close()
+    file.close()
     content = bytearray(layout.ledger.read_bytes())
     for page in pages:
         content[(page - 1) * 4096 : page * 4096] = b"\x5a" * 4096
@@ -309,7 +315,7 @@ def gathered(ledger: Ledger, names: Sequence[str], failing: str = "") -> dict[st
     said, came = dict[str, str](), threading.Barrier(len(names) + 1)
 
     def enter(name: str) -> None:
-        def change(db: sqlite3.Connection) -> str:
+        def change(db: Connection) -> str:
             db.execute("INSERT INTO processes VALUES (?, 1, 1)", [name])
             if name == failing:
                 raise LookupError(name)
@@ -339,14 +345,15 @@ def roles(ledger: Ledger) -> set[str]:
         return {row["role"] for row in db.execute("SELECT role FROM processes")}
 
 
-def test_changes_that_wait_are_made_in_one_transaction(ledger: Ledger, layout: Layout) -> None:
+def test_changes_that_wait_are_made_in_one_transaction(file: Ledger, layout: Layout) -> None:
     names, commits = [f"r{k}" for k in range(6)], list[str]()
-    with ledger.transaction() as db:
+    with file.transaction() as db:
+        assert isinstance(db, sqlite3.Connection)
         db.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
 
-    assert gathered(ledger, names) == {name: name for name in names}
+    assert gathered(file, names) == {name: name for name in names}
 
-    assert roles(ledger) == set(names)
+    assert roles(file) == set(names)
     assert len(commits) == 3  # of the two blocks here, and one for all changes
 
 
@@ -359,17 +366,17 @@ def test_a_change_that_raises_is_undone_alone(ledger: Ledger) -> None:
     assert roles(ledger) == {"a", "b", "d"}
 
 
-def test_when_the_transaction_fails_every_change_has_failed(ledger: Ledger) -> None:
-    with ledger.transaction() as db:
+def test_when_the_transaction_fails_every_change_has_failed(file: Ledger) -> None:
+    with file.transaction() as db:
         db.execute(
             "CREATE TRIGGER broken AFTER INSERT ON processes WHEN new.role = 'b'"
             " BEGIN SELECT raise(ROLLBACK, 'disk is full'); END"
         )
 
-    said = gathered(ledger, ["a", "b", "c"])
+    said = gathered(file, ["a", "b", "c"])
 
     assert said == {"a": "failed", "b": "failed", "c": "failed"}
-    assert roles(ledger) == set()
+    assert roles(file) == set()
 
 
 def test_what_is_read_does_not_wait_for_what_is_written(ledger: Ledger) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from tests.node.ledgers import received
 from tests.support.factories import uid
 
 HOW = Repeat("other", "weights of the other", "batch")
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "node.sqlite")
-    yield opened
-    opened.close()
 
 
 def closed(ledger: Ledger, name: str, *, series: str = "run", priority: Priority = "routine") -> str:

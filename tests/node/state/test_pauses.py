@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from casgan_dicom.node.state.health import Level, findings, worst
 from casgan_dicom.node.state.layout import Layout
@@ -16,19 +13,12 @@ from casgan_dicom.node.state.pauses import Pause, Pauses
 CPU, PACS = Pause("convert", "cpu"), Pause("send", "pacs")
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(Layout(tmp_path).ledger)
-    yield opened
-    opened.close()
-
-
 def test_a_pause_holds_until_it_is_ended(ledger: Ledger) -> None:
     pauses = Pauses(ledger)
     pauses.begin([CPU, PACS], 1.0)
     pauses.begin([CPU], 2.0)  # again: nothing new
     ledger.close()
-    again = Ledger(ledger.path)
+    again = Ledger(ledger.place)
     pauses = Pauses(again)
 
     assert pauses.all() == [CPU, PACS]

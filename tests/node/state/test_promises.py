@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from casgan_dicom.node.commitment import Reference, Request
@@ -17,12 +14,10 @@ ASKED = Promise("CATHLAB", "10.1.2.3", "1.2.3", asked_at=1.0)
 
 
 @pytest.fixture
-def promises(tmp_path: Path) -> Iterator[Promises]:
-    ledger = Ledger(tmp_path / "node.sqlite")
+def promises(ledger: Ledger) -> Promises:
     opened = Promises(ledger)
     assert opened.enter(ASKED, Request("1.2.3", OBJECTS), 30.0)
-    yield opened
-    ledger.close()
+    return opened
 
 
 def test_a_request_is_due_when_its_time_has_come_or_who_asked_has_left(promises: Promises) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,18 +13,12 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.ledger_tables import SCHEMA
+from casgan_dicom.node.state.postgres_place import Place
 from casgan_dicom.node.state.receipts import Receipts, Refused, job_id
 from tests.node.ledgers import received
 from tests.support.factories import uid
 
 RECIPE = "weights"
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "node.sqlite")
-    yield opened
-    opened.close()
 
 
 def close_all(ledger: Ledger) -> None:
@@ -102,22 +95,23 @@ def test_a_job_is_not_closed_if_an_instance_came_in_since_it_was_looked_at(ledge
     assert [job.series.instances for job in jobs.receiving(1000.0)] == [2]
 
 
-def test_threads_and_connections_write_without_losing_anything(tmp_path: Path) -> None:
+def test_threads_and_connections_write_without_losing_anything(place: Place) -> None:
     def write(number: int) -> None:
-        mine = Ledger(tmp_path / "node.sqlite")
+        mine = Ledger(place)
         for k in range(20):
             Receipts(mine, RECIPE).enter(received(f"{number}-{k}"), float(k))
         mine.close()
 
-    Ledger(tmp_path / "node.sqlite").close()
     threads = [threading.Thread(target=write, args=[number]) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    (job,) = JobList(Ledger(tmp_path / "node.sqlite")).receiving(1000.0)
+    ledger = Ledger(place)
+    (job,) = JobList(ledger).receiving(1000.0)
     assert job.series.instances == 80
+    ledger.close()
 
 
 def test_what_was_put_aside_is_written_down(ledger: Ledger) -> None:
@@ -139,14 +133,18 @@ def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
 
     with pytest.raises(LedgerError) as caught:
         write_one_row_twice()
-    assert isinstance(caught.value.__cause__, sqlite3.IntegrityError)
+    assert type(caught.value.__cause__).__name__ in ("IntegrityError", "UniqueViolation")
 
     with ledger.reading() as db:
         assert db.execute("SELECT count(*) FROM processes").fetchone()[0] == 0
 
 
 def test_commits_are_flushed_to_the_disk(ledger: Ledger) -> None:
-    with ledger.reading() as db:
+    with ledger.transaction() as db:
+        if not isinstance(ledger.place, Path):
+            assert db.execute("SHOW synchronous_commit").fetchone()[0] == "on"
+            assert db.execute("SHOW fsync").fetchone()[0] == "on"
+            return
         assert db.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
@@ -170,7 +168,8 @@ def test_a_file_that_is_no_ledger_is_refused_by_name(tmp_path: Path) -> None:
         Ledger(path)
 
 
-def test_what_an_instance_costs_does_not_grow_with_its_series(ledger: Ledger) -> None:
+def test_what_an_instance_costs_does_not_grow_with_its_series(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "node.sqlite")
     receipts, steps = Receipts(ledger, "w"), [0]
 
     def count() -> int:
@@ -180,6 +179,7 @@ def test_what_an_instance_costs_does_not_grow_with_its_series(ledger: Ledger) ->
     def cost(name: str) -> int:
         """Instructions of SQLite to enter one."""
         with ledger.transaction() as db:
+            assert isinstance(db, sqlite3.Connection)
             db.set_progress_handler(count, 1)
         steps[0] = 0
         receipts.enter(received(name), 1.0)
@@ -191,3 +191,4 @@ def test_what_an_instance_costs_does_not_grow_with_its_series(ledger: Ledger) ->
     late = [cost(f"late {k}") for k in range(10)]
 
     assert max(late) < 2 * min(early)
+    ledger.close()

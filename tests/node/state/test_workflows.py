@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from casgan_dicom.node.state.postgres_place import Place
 from tests.support import waiting
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -20,11 +23,12 @@ Start = Callable[[str], Process]
 
 
 @contextmanager
-def process(role: str, folder: Path) -> Iterator[Process]:
+def process(role: str, folder: Path, database: Place) -> Iterator[Process]:
     """A process that serves the queue of a role, ready."""
+    where = str(database) if isinstance(database, Path) else json.dumps(asdict(database))
     command = [sys.executable, "-m", "tests.node.workflow_process"]
     running = subprocess.Popen(
-        [*command, str(folder / "dbos.sqlite"), role, str(folder)],
+        [*command, where, role, str(folder)],
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     with running:
@@ -35,9 +39,9 @@ def process(role: str, folder: Path) -> Iterator[Process]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, workflow_database: Place) -> Iterator[Start]:
     with ExitStack() as stack:
-        yield lambda role: stack.enter_context(process(role, tmp_path))
+        yield lambda role: stack.enter_context(process(role, tmp_path, workflow_database))
 
 
 def enqueue(parents: Process, name: str) -> None:
@@ -140,8 +144,8 @@ def test_enqueueing_an_id_again_starts_nothing(start: Start, tmp_path: Path) -> 
 
 
 def test_commits_of_the_engine_are_flushed_to_the_disk(tmp_path: Path) -> None:
-    from casgan_dicom.node.state.workflows import _engine  # noqa: PLC0415
+    from casgan_dicom.node.state.workflow_engine import engine_of  # noqa: PLC0415
 
-    with _engine(tmp_path / "dbos.sqlite").connect() as connection:
+    with engine_of(tmp_path / "dbos.sqlite").connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

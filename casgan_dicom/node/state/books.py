@@ -1,0 +1,38 @@
+"""Where the books of a node lie: in files of SQLite in its data folder, or in a database of PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.postgres_place import Place, PostgresPlace
+
+
+def open_ledger(settings: NodeSettings) -> Ledger:
+    """Open the ledger of a node, made with its tables if it is not there. Raises ConfigError."""
+    return Ledger(ledger_place(settings))
+
+
+def ledger_place(settings: NodeSettings) -> Place:
+    """Where the node's own book lies."""
+    return _postgres(settings) or Layout(settings.data).ledger
+
+
+def workflow_place(settings: NodeSettings) -> Place:
+    """Where the durable workflows lie."""
+    return _postgres(settings) or Layout(settings.data).dbos
+
+
+def files_of_books(settings: NodeSettings) -> tuple[Path, ...]:
+    """The files among them."""
+    places = ledger_place(settings), workflow_place(settings)
+    return tuple(each for each in places if isinstance(each, Path))
+
+
+def _postgres(settings: NodeSettings) -> PostgresPlace | None:
+    state = settings.state
+    if not state.database:
+        return None
+    return PostgresPlace(state.database, state.schema, state.password_file)
