@@ -7,10 +7,10 @@ again (`tests/bench/bench_metrics.py` has the figures).
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from casgan_dicom.node.state.database import Connection, Row
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.removals import FINAL
 
@@ -110,7 +110,7 @@ def figures(ledger: Ledger) -> Figures:
         )
 
 
-def _received(db: sqlite3.Connection) -> dict[str, Received]:
+def _received(db: Connection) -> dict[str, Received]:
     rows = db.execute(
         "SELECT peer, count(*) AS n, sum(bytes) AS length, max(received_at) AS last_at"
         " FROM instances GROUP BY peer"
@@ -118,7 +118,7 @@ def _received(db: sqlite3.Connection) -> dict[str, Received]:
     return {row["peer"]: Received(row["n"], int(row["length"]), row["last_at"]) for row in rows}
 
 
-def _jobs(db: sqlite3.Connection) -> tuple[dict[tuple[str, str], int], dict[str, float]]:
+def _jobs(db: Connection) -> tuple[dict[tuple[str, str], int], dict[str, float]]:
     """How many jobs there are by state and priority, and since when the oldest of each state is in it."""
     counts: dict[tuple[str, str], int] = {}
     oldest: dict[str, float] = {}
@@ -131,7 +131,7 @@ def _jobs(db: sqlite3.Connection) -> tuple[dict[tuple[str, str], int], dict[str,
     return counts, oldest
 
 
-def _sent(db: sqlite3.Connection) -> dict[str, Sent]:
+def _sent(db: Connection) -> dict[str, Sent]:
     states: dict[str, dict[str, int]] = {}
     failures: dict[str, int] = {}
     for row in db.execute(
@@ -149,7 +149,7 @@ def _sent(db: sqlite3.Connection) -> dict[str, Sent]:
     return {name: Sent(states[name], failures[name], since.get(name)) for name in states}
 
 
-def _conversions(db: sqlite3.Connection) -> tuple[int, float, Spread]:
+def _conversions(db: Connection) -> tuple[int, float, Spread]:
     """Frames, seconds, and how seconds for a frame lie."""
     row = db.execute(
         f"SELECT sum(frames) AS frames, sum(seconds) AS seconds,"
@@ -158,7 +158,7 @@ def _conversions(db: sqlite3.Connection) -> tuple[int, float, Spread]:
     return int(row["frames"] or 0), float(row["seconds"] or 0), _spread(row, FRAME_SECONDS)
 
 
-def _scores(db: sqlite3.Connection) -> Spread:
+def _scores(db: Connection) -> Spread:
     row = db.execute(
         f"SELECT {_columns('score', SCORES)} FROM measurements WHERE score IS NOT NULL"
     ).fetchone()
@@ -173,6 +173,6 @@ def _columns(value: str, bounds: Sequence[float]) -> str:
     return ", ".join((f"count(*) AS n, sum({value}) AS total", *below))
 
 
-def _spread(row: sqlite3.Row, bounds: Sequence[float]) -> Spread:
+def _spread(row: Row, bounds: Sequence[float]) -> Spread:
     up_to = tuple(int(row[f"up_to_{k}"] or 0) for k in range(len(bounds)))
     return Spread(row["n"], float(row["total"] or 0), up_to)

@@ -16,7 +16,6 @@ that, so whoever writes it is told.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +23,7 @@ from typing import Literal
 from casgan_dicom.derived.review_reasons import OTHER, REASONS
 from casgan_dicom.errors import ConfigError, SeriesError
 from casgan_dicom.node.state.audit import Audit, Reviewed
+from casgan_dicom.node.state.database import Connection, Row
 from casgan_dicom.node.state.deliveries import Derived, derived_of, settle
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.quoting import printable
@@ -214,7 +214,7 @@ class Reviews:
         return chosen
 
 
-def reviews_of(db: sqlite3.Connection, job: str) -> list[Review]:
+def reviews_of(db: Connection, job: str) -> list[Review]:
     """The verdicts about a job, the latest last."""
     rows = db.execute("SELECT * FROM reviews WHERE job = ? ORDER BY number", [job]).fetchall()
     return [_review(row) for row in rows]
@@ -243,7 +243,7 @@ def _wrong_words(verdict: Verdict) -> list[str]:
     return wrong
 
 
-def _check_made(db: sqlite3.Connection, job: str) -> None:
+def _check_made(db: Connection, job: str) -> None:
     """Raise ConfigError or SeriesError unless there is something of a job to look at."""
     row = db.execute(
         "SELECT *, EXISTS (SELECT 1 FROM outbox WHERE outbox.job = jobs.job) AS made FROM jobs WHERE job = ?",
@@ -268,7 +268,7 @@ def _check_made(db: sqlite3.Connection, job: str) -> None:
         )
 
 
-def _deliver(db: sqlite3.Connection, job: str, derived: Derived, now: float) -> None:
+def _deliver(db: Connection, job: str, derived: Derived, now: float) -> None:
     """Put an object into the outbox of a job that has been delivered, or is about to be."""
     db.execute(
         "INSERT INTO outbox (sop_uid, job, series_uid, path, sha256, frames, sop_class_uid, sources)"
@@ -289,7 +289,7 @@ def _deliver(db: sqlite3.Connection, job: str, derived: Derived, now: float) -> 
         settle(db, job, now)
 
 
-def _reviewed(db: sqlite3.Connection, job: str, verdict: Verdict) -> Reviewed:
+def _reviewed(db: Connection, job: str, verdict: Verdict) -> Reviewed:
     """What the audit trail is told; what a reviewer wrote stays here."""
     rows = db.execute(
         "SELECT DISTINCT study_uid FROM instances JOIN jobs ON instances.job ="
@@ -302,7 +302,7 @@ def _reviewed(db: sqlite3.Connection, job: str, verdict: Verdict) -> Reviewed:
     return Reviewed(job, studies, made, verdict.outcome, verdict.reason, verdict.reviewer)
 
 
-def _review(row: sqlite3.Row) -> Review:
+def _review(row: Row) -> Review:
     return Review(
         job=row["job"],
         number=row["number"],
