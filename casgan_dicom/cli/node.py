@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from casgan_dicom.cli.node_audit_trail import audit_trail
 from casgan_dicom.cli.node_certificates import certificates
 from casgan_dicom.cli.node_clean import clean, retention_of, size
 from casgan_dicom.cli.node_init import init
@@ -212,9 +213,21 @@ def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:
 
 
 for _order in (
-    retry, cancel, priority, convert, accept, reject, pause, resume, reload, test_rules, clean, certificates,
+    accept,
+    audit_trail,
+    cancel,
+    certificates,
+    clean,
+    convert,
     init,
-):  # fmt: skip
+    pause,
+    priority,
+    reject,
+    reload,
+    resume,
+    retry,
+    test_rules,
+):
     node.add_command(_order)
 
 

@@ -17,6 +17,7 @@ from casgan_dicom.config import Reading, collect, config_error, leaves
 from casgan_dicom.node.access import access_faults
 from casgan_dicom.node.addresses import as_address, as_network, is_loopback
 from casgan_dicom.node.archive_rules import archive_faults
+from casgan_dicom.node.audit_rules import audit_faults
 from casgan_dicom.node.destination_rules import wrong_together
 from casgan_dicom.node.settings import (
     DestinationSettings,
@@ -115,6 +116,8 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
     for text, keys in web_faults(settings.web):
         yield _Fault(text, keys)
     for text, keys in state_faults(settings.state):
+        yield _Fault(text, keys)
+    for text, keys in audit_faults(settings.audit):
         yield _Fault(text, keys)
     for number, archive in enumerate(settings.archives, 1):
         for text, keys in archive_faults(f"archives#{number}", archive):

@@ -1,4 +1,4 @@
-"""Which files prove who we are and whom we believe, for listener, web, destinations and archives."""
+"""Which files prove who we are and whom we believe, for each end of each connection."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from casgan_dicom.config import config_error
 from casgan_dicom.node.certificates import Expiry, NamedFile, TlsFiles, expiry, faults
 from casgan_dicom.node.settings import (
     ArchiveSettings,
+    AuditSettings,
     DestinationSettings,
     ListenerSettings,
     NodeSettings,
@@ -38,6 +39,15 @@ def files_of_destinations(settings: NodeSettings) -> dict[str, TlsFiles]:
 def files_of_archives(settings: NodeSettings) -> dict[str, TlsFiles]:
     """The files of each archive with TLS, by its name."""
     return _files_of("archives", settings.archives, settings.listener)
+
+
+def files_of_audit(settings: NodeSettings) -> TlsFiles | None:
+    """The files for the syslog server of the audit trail; None where that is not talked to by TLS."""
+    audit = settings.audit
+    if not audit.host or audit.transport != "tls":
+        return None
+    own, files = files_of_listener(settings.listener) or TlsFiles(), _files("audit", audit)
+    return TlsFiles(files.certificate or own.certificate, files.key or own.key, files.authorities)
 
 
 def _files_of(
@@ -81,10 +91,12 @@ def all_files(settings: NodeSettings) -> Iterator[TlsFiles]:
     yield from () if web is None else (web,)
     yield from files_of_destinations(settings).values()
     yield from files_of_archives(settings).values()
+    audit = files_of_audit(settings)
+    yield from () if audit is None else (audit,)
 
 
 def _files(
-    at: str, holder: ListenerSettings | WebSettings | DestinationSettings | ArchiveSettings
+    at: str, holder: AuditSettings | ListenerSettings | WebSettings | DestinationSettings | ArchiveSettings
 ) -> TlsFiles:
     """What a table of the settings names; `at` is what messages call it."""
     return TlsFiles(

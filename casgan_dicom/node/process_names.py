@@ -11,4 +11,5 @@ def roles(settings: NodeSettings) -> tuple[str, ...]:
     inboxes = ("inbox",) if settings.inboxes else ()
     puller = ("puller",) if settings.pulls else ()
     web = ("web",) if settings.web.port else ()
-    return ("coordinator", *workers, "sender", *inboxes, *puller, *web, "listener")
+    courier = ("courier",) if settings.audit.host else ()
+    return ("coordinator", *workers, "sender", *inboxes, *puller, *web, *courier, "listener")

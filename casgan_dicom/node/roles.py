@@ -1,6 +1,8 @@
 """One process of the node, of those in ``process_names.py``: how it is told what to do.
 
-    python -m casgan_dicom.node ROLE        listener, coordinator, worker.<device>, sender, inbox, puller, web
+    python -m casgan_dicom.node ROLE
+
+    listener, coordinator, worker.<device>, sender, inbox, puller, web, courier
 
 The supervisor (``service.py``) writes an `Order` to the standard input of the process and keeps that open:
 when it ends, the supervisor is gone, and the process ends too. The process answers with one line of JSON on
@@ -114,6 +116,10 @@ def _run(part: _Part, stop: threading.Event, answering: TextIO) -> None:
         from casgan_dicom.node.work.sender import run_sender  # noqa: PLC0415
 
         run_sender(order.settings, ready, stop)
+    elif kind == "courier":
+        from casgan_dicom.node.work.courier import run_courier  # noqa: PLC0415
+
+        run_courier(order.settings, ready, stop)
     else:
         _run_intake(part, ready, stop)
 

@@ -29,6 +29,7 @@ from casgan_dicom.node.roles import Order, Started, parse_started
 from casgan_dicom.node.service_manager import ServiceManager
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.audit import Audit
+from casgan_dicom.node.state.audit_key import chain_key
 from casgan_dicom.node.state.books import files_of_books, open_ledger
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
@@ -220,6 +221,7 @@ def run(
         A process cannot start, e.g. because the port is taken.
     """
     check_files(settings, time())
+    chain_key(settings.audit)
     order = Order(settings, recipe_of_node(settings))
     layout, manager = Layout(settings.data), ServiceManager(os.environ)
     with _alone_in(layout, files_of_books(settings)):

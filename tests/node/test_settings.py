@@ -16,6 +16,7 @@ from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.checks import PREFIX, load_node_settings, problems
 from casgan_dicom.node.settings import (
     ArchiveSettings,
+    AuditSettings,
     CompletionSettings,
     DestinationSettings,
     InboxSettings,
@@ -245,6 +246,7 @@ def test_every_time_has_that_rule() -> None:
         destinations=(replace(PACS, connect_seconds=-1.0, response_seconds=-1.0, commitment_seconds=-1.0),),
         worker=WorkerSettings(reference_seconds=-1.0),
         web=WebSettings(idle_seconds=-1.0),
+        audit=AuditSettings(response_seconds=-1.0, longest_seconds=-1.0),
     )
     for name in ("completion", "retry", "restart"):
         table = getattr(everything, name)

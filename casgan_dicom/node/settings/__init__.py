@@ -123,7 +123,7 @@ class NodeSettings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     """What is removed when it is not needed any more."""
     audit: AuditSettings = field(default_factory=AuditSettings)
-    """How much of the audit trail is kept."""
+    """The audit trail: how much of it is kept, and where it is sent."""
     review: ReviewSettings = field(default_factory=ReviewSettings)
     """What becomes of a verdict."""
     destinations: tuple[DestinationSettings, ...] = ()

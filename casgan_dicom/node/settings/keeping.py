@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from casgan_dicom.node.settings.units import MEBIBYTE
 
@@ -29,9 +30,30 @@ class RetentionSettings:
 
 @dataclass(frozen=True)
 class AuditSettings:
-    """How much of the audit trail is kept: audit.log in the data folder."""
+    """The audit trail, audit.log in the data folder: how much of it is kept, and where it is sent."""
 
     max_bytes: int = 16 * MEBIBYTE
     """Length at which a new file is begun."""
     files: int = 20
     """Older files that are kept beside it."""
+    key_file: Path | None = None
+    """File with a key of 16 bytes or more, as `openssl rand -hex 32` makes one: digests of the chain are then
+    HMACs. Without it, whoever can write the files can make the chain anew."""
+    host: str = ""
+    """Name or address of a syslog server that gets every line, too; empty for none."""
+    port: int = 6514
+    """Its port: usually 6514 for tls, 601 for tcp, 514 for udp."""
+    transport: str = "tls"
+    """tls (RFC 5425); tcp: anybody on the way can read it; udp (RFC 5426): and lines may be lost."""
+    tls_authorities: str = ""
+    """PEM file: the authorities that its certificate may come from. Empty: those of this system."""
+    tls_certificate: str = ""
+    """PEM file: the certificate that we show there. Empty: that of `listener`, if there is one."""
+    tls_key: str = ""
+    """PEM file: the private key of it."""
+    tls_name: str = ""
+    """Name that its certificate must hold; empty for `host`."""
+    response_seconds: float = 30.0
+    """For the connection, for any pause in sending, and for the server to end it when it has everything."""
+    longest_seconds: float = 60.0
+    """At most, between two attempts while it is away."""

@@ -1,29 +1,26 @@
 """The audit trail of a node: what was deleted, who was turned away, what was accepted or
 rejected, when it ran.
 
-    audit.log       the latest messages; audit.log.1 those before, and so on up to the number of files kept
-
 A line is a syslog message (RFC 5424) with a DICOM audit message in it (``audit_message.py``), as PS3.15 A.6
-wants it: facility 10, MSGID ``DICOM+RFC3881``. Structured data is empty so far. Several processes write: each
-line is appended under a lock (flock) in one call and flushed. What cannot be written is told in the log:
-neither a deletion nor a rejection waits for room on the disk.
+wants it: facility 10, MSGID ``DICOM+RFC3881``; its structured data chain it to the line before
+(``audit_chain.py``). What cannot be written is told in the log: neither a deletion nor a rejection waits for
+room on the disk.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
-from pathlib import Path
 
-from casgan_dicom.disk import sync_folder
+from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.settings import AuditSettings
+from casgan_dicom.node.state.audit_chain import chained
+from casgan_dicom.node.state.audit_file import AuditFile
+from casgan_dicom.node.state.audit_key import chain_key
 from casgan_dicom.node.state.audit_message import (
     APPLICATION,
     APPLICATION_ACTIVITY,
@@ -44,6 +41,8 @@ from casgan_dicom.node.state.audit_message import (
     patient,
     study,
 )
+from casgan_dicom.node.state.audit_sent import read_sent
+from casgan_dicom.node.state.bells import AUDIT, ring
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.quoting import printable, quoted
 
@@ -115,7 +114,13 @@ class Audit:
         ae_title: str = "",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._path = layout.audit
+        self._file = AuditFile(
+            layout.audit,
+            settings.max_bytes,
+            settings.files,
+            (lambda: read_sent(layout).link) if settings.host else None,
+        )
+        self._bells = layout.bells
         self._settings = settings
         self._ae_title = ae_title
         self._clock = clock
@@ -161,66 +166,24 @@ class Audit:
         now = self._clock()
         message = audit_message(event, participants, self._ae_title or _NAME, subjects, now)
         try:
-            self._append(syslog_line(message, now))
+            self._append(message, now)
         except OSError as error:
             log.exception("audit message cannot be written", error=error, audited=event.event_id[2])
 
-    def _append(self, line: bytes) -> None:
-        """Append a line to the file, or to a new one where that is full. Raises OSError."""
-        while True:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            handle = os.open(self._path, flags, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                if not self._is_current(handle):  # another process has put it aside
-                    continue
-                size = os.fstat(handle).st_size
-                if size and size + len(line) > self._settings.max_bytes:
-                    self._put_aside()
-                    continue
-                _write_whole(handle, line, size)
-                if not size:
-                    sync_folder(self._path.parent)
-                return
-            finally:
-                os.close(handle)
-
-    def _is_current(self, handle: int) -> bool:
+    def _append(self, message: str, at: datetime) -> None:
+        """Append a line, and wake who sends it on. Raises OSError."""
+        header, text = syslog_header(at), _BYTE_ORDER_MARK + message
         try:
-            return os.path.samestat(os.fstat(handle), self._path.stat())
-        except FileNotFoundError:
-            return False
-
-    def _put_aside(self) -> None:
-        """Give every file the next number; the last goes. Whoever calls this holds the lock of the first."""
-        files = [self._path, *(numbered(self._path, k + 1) for k in range(self._settings.files))]
-        for path, after in reversed([*pairwise(files)]):
-            if path.exists():
-                path.rename(after)
-        for path in self._path.parent.glob(f"{self._path.name}.*"):  # fewer are kept than before
-            number = path.name.removeprefix(f"{self._path.name}.")
-            if number.isdecimal() and int(number) > self._settings.files:
-                path.unlink()
-        sync_folder(self._path.parent)
+            key = chain_key(self._settings)
+        except ConfigError as error:  # a line without the key is one that a check finds; none would be worse
+            log.error("audit message is written without the key of the chain", reason=error.message)
+            key = None
+        self._file.append(lambda tail: chained(tail.link, header, text, torn=tail.torn, key=key), key)
+        ring(self._bells, AUDIT)
 
 
-def _write_whole(handle: int, line: bytes, size: int) -> None:
-    """Append a line to a file of this size, and flush it; nothing of it stays where not all of it fits."""
-    written = os.write(handle, line)
-    if written != len(line):
-        os.ftruncate(handle, size)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    os.fsync(handle)
-
-
-def numbered(path: Path, number: int) -> Path:
-    """Where an older part of the trail lies; 1 is the latest of them."""
-    return path.with_name(f"{path.name}.{number}")
-
-
-def syslog_line(message: str, at: datetime) -> bytes:
-    """A line of RFC 5424 with an audit message; `at` is its time, in UTC."""
+def syslog_header(at: datetime) -> str:
+    """The header of RFC 5424, from PRI to MSGID; `at` is its time, in UTC."""
     when = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
     host = "".join(c for c in printable(socket.gethostname()) if "!" <= c <= "~")[:_LONGEST_HOST] or "-"
-    head = f"<{_NOTICE}>1 {when} {host} {_NAME} {os.getpid()} {_MESSAGE_ID} -"
-    return f"{head} {_BYTE_ORDER_MARK}{message}\n".encode()
+    return f"<{_NOTICE}>1 {when} {host} {_NAME} {os.getpid()} {_MESSAGE_ID}"

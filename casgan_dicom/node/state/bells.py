@@ -2,6 +2,7 @@
 
     bells/coordinator       the ledger has changed: an instance came in, a conversion ended, a person decided
     bells/<queue>           a workflow was put on this queue
+    bells/audit             a line was added to the audit trail
 
 A bell is a named pipe in the data folder. Who it belongs to sleeps until a byte comes; anybody may ring. A
 ring says that it is worth a look, and nothing else: what there is to do stands in the databases. One that
@@ -18,6 +19,8 @@ from stat import S_ISFIFO
 
 COORDINATOR = "coordinator"
 """Rung when the ledger holds something that the coordinator decides about."""
+AUDIT = "audit"
+"""Rung when the audit trail has another line."""
 _READ_BYTES = 65536
 """What a pipe holds at most: all rings that there are count as one."""
 

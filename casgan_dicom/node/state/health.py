@@ -7,17 +7,26 @@ waits for a person.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
+from typing import Literal
 
 from casgan_dicom.node.certificates import Expiry
+from casgan_dicom.node.state.audit_sent import Sent
 from casgan_dicom.node.state.overview import Status
 
 LOW_SPACE = 2
 """Times the free space at which instances are refused: below that, somebody should look."""
 RENEW_DAYS = 30
 """Before a certificate expires, somebody should renew it."""
+
+
+Event = Literal[
+    "node", "disk", "failed", "quarantine", "dead_letter", "paused", "certificate", "peer_away", "audit",
+]  # fmt: skip
+"""Kinds of things that may be wrong; whoever wants to be told may choose among them."""
 
 
 class Level(IntEnum):
@@ -37,6 +46,14 @@ class Finding:
     """How bad it is."""
     text: str
     """What it is."""
+    event: Event
+    """What kind of thing it is."""
+    about: str = ""
+    """Which of its kind, where there may be several: a destination, a key of the settings."""
+
+
+_JOBS: Mapping[str, Event] = {"failed": "failed", "quarantined": "quarantine", "undelivered": "dead_letter"}
+"""States of jobs that wait for a person."""
 
 
 def findings(found: Status, min_free_bytes: int, certificates: Sequence[Expiry] = ()) -> tuple[Finding, ...]:
@@ -55,37 +72,54 @@ def worst(found: tuple[Finding, ...]) -> Level:
 
 def _findings(found: Status, min_free_bytes: int) -> Iterator[Finding]:
     if found.phase == "stopped":
-        yield Finding(Level.CRITICAL, "the node is stopped")
+        yield Finding(Level.CRITICAL, "the node is stopped", "node")
     if found.phase == "starting":
-        yield Finding(Level.WARNING, "the node is starting")
+        yield Finding(Level.WARNING, "the node is starting", "node")
     if found.free_bytes < min_free_bytes:
-        yield Finding(Level.CRITICAL, f"{_gib(found.free_bytes)} free, instances are refused")
+        yield Finding(Level.CRITICAL, f"{_gib(found.free_bytes)} free, instances are refused", "disk", "free")
     elif found.free_bytes < LOW_SPACE * min_free_bytes:
-        yield Finding(Level.WARNING, f"{_gib(found.free_bytes)} free")
-    for state in ("failed", "quarantined", "undelivered"):
+        yield Finding(Level.WARNING, f"{_gib(found.free_bytes)} free", "disk", "free")
+    for state, event in _JOBS.items():
         if count := found.jobs.get(state, 0):
-            yield Finding(Level.WARNING, f"{count} jobs {state}")
+            yield Finding(Level.WARNING, f"{count} jobs {state}", event, "jobs")
     for destination, states in found.deliveries.items():
         if count := states.get("dead", 0):
-            yield Finding(Level.WARNING, f"{count} dead letters to {destination}")
+            yield Finding(Level.WARNING, f"{count} dead letters to {destination}", "dead_letter", destination)
     if found.excess_bytes:
         excess = _gib(found.excess_bytes)
-        yield Finding(Level.WARNING, f"{excess} in spool and outbox above high_bytes, and may not be removed")
+        text = f"{excess} in spool and outbox above high_bytes, and may not be removed"
+        yield Finding(Level.WARNING, text, "disk", "excess")
     for paused in found.paused:
-        yield Finding(Level.WARNING, f"{paused} are paused")
+        yield Finding(Level.WARNING, f"{paused} are paused", "paused", paused)
     if found.quarantined_instances:
-        yield Finding(Level.WARNING, f"{found.quarantined_instances} instances in quarantine")
+        yield Finding(Level.WARNING, f"{found.quarantined_instances} instances in quarantine", "quarantine")
+    yield from _of_audit(found.audit)
+
+
+def _of_audit(sent: Sent) -> Iterator[Finding]:
+    if sent.failing_since is not None:
+        when = f"{datetime.fromtimestamp(sent.failing_since):%Y-%m-%d %H:%M}"
+        text = f"the audit trail cannot be sent since {when}: {sent.reason}"
+        yield Finding(Level.WARNING, text, "audit", "sending")
+    if sent.lost:
+        text = f"{sent.lost} audit messages were dropped before they were sent"
+        yield Finding(Level.WARNING, text, "audit", "lost")
 
 
 def _of_certificates(certificates: Sequence[Expiry]) -> Iterator[Finding]:
     for each in certificates:
         named = f"{each.key} {each.path}"
         if each.days_left is None:
-            yield Finding(Level.WARNING, f"{named} cannot be read: nobody knows when it expires")
+            yield Finding(
+                Level.WARNING,
+                f"{named} cannot be read: nobody knows when it expires",
+                "certificate",
+                each.key,
+            )
         elif each.days_left < 0:
-            yield Finding(Level.CRITICAL, f"{named} has expired")
+            yield Finding(Level.CRITICAL, f"{named} has expired", "certificate", each.key)
         elif each.days_left < RENEW_DAYS:
-            yield Finding(Level.WARNING, f"{named} expires in {each.days_left} days")
+            yield Finding(Level.WARNING, f"{named} expires in {each.days_left} days", "certificate", each.key)
 
 
 def _gib(count: int) -> str:

@@ -30,6 +30,11 @@ class Layout:
         return self.data / "audit.log"
 
     @cached_property
+    def audit_sent(self) -> Path:
+        """How much of the audit trail was sent elsewhere."""
+        return self.data / "audit-sent.json"
+
+    @cached_property
     def reload(self) -> Path:
         """What the supervisor answered when it was last told to read its settings again."""
         return self.data / "reload.json"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from casgan_dicom.node.state.audit_sent import Sent, read_sent
 from casgan_dicom.node.state.database import Connection, Row
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
@@ -53,6 +54,8 @@ class Status:
     """Associations and connections that were not let in, by reason."""
     paused: tuple[str, ...] = ()
     """What a person has paused, in words."""
+    audit: Sent = field(default_factory=Sent)
+    """How much of the audit trail was sent to a syslog server."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ def status(layout: Layout, ledger: Ledger) -> Status:
         quarantine_bytes=bytes_in(layout.quarantine),
         rejected=dict(rejected),
         paused=tuple(map(str, Pauses(ledger).all())),
+        audit=read_sent(layout),
     )
 
 

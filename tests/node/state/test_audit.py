@@ -23,9 +23,10 @@ from tests.support.factories import uid
 AT = datetime(2026, 12, 1, 10, 15, 30, 123456, tzinfo=UTC)
 HEADER = re.compile(
     r"<(?P<pri>\d{1,3})>1 (?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,6}Z) (?P<host>[!-~]{1,255})"
-    r" (?P<app>[!-~]{1,48}) (?P<process>[!-~]{1,128}) (?P<id>[!-~]{1,32}) - \ufeff(?P<message>.+)"
+    r" (?P<app>[!-~]{1,48}) (?P<process>[!-~]{1,128}) (?P<id>[!-~]{1,32})"
+    r' \[chain@32473( [a-z]+="[^"\\\]]*")+\] \ufeff(?P<message>.+)'
 )
-"""RFC 5424 6, with the structured data left empty."""
+"""RFC 5424 6, with one element of structured data."""
 
 MANY, OPTIONAL, ONE, SOME = "*", "?", "1", "+"
 CODED = {"csd-code": r"\S+", "codeSystemName": r"\S.*", "originalText": r"\S.*", "displayName?": r".*"}

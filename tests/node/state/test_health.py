@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from casgan_dicom.node.state.audit_sent import Sent
 from casgan_dicom.node.state.health import Level, findings, worst
 from casgan_dicom.node.state.overview import Status
 
@@ -40,6 +42,16 @@ def test_a_node_that_works_is_well() -> None:
         (replace(WELL, jobs={"undelivered": 1}), Level.WARNING, "1 jobs undelivered"),
         (replace(WELL, deliveries={"pacs": {"dead": 2}}), Level.WARNING, "2 dead letters to pacs"),
         (replace(WELL, quarantined_instances=4), Level.WARNING, "4 instances in quarantine"),
+        (
+            replace(WELL, audit=Sent(lost=3)),
+            Level.WARNING,
+            "3 audit messages were dropped before they were sent",
+        ),
+        (
+            replace(WELL, audit=Sent(failing_since=datetime(2026, 12, 1, 9, 5).timestamp(), reason="away")),
+            Level.WARNING,
+            "the audit trail cannot be sent since 2026-12-01 09:05: away",
+        ),
         (
             replace(WELL, excess_bytes=3 * 2**29),
             Level.WARNING,

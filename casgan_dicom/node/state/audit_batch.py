@@ -1,0 +1,95 @@
+"""What of an audit trail is to be sent next: whole lines of the chain, in their order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from casgan_dicom.node.state.audit_chain import START, Chained, Link, read_line
+from casgan_dicom.node.state.audit_file import held_files
+
+_HEAD_BYTES = 65536
+"""Of a file, in which its first line is looked for; a file of an older version is read on."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some lines of a trail."""
+
+    lines: tuple[bytes, ...]
+    """What they hold, without line feeds; none where all was sent."""
+    last: Link
+    """The last of them; that which was sent last where there are none."""
+    lost: int = 0
+    """Lines between what was sent and the first of them: their file is gone."""
+    is_anew: bool = False
+    """Whether the trail does not hold what was sent last: it is another one."""
+
+
+def next_batch(path: Path, sent: Link, most_bytes: int) -> Batch:
+    """The lines behind that which was sent last, one at least if there is any. Raises OSError."""
+    with held_files(path) as files:
+        handles = [handle for _, handle in files]
+        firsts = [_first(handle) for handle in handles]
+        begin = _begin(firsts, sent)
+        for handle in handles[begin:]:
+            lines = list(_lines(_content(handle)))
+            if handle == handles[begin] and _is_anew(lines, sent):
+                return Batch((), START, is_anew=True)
+            if later := [line for line in lines if line.link.seq > sent.seq]:
+                return _batch(later, sent, most_bytes)
+    return Batch((), sent)
+
+
+def before_oldest(path: Path) -> Link:
+    """What stands before the oldest line that is kept; its digest is unknown. Raises OSError."""
+    with held_files(path) as files:
+        firsts = (_first(handle) for _, handle in files)
+        first = next((line for line in firsts if line is not None), None)
+    return START if first is None else Link(first.link.seq - 1, "")
+
+
+def _begin(firsts: Sequence[Chained | None], sent: Link) -> int:
+    """Number of the file that holds the line that was sent last, or begins behind it; else of the oldest."""
+    for number in reversed(range(len(firsts))):
+        first = firsts[number]
+        if first is not None and first.link.seq <= sent.seq + 1:
+            return number
+    return 0
+
+
+def _is_anew(lines: Sequence[Chained], sent: Link) -> bool:
+    if not sent.digest or (lines and lines[0].link.seq > sent.seq):
+        return False
+    return all(line.link != sent for line in lines)
+
+
+def _batch(lines: Sequence[Chained], sent: Link, most_bytes: int) -> Batch:
+    taken, room = [lines[0]], most_bytes - len(lines[0].content)
+    for line in lines[1:]:
+        room -= len(line.content)
+        if room < 0:
+            break
+        taken.append(line)
+    lost = taken[0].link.seq - sent.seq - 1
+    return Batch(tuple(line.content for line in taken), taken[-1].link, lost)
+
+
+def _first(handle: int) -> Chained | None:
+    found = next(_lines(os.pread(handle, _HEAD_BYTES, 0)), None)
+    return found if found is not None else next(_lines(_content(handle)), None)
+
+
+def _content(handle: int) -> bytes:
+    return os.pread(handle, os.fstat(handle).st_size, 0)
+
+
+def _lines(content: bytes) -> Iterator[Chained]:
+    """The lines of a chain, each with its line feed: a piece at the end was cut off."""
+    begin = 0
+    while (end := content.find(b"\n", begin)) >= 0:
+        if (line := read_line(content[begin:end])) is not None:
+            yield line
+        begin = end + 1
