@@ -31,8 +31,10 @@ _READ = """canvas => {
   const bytes = canvas.getContext('2d').getImageData(0, 0, width, height).data;
   let text = '';
   for (let i = 0; i < bytes.length; i++) text += String.fromCharCode(bytes[i]);
-  return [width, height, canvas.dataset.position, btoa(text)];
+  return [width, height, btoa(text)];
 }"""
+_BOTH = """() => ['source', 'derived'].map(
+  name => Number(document.querySelector(`canvas[data-picture="${name}"]`).dataset.position))"""
 
 
 @dataclass
@@ -61,7 +63,9 @@ class Screen:
 
     def colours(self, picture: str) -> npt.NDArray[np.uint8]:
         """Pixels of a canvas, (rows, columns, RGBA)."""
-        return self._read(picture)[1]
+        found = self.page.locator(f'canvas[data-picture="{picture}"]').evaluate(_READ)
+        width, height, text = found
+        return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
 
     def grey(self, picture: str) -> Pixels:
         """Grey values of a canvas, (rows, columns); fails where one is coloured or missing."""
@@ -71,9 +75,10 @@ class Screen:
         assert (colours[..., 0] == colours[..., 2]).all()
         return colours[..., 0]
 
-    def drawn_at(self, picture: str) -> int:
-        """The frame that a canvas says it shows."""
-        return self._read(picture)[0]
+    def both(self) -> list[int]:
+        """The frames that the canvases of source and derived cine show at one moment."""
+        found: list[int] = self.page.evaluate(_BOTH)
+        return found
 
     def status(self) -> str:
         """What the player says is amiss."""
@@ -84,12 +89,6 @@ class Screen:
         results = Axe().run(self.page)
         assert results.response["violations"] is not None
         return results.generate_report() if results.violations_count else ""
-
-    def _read(self, picture: str) -> tuple[int, npt.NDArray[np.uint8]]:
-        found = self.page.locator(f'canvas[data-picture="{picture}"]').evaluate(_READ)
-        width, height, position, text = found
-        pixels = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
-        return int(position), pixels
 
 
 @contextmanager

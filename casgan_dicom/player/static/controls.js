@@ -28,7 +28,7 @@ export class Controls {
     const { item, run } = this.player;
     const heading = make("header", "cp-heading");
     if (item.runs.length > 1) heading.append(this.#runs(item.runs, run.number));
-    this.view = make("strong", "cp-view", run.view || "View unknown");
+    this.view = make("h2", "cp-view", run.view || "View unknown");
     heading.append(this.view);
     const shape = run.tracks.source ?? run.tracks.derived;
     const facts = [`${run.frames} frames`, `${run.rate} fps`];

@@ -209,9 +209,9 @@ class Player {
 // The bar that is always there; a page may have one of its own, with data-synthetic-bar.
 function warn() {
   if (document.querySelector("[data-synthetic-bar]")) return;
-  const bar = make("div", "casgan-bar", WARNING);
+  const bar = make("section", "casgan-bar", WARNING);
   bar.dataset.syntheticBar = "";
-  bar.setAttribute("role", "note");
+  bar.setAttribute("aria-label", "Warning");
   document.body.prepend(bar);
   document.body.classList.add("casgan-barred");
 }
