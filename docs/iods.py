@@ -32,6 +32,8 @@ TITLES: Mapping[str, str] = {
     "cine vessels": "Vessel mask (`--maps`)",
     "cine segmentation": "Segmentation of the vessels (`--seg`)",
     "cine quality-record": "Quality record (`--sr`)",
+    "review report": 'Verdict as a report (`review = "sr"`)',
+    "review selection": 'Verdict as a selection (`review = "ko"`)',
 }
 """Objects with a table of their own, by form and name."""
 

@@ -8,7 +8,7 @@ there.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +21,14 @@ from pydicom import dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.uid import XRayRadiofluoroscopicImageStorage
+from pydicom.uid import ComprehensiveSRStorage, XRayRadiofluoroscopicImageStorage
 
 from casgan_dicom.conversion.options import ConvertOptions
 from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.derived.references import Reference
+from casgan_dicom.derived.review_content import Judgement
+from casgan_dicom.derived.review_reasons import REASONS
+from casgan_dicom.derived.review_record import RecordKind, Reviewed, ReviewRecord
 from casgan_dicom.lab.xa import RunHeader, write_cine
 from casgan_dicom.model.data.normalisation import Levels
 from casgan_dicom.model.generator import Generator, Synthesis
@@ -120,7 +124,23 @@ def _source(folder: Path, path: Path, info: _Info) -> Source:
                 name = f"{form} {written.kind}"
                 if name not in made or info.name == "model-b":  # of several frames one time the last
                     made[name] = dcmread(written.path, defer_size="4 KB")
+    made |= dict(_reviews(made["cine angiogram"], moment))
     return Source(dcmread(path, stop_before_pixels=True), made)
+
+
+def _reviews(cine: Dataset, moment: datetime) -> Iterator[tuple[str, Dataset]]:
+    """A verdict about a cine, which is another for each source, as both objects."""
+    said = str(cine.ManufacturerModelName)
+    reason = REASONS["vessel-course"] if said == "model-a" else None
+    is_bare = said == "model-c"
+    reviewer, text = ("", "") if is_bare else (f"Reviewer of {said}", f"text of {said}")
+    judgement = Judgement(reason, text, reviewer, moment, moment.day)
+    one = Reference(cine.SOPClassUID, cine.SOPInstanceUID, cine.SeriesInstanceUID, int(cine.NumberOfFrames))
+    before = (str(ComprehensiveSRStorage), f"2.25.{moment.day}") if not is_bare else ("", "")
+    about = Reviewed("job", cine, (one,), before)
+    kinds: tuple[tuple[str, RecordKind], ...] = (("report", "sr"), ("selection", "ko"))
+    for name, kind in kinds:
+        yield f"review {name}", ReviewRecord(judgement, about, kind)
 
 
 def _full(folder: Path, seed: int, side: int, frames: int) -> Path:
