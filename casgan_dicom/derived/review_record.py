@@ -1,4 +1,4 @@
-"""What a person thinks of a derived series, as an object of its study (idea: IHE AI Result Assessment).
+"""What a person thinks of a derived series, as an object of its study (idea: IHE AIRAI).
 
 Either a structured report (PS3.3 A.35.3, TID 1500) or a key object selection (PS3.3 A.35.4, TID 2010).
 Patient and study are those of the objects that it is about, which it names one by one; so are the equipment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from casgan_dicom.errors import SeriesError
 from casgan_dicom.verification.verify import verify_file
 from tests.support.derived import cine_of, derived
 from tests.support.factories import uid, write_xa
+from tests.support.programs import find_program
 from tests.support.validators import dcentvfy, dciodvfy
 
 CINE_CLASS = "1.2.840.10008.5.1.4.1.1.7.2"
@@ -213,6 +215,19 @@ def test_highdicom_reads_a_selection(tmp_path: Path) -> None:
     )
     (person,) = document.content.get_observer_contexts(codes.DCM.Person)
     assert person.observer_identifying_attributes.name == "A. Reviewer^"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("others", OTHERS)
+def test_dcmtk_reads_both(tmp_path: Path, kind: RecordKind, others: str) -> None:
+    path = written(tmp_path, NO, about(header(tmp_path), *OTHERS[others]), kind)
+    program = find_program("dsrdump", "dcmtk")
+
+    done = subprocess.run([program, "+Pl", str(path)], capture_output=True, text=True, check=True)
+
+    assert "Motion blur" in done.stdout
+    assert "AI SYNTHETIC, not for diagnosis. Rejected" in done.stdout
+    assert not [line for line in done.stderr.splitlines() if line.startswith("E:")]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,4 +1,4 @@
-"""R14: kill -9 of coordinator and sender between a verdict and the delivery of its object.
+"""R18: kill -9 of coordinator and sender between a verdict and the delivery of its object.
 
 Short: 6 verdicts, 6 kills. Long (--soak): 60 verdicts, 60 kills.
 """
@@ -68,7 +68,7 @@ def test_after_kills_every_verdict_has_been_sent_and_none_twice(tmp_path: Path, 
     texts = [dcmread(path).InstanceNumber for path in row.derived if "/review-" in path]
     assert sorted(texts) == list(range(1, verdicts + 1))
     sys.stdout.write(
-        f"\nR14: {verdicts} verdicts, kills {dict(killed)}: {len(records)} objects arrived, "
+        f"\nR18: {verdicts} verdicts, kills {dict(killed)}: {len(records)} objects arrived, "
         f"{sum(pacs.requests.values())} C-STORE requests for {len(pacs.requests)} objects\n"
     )
 

@@ -165,9 +165,8 @@ class Reviews:
                 " WHERE reviews.job = ? AND reviews.number < ? ORDER BY reviews.number DESC LIMIT 1",
                 key,
             ).fetchone()
-        return Subject(
-            rule, tuple(map(derived_of, rows)), ("", "") if before is None else (before[0], before[1])
-        )
+        record = ("", "") if before is None else (before["sop_class_uid"], before["sop_uid"])
+        return Subject(rule, tuple(map(derived_of, rows)), record)
 
     def waive(self, review: Review) -> None:
         """Nothing asks for an object of a verdict."""

@@ -85,7 +85,7 @@ class Reviewing:
         derived = write_record(review, subject, kind, self._layout.outbox / review.job)
         self._reviews.made(review, derived, now)
         log.info(
-            "verdict is sent",
+            "verdict goes to the destinations",
             job=review.job,
             verdict=review.verdict.outcome,
             number=review.number,

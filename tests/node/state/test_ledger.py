@@ -29,6 +29,7 @@ from casgan_dicom.node.state.processes import Processes
 from casgan_dicom.node.state.receipts import Receipts, Refused
 from casgan_dicom.node.state.rejections import Rejections
 from casgan_dicom.node.state.removals import Removals
+from casgan_dicom.node.state.reviews import Review, Reviews, Verdict
 from casgan_dicom.node.work import sender
 from tests.node.ledgers import received
 from tests.support import waiting
@@ -37,6 +38,7 @@ SENT = Delivery("j", "pacs", 1)
 OLD = Path(__file__).resolve().parents[1] / "old_ledgers"
 """What made the tables of each version, as that version had it."""
 STARTED = Enqueuing("j", "1.2", 1)
+SAID = Review("j", 1, Verdict("accepted"), 1.0, "due", "", "")
 MADE = Derived("1.3", "1.2", Path("/outbox/1"), "ab", 1)
 
 
@@ -103,6 +105,15 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "ask for": lambda ledger: Removals(ledger).ask_for([Path("/spool/1")], 1.0),
     "files in quarantine": lambda ledger: Removals(ledger).quarantined(),
     "quarantine ends": lambda ledger: Removals(ledger).end_quarantine(Path("/q"), 1.0),
+    "decide": lambda ledger: Reviews(ledger).decide("j", Verdict("accepted"), 1.0),
+    "check a job": lambda ledger: Reviews(ledger).check("j"),
+    "verdicts": lambda ledger: Reviews(ledger).of("j"),
+    "verdicts due": lambda ledger: Reviews(ledger).due(),
+    "subject": lambda ledger: Reviews(ledger).subject(SAID),
+    "waive": lambda ledger: Reviews(ledger).waive(SAID),
+    "fail": lambda ledger: Reviews(ledger).fail(SAID, "why"),
+    "made of a verdict": lambda ledger: Reviews(ledger).made(SAID, MADE, 1.0),
+    "retry verdicts": lambda ledger: Reviews(ledger).retry([]),
     "note processes": lambda ledger: Processes(ledger).note({"listener": 1}, 1.0),
     "status": lambda ledger: status(Layout(Path("/")), ledger),
     "list jobs": lambda ledger: list_jobs(ledger, states=["done"]),
@@ -250,6 +261,8 @@ def test_a_ledger_of_version_3_goes_on_with_what_it_holds(layout: Layout) -> Non
     inputs = JobList(ledger).inputs("j")
     assert (inputs.calling, inputs.called, inputs.by_hand) == ("X", "", False)
     assert Pauses(ledger).all() == []
+    assert Reviews(ledger).of("j") == []
+    assert Reviews(ledger).decide("j", Verdict("accepted"), 3.0)
     ledger.close()
 
 
