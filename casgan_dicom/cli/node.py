@@ -51,7 +51,6 @@ _COLUMNS = (
     "frames",
     "made",
     "deliveries",
-    "verdict",
 )
 _NUMBERS = ("rev", "files", "frames", "made")
 _TABLE_WIDTH = 180
@@ -279,7 +278,6 @@ def _show_jobs(rows: list[JobRow]) -> None:
             str(row.frames),
             str(len(row.derived)),
             ", ".join(f"{each.destination}: {each.state}" for each in row.deliveries),
-            verdict_of(row),
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))  # never read as markup
     console = Console()
@@ -287,7 +285,7 @@ def _show_jobs(rows: list[JobRow]) -> None:
     console.print(table)
     for row in rows:
         again = f", {row.repeats} once more with {row.bundle}" if row.repeats else ""
-        tell(f"{row.job}  series {row.series_uid}{again}")
+        tell(f"{row.job}  series {row.series_uid}{again}{verdict_of(row)}")
     for row in rows:
         for reason in (
             *row.reasons,

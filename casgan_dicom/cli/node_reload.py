@@ -23,9 +23,9 @@ _LOOK_SECONDS = 0.05
 def reload(settings: NodeSettings, *, as_json: bool) -> None:
     """Have the node take its configuration again, without a restart.
 
-    Rules, peers, completion, retry, retention, review and destinations are taken, all together or nothing. What else
-    has changed needs a restart, and is named. Associations, conversions and deliveries go on. The node reads
-    its own file, with the environment that it was started with. SIGHUP does the same.
+    Rules, peers, completion, retry, retention, review and destinations are taken, all together or nothing.
+    What else has changed needs a restart, and is named. Associations, conversions and deliveries go on. The
+    node reads its own file, with the environment that it was started with. SIGHUP does the same.
     """
     from casgan_dicom.node.state.layout import Layout
     from casgan_dicom.node.state.supervisor import last_answer, supervisor_of

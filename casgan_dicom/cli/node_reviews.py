@@ -90,8 +90,8 @@ def _decide(settings: NodeSettings, jobs: Sequence[str], verdict: Verdict, *, as
 
 
 def verdict_of(row: JobRow) -> str:
-    """The verdict that counts, for a table of jobs; empty where there is none."""
+    """The verdict that counts, behind what is said of a job; empty where there is none."""
     if not row.reviews:
         return ""
     verdict = row.reviews[-1].verdict
-    return ": ".join(filter(None, (verdict.outcome, verdict.reason)))
+    return f", {verdict.outcome}{f': {verdict.reason}' if verdict.reason else ''}"
