@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from casgan_dicom.cli.node_audit import audit
 from casgan_dicom.cli.node_audit_trail import audit_trail
 from casgan_dicom.cli.node_certificates import certificates
 from casgan_dicom.cli.node_clean import clean, retention_of, size
@@ -213,6 +214,7 @@ def quarantine(settings: NodeSettings, *, limit: int, as_json: bool) -> None:
 
 for _order in (
     accept,
+    audit,
     audit_trail,
     cancel,
     certificates,

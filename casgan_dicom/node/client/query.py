@@ -5,7 +5,8 @@ Only UIDs, dates and modalities are asked for and kept: no answer here holds pat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
@@ -61,8 +62,15 @@ def held_by(peer: Peer, wanted: Wanted, options: SocketOptions = SocketOptions()
     PeerError
         No association, none for queries, a failure, or no answer.
     """
+    with asking(peer, options) as ask:
+        return ask(wanted)
+
+
+@contextmanager
+def asking(peer: Peer, options: SocketOptions = SocketOptions()) -> Iterator[Callable[[Wanted], list[Held]]]:  # noqa: B008  # frozen
+    """Questions as `held_by` puts them, one after the other over one association, for the time of a block."""
     with connected(peer, [build_context(STUDY_ROOT_FIND, ImplicitVRLittleEndian)], options) as connection:
-        return list(_instances(connection, wanted))
+        yield lambda wanted: list(_instances(connection, wanted))
 
 
 def _instances(connection: Connection, wanted: Wanted) -> Iterator[Held]:

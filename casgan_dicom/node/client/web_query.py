@@ -41,6 +41,19 @@ def held_on_web(web: Web, session: Session, wanted: Wanted) -> Iterator[Held]:
                     yield Held(study, series, uid, sop_class)
 
 
+def held_in_series(web: Web, session: Session, study: str, series: str) -> set[str]:
+    """SOP Instance UIDs that are there of a study and series; none where there is no such study.
+
+    Some servers answer 404 below a study that they do not have, and some wherever they know no questions: so
+    it is asked first whether the study is there. Raises PeerError.
+    """
+    asking = _Asking(web, session)
+    found = asking.all("/studies", {"StudyInstanceUID": study}, _STUDY)
+    if study not in {_uid(each, _STUDY) for each in found}:
+        return set()
+    return {held.sop_uid for held in held_on_web(web, session, Wanted((study,), (series,)))}
+
+
 class _Asking:
     """Questions to one archive."""
 
