@@ -5,6 +5,7 @@ Positions and frames count from 0; times are milliseconds. `SCHEMA` counts chang
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -25,6 +26,7 @@ from casgan_dicom.verification.roadmap_rules import banner_texts
 
 SCHEMA = 1
 """Version of the JSON form."""
+_VIEW = re.compile(r"\b(?:[LR]AO\d+|AP)(?: (?:CRA|CAU)\d+)?\b")
 UNORDERED = "the derived cine does not tell which frames of the source it shows: it is not played beside it"
 
 
@@ -63,7 +65,12 @@ def _r_waves_ms(run: Run) -> list[float]:
 
 
 def _view(run: Run) -> str:
-    return "" if run.source is None else view_name(run.source.header, motion=run.source.motion)
+    """The projection; of a derived cine alone, the one that its title tells."""
+    if run.source is not None:
+        return view_name(run.source.header, motion=run.source.motion)
+    title = "" if run.derived is None else one_text(run.derived.header, "SeriesDescription")
+    told = _VIEW.search(title)
+    return told[0] if told else ""
 
 
 def _synthetic(header: Dataset) -> dict[str, Any]:

@@ -125,7 +125,11 @@ def looking_at(browser: Browser, address: str, size: Size = DESKTOP) -> Iterator
 
 def wait_until(screen: Screen, picture: str, wanted: Pixels, what: str) -> None:
     """Look at a canvas until it shows these grey values."""
-    wait_for(lambda: np.array_equal(screen.grey(picture), wanted), what, DEADLINE_S)
+
+    def seen() -> bool:
+        return bool((screen.colours(picture)[..., :3] == wanted[..., None]).all())
+
+    wait_for(seen, what, DEADLINE_S)
 
 
 def display_of(exhibit: Exhibit, *, derived: bool) -> Pixels:

@@ -126,6 +126,7 @@ def test_files_that_are_gone_are_counted_and_the_rest_is_played(tmp_path: Path) 
 
     (run,) = facts.json()["runs"]
     assert "1 of 1 source files are no longer there" in run["missing"]
+    assert run["view"] == "RAO30"  # by the title of the derived cine
     assert frame.status_code == 200
     assert nothing.status_code == 404
 

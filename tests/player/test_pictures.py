@@ -236,7 +236,7 @@ def test_a_frame_that_was_not_converted_stays_empty_and_says_so(tmp_path: Path, 
     derived = display_of(Exhibit((), tuple(singles)), derived=True)
 
     with playing(browser, exhibit) as screen:
-        assert not screen.colours("derived").any()
+        assert not screen.grey("derived").any()
         assert "not converted" in screen.page.locator(".cp-derived .cp-note").inner_text()
         for k in range(2, 6):
             screen.press(*["Home", *["ArrowRight"] * k])
@@ -245,7 +245,7 @@ def test_a_frame_that_was_not_converted_stays_empty_and_says_so(tmp_path: Path, 
         assert screen.page.locator(".cp-derived .cp-note").inner_text() == ""
         screen.press("End")
         screen.at(7)
-        assert not screen.colours("derived").any()
+        assert not screen.grey("derived").any()
 
 
 def test_frames_of_a_pixel_shape_of_their_own_are_as_wide_as_they_are(

@@ -13,11 +13,15 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount
 from starlette.routing import Route as Path_
 
+from casgan_dicom.conversion.options import ConvertOptions
+from casgan_dicom.conversion.pipeline import convert_series
+from casgan_dicom.conversion.reference_choice import ReferenceChoice
 from casgan_dicom.player.app import player_routes
 from casgan_dicom.player.shelf import Exhibit
 from tests.player.exhibits import DEADLINE_S, Here, converted, exhibit_in, served
-from tests.player.screen import DESKTOP, TABLET, Screen, Size, display_of, looking_at, playing
+from tests.player.screen import DESKTOP, TABLET, Screen, Size, display_of, looking_at, playing, wait_until
 from tests.support.factories import moving_frames, uid, write_xa
+from tests.support.roadmap import DarkIsVessel, target_frames, write_reference, write_target
 from tests.support.waiting import wait_for
 from tests.viewer.browser import chromium
 
@@ -199,7 +203,7 @@ def test_frames_that_cannot_be_decoded_are_said_and_the_others_shown(
         screen.at(11)
         derived = display_of(Exhibit((), exhibit.derived), derived=True)
         np.testing.assert_array_equal(screen.grey("derived"), derived[11])
-        assert not screen.colours("source").any()
+        assert not screen.grey("source").any()
 
 
 def test_a_page_of_another_mounts_several_players_under_one_bar(tmp_path: Path, browser: Browser) -> None:
@@ -226,3 +230,40 @@ def test_a_page_of_another_mounts_several_players_under_one_bar(tmp_path: Path, 
         screen.page.get_by_role("button", name="Frame on").click()
         screen.at(1)
         assert not [each for each in screen.complaints if "404" not in each]
+
+
+def test_r_waves_and_what_was_laid_over_a_frame_are_marked(tmp_path: Path, browser: Browser) -> None:
+    """R waves at frames 1 and 14 of twenty; the last six frames show another background and are refused."""
+    target = write_target(tmp_path / "t" / "a", target_frames(strange=slice(14, 20)))
+    reference = write_reference(tmp_path / "r" / "a")
+    options = ConvertOptions(reference=ReferenceChoice((reference,)))
+    convert_series([target], DarkIsVessel().as_generator, options, tmp_path / "out")
+    derived = tuple((tmp_path / "out").rglob("*.dcm"))
+
+    with playing(browser, Exhibit((target,), derived)) as screen:
+        waves = screen.page.locator(".cp-wave")
+        assert [round(float(wave.get_attribute("x1") or "nan")) for wave in waves.all()] == [
+            0,
+            684,
+        ]  # 13 of 19
+        assert screen.page.locator(".cp-drawn").count() == 14
+        assert screen.page.locator(".cp-refused").count() == 6
+        note = screen.page.locator(".cp-derived .cp-note")
+        assert note.inner_text().startswith("own vessels of 10:42, frame ")
+        screen.press("End")
+        screen.at(19)
+        assert note.inner_text().startswith("NO ROADMAP: ")
+
+
+def test_brightness_and_contrast_change_both_cines_alike(tmp_path: Path, browser: Browser) -> None:
+    exhibit = exhibit_in(tmp_path, moving_frames(3))
+    pictures = {
+        "source": display_of(Exhibit(exhibit.sources, ()), derived=False)[0],
+        "derived": display_of(exhibit, derived=True)[0],
+    }
+    with playing(browser, exhibit) as screen:
+        screen.page.get_by_label("Brightness").focus()
+        screen.press(*["ArrowRight"] * 20)  # 20 % of the range
+        for name, frame in pictures.items():
+            wanted = np.clip(np.rint(frame.astype(np.float64) + 51), 0, 255).astype(np.uint8)
+            wait_until(screen, name, wanted, f"a brighter {name}")

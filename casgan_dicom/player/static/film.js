@@ -6,6 +6,7 @@
 const CHUNK_BYTES = 2 * 2 ** 20;
 const AHEAD_BYTES = 32 * 2 ** 20;
 const KEPT_BYTES = 160 * 2 ** 20;
+const BLACK = 0xff000000;
 
 export async function told(url) {
   const answer = await fetch(url, { credentials: "same-origin" });
@@ -70,12 +71,23 @@ export class Film {
   // Grey value of every pixel of a frame, 0 to 255, into a byte array.
   grey(k, into) {
     const values = this.frames.get(k);
-    const look = this.#look(this.tableOf(k));
-    for (let i = 0; i < values.length; i++) into[i] = look[values[i]];
+    const { bytes } = this.#look(this.tableOf(k));
+    for (let i = 0; i < values.length; i++) into[i] = bytes[values[i]];
     const shutter = this.shutterOf(k);
     if (shutter === null) return;
     const mask = this.masks.get(shutter);
     for (let i = 0; i < mask.length; i++) if (mask[i] === 0) into[i] = 0;
+  }
+
+  // The same as opaque grey pixels, a word each.
+  paint(k, into) {
+    const values = this.frames.get(k);
+    const { words } = this.#look(this.tableOf(k));
+    for (let i = 0; i < values.length; i++) into[i] = words[values[i]];
+    const shutter = this.shutterOf(k);
+    if (shutter === null) return;
+    const mask = this.masks.get(shutter);
+    for (let i = 0; i < mask.length; i++) if (mask[i] === 0) into[i] = BLACK;
   }
 
   // Brightness (-1 to 1) and contrast (a factor) beyond what the header says.
@@ -100,15 +112,18 @@ export class Film {
     if (table.look) return table.look;
     const { brightness, contrast } = this.ramp;
     const plain = brightness === 0 && contrast === 1;
-    table.look = new Uint8Array(table.display.length);
-    for (let i = 0; i < table.look.length; i++) {
+    const bytes = new Uint8Array(table.display.length);
+    const words = new Uint32Array(table.display.length);
+    for (let i = 0; i < bytes.length; i++) {
       const display = table.display[i];
       const value = plain ? display : (display - 0.5) * contrast + 0.5 + brightness;
       const level = Math.fround(Math.min(1, Math.max(0, value)) * 255);
       const floor = Math.floor(level);
       const rest = level - floor;
-      table.look[i] = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+      bytes[i] = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+      words[i] = BLACK | (bytes[i] * 0x010101);
     }
+    table.look = { bytes, words };
     return table.look;
   }
 

@@ -139,7 +139,7 @@ class Player {
     const note = (this.notes[name] = make("span", "cp-label cp-note"));
     if (name === "derived") return [synthetic, note];
     this.edge = make("div", "cp-edge");
-    return [make("span", "cp-label cp-of-source", "Source"), synthetic, this.edge, note];
+    return [this.edge, make("span", "cp-label cp-of-source", "Source"), synthetic, note];
   }
 
   // Pixels that are not square are shown as wide as they are.

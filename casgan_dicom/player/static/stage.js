@@ -4,6 +4,7 @@
 
 export const MODES = ["side", "blink", "curtain", "difference"];
 export const BLINK_MS = 500; // each cine; two changes a second are below what can harm
+const CONTEXT = { alpha: false, willReadFrequently: true };
 const AMBER = [255, 170, 40];
 const CYAN = [70, 215, 235];
 
@@ -49,9 +50,10 @@ export class Stage {
 
   // Draw a position. All that is seen is of this position, or empty.
   draw(position) {
-    const source = this.#picture("source", position);
-    const derived = this.#picture("derived", position);
-    if (derived) this.#overlay(derived, position);
+    const wanted = (name) => this.mode !== "blink" || this.phase === name;
+    const source = wanted("source") ? this.#picture("source", position) : null;
+    const derived = wanted("derived") ? this.#picture("derived", position) : null;
+    if (derived && this.mode !== "difference") this.#overlay(derived, position);
     if (this.mode === "side") {
       this.#put("source", source, position);
       this.#put("derived", derived, position);
@@ -73,7 +75,7 @@ export class Stage {
       this.#put("mixed", this.phase === "source" ? source : derived, position);
     } else if (this.mode === "curtain") {
       this.#put("mixed", derived, position);
-      const context = this.canvases.mixed.getContext("2d", { willReadFrequently: true });
+      const context = this.canvases.mixed.getContext("2d", CONTEXT);
       const width = Math.round(this.curtain * this.canvases.mixed.width);
       if (source && width > 0) context.putImageData(source.image, 0, 0, 0, 0, width, source.image.height);
       else if (width > 0) context.clearRect(0, 0, width, this.canvases.mixed.height);
@@ -82,15 +84,14 @@ export class Stage {
     }
   }
 
-  // Grey and picture of a cine at a position; null where there is nothing to show.
+  // Picture of a cine at a position, and its grey values for the difference; null where nothing is to be shown.
   #picture(name, position) {
     const film = this.films[name];
     const k = film?.frameAt(position) ?? null;
     if (k === null || !film.ready(position)) return null;
     const made = this.#buffer(name, film.facts);
-    film.grey(k, made.grey);
-    const { grey, words } = made;
-    for (let i = 0; i < grey.length; i++) words[i] = 0xff000000 | (grey[i] * 0x010101);
+    if (this.mode === "difference") film.grey(k, made.grey);
+    else film.paint(k, made.words);
     return made;
   }
 
@@ -133,7 +134,7 @@ export class Stage {
 
   #put(name, picture, position) {
     const canvas = this.canvases[name];
-    const context = canvas.getContext("2d", { willReadFrequently: true });
+    const context = canvas.getContext("2d", CONTEXT);
     if (picture) context.putImageData(picture.image, 0, 0);
     else context.clearRect(0, 0, canvas.width, canvas.height);
     canvas.dataset.position = position;
