@@ -96,6 +96,7 @@ def _run(settings: NodeSettings, read: Callable[[], NodeSettings]) -> None:
     from casgan_dicom.node.service import Ready, Reload, run
     from casgan_dicom.node.settings import place_of
     from casgan_dicom.node.state.layout import Layout
+    from casgan_dicom.node.web.holders import tokens_path
 
     def on_ready(ready: Ready) -> None:
         listener = settings.listener
@@ -103,6 +104,10 @@ def _run(settings: NodeSettings, read: Callable[[], NodeSettings]) -> None:
         if settings.web.port:
             scheme = "https" if settings.web.tls_certificate else "http"
             say(f"  web:     {scheme}://{settings.web.host}:{settings.web.port}/studies takes STOW-RS")
+        if settings.page.port:
+            scheme = "https" if settings.page.tls_certificate else "http"
+            tokens = tokens_path(settings)
+            say(f"  page:    {scheme}://{settings.page.host}:{settings.page.port}/, its tokens: {tokens}")
         say(f"  results: {Layout(settings.data).outbox}")
         if settings.rules:
             say(f"  rules:   {len(settings.rules)}, see casgan-dicom node test-rules")

@@ -12,12 +12,11 @@ import click
 
 from casgan_dicom.cli.option import option
 from casgan_dicom.cli.output import json_option, say, show_json, tell
-from casgan_dicom.errors import ConfigError, SeriesError
+from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.settings import PRIORITIES, NodeSettings, Priority
 
 if TYPE_CHECKING:
     from casgan_dicom.node.state.ledger import Ledger
-    from casgan_dicom.node.state.orders import Repeat
 
 _NO_JOB_HINT = "`casgan-dicom node jobs` lists the ids"
 
@@ -149,50 +148,19 @@ def convert(
     gives another job and a derived series of its own, which goes to the destinations too; it stands beside
     what was made before, and supersedes nothing.
     """
-    from casgan_dicom.model.bundle.shelf import bundle_folder
-    from casgan_dicom.node.state.orders import Orders, Repeat
-    from casgan_dicom.node.work.recipe import recipe_of
+    from casgan_dicom.node.state.orders import Orders
+    from casgan_dicom.node.work.repeating import check_kept, repeat_with
 
-    folder = bundle_folder(bundle)
-    named = bundle if folder.resolve() != Path(bundle).resolve() else str(folder.resolve())
-    how = Repeat(named, recipe_of(settings.worker, named), priority)
+    how = repeat_with(settings, bundle, priority)
     with ledger_of(settings) as ledger:
         for name, state in states_of(ledger, job).items():
-            _check_kept(ledger, name, state, how)
+            check_kept(ledger, name, state, how, time())
         made = {name: Orders(ledger).repeat(name, how, time()) for name in dict.fromkeys(job)}
     if as_json:
-        show_json([{"job": again, "repeats": name, "bundle": named} for name, again in made.items()])
+        show_json([{"job": again, "repeats": name, "bundle": how.bundle} for name, again in made.items()])
     else:
         for name, again in made.items():
-            tell(f"{again}  converts {name} with {named}")
-
-
-def _check_kept(ledger: Ledger, job: str, state: str, how: Repeat) -> None:
-    """Raise SeriesError where a job cannot be converted once more; what was removed of it is wanted again."""
-    from casgan_dicom.node.state.jobs import JobList
-    from casgan_dicom.node.state.orders import Orders
-    from casgan_dicom.node.state.removals import Removals
-
-    if state in ("receiving", "queued", "converting"):
-        raise SeriesError(
-            f"job {job} is {state}: it was not converted yet",
-            hint="wait for its end, or `casgan-dicom node cancel` it",
-        )
-    paths = JobList(ledger).inputs(job).paths
-    gone = sum(not path.is_file() for path in paths)
-    if gone:
-        removed = Removals(ledger).ask_for(paths, time())
-        why = f", {removed} of them by retention" if removed else ""
-        raise SeriesError(
-            f"job {job}: {gone} of {len(paths)} files are gone from the spool{why}",
-            hint="send the series again: what is gone is stored again, and the job can be converted",
-        )
-    same = Orders(ledger).made_with(job, how.recipe)
-    if same is not None:
-        raise SeriesError(
-            f"job {job}: job {same} makes the same of it, with the weights of '{Path(how.bundle).name}'",
-            hint="name another bundle",
-        )
+            tell(f"{again}  converts {name} with {how.bundle}")
 
 
 def states_of(ledger: Ledger, jobs: Sequence[str]) -> dict[str, str]:

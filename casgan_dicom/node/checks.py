@@ -113,7 +113,7 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
     yield from _of_lists(settings)
     for text, keys in access_faults(settings):
         yield _Fault(text, keys)
-    for text, keys in web_faults(settings.web):
+    for text, keys in (*web_faults("web", settings.web), *web_faults("page", settings.page)):
         yield _Fault(text, keys)
     for text, keys in state_faults(settings.state):
         yield _Fault(text, keys)

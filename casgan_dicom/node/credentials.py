@@ -13,6 +13,7 @@ from casgan_dicom.node.settings import (
     DestinationSettings,
     ListenerSettings,
     NodeSettings,
+    PageSettings,
     WebSettings,
 )
 
@@ -29,6 +30,13 @@ def files_of_web(web: WebSettings) -> TlsFiles | None:
     if not (web.port and web.tls_certificate):
         return None
     return _files("web", web)
+
+
+def files_of_page(page: PageSettings) -> TlsFiles | None:
+    """The files of the page; None where there is none, or without TLS."""
+    if not (page.port and page.tls_certificate):
+        return None
+    return _files("page", page)
 
 
 def files_of_destinations(settings: NodeSettings) -> dict[str, TlsFiles]:
@@ -89,6 +97,8 @@ def all_files(settings: NodeSettings) -> Iterator[TlsFiles]:
     yield from () if listener is None else (listener,)
     web = files_of_web(settings.web)
     yield from () if web is None else (web,)
+    page = files_of_page(settings.page)
+    yield from () if page is None else (page,)
     yield from files_of_destinations(settings).values()
     yield from files_of_archives(settings).values()
     audit = files_of_audit(settings)
@@ -96,7 +106,13 @@ def all_files(settings: NodeSettings) -> Iterator[TlsFiles]:
 
 
 def _files(
-    at: str, holder: AuditSettings | ListenerSettings | WebSettings | DestinationSettings | ArchiveSettings
+    at: str,
+    holder: AuditSettings
+    | ListenerSettings
+    | WebSettings
+    | PageSettings
+    | DestinationSettings
+    | ArchiveSettings,
 ) -> TlsFiles:
     """What a table of the settings names; `at` is what messages call it."""
     return TlsFiles(

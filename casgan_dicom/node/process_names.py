@@ -11,5 +11,6 @@ def roles(settings: NodeSettings) -> tuple[str, ...]:
     inboxes = ("inbox",) if settings.inboxes else ()
     puller = ("puller",) if settings.pulls else ()
     web = ("web",) if settings.web.port else ()
+    page = ("page",) if settings.page.port else ()
     courier = ("courier",) if settings.audit.host else ()
-    return ("coordinator", *workers, "sender", *inboxes, *puller, *web, *courier, "listener")
+    return ("coordinator", *workers, "sender", *inboxes, *puller, *web, *page, *courier, "listener")

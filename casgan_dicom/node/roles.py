@@ -2,13 +2,13 @@
 
     python -m casgan_dicom.node ROLE
 
-    listener, coordinator, worker.<device>, sender, inbox, puller, web, courier
+    listener, coordinator, worker.<device>, sender, inbox, puller, web, page, courier
 
 The supervisor (``service.py``) writes an `Order` to the standard input of the process and keeps that open:
 when it ends, the supervisor is gone, and the process ends too. The process answers with one line of JSON on
 its standard output: that it is ready, or what is wrong. Its log goes to standard error. A listener, a
-worker and what listens for HTTP are told of other settings by further orders, and answer each; the other
-roles are started anew.
+worker and what listens for HTTP or browsers are told of other settings by further orders, and answer each;
+the other roles are started anew.
 
 An order is a pickle: it goes from a process to its own child, through a pipe that nobody else can write to.
 """
@@ -29,6 +29,7 @@ from typing import Any, BinaryIO, TextIO
 from casgan_dicom.errors import CasganError
 from casgan_dicom.log import configure, get_logger
 from casgan_dicom.node.changes import Changes
+from casgan_dicom.node.process_names import roles
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.private import UMASK
 
@@ -120,6 +121,10 @@ def _run(part: _Part, stop: threading.Event, answering: TextIO) -> None:
         from casgan_dicom.node.work.courier import run_courier  # noqa: PLC0415
 
         run_courier(order.settings, ready, stop)
+    elif kind == "page":
+        from casgan_dicom.node.web.server import run_page  # noqa: PLC0415
+
+        run_page(order.settings, roles(order.settings), ready, stop, changes)
     else:
         _run_intake(part, ready, stop)
 

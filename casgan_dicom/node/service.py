@@ -141,7 +141,7 @@ class _Child:
     @property
     def takes_changes(self) -> bool:
         """Whether the process takes other settings while it runs."""
-        return self.role in ("listener", "web") or self.role.startswith("worker.")
+        return self.role in ("listener", "web", "page") or self.role.startswith("worker.")
 
     def keep_alive(self, now: float, stop: threading.Event) -> bool:
         """Start the process again if it died and its time of waiting is over; whether it died just now."""

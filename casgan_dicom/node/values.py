@@ -57,6 +57,11 @@ def _host_or_nothing(value: object) -> str:
     return "" if value == "" else host(value)
 
 
+def _hosts(value: object) -> str:
+    found = value if isinstance(value, tuple) else ()
+    return next((wanted for wanted in map(host, found) if wanted), "")
+
+
 def _place(value: object) -> str:
     text = str(value)
     right = as_network(text) if "/" in text else as_address(text)
@@ -222,6 +227,12 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "web.max_connections": _between(1, MOST_WEB_CONNECTIONS),
     "web.max_connections_per_address": _between(1),
     "web.max_request_bytes": _between(1),
+    "page.host": host,
+    "page.port": _between(0, 65535),
+    "page.names": _hosts,
+    "page.max_connections": _between(1, MOST_WEB_CONNECTIONS),
+    "page.max_connections_per_address": _between(1),
+    "page.max_trial_bytes": _between(1),
     "destinations.tls_name": _tls_name,
     "destinations.request_instances": _between(1, 1000),
     "destinations.request_bytes": _between(1),

@@ -1,4 +1,4 @@
-"""Which settings of [web] make sense together, by key."""
+"""Which settings of [web] and [page] make sense together, by key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from casgan_dicom.node.checks import problems
-from casgan_dicom.node.settings import NodeSettings, WebSettings
+from casgan_dicom.node.settings import NodeSettings, PageSettings, WebSettings
 
 TLS: dict[str, Any] = {"tls_certificate": "/c", "tls_key": "/k"}
 TOKENS: dict[str, Any] = {"tokens_file": "/t"}
@@ -54,3 +54,35 @@ def test_what_makes_no_sense_is_told_by_key(web: dict[str, Any], wanted: str) ->
 )
 def test_what_makes_sense_is_not_told(web: dict[str, Any]) -> None:
     assert told(**web) == ()
+
+
+@pytest.mark.parametrize(
+    ("page", "wanted"),
+    [
+        (EVERYWHERE | TOKENS, r"page.host is '0.0.0.0', want a loopback address, or page.tls_certificate"),
+        (EVERYWHERE | TLS, "page.host is '0.0.0.0', want a loopback address, or page.tokens_file"),
+        (EVERYWHERE | {"unencrypted": True}, "or page.tokens_file"),
+        ({"tls_key": "/k"}, "page.tls_certificate is '', want a file: page.tls_key is set"),
+        ({"tls_authorities": "/a"}, "page.tls_certificate is '', want a file: page.tls_authorities is set"),
+        ({"max_connections": 20}, r"max_connections_per_address is 25, want at most .* \(20\)"),
+        ({"names": ("a b",)}, r"page.names is .*, want an address or a name"),
+        ({"session_seconds": 0.0}, "page.session_seconds is 0, want more than 0"),
+        ({"max_trial_bytes": 0}, "page.max_trial_bytes is 0, want at least 1"),
+    ],
+)
+def test_so_is_what_makes_no_sense_about_the_page(page: dict[str, Any], wanted: str) -> None:
+    (found,) = problems(NodeSettings(page=PageSettings(**page)))
+    assert re.search(wanted, found)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"port": 8044},
+        {"host": "0.0.0.0"},  # nobody listens
+        EVERYWHERE | TLS | TOKENS | {"names": ("node.example",)},
+        EVERYWHERE | TOKENS | {"unencrypted": True},
+    ],
+)
+def test_what_makes_sense_about_the_page_is_not_told(page: dict[str, Any]) -> None:
+    assert problems(NodeSettings(page=PageSettings(**page))) == ()

@@ -24,10 +24,7 @@ PICTURE = DRAWINGS / "how-it-works.dot"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
-_NAMED = re.compile(
-    r"`(?P<path>(?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|toml))(?:: (?P<door>\w+))?`"
-    r"(?P<planned> \(not there yet\))?"
-)
+_NAMED = re.compile(r"`(?P<path>(?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|toml))(?:: (?P<door>\w+))?`")
 _PLACE = ("points", "d", "x", "y", "width", "height", "viewBox", "transform")
 """Attributes of SVG that hold places."""
 _LOOK = ("fill", "stroke", "stroke-dasharray", "text-anchor", "font-weight", "font-size")
@@ -126,13 +123,9 @@ def faults_of(names: Iterable[tuple[str, str]]) -> list[str]:
     return found
 
 
-def named_on(text: str, *, planned: bool = False) -> list[tuple[str, str]]:
-    """Path, and what to look for in it, of all that a text names as there, or as not there yet."""
-    return [
-        (match["path"], match["door"] or "")
-        for match in _NAMED.finditer(text)
-        if (match["planned"] is not None) is planned
-    ]
+def named_on(text: str) -> list[tuple[str, str]]:
+    """Path, and what to look for in it, of all that a text names."""
+    return [(match["path"], match["door"] or "") for match in _NAMED.finditer(text)]
 
 
 def tables_of(page: Path) -> str:
@@ -172,12 +165,6 @@ def test_the_tables_for_contributors_name_what_is_there() -> None:
 
     assert len(names) > 40
     assert faults_of(names) == []
-
-
-def test_what_the_tables_for_contributors_call_planned_is_not_there() -> None:
-    planned = named_on(tables_of(CONTRIBUTING), planned=True)
-
-    assert faults_of(planned) == [f"{path} is not there" for path, _ in planned]
 
 
 def test_the_picture_names_doors_that_are_there() -> None:

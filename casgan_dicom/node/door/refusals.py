@@ -17,7 +17,9 @@ from casgan_dicom.node.door.complaints import Complaints, Outcome
 from casgan_dicom.node.state.ledger import LedgerError
 from casgan_dicom.node.state.rejections import Rejections
 
-Kind = Literal["request", "called title", "sender", "certificate", "TLS", "too many associations", "no room"]
+Kind = Literal[
+    "request", "called title", "sender", "certificate", "TLS", "too many associations", "no room", "login"
+]
 """Why somebody is not let in, as it is counted."""
 
 log = get_logger("listener")

@@ -1,6 +1,6 @@
-"""Who may ask over HTTP: bearer tokens (RFC 6750) in a file, each with the name of its sender.
+"""Who may ask over HTTP: bearer tokens (RFC 6750) in a file, each with whom it proves.
 
-    # name, as AE titles are, and token
+    # whom it proves, and token
     CATHLAB1  hV0rZ2M1sRkq8pYt6bLw3nXe
 
 The file is looked at before each request, so a token can be added or taken back while the node runs. A file
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hmac
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from stat import S_IMODE
 
@@ -28,6 +28,13 @@ _HINT = "a line is a name, a space and a token, as from: openssl rand -hex 32"
 
 log = get_logger("web")
 
+Wrong = Callable[[str], str]
+
+
+def _no_sender(name: str) -> str:
+    wanted = instead_of("web.ae_title", name)
+    return f"has no name of a sender, want {wanted}" if wanted else ""
+
 
 class Tokens:
     """The tokens of a file; threads may share it.
@@ -38,6 +45,8 @@ class Tokens:
         The file.
     key
         Of the settings that names it, for messages.
+    wrong
+        What is wrong with whom a line names, as "has no name"; empty where it is right.
 
     Raises
     ------
@@ -45,23 +54,28 @@ class Tokens:
         It is no good.
     """
 
-    def __init__(self, path: Path, key: str) -> None:
-        self._path, self._key = path, key
+    def __init__(self, path: Path, key: str, wrong: Wrong = _no_sender) -> None:
+        self._path, self._key, self._wrong = path, key, wrong
         self._lock = threading.Lock()
         self._stamp = _stamp(path)
-        self._names = _read(path, key)
+        self._names = _read(path, key, wrong)
 
     def name_of(self, authorization: str) -> str:
-        """The sender that an Authorization header proves; empty where it proves nobody.
+        """Whom an Authorization header proves; empty where it proves nobody."""
+        scheme, _, token = authorization.partition(" ")
+        found = self.owner_of(token.strip())
+        return found if scheme.lower() == "bearer" else ""
+
+    def owner_of(self, token: str) -> str:
+        """Whom a token proves; empty where it proves nobody.
 
         Every token is compared, in a time that does not tell how much of it is right.
         """
-        scheme, _, token = authorization.partition(" ")
         found = ""
         for known, name in self._current().items():
-            if hmac.compare_digest(known.encode(), token.strip().encode("utf-8", "replace")):
+            if hmac.compare_digest(known.encode(), token.encode("utf-8", "replace")):
                 found = name
-        return found if scheme.lower() == "bearer" else ""
+        return found
 
     def _current(self) -> Mapping[str, str]:
         with self._lock:
@@ -69,7 +83,7 @@ class Tokens:
             if stamp != self._stamp:
                 self._stamp = stamp
                 try:
-                    self._names = _read(self._path, self._key)
+                    self._names = _read(self._path, self._key, self._wrong)
                 except ConfigError as error:
                     self._names = {}
                     log.error("tokens cannot be used, nobody is let in", reason=error.message)
@@ -78,7 +92,7 @@ class Tokens:
             return self._names
 
 
-def _read(path: Path, key: str) -> Mapping[str, str]:
+def _read(path: Path, key: str, wrong: Wrong) -> Mapping[str, str]:
     """Name by token. Raises ConfigError, which quotes no token."""
     at = f"{key} {path}"
     try:
@@ -96,7 +110,7 @@ def _read(path: Path, key: str) -> Mapping[str, str]:
         if not line.strip() or line.startswith("#"):
             continue
         name, _, token = line.strip().rpartition(" ")
-        if wanted := _wrong(name.strip(), token, names):
+        if wanted := wrong(name.strip()) or _wrong(token, names):
             raise ConfigError(f"{at}: line {number} {wanted}", hint=_HINT)
         names[token] = name.strip()
     if not names:
@@ -104,10 +118,8 @@ def _read(path: Path, key: str) -> Mapping[str, str]:
     return names
 
 
-def _wrong(name: str, token: str, known: Mapping[str, str]) -> str:
-    """What is wrong with a line; empty where it is right."""
-    if wanted := instead_of("web.ae_title", name):
-        return f"has no name of a sender, want {wanted}"
+def _wrong(token: str, known: Mapping[str, str]) -> str:
+    """What is wrong with the token of a line; empty where it is right."""
     if len(token) < SHORTEST_TOKEN or not token.isprintable():
         return f"has a token of {len(token)} characters, want at least {SHORTEST_TOKEN}"
     return "has a token that stands there before" if token in known else ""

@@ -67,6 +67,7 @@ from casgan_dicom.node.settings.sending import (
 )
 from casgan_dicom.node.settings.state import StateSettings
 from casgan_dicom.node.settings.units import MEBIBYTE
+from casgan_dicom.node.settings.watching import PageSettings
 
 __all__ = [
     "KINDS",
@@ -83,6 +84,7 @@ __all__ = [
     "Kind",
     "ListenerSettings",
     "NodeSettings",
+    "PageSettings",
     "PeerSettings",
     "Priority",
     "PullSettings",
@@ -138,5 +140,7 @@ class NodeSettings:
     """Folders that are watched."""
     web: WebSettings = field(default_factory=WebSettings)
     """Who may send here over HTTP."""
+    page: PageSettings = field(default_factory=PageSettings)
+    """Who may look at the node, and what they may do."""
     state: StateSettings = field(default_factory=StateSettings)
     """Where the node keeps its books."""

@@ -28,9 +28,12 @@ from casgan_dicom.node.state.audit_message import (
     APPLICATION_STOP,
     DICOM_INSTANCES_ACCESSED,
     DICOM_STUDY_DELETED,
+    LOGIN,
     MINOR_FAILURE,
     NODE_AUTHENTICATION,
     SECURITY_ALERT,
+    USE_OF_RESTRICTED_FUNCTION,
+    USER_AUTHENTICATION,
     Code,
     Event,
     Participant,
@@ -153,6 +156,17 @@ class Audit:
         caller = Participant(calling or address, [calling] if calling else [], address=address)
         alert = f"{reason} (called {quoted(called, 'AE')})"
         self._tell(event, [self._ourselves("listener"), caller], [node(address, calling or address, alert)])
+
+    def logged_in(self, name: str, address: str) -> None:
+        """Somebody has shown a token to the page; `name` is that of the token."""
+        person = Participant(name, is_requestor=True, address=address)
+        self._tell(Event(USER_AUTHENTICATION, "E", type_code=LOGIN), [self._ourselves("page"), person], [])
+
+    def acted(self, name: str, address: str, what: str) -> None:
+        """Somebody has changed something through the page: `what`, as "cancel job 1f0e"."""
+        event = Event(SECURITY_ALERT, "E", type_code=USE_OF_RESTRICTED_FUNCTION)
+        person = Participant(name, is_requestor=True, address=address)
+        self._tell(event, [self._ourselves("page"), person], [node(address, name, what)])
 
     def _activity(self, what: Code) -> None:
         event = Event(APPLICATION_ACTIVITY, "E", type_code=what)

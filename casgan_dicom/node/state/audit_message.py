@@ -23,9 +23,12 @@ APPLICATION_ACTIVITY: Code = ("110100", "DCM", "Application Activity")
 DICOM_INSTANCES_ACCESSED: Code = ("110103", "DCM", "DICOM Instances Accessed")
 DICOM_STUDY_DELETED: Code = ("110105", "DCM", "DICOM Study Deleted")
 SECURITY_ALERT: Code = ("110113", "DCM", "Security Alert")
+USER_AUTHENTICATION: Code = ("110114", "DCM", "User Authentication")
 """Event IDs."""
 APPLICATION_START: Code = ("110120", "DCM", "Application Start")
 APPLICATION_STOP: Code = ("110121", "DCM", "Application Stop")
+LOGIN: Code = ("110122", "DCM", "Login")
+USE_OF_RESTRICTED_FUNCTION: Code = ("110132", "DCM", "Use of Restricted Function")
 NODE_AUTHENTICATION: Code = ("110126", "DCM", "Node Authentication")
 """Event types."""
 APPLICATION: Code = ("110150", "DCM", "Application")

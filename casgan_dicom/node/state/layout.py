@@ -35,6 +35,16 @@ class Layout:
         return self.data / "audit-sent.json"
 
     @cached_property
+    def page_tokens(self) -> Path:
+        """Who may look at the page, where the settings name no other file."""
+        return self.data / "page_tokens"
+
+    @cached_property
+    def trials(self) -> Path:
+        """Files that rules are tried on, for as long as that takes."""
+        return self.data / "trials"
+
+    @cached_property
     def reload(self) -> Path:
         """What the supervisor answered when it was last told to read its settings again."""
         return self.data / "reload.json"

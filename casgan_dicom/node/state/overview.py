@@ -189,10 +189,11 @@ def list_jobs(
         rows = db.execute(
             f"SELECT * FROM jobs {chosen} ORDER BY changed_at DESC, job LIMIT ?", [*states, limit]
         ).fetchall()
-        return [_job_row(db, row, work) for row in rows]
+        return [job_row(db, row, work) for row in rows]
 
 
-def _job_row(db: Connection, row: Row, work: Path | None) -> JobRow:
+def job_row(db: Connection, row: Row, work: Path | None) -> JobRow:
+    """A job, from its row; `work` as in `list_jobs`."""
     of = row["repeats"] or row["job"]
     frames, instances = db.execute(
         "SELECT sum(frames), count(*) FROM instances WHERE job = ?", [of]

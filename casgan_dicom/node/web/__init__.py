@@ -1,1 +1,1 @@
-"""What a node shows of itself over HTTP."""
+"""What the node shows of itself over HTTP: its page, JSON interface, health and metrics."""

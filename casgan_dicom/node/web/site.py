@@ -1,0 +1,97 @@
+"""What the page knows: settings of the moment, ledger, folders, and for a while what takes time to find."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import monotonic, time
+from typing import Generic, TypeVar
+
+from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.state.audit import Audit
+from casgan_dicom.node.state.bells import COORDINATOR, ring
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.overview import Status, status
+from casgan_dicom.node.work.cleaner import Cleaner
+from casgan_dicom.node.work.retention import Plan
+
+_STATUS_SECONDS = 1.5
+"""How long a status is good for: a page asks every two seconds, and there may be many."""
+_PLAN_SECONDS = 20.0
+"""How long a plan of retention is: it looks at every file of the node."""
+
+T = TypeVar("T")
+
+
+class _Kept(Generic[T]):
+    """A value that is made anew when it is too old; threads may share it, and one makes it for all."""
+
+    def __init__(self, make: Callable[[], T], seconds: float, clock: Callable[[], float]) -> None:
+        self._make, self._seconds, self._clock = make, seconds, clock
+        self._lock = threading.Lock()
+        self._value: T | None = None
+        self._until = 0.0
+
+    def get(self) -> T:
+        """The value."""
+        with self._lock:
+            if self._value is None or self._clock() >= self._until:
+                self._value = self._make()
+                self._until = self._clock() + self._seconds
+            return self._value
+
+
+class Site:
+    """What the page knows; threads may share it.
+
+    Parameters
+    ----------
+    settings
+        Of the node; put others in its place when they are taken.
+    ledger
+        Of the node.
+    processes
+        Those that the node should have, by role.
+    clock
+        Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        ledger: Ledger,
+        processes: Sequence[str],
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self.settings, self.processes = settings, tuple(processes)
+        self.ledger, self.now = ledger, clock
+        self.layout = Layout(settings.data)
+        self.audit = Audit(self.layout, settings.audit, settings.listener.ae_title)
+        self._plan = _Kept(self._make_plan, _PLAN_SECONDS, monotonic)
+        self._status = _Kept(self._make_status, _STATUS_SECONDS, monotonic)
+
+    def status(self) -> Status:
+        """Counts and lengths, at most two seconds old."""
+        return self._status.get()
+
+    def plan(self) -> Plan:
+        """What retention removes next, at most half a minute old."""
+        return self._plan.get()
+
+    @property
+    def keeps_everything(self) -> bool:
+        """Whether nothing is ever removed."""
+        return Cleaner(self.settings, self.ledger).is_idle
+
+    def wake(self) -> None:
+        """Have the node look at what was changed."""
+        ring(self.layout.bells, COORDINATOR)
+
+    def _make_plan(self) -> Plan:
+        return Cleaner(self.settings, self.ledger).plan(self.now())
+
+    def _make_status(self) -> Status:
+        found = status(self.layout, self.ledger)
+        return replace(found, excess_bytes=self.plan().excess_bytes)
