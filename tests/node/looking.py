@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -30,6 +30,7 @@ from casgan_dicom.node.state.rejections import Rejections
 from casgan_dicom.node.web.server import run_page
 from tests.node.ledgers import received
 from tests.node.listening import WAIT_SECONDS
+from tests.player.exhibits import exhibit_in
 from tests.support.factories import uid
 from tests.support.orthanc import free_ports
 
@@ -171,4 +172,16 @@ def _job(ledger: Ledger, name: str, state: JobState | None = None, reason: str =
         assert JobList(ledger).close(opened.job, opened.series, 20.0, "routine")
     if state is not None:
         JobList(ledger).enter(job, state, 25.0, [reason] if reason else [])
+    return job
+
+
+def fill_with_cine(folder: Path, site: Looking) -> str:
+    """Enter a job whose run, and what the pipeline made of it, lie on the disk; its id."""
+    exhibit = exhibit_in(folder)
+    there = replace(received("cine", series="run cine", frames=12), path=exhibit.sources[0])
+    job = Receipts(site.ledger, "w").enter(there, 80.0).job
+    for opened in JobList(site.ledger).receiving(1000.0):
+        assert JobList(site.ledger).close(opened.job, opened.series, 81.0, "routine")
+    made = [Derived(uid(path.name), uid("derived cine"), path, "0" * 64, 12) for path in exhibit.derived]
+    assert Deliveries(site.ledger).put(job, made, [], 82.0)
     return job

@@ -162,7 +162,7 @@ class JobDetail:
     job: Job
     objects: tuple[DerivedObject, ...]
     can_be_played: bool
-    """Whether its source and what was made of it are still on the disk."""
+    """Whether what was made of it is still on the disk."""
 
 
 @dataclass(frozen=True)

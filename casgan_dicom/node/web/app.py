@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp
 
 from casgan_dicom.errors import CasganError
@@ -23,9 +23,12 @@ from casgan_dicom.node.web.api import api_routes
 from casgan_dicom.node.web.assets import asset_routes
 from casgan_dicom.node.web.body import json_of
 from casgan_dicom.node.web.entrance import Entrance
+from casgan_dicom.node.web.gate import Gate
 from casgan_dicom.node.web.guard import Guard
 from casgan_dicom.node.web.refusal import BAD, BUSY, RefusedError, on_refused, told
+from casgan_dicom.node.web.shelf import JobShelf
 from casgan_dicom.node.web.site import Site
+from casgan_dicom.player.app import player_routes
 
 
 def page_app(site: Site, entrance: Entrance) -> ASGIApp:
@@ -35,6 +38,7 @@ def page_app(site: Site, entrance: Entrance) -> ASGIApp:
         *_login_routes(site, entrance),
         *api_routes(site, entrance),
         *asset_routes(entrance),
+        Mount("/player", Gate(Router(player_routes(JobShelf(site), site.exhibits)), entrance)),
     ]
     app = Starlette(
         routes=routes,

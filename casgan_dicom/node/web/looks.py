@@ -16,6 +16,7 @@ from casgan_dicom.node.web.asked import Asked
 from casgan_dicom.node.web.deeds import deeds_of
 from casgan_dicom.node.web.parameters import LIMIT, OFFSET, STATE
 from casgan_dicom.node.web.refusal import ABSENT, RefusedError
+from casgan_dicom.node.web.shelf import exhibit_of
 from casgan_dicom.node.web.site import Site
 from casgan_dicom.uids import shown_uid
 
@@ -64,9 +65,7 @@ def job(site: Site, asked: Asked) -> answers.JobDetail:
     made = tuple(
         answers.DerivedObject(e.sop_uid, e.sop_class_uid, e.series_uid, e.frames) for e in files.made
     )
-    there = [*files.sources, *(each.path for each in files.made)]
-    playable = bool(files.sources and files.made) and all(path.is_file() for path in there)
-    return answers.JobDetail(job_answer(row), made, playable)
+    return answers.JobDetail(job_answer(row), made, exhibit_of(files) is not None)
 
 
 def letters(site: Site, asked: Asked) -> answers.Letters:

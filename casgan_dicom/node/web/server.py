@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 
 from casgan_dicom.errors import ConfigError
@@ -69,7 +70,7 @@ def run_page(
             door = _door(page, site, entrance, refusals)
             on_ready(listening.getsockname()[1])
             log.info("listening for browsers", host=page.host, port=page.port, tls=bool(page.tls_certificate))
-            with counting(refusals, Rejections(ledger)):
+            with closing(site), counting(refusals, Rejections(ledger)):
                 asyncio.run(door.run(listening, stop.is_set))
     finally:
         ledger.close()

@@ -16,6 +16,7 @@ from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.overview import Status, status
 from casgan_dicom.node.work.cleaner import Cleaner
 from casgan_dicom.node.work.retention import Plan
+from casgan_dicom.player.open_exhibits import OpenExhibits
 
 _STATUS_SECONDS = 1.5
 """How long a status is good for: a page asks every two seconds, and there may be many."""
@@ -68,6 +69,7 @@ class Site:
         self.settings, self.processes = settings, tuple(processes)
         self.ledger, self.now = ledger, clock
         self.layout = Layout(settings.data)
+        self.exhibits = OpenExhibits()
         self.audit = Audit(self.layout, settings.audit, settings.listener.ae_title)
         self._plan = _Kept(self._make_plan, _PLAN_SECONDS, monotonic)
         self._status = _Kept(self._make_status, _STATUS_SECONDS, monotonic)
@@ -84,6 +86,10 @@ class Site:
     def keeps_everything(self) -> bool:
         """Whether nothing is ever removed."""
         return Cleaner(self.settings, self.ledger).is_idle
+
+    def close(self) -> None:
+        """Let go of the cines that are looked at."""
+        self.exhibits.close()
 
     def wake(self) -> None:
         """Have the node look at what was changed."""

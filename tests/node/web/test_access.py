@@ -14,7 +14,7 @@ import pytest
 from casgan_dicom.node.web.attempts import MOST
 from casgan_dicom.node.web.guard import POLICY
 from tests.node.listening import rows_of, wait_for
-from tests.node.looking import ACT, LOOK, Filled, Looking, fill, looking, page_settings
+from tests.node.looking import ACT, LOOK, Filled, Looking, fill, fill_with_cine, looking, page_settings
 from tests.node.secure import Authority, Pair
 
 OPEN = ("/healthz", "/login", "/static/style.css", "/static/main.js")
@@ -66,6 +66,16 @@ def test_a_page_sends_strangers_to_the_login(page: Looking, path: str) -> None:
     answer = page.ask("GET", path, token="")
 
     assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
+
+
+def test_the_cines_of_a_job_are_there_for_who_may_look(page: Looking, tmp_path: Path) -> None:
+    job = fill_with_cine(tmp_path / "made", page)
+    item = f"/player/items/{job}"
+
+    for path in (item, f"{item}/0/source/frames/0-1", "/player/static/player.js"):
+        assert page.ask("GET", path, token="").status_code == 401
+        assert page.ask("GET", path, LOOK).status_code == 200
+    assert page.ask("GET", "/player/items/absent").status_code == 404
 
 
 def test_no_path_leads_out_of_what_is_served(page: Looking) -> None:

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from casgan_dicom.node.web.assets import PAGES
-from tests.node.looking import ACT, LOOK, Filled, Looking, fill, looking, page_settings
+from tests.node.looking import ACT, LOOK, Filled, Looking, fill, fill_with_cine, looking, page_settings
 from tests.support.factories import moving_frames, write_xa
 from tests.viewer.browser import chromium
 
@@ -197,6 +197,18 @@ def test_a_dead_letter_is_sent_again_by_its_button(browser: Browser, site: Looki
         expect(shown.page.get_by_role("status")).to_contain_text("tried again", timeout=SECONDS)
         expect(shown.page.get_by_text("There is no dead letter.")).to_be_visible(timeout=SECONDS)
     assert site.get(f"/jobs/{filled.dead}")["job"]["state"] == "delivering"
+
+
+@pytest.mark.parametrize("size", [DESK, TABLET], ids=["desk", "tablet"])
+def test_the_cines_of_a_job_are_played_on_its_page(
+    browser: Browser, site: Looking, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    job = fill_with_cine(tmp_path / "made", site)
+    with screen(browser, site, size) as shown:
+        shown.open(f"/jobs/{job}")
+        expect(shown.page.locator("[data-player] canvas").first).to_be_visible(timeout=SECONDS)
+        assert Axe().run(shown.page).response["violations"] == []
+        assert shown.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 def test_a_job_is_ended_only_if_it_is_meant(browser: Browser, site: Looking, filled: Filled) -> None:

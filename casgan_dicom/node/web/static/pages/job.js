@@ -12,14 +12,17 @@ export async function begin(place, mayAct) {
   const job = decodeURIComponent(location.pathname.split("/").pop());
   document.getElementById("title").textContent = `Job ${job}`;
   const path = `/jobs/${encodeURIComponent(job)}`;
-  const parts = ["facts", "deeds", "deliveries", "objects"].map((id) => el("div", { id }));
-  const [facts, deeds, deliveries, objects] = parts;
+  const parts = ["facts", "cines", "deeds", "deliveries", "objects"].map((id) => el("div", { id }));
+  const [facts, cines, deeds, deliveries, objects] = parts;
   place.replaceChildren(...parts);
   const bundles = mayAct ? (await get("/rules").catch((error) => (told(error), { bundles: [] }))).bundles : [];
 
   let able = "";
   const again = poll(() => get(path), (found) => {
     show(facts, about(found.job));
+    if (found.can_be_played && !cines.hasChildNodes()) {
+      play(cines, job);
+    }
     show(deliveries, section("Deliveries", deliveriesTable(found.job)));
     show(objects, section("What it made", objectsTable(found.objects)));
     if (mayAct && able !== found.job.may.join()) {
@@ -27,6 +30,15 @@ export async function begin(place, mayAct) {
       show(deeds, section("What may be done", controls(path, found.job.may, bundles, () => again())));
     }
   });
+}
+
+// The player mounts itself where it finds a place for it.
+function play(place, job) {
+  show(place, section("Source and result", el("div", { "data-player": `/player/items/${encodeURIComponent(job)}` })));
+  document.head.append(
+    el("link", { rel: "stylesheet", href: "/player/static/player.css" }),
+    el("script", { type: "module", src: "/player/static/player.js" }),
+  );
 }
 
 function about(job) {
