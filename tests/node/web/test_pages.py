@@ -207,6 +207,7 @@ def test_the_cines_of_a_job_are_played_on_its_page(
     with screen(browser, site, size) as shown:
         shown.open(f"/jobs/{job}")
         expect(shown.page.locator("[data-player] canvas").first).to_be_visible(timeout=SECONDS)
+        expect(shown.page.locator("[data-synthetic-bar]")).to_have_count(1)
         assert Axe().run(shown.page).response["violations"] == []
         assert shown.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 

@@ -17,7 +17,7 @@ export function el(tag, attributes = {}, ...children) {
 
 export function section(title, ...children) {
   const id = `section-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
-  return el("section", { "aria-labelledby": id }, el("h2", { id }, title), ...children);
+  return el("section", { class: "card", "aria-labelledby": id }, el("h2", { id }, title), ...children);
 }
 
 // Columns are [title, what a row shows there, class]; a table that is too wide is scrolled by keys as well.
