@@ -18,6 +18,7 @@ from casgan_dicom.cli.node_audit_trail import audit_trail
 from casgan_dicom.cli.node_certificates import certificates
 from casgan_dicom.cli.node_clean import clean, retention_of, size
 from casgan_dicom.cli.node_init import init
+from casgan_dicom.cli.node_notify_test import notify_test
 from casgan_dicom.cli.node_orders import cancel, convert, ledger_of, priority, retry
 from casgan_dicom.cli.node_pauses import pause, resume
 from casgan_dicom.cli.node_reload import reload
@@ -133,7 +134,8 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
     the node is stopped, has no space to receive or a certificate has expired, 3 if that cannot be told.
     """
     from casgan_dicom.node.credentials import expiries
-    from casgan_dicom.node.state.health import Level, findings, worst
+    from casgan_dicom.node.state.contacts import last_contacts
+    from casgan_dicom.node.state.health import Level, findings, peers_away, worst
     from casgan_dicom.node.state.layout import Layout
     from casgan_dicom.node.state.overview import status as status_of
     from casgan_dicom.node.work.cleaner import Cleaner
@@ -145,13 +147,14 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
             plan = cleaner.plan(time())
             found = status_of(Layout(settings.data), ledger)
             found = replace(found, excess_bytes=plan.excess_bytes)
+            away = tuple(peers_away(settings.peers, last_contacts(ledger), time()))
     except ConfigError as error:
         if not check:
             raise
         tell(f"CASGAN {Level.UNKNOWN.name} - {error.message}")
         ctx.exit(Level.UNKNOWN)
     certificates = expiries(settings, time())
-    wrong = findings(found, settings.listener.min_free_bytes, certificates)
+    wrong = (*findings(found, settings.listener.min_free_bytes, certificates), *away)
     if as_json:
         about: dict[str, object] = {
             "certificates": [asdict(each) | {"path": str(each.path)} for each in certificates],
@@ -226,6 +229,7 @@ for _order in (
     clean,
     convert,
     init,
+    notify_test,
     pause,
     priority,
     reject,

@@ -19,6 +19,7 @@ from casgan_dicom.node.addresses import as_address, as_network, is_loopback
 from casgan_dicom.node.archive_rules import archive_faults
 from casgan_dicom.node.audit_rules import audit_faults
 from casgan_dicom.node.destination_rules import wrong_together
+from casgan_dicom.node.notification_rules import notification_faults
 from casgan_dicom.node.settings import (
     DestinationSettings,
     ListenerSettings,
@@ -119,6 +120,7 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
         yield _Fault(text, keys)
     for text, keys in audit_faults(settings.audit):
         yield _Fault(text, keys)
+    yield from _of_notifications(settings)
     for number, archive in enumerate(settings.archives, 1):
         for text, keys in archive_faults(f"archives#{number}", archive):
             yield _Fault(text, keys)
@@ -216,6 +218,7 @@ def _of_lists(settings: NodeSettings) -> Iterator[_Fault]:
     yield from _twice("destinations", [each.name for each in settings.destinations])
     yield from _of_pulls(settings)
     yield from _of_inboxes(settings)
+    yield from _twice("notifications", [each.name for each in settings.notifications])
     yield from _twice("archives", [each.name for each in settings.archives])
 
 
@@ -252,6 +255,12 @@ def _twice(table: str, names: Sequence[str], key: str = "name") -> Iterator[_Fau
         if (first := known.setdefault(name, number)) != number:
             at, other = f"{table}#{number}.{key}", f"{table}#{first}.{key}"
             yield _fault(at, name, f"no {key} twice: {other} is it too", other)
+
+
+def _of_notifications(settings: NodeSettings) -> Iterator[_Fault]:
+    for number, told in enumerate(settings.notifications, 1):
+        for text, keys in notification_faults(f"notifications#{number}", told):
+            yield _Fault(text, keys)
 
 
 def _of_rules(settings: NodeSettings) -> Iterator[_Fault]:

@@ -13,6 +13,7 @@ from casgan_dicom.node.settings import (
     DestinationSettings,
     ListenerSettings,
     NodeSettings,
+    NotificationSettings,
     PageSettings,
     WebSettings,
 )
@@ -56,6 +57,12 @@ def files_of_audit(settings: NodeSettings) -> TlsFiles | None:
         return None
     own, files = files_of_listener(settings.listener) or TlsFiles(), _files("audit", audit)
     return TlsFiles(files.certificate or own.certificate, files.key or own.key, files.authorities)
+
+
+def files_of_notification(at: str, told: NotificationSettings) -> TlsFiles | None:
+    """The files for a server that messages go to; None where it is checked by what the system trusts."""
+    named = _named(f"{at}.tls_authorities", told.tls_authorities)
+    return None if named is None else TlsFiles(authorities=named)
 
 
 def _files_of(
@@ -103,6 +110,9 @@ def all_files(settings: NodeSettings) -> Iterator[TlsFiles]:
     yield from files_of_archives(settings).values()
     audit = files_of_audit(settings)
     yield from () if audit is None else (audit,)
+    for number, told in enumerate(settings.notifications, 1):
+        files = files_of_notification(f"notifications#{number}", told)
+        yield from () if files is None else (files,)
 
 
 def _files(

@@ -18,6 +18,7 @@ from casgan_dicom.node.settings import (
     ArchiveSettings,
     DestinationKind,
     DestinationSettings,
+    NotificationSettings,
     RetrySettings,
 )
 
@@ -111,7 +112,10 @@ def wrong_together(at: str, destination: DestinationSettings, everywhere: RetryS
 
 
 def kind_faults(
-    at: str, place: DestinationSettings | ArchiveSettings, what: str, kinds: Mapping[str, KindKeys]
+    at: str,
+    place: DestinationSettings | ArchiveSettings | NotificationSettings,
+    what: str,
+    kinds: Mapping[str, KindKeys],
 ) -> Iterator[Wrong]:
     """Keys that the kind lacks, and those of another kind; `what` is how messages call such a place."""
     kind = place.kind

@@ -12,5 +12,5 @@ def roles(settings: NodeSettings) -> tuple[str, ...]:
     puller = ("puller",) if settings.pulls else ()
     web = ("web",) if settings.web.port else ()
     page = ("page",) if settings.page.port else ()
-    courier = ("courier",) if settings.audit.host else ()
+    courier = ("courier",) if settings.audit.host or settings.notifications else ()
     return ("coordinator", *workers, "sender", *inboxes, *puller, *web, *page, *courier, "listener")

@@ -35,5 +35,6 @@ def processes_to_restart(now: NodeSettings, wanted: NodeSettings) -> set[str]:
         "sender": {"retry", "destinations"},
         "inbox": {"rules"},
         "puller": {"rules"},
+        "courier": {"peers", "retention", "destinations"},
     }
     return {role for role, tables in asked_by.items() if differ & tables}

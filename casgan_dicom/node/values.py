@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from casgan_dicom.node.addresses import as_address, as_network
 from casgan_dicom.node.destination_rules import RULES as OF_DESTINATIONS
+from casgan_dicom.node.notification_rules import RULES as OF_NOTIFICATIONS
 from casgan_dicom.node.settings import KINDS, MEBIBYTE, PRIORITIES
 
 LONGEST_SECONDS = 31_536_000
@@ -237,6 +238,12 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "destinations.request_instances": _between(1, 1000),
     "destinations.request_bytes": _between(1),
     **OF_DESTINATIONS,
+    "notifications.name": _name,
+    "notifications.repeat_seconds": _seconds_or_ever,
+    "notifications.host": _host_or_nothing,
+    "notifications.port": _between(1, 65535),
+    "notifications.encryption": _one_of("starttls", "tls", "none"),
+    **OF_NOTIFICATIONS,
     "rules.name": _name,
     "rules.calling_ae": _patterns,
     "rules.called_ae": _patterns,

@@ -17,6 +17,7 @@ from casgan_dicom.node.settings import (
     InboxSettings,
     ListenerSettings,
     NodeSettings,
+    NotificationSettings,
     PageSettings,
     PeerSettings,
     PullSettings,
@@ -51,6 +52,7 @@ REFUSED = {
     "page": (PageSettings(port=8044), "page.port"),
     "archives": ((ArchiveSettings("pacs", "pacs.example", 104, "PACS"),), "archives#1.name, .*"),
     "pulls": ((PullSettings("pacs"),), "pulls#1.archive, .*"),
+    "notifications": ((NotificationSettings("chat"),), "notifications#1.name, .*"),
     "inboxes": ((InboxSettings("/srv/xa"),), "inboxes#1.path, .*"),
 }
 
@@ -81,12 +83,12 @@ def test_what_takes_a_restart_is_named_key_by_key(name: str) -> None:
     ("name", "anew"),
     [
         ("rules", {"coordinator", "inbox", "puller"}),
-        ("peers", {"coordinator"}),
+        ("peers", {"coordinator", "courier"}),
         ("completion", {"coordinator"}),
         ("retry", {"sender"}),
-        ("retention", {"coordinator"}),
+        ("retention", {"coordinator", "courier"}),
         ("review", {"coordinator"}),
-        ("destinations", {"coordinator", "sender"}),
+        ("destinations", {"coordinator", "sender", "courier"}),
     ],
 )
 def test_only_who_has_to_begins_anew(name: str, anew: set[str]) -> None:

@@ -242,7 +242,7 @@ def test_a_time_is_positive_and_finite(name: str, seconds: float) -> None:
 def test_every_time_has_that_rule() -> None:
     everything = NodeSettings(
         listener=ListenerSettings(idle_seconds=-1.0),
-        peers=(replace(PEER, quiet_seconds=-1.0),),
+        peers=(replace(PEER, quiet_seconds=-1.0, expected_every_seconds=-1.0),),
         destinations=(replace(PACS, connect_seconds=-1.0, response_seconds=-1.0, commitment_seconds=-1.0),),
         worker=WorkerSettings(reference_seconds=-1.0),
         web=WebSettings(idle_seconds=-1.0),

@@ -10,7 +10,7 @@ import tomllib
 import typing
 from pathlib import Path
 
-from casgan_dicom.node import archive_rules
+from casgan_dicom.node import archive_rules, notification_rules
 from casgan_dicom.node import settings as module
 from casgan_dicom.node.checks import load_node_settings
 from casgan_dicom.node.destination_rules import needed
@@ -90,7 +90,8 @@ def test_the_example_shows_every_key_with_its_default() -> None:
         for key, default in defaults.items():
             value = tuple(table[key]) if isinstance(table[key], list) else table[key]
             assert (
-                default in (dataclasses.MISSING, None, value) or key in needed() | archive_rules.needed()
+                default in (dataclasses.MISSING, None, value)
+                or key in needed() | archive_rules.needed() | notification_rules.needed()
             ), key
 
 
@@ -100,8 +101,10 @@ def test_the_example_with_everything_in_force_can_start_a_node(tmp_path: Path) -
 
     loaded = load_node_settings(path, {})
 
-    assert {len(getattr(loaded, name)) for name in LISTS.keys() - {"destinations", "archives"}} == {1}
+    several = {"destinations", "archives", "notifications"}
+    assert {len(getattr(loaded, name)) for name in LISTS.keys() - several} == {1}
     assert [each.kind for each in loaded.destinations] == ["dicom", "stow", "stow", "folder"]
+    assert [each.kind for each in loaded.notifications] == ["webhook", "mail"]
     assert [each.kind for each in loaded.archives] == ["dicom", "dicomweb", "dicomweb"]
 
 

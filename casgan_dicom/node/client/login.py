@@ -30,7 +30,7 @@ class Login:
     def headers(self) -> Mapping[str, str]:
         """What a request has to say; PeerError where a secret cannot be read."""
         if self.token_file is not None:
-            return {"Authorization": f"Bearer {_first_line(self.token_file, 'token_file')}"}
+            return {"Authorization": f"Bearer {secret_in(self.token_file, 'token_file')}"}
         if self.user is None:
             return {}
         pair = f"{self.user}:{self._password()}".encode()
@@ -38,7 +38,7 @@ class Login:
 
     def _password(self) -> str:
         if self.password_file is not None:
-            return _first_line(self.password_file, "password_file", ascii_only=False)
+            return secret_in(self.password_file, "password_file", ascii_only=False)
         if not (password := os.environ.get(self.password_variable, "")):
             raise PeerError(
                 f"the variable {self.password_variable} is not set, need the password in it",
@@ -48,8 +48,11 @@ class Login:
         return password
 
 
-def _first_line(path: Path, key: str, *, ascii_only: bool = True) -> str:
-    """The first line of a file that holds a secret; PeerError, which never quotes it, where there is none."""
+def secret_in(path: Path, key: str, *, ascii_only: bool = True) -> str:
+    """The first line of a file that holds a secret; PeerError, which never quotes it, where there is none.
+
+    `key` is what messages call the setting that names the file.
+    """
     hint = f"{key} names a file whose first line is the secret; the user of the node must be able to read it"
     try:
         with path.open("rb") as file:

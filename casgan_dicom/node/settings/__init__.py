@@ -66,6 +66,12 @@ from casgan_dicom.node.settings.sending import (
     place_of,
 )
 from casgan_dicom.node.settings.state import StateSettings
+from casgan_dicom.node.settings.telling import (
+    TOLD,
+    Event,
+    NotificationKind,
+    NotificationSettings,
+)
 from casgan_dicom.node.settings.units import MEBIBYTE
 from casgan_dicom.node.settings.watching import PageSettings
 
@@ -73,17 +79,21 @@ __all__ = [
     "KINDS",
     "MEBIBYTE",
     "PRIORITIES",
+    "TOLD",
     "ArchiveKind",
     "ArchiveSettings",
     "AuditSettings",
     "CompletionSettings",
     "DestinationKind",
     "DestinationSettings",
+    "Event",
     "FolderLayout",
     "InboxSettings",
     "Kind",
     "ListenerSettings",
     "NodeSettings",
+    "NotificationKind",
+    "NotificationSettings",
     "PageSettings",
     "PeerSettings",
     "Priority",
@@ -144,3 +154,5 @@ class NodeSettings:
     """Who may look at the node, and what they may do."""
     state: StateSettings = field(default_factory=StateSettings)
     """Where the node keeps its books."""
+    notifications: tuple[NotificationSettings, ...] = ()
+    """Who is told when something is wrong."""

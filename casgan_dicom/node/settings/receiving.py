@@ -74,6 +74,9 @@ class PeerSettings:
     """Where to report on storage commitment that it asked for. Empty: only on its own association."""
     report_port: int = 104
     """TCP port for these."""
+    expected_every_seconds: float | None = None
+    """Once a series has come from this AE title, something is expected so often: after a longer silence it is
+    away, see `notifications`. None: never."""
 
 
 @dataclass(frozen=True)

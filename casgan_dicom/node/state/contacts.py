@@ -75,3 +75,13 @@ def queues(ledger: Ledger) -> list[QueueRow]:
             " ORDER BY destination, state"
         ).fetchall()
     return [QueueRow(**dict(row)) for row in rows]
+
+
+def last_contacts(ledger: Ledger) -> dict[str, float]:
+    """When something last came in of each, seconds since 1970; peers of whom nothing did are not there.
+
+    Raises LedgerError.
+    """
+    with ledger.reading() as db:
+        rows = db.execute("SELECT peer, max(last_at) AS last_at FROM jobs GROUP BY peer").fetchall()
+    return {row["peer"]: row["last_at"] for row in rows}

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Literal
 
 from casgan_dicom.node.certificates import Expiry
+from casgan_dicom.node.settings import Event, PeerSettings
 from casgan_dicom.node.state.audit_sent import Sent
 from casgan_dicom.node.state.overview import Status
 
@@ -21,12 +21,6 @@ LOW_SPACE = 2
 """Times the free space at which instances are refused: below that, somebody should look."""
 RENEW_DAYS = 30
 """Before a certificate expires, somebody should renew it."""
-
-
-Event = Literal[
-    "node", "disk", "failed", "quarantine", "dead_letter", "paused", "certificate", "peer_away", "audit",
-]  # fmt: skip
-"""Kinds of things that may be wrong; whoever wants to be told may choose among them."""
 
 
 class Level(IntEnum):
@@ -63,6 +57,15 @@ def findings(found: Status, min_free_bytes: int, certificates: Sequence[Expiry] 
     that are configured.
     """
     return *_findings(found, min_free_bytes), *_of_certificates(certificates)
+
+
+def peers_away(peers: Sequence[PeerSettings], contacts: Mapping[str, float], now: float) -> Iterator[Finding]:
+    """Peers of whom nothing has come for longer than is expected; `contacts` is when something last did."""
+    for title, every in {peer.ae_title: peer.expected_every_seconds for peer in peers}.items():
+        last = contacts.get(title)
+        if every is not None and last is not None and now - last > every:
+            since = f"{datetime.fromtimestamp(last):%Y-%m-%d %H:%M}"
+            yield Finding(Level.WARNING, f"nothing from peer {title} since {since}", "peer_away", title)
 
 
 def worst(found: tuple[Finding, ...]) -> Level:

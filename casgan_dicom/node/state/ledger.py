@@ -15,6 +15,8 @@ to by the files that are named after what they hold:
     rejections.py   how many were not let in
     pauses.py       what a person has paused
     reviews.py      what people think of what jobs made
+    notices.py      what somebody was told of what is wrong
+    contacts.py     when each peer was last heard of
 
 Times are seconds since 1970; no column holds patient data; of those that hold what a person writes, nobody
 can check it (``reviews.py``). The durable workflows have tables of their own

@@ -85,6 +85,20 @@ CREATE INDEX jobs_by_state ON jobs (state, priority, changed_at);
 CREATE INDEX instances_received ON instances (peer, received_at, bytes);
 CREATE INDEX deliveries_by_destination ON deliveries (destination, state, failures);
 """
+_NOTICES = """
+CREATE TABLE notices (
+    target TEXT NOT NULL,
+    event TEXT NOT NULL,
+    about TEXT NOT NULL,
+    level INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    since REAL NOT NULL,
+    told_at REAL,
+    told_level INTEGER NOT NULL DEFAULT 0,
+    gone_at REAL,
+    PRIMARY KEY (target, event, about)
+) STRICT;
+"""
 _TABLES = """
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -252,9 +266,10 @@ CREATE TABLE pauses (
     + _OF_COMMITMENT
     + _OF_REVIEWS
     + _OF_FIGURES
+    + _NOTICES
 )
 MAKING = {
-    0: _TABLES + _OF_COMMITMENT + _OF_REVIEWS + _OF_FIGURES,
+    0: _TABLES + _OF_COMMITMENT + _OF_REVIEWS + _OF_FIGURES + _NOTICES,
     1: _FROM_1 + _FROM_2 + _FROM_3,
     2: _FROM_2 + _FROM_3,
     3: _FROM_3,
