@@ -69,10 +69,13 @@ $(READY): pyproject.toml constraints.txt hashes.txt
 
 # What the tests run besides Python, as program:package or file:package. Where these cannot be installed, the tests
 # that need them skip and say so. Debian would start Orthanc at once and at every boot, open to all: it comes
-# without its service.
+# without its service. It would make a database of its own for PostgreSQL: told not to, it makes none. The programs
+# of that server are not on PATH.
+INITDB := $(or $(lastword $(wildcard /usr/lib/postgresql/*/bin/initdb)),initdb)
+NO_CLUSTER := /etc/postgresql-common/createcluster.d/none.conf
 DICOMWEB := /usr/share/orthanc/plugins/libOrthancDicomWeb.so
 PROGRAMS := chromium:chromium dcmdump:dcmtk dot:graphviz ip:iproute2 Orthanc:orthanc strace:strace \
-	$(DICOMWEB):orthanc-dicomweb
+	$(DICOMWEB):orthanc-dicomweb $(INITDB):postgresql
 NO_SERVICE := $(foreach file,/etc/init.d/orthanc */orthanc.service,-o Dpkg::Options::='--path-exclude=$(file)')
 
 programs:
@@ -80,7 +83,10 @@ programs:
 	for program in $(PROGRAMS); do \
 		command -v $${program%:*} >/dev/null || [ -f $${program%:*} ] || packages="$$packages $${program#*:}"; done; \
 	if [ -z "$$packages" ]; then exit 0; fi; \
-	if $(AS_ROOT); then $(APT_INSTALL) $(NO_SERVICE) $$packages; \
+	if $(AS_ROOT); then \
+		case $$packages in *postgresql*) mkdir -p $(dir $(NO_CLUSTER)); \
+			echo "create_main_cluster = false" >$(NO_CLUSTER);; esac; \
+		$(APT_INSTALL) $(NO_SERVICE) $$packages; \
 	else echo "not installed:$$packages; the tests that need them skip" >&2; fi
 
 # OHIF, a viewer, from npm. Fetched now: the tests that show it what we wrote run where there is only loopback.

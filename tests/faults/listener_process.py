@@ -1,8 +1,8 @@
 """A listener in a process of its own, for tests that kill it, trace it or take its disk away.
 
-    python -m tests.faults.listener_process DATA PORT MIN_FREE_BYTES KEYS
+    python -m tests.faults.listener_process DATA PORT MIN_FREE_BYTES KEYS STATE
 
-KEYS are other settings of the listener, in JSON.
+KEYS are other settings of the listener, and STATE those of its databases, in JSON.
 
 Prints its port when it listens. SIGTERM or the end of its input stop it.
 """
@@ -11,21 +11,25 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType, TracebackType
 
 from casgan_dicom.log import configure
 from casgan_dicom.node.receive.listener import run_listener
+from casgan_dicom.node.settings import NodeSettings, StateSettings
+from casgan_dicom.node.state.books import ledger_place
 from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.postgres_place import Place
 from tests.node.listening import resident_bytes, settings_for
 from tests.node.secure import Door
+from tests.node.tables import rows_in
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,6 +49,8 @@ class ListenerProcess:
         What comes before the command, e.g. a tracer.
     keys
         Other settings of the listener.
+    state
+        Where its ledger is.
     """
 
     def __init__(
@@ -55,8 +61,12 @@ class ListenerProcess:
         min_free_bytes: int = 0,
         before: Sequence[str] = (),
         keys: Mapping[str, object] = MappingProxyType({}),
+        state: StateSettings | None = None,
     ) -> None:
         self.layout = Layout(data)
+        self._state = state or StateSettings()
+        self.place = ledger_place(NodeSettings(data=data, state=self._state))
+        """Where its ledger is."""
         self.port = port
         self._min_free_bytes = min_free_bytes
         self._before = before
@@ -76,6 +86,7 @@ class ListenerProcess:
     def start(self) -> None:
         """Start it and wait until it listens."""
         arguments = [str(self.layout.data), str(self.port), str(self._min_free_bytes), self._keys]
+        arguments.append(json.dumps(asdict(self._state)))
         self._process = subprocess.Popen(
             [*self._before, sys.executable, "-m", "tests.faults.listener_process", *arguments],
             cwd=ROOT,
@@ -170,14 +181,9 @@ class EchoWatch(threading.Thread):
         self.join()
 
 
-def stored(layout: Layout) -> dict[tuple[str, str], Path]:
+def stored(place: Place) -> dict[tuple[str, str], Path]:
     """Path by SOP Instance UID and digest of every instance in the ledger."""
-    db = sqlite3.connect(layout.ledger, timeout=30)
-    try:
-        rows = db.execute("SELECT sop_uid, sha256, path FROM instances").fetchall()
-    finally:
-        db.close()
-    return {(sop_uid, sha256): Path(path) for sop_uid, sha256, path in rows}
+    return {(row["sop_uid"], row["sha256"]): Path(row["path"]) for row in rows_in(place)}
 
 
 def main() -> None:
@@ -197,6 +203,7 @@ def main() -> None:
         threading.Thread(target=wait_for_end_of_input, daemon=True).start()
 
     settings = settings_for(data, (), port=port, min_free_bytes=min_free_bytes, **json.loads(sys.argv[4]))
+    settings = replace(settings, state=StateSettings(**json.loads(sys.argv[5])))
     run_listener(settings, "recipe", ready, stop)
 
 

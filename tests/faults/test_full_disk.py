@@ -63,7 +63,7 @@ def entered(layout: Layout, folder: Path) -> dict[tuple[str, str], Path]:
     folder.mkdir()
     for suffix in ("", "-wal"):
         copyfile(f"{layout.ledger}{suffix}", f"{Layout(folder).ledger}{suffix}")
-    return stored(Layout(folder))
+    return stored(Layout(folder).ledger)
 
 
 def test_full_disk_is_answered_and_over_when_there_is_room_again(

@@ -16,7 +16,6 @@ from time import monotonic, sleep
 from typing import Any
 
 from casgan_dicom.node.client.peer_tls import PeerTls
-from casgan_dicom.node.state.layout import Layout
 from tests.faults.listener_process import ListenerProcess, stored
 from tests.faults.senders import DcmtkSender, NodeSender, Sender, Template, WireSender
 from tests.node.listening import check_spool, wait_for
@@ -64,12 +63,12 @@ def test_what_was_acknowledged_survives_every_kill_and_nothing_else_stays(
             listener.kill()
             kills += 1
             forbid(senders)
-            seen.left_behind += leftovers(listener.layout)
+            seen.left_behind += leftovers(listener)
             listener.start()
-            check(listener.layout, senders)
+            check(listener, senders)
         assert listener.stop() == 0
-    check(listener.layout, senders)
-    stored_count = check_spool(listener.layout)
+    check(listener, senders)
+    stored_count = check_spool(listener.layout, listener.place)
     assert sum(len(sender.unexpected) for sender in senders) == 0
     assert all(sender.acknowledged for sender in senders)
     how, seconds = ", with TLS" if keys else "", monotonic() - start
@@ -121,18 +120,18 @@ def forbid(senders: Sequence[Sender]) -> None:
         sender.forbid()
 
 
-def leftovers(layout: Layout) -> int:
+def leftovers(listener: ListenerProcess) -> int:
     """Files that no row speaks of."""
-    known = set(stored(layout).values())
-    return sum(path.is_file() and path not in known for path in layout.spool.rglob("*"))
+    known = set(stored(listener.place).values())
+    return sum(path.is_file() and path not in known for path in listener.layout.spool.rglob("*"))
 
 
-def check(layout: Layout, senders: Sequence[Sender]) -> None:
+def check(listener: ListenerProcess, senders: Sequence[Sender]) -> None:
     """Assert that everything acknowledged is there and nothing unfinished is."""
-    rows = stored(layout)
+    rows = stored(listener.place)
     promised = {instance for sender in senders for instance in list(sender.acknowledged)}
     lost = promised - rows.keys()
     assert not lost, f"{len(lost)} acknowledged instances are not in the ledger"
     gone = [path for path in rows.values() if not path.is_file()]
     assert not gone, f"{len(gone)} files of {len(rows)} rows are gone"
-    assert leftovers(layout) == 0
+    assert leftovers(listener) == 0

@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import sqlite3
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -24,6 +23,8 @@ from casgan_dicom.node.receive.listener import run_listener
 from casgan_dicom.node.receive.peer_socket import DEFAULT_LIMITS, Limits
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings, PeerSettings
 from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.postgres_place import Place
+from tests.node.tables import rows_in
 from tests.support import waiting
 from tests.support.factories import write_xa
 
@@ -52,13 +53,8 @@ class Listening:
 
 
 def rows_of(layout: Layout, table: str = "instances") -> list[dict[str, Any]]:
-    """Rows of a ledger."""
-    db = sqlite3.connect(layout.ledger, timeout=30)
-    db.row_factory = sqlite3.Row
-    try:
-        return [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY rowid")]
-    finally:
-        db.close()
+    """Rows of a ledger in SQLite."""
+    return rows_in(layout.ledger, table, "rowid")
 
 
 def settings_for(data: Path, peers: tuple[PeerSettings, ...] = (), **listener: object) -> NodeSettings:
@@ -148,9 +144,9 @@ def digest(transfer_syntax: str, content: bytes) -> str:
     return hashlib.sha256(transfer_syntax.encode() + b"\n" + content).hexdigest()
 
 
-def check_spool(layout: Layout) -> int:
+def check_spool(layout: Layout, place: Place | None = None) -> int:
     """Assert that rows and files agree in every byte; the number of instances."""
-    rows = rows_of(layout)
+    rows = rows_in(place or layout.ledger)
     for row in rows:
         path = Path(row["path"])
         syntax = str(dcmread(path, stop_before_pixels=True, specific_tags=[]).file_meta.TransferSyntaxUID)

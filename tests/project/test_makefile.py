@@ -105,6 +105,17 @@ def test_root_installs_what_is_absent_and_no_service_of_it(tmp_path: Path) -> No
         assert f"-o Dpkg::Options::=--path-exclude={kept_out} " in installed
 
 
+def test_debian_is_told_to_make_no_database_before_it_installs_postgresql(tmp_path: Path) -> None:
+    told = tmp_path / "etc" / "none.conf"
+    wanted = ("PROGRAMS=no-such-program:postgresql", f"NO_CLUSTER={told}")
+    path = with_debian(tmp_path, user=0)
+    (tmp_path / "apt-get").write_text(f"#!/bin/sh\ncat {told}\n")
+
+    done = make("programs", *wanted, path=path)
+
+    assert done.stdout.splitlines() == ["create_main_cluster = false"] * 2  # there at the update already
+
+
 def test_without_root_what_is_absent_is_said(tmp_path: Path) -> None:
     done = make("programs", "PROGRAMS=no-such-program:some", path=with_debian(tmp_path, user=1000))
 

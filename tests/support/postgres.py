@@ -1,4 +1,4 @@
-"""A real PostgreSQL, of the test's own: a new cluster on a free port of this machine.
+"""A real PostgreSQL, of the test's own: a new cluster on a port of this machine.
 
     with running_postgres() as server:
         place = server.place()          # with nothing in it
@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import pwd
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ import psycopg
 
 from casgan_dicom.node.settings import StateSettings
 from casgan_dicom.node.state.postgres_place import PostgresPlace
+from tests.support.orthanc import free_ports
 from tests.support.programs import absent, find_program
 from tests.support.waiting import wait_for
 
@@ -42,6 +42,7 @@ max_connections = 200
 shared_buffers = 16MB
 autovacuum_naptime = 10min
 lc_messages = 'C'
+fsync = {fsync}
 """
 
 
@@ -54,11 +55,11 @@ def programs() -> Path:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
+def running_postgres(*, fsync: bool = True) -> Iterator[Postgres]:
     """A server for the time of a block, in a folder that its user can reach; then it is gone."""
     with TemporaryDirectory(prefix="casgan-postgres-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
-        server = Postgres(Path(folder) / "server")
+        server = Postgres(Path(folder) / "server", fsync=fsync)
         server.start()
         try:
             yield server
@@ -69,12 +70,13 @@ def running_postgres() -> Iterator[Postgres]:
 class Postgres:
     """A server, from `start` to `stop`. It does not outlive the thread that started it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = True) -> None:
         self._programs = programs()
         self.folder = folder
         """Its files and its socket; readable for the user that it runs as."""
         as_user = (f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups") if _is_root() else ()
         self._before = (find_program("setpriv", "util-linux"), *as_user, "--pdeathsig", "QUIT")
+        self._fsync = fsync
         self._made = False
         self.port = 0
         """On 127.0.0.1."""
@@ -137,8 +139,8 @@ class Postgres:
             check=True, capture_output=True, cwd=self.folder,
         )  # fmt: skip
         with (self.folder / "data" / "postgresql.conf").open("a") as conf:
-            conf.write(_CONF.format(sockets=self.folder))
-        self.port = _free_port()
+            conf.write(_CONF.format(sockets=self.folder, fsync="on" if self._fsync else "off"))
+        (self.port,) = free_ports(1)
         self._made = True
         (self.folder / "password").write_text(PASSWORD + "\n")
         self.start()
@@ -158,9 +160,3 @@ class Postgres:
 
 def _is_root() -> bool:
     return os.geteuid() == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

@@ -25,7 +25,7 @@ from casgan_dicom.node.receive.spool import Intake, Spool, trouble_of
 from casgan_dicom.node.receive.wholeness import WANTED as OF_PIXELS
 from casgan_dicom.node.receive.wholeness import check_whole
 from casgan_dicom.node.state.bells import COORDINATOR, ring
-from casgan_dicom.node.state.ledger import LedgerError
+from casgan_dicom.node.state.ledger import LedgerError, UncertainError
 from casgan_dicom.node.state.receipts import Receipt, Receipts, Received, Refused
 from casgan_dicom.uids import is_uid
 
@@ -118,7 +118,11 @@ class Reception:
                 subject=identity.subject,
                 called=intake.opening.called,
             )
-            receipt = self._receipts.enter(received, self._clock())
+            try:
+                receipt = self._receipts.enter(received, self._clock())
+            except UncertainError:
+                intake.release()  # its row may be there; if it is not, the next start deletes the file
+                raise
             intake.release()
         told = log.bind(
             job=receipt.job,
@@ -155,7 +159,12 @@ class Reception:
         opening = intake.opening
         sop_uid = opening.sop_uid if is_uid(opening.sop_uid) else ""
         path = self._spool.put_aside(intake)
-        self._receipts.quarantine(Refused(path, sop_uid, reason, opening.peer, address), self._clock())
+        refused = Refused(path, sop_uid, reason, opening.peer, address)
+        try:
+            self._receipts.quarantine(refused, self._clock())
+        except UncertainError:
+            intake.release()
+            raise
         intake.release()
         log.warning(
             "instance put into quarantine",

@@ -10,7 +10,7 @@ class StateSettings:
     """The databases of a node. As it is, two files of SQLite in `data`: nothing has to be installed."""
 
     database: str = ""
-    """URL of a PostgreSQL database, postgresql://user@host/name, without a password; empty for SQLite."""
+    """URL of a PostgreSQL database, as postgresql://user@host/name, without a password; empty for SQLite."""
     password_file: str = ""
     """File whose first line is the password; empty for what libpq finds, such as ~/.pgpass."""
     schema: str = "casgan_dicom"

@@ -60,6 +60,10 @@ class Session(Protocol):
     def roll_back(self) -> None:
         """End it, undone; nothing happens if it has ended by itself."""
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the database has gone away: whether a commit under way was made, nobody knows."""
+
     def close(self) -> None:
         """Let go of the database."""
 

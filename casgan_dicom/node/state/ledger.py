@@ -31,7 +31,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar, cast
@@ -51,6 +51,10 @@ class LedgerError(Exception):
     Not one of the errors that a user is told and that end a job: a process that meets it ends, starts again
     and goes on from what is committed.
     """
+
+
+class UncertainError(LedgerError):
+    """The server was lost during a commit: what it was to write down may be there, or not."""
 
 
 class Ledger:
@@ -74,13 +78,19 @@ class Ledger:
         self._lock, self._reading = threading.RLock(), threading.RLock()
         self._wanted: deque[_Wanted] = deque()
         try:
-            self._database.prepare()
-            self._writer = self._database.session()
-            self._make_tables()
-            self._reader = self._database.session()
+            self._open()
         except (LedgerError, self._database.errors, OSError) as error:
             cause = error.__cause__ if isinstance(error, LedgerError) else error
             raise self._database.unusable(cast(Exception, cause)) from error
+
+    def _open(self) -> None:
+        self._database.prepare()
+        with ExitStack() as failed:
+            self._writer = self._database.session()
+            failed.callback(self._writer.close)
+            self._make_tables()
+            self._reader = self._database.session()
+            failed.pop_all()
 
     def _make_tables(self) -> None:
         with self.transaction() as db:
@@ -102,10 +112,18 @@ class Ledger:
             self._writer.begin_writing()
             try:
                 yield self._writer.db
-                self._writer.commit()
+                self._commit()
             except BaseException:
                 self._writer.roll_back()
                 raise
+
+    def _commit(self) -> None:
+        try:
+            self._writer.commit()
+        except self._database.errors as error:
+            if not self._writer.is_lost:
+                raise
+            raise UncertainError(self._database.told(error)) from error
 
     def together(self, change: Callable[[Connection], _T]) -> _T:
         """Make a change that may share its transaction with those of other threads: one flush for all.

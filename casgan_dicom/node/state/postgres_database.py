@@ -112,13 +112,18 @@ class PostgresSession:
         self._begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def commit(self) -> None:
-        """End it; what it has written is on the disk. Where this fails, nobody knows whether it is."""
+        """End it; what it has written is on the disk."""
         self._connection.execute("COMMIT")
 
     def roll_back(self) -> None:
         """End it, undone; a lost connection has ended it already."""
-        if self._is_usable() and self._connection.info.transaction_status != TransactionStatus.IDLE:
+        if not self.is_lost and self._connection.info.transaction_status != TransactionStatus.IDLE:
             self._connection.execute("ROLLBACK")
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._connection.closed
 
     def close(self) -> None:
         """Let go of the database."""
@@ -128,12 +133,12 @@ class PostgresSession:
     def _begin(self, statement: str) -> None:
         if self._closed:
             raise psycopg.InterfaceError("Cannot operate on a closed database.")
-        if self._is_usable():
+        if not self.is_lost:
             try:
                 self._execute(statement)
                 return
             except psycopg.Error:
-                if self._is_usable():
+                if not self.is_lost:
                     raise
         self._connect_again()  # nothing of the transaction has happened yet
         self._execute(statement)
@@ -161,9 +166,6 @@ class PostgresSession:
         connection.autocommit = True  # transactions begin and end by our own word
         connection.row_factory = _rows
         return connection
-
-    def _is_usable(self) -> bool:
-        return not self._connection.closed and not self._connection.broken
 
 
 class _Speaker:

@@ -133,10 +133,10 @@ def refused(error: Exception) -> ConfigError:
         hint = "give the role the right: GRANT CREATE ON DATABASE name TO role; or make it the owner"
     elif isinstance(error, psycopg.ProgrammingError):
         hint = "the URL is postgresql://user@host:port/name?sslmode=verify-full&sslrootcert=FILE"
+    elif "does not exist" in said:  # in English; else it is one of the others
+        hint = "create it: createuser --pwprompt NAME; createdb --encoding=UTF8 --owner=NAME NAME"
     elif connection is not None and (connection.needs_password or connection.used_password):
         hint = "put the password of the role into the file that state.password_file names, or into ~/.pgpass"
-    elif "does not exist" in said:
-        hint = "create it: createuser --pwprompt NAME; createdb --encoding=UTF8 --owner=NAME NAME"
     else:
         hint = "start the server, or correct host and port; try: psql with the same URL"
     return ConfigError(f"state.database: cannot be used ({said})", hint=hint)

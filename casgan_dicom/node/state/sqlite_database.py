@@ -108,6 +108,11 @@ class SqliteSession:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
+    @property
+    def is_lost(self) -> bool:
+        """Never: a commit that fails was not made."""
+        return False
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()

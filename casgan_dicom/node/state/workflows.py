@@ -222,6 +222,8 @@ class _Sleep(threading.Event):
     """Not that of the base: a thread that slept there already would take a call for the end."""
     called: dict[str, bool]
     """Whether a thread is to look at once, by its name: the threads of our queues."""
+    served: set[str]
+    """Those of them that have slept: that have begun."""
     others: set[str]
     """Names of other threads that have slept once."""
 
@@ -229,8 +231,11 @@ class _Sleep(threading.Event):
         """Sleep; whether to stop."""
         name = threading.current_thread().name
         with self.changed:
-            if name not in self.called and _looks_around(name):
-                timeout = HOUSEKEEPING_SECONDS if name in self.others else timeout
+            if name in self.called:
+                self.served.add(name)
+            elif _looks_around(name):
+                begun = len(self.served) == len(self.called)  # not while the database cannot be reached
+                timeout = HOUSEKEEPING_SECONDS if begun and name in self.others else timeout
                 self.others.add(name)
             self.changed.wait_for(lambda: self.is_set() or self.called.get(name, False), timeout)
             if name in self.called:
@@ -260,10 +265,10 @@ def _looks_around(thread: str) -> bool:
 def _let_sleep(dbos: DBOS, queues: Sequence[Queue], bells: Path) -> None:
     """Let DBOS look at queues when their bells ring."""
     threads = {queue.name: f"queue-worker-{queue.name}" for queue in queues}
-    sleeps = []
+    sleeps, served = [], set[str]()
     for stop in dbos.background_thread_stop_events:
         called = dict.fromkeys(threads.values(), True)
-        vars(stop).update(changed=threading.Condition(), called=called, others=set())
+        vars(stop).update(changed=threading.Condition(), called=called, served=served, others=set())
         stop.__class__ = _Sleep
         sleeps.append(cast(_Sleep, stop))
     for name, thread in threads.items():

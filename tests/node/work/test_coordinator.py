@@ -16,8 +16,10 @@ from casgan_dicom.node.settings import (
     NodeSettings,
     PeerSettings,
     RuleSettings,
+    StateSettings,
 )
 from casgan_dicom.node.state import workflows
+from casgan_dicom.node.state.books import open_ledger, workflow_place
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
@@ -28,6 +30,7 @@ from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.node.work.coordinator import ON_THE_WAY, Coordinator
 from tests.node.ledgers import received
 from tests.node.nodes import wait_for
+from tests.node.tables import lose_workflows
 from tests.support.factories import uid, write_xa
 
 DESTINATIONS = tuple(
@@ -36,9 +39,10 @@ DESTINATIONS = tuple(
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> NodeSettings:
+def settings(tmp_path: Path, state_settings: StateSettings) -> NodeSettings:
     return NodeSettings(
         data=tmp_path,
+        state=state_settings,
         completion=CompletionSettings(quiet_seconds=30, short_seconds=2),
         destinations=DESTINATIONS,
     )
@@ -46,7 +50,7 @@ def settings(tmp_path: Path) -> NodeSettings:
 
 @pytest.fixture
 def ledger(settings: NodeSettings) -> Iterator[Ledger]:
-    opened = Ledger(Layout(settings.data).ledger)
+    opened = open_ledger(settings)
     yield opened
     opened.close()
 
@@ -94,7 +98,7 @@ def test_a_job_goes_from_its_first_instance_to_its_last_delivery_and_a_retry_del
     ]
     job = Receipts(ledger, "w").enter(received("a", frames=9), 100.0).job
 
-    with workflows.serving(Layout(settings.data).dbos, Layout(settings.data).bells, "test", served, queues):
+    with workflows.serving(workflow_place(settings), Layout(settings.data).bells, "test", served, queues):
         coordinator.look(101.9)
         assert state_of(ledger) == "receiving"
         coordinator.look(102.0)
@@ -125,7 +129,7 @@ def closed_job(settings: NodeSettings, ledger: Ledger) -> str:
     """A job of one cine whose parent is on the queue of device "auto", and never ran."""
     job = Receipts(ledger, "w").enter(received("a", frames=9), 100.0).job
     with workflows.serving(
-        Layout(settings.data).dbos,
+        workflow_place(settings),
         Layout(settings.data).bells,
         "test",
         {},
@@ -142,8 +146,7 @@ def test_a_job_that_nobody_would_take_up_starts_again_with_the_node(
 ) -> None:
     job = closed_job(settings, ledger)
     if lost == "the workflows are lost":
-        for path in settings.data.glob("dbos.sqlite*"):
-            path.unlink()
+        lose_workflows(workflow_place(settings))
         renamed = settings
     else:
         renamed = replace(settings, worker=replace(settings.worker, devices=("cuda:0",)))
@@ -155,7 +158,7 @@ def test_a_job_that_nobody_would_take_up_starts_again_with_the_node(
         workflows.Queue(workflows.convert_queue(device), 1),
     ]
 
-    with workflows.serving(Layout(settings.data).dbos, Layout(settings.data).bells, "test", served, queues):
+    with workflows.serving(workflow_place(settings), Layout(settings.data).bells, "test", served, queues):
         coordinator.reconcile(300.0)
         coordinator.look(300.0)
         sending = {"send.pacs", "send.archive"}
@@ -171,7 +174,7 @@ def test_what_is_under_way_is_left_alone(settings: NodeSettings, ledger: Ledger)
     coordinator = Coordinator(settings, ledger)
 
     with workflows.serving(
-        Layout(settings.data).dbos,
+        workflow_place(settings),
         Layout(settings.data).bells,
         "test",
         {},
@@ -191,7 +194,7 @@ def test_a_delivery_whose_workflow_is_lost_starts_again(settings: NodeSettings, 
 
     queues = [workflows.Queue("send.pacs", 1)]
     with workflows.serving(
-        Layout(settings.data).dbos, Layout(settings.data).bells, "test", {"deliver": toys.deliver}, queues
+        workflow_place(settings), Layout(settings.data).bells, "test", {"deliver": toys.deliver}, queues
     ):
         coordinator.reconcile(3.0)
         coordinator.look(3.0)
@@ -227,7 +230,7 @@ def test_the_steps_of_what_ended_long_ago_are_deleted(settings: NodeSettings, le
     job, toys = Receipts(ledger, "w").enter(received("a"), 1.0).job, Toys(ledger)
     layout = Layout(settings.data)
     with workflows.serving(
-        layout.dbos, layout.bells, "test", {"convert": toys.convert}, [workflows.Queue("q", 1)]
+        workflow_place(settings), layout.bells, "test", {"convert": toys.convert}, [workflows.Queue("q", 1)]
     ):
         workflows.enqueue("q", "convert", "a", job, 1)
         wait_for(lambda: workflows.live() == [], "the end of the workflow")
@@ -261,7 +264,7 @@ def test_few_jobs_of_each_priority_are_handed_over_and_the_urgent_behind_none(
         Receipts(ledger, "w").enter(received(f"i{k}", series=f"s{k}", frames=300), 100.0 + k)
     coordinator = Coordinator(settings, ledger)
     with workflows.serving(
-        Layout(settings.data).dbos,
+        workflow_place(settings),
         Layout(settings.data).bells,
         "test",
         {},

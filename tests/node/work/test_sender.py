@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from casgan_dicom.node.settings import DestinationSettings, ListenerSettings, NodeSettings, RetrySettings
+from casgan_dicom.node.settings import (
+    DestinationSettings,
+    ListenerSettings,
+    NodeSettings,
+    RetrySettings,
+    StateSettings,
+)
+from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.deliveries import Deliveries, Derived
-from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.overview import DeliveryRow, list_jobs
 from casgan_dicom.node.state.receipts import Receipts
@@ -27,8 +33,8 @@ NAMES = ("a", "b")
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(Layout(tmp_path).ledger)
+def ledger(tmp_path: Path, state_settings: StateSettings) -> Iterator[Ledger]:
+    opened = open_ledger(NodeSettings(data=tmp_path, state=state_settings))
     yield opened
     opened.close()
 

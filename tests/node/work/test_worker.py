@@ -17,7 +17,8 @@ from pydicom.uid import RLELossless
 
 from casgan_dicom.model.data.normalisation import Levels
 from casgan_dicom.model.generator import Synthesis
-from casgan_dicom.node.settings import DestinationSettings, NodeSettings
+from casgan_dicom.node.settings import DestinationSettings, NodeSettings, StateSettings
+from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.deliveries import Deliveries
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
@@ -38,14 +39,14 @@ PACS = DestinationSettings(name="pacs", host="127.0.0.1", port=104, ae_title="PA
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> NodeSettings:
-    return NodeSettings(data=tmp_path / "node", destinations=(PACS,))
+def settings(tmp_path: Path, state_settings: StateSettings) -> NodeSettings:
+    return NodeSettings(data=tmp_path / "node", state=state_settings, destinations=(PACS,))
 
 
 @pytest.fixture
 def ledger(settings: NodeSettings) -> Iterator[Ledger]:
     settings.data.mkdir()
-    opened = Ledger(Layout(settings.data).ledger)
+    opened = open_ledger(settings)
     yield opened
     opened.close()
 

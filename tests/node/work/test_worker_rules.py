@@ -15,7 +15,8 @@ from pydicom import dcmread
 
 from casgan_dicom.model.generator import Generator
 from casgan_dicom.node.checks import load_node_settings
-from casgan_dicom.node.settings import DestinationSettings, NodeSettings, RuleSettings
+from casgan_dicom.node.settings import DestinationSettings, NodeSettings, RuleSettings, StateSettings
+from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.deliveries import Deliveries
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
@@ -37,14 +38,14 @@ XA = RuleSettings("xa", header=("Modality = XA",), destinations=("b",))
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> NodeSettings:
-    return NodeSettings(data=tmp_path / "node", destinations=DESTINATIONS)
+def settings(tmp_path: Path, state_settings: StateSettings) -> NodeSettings:
+    return NodeSettings(data=tmp_path / "node", state=state_settings, destinations=DESTINATIONS)
 
 
 @pytest.fixture
 def ledger(settings: NodeSettings) -> Iterator[Ledger]:
     settings.data.mkdir()
-    opened = Ledger(Layout(settings.data).ledger)
+    opened = open_ledger(settings)
     yield opened
     opened.close()
 
