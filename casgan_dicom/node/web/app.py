@@ -25,6 +25,7 @@ from casgan_dicom.node.web.body import json_of
 from casgan_dicom.node.web.entrance import Entrance
 from casgan_dicom.node.web.gate import Gate
 from casgan_dicom.node.web.guard import Guard
+from casgan_dicom.node.web.metrics import CONTENT_TYPE
 from casgan_dicom.node.web.refusal import BAD, BUSY, RefusedError, on_refused, told
 from casgan_dicom.node.web.shelf import JobShelf
 from casgan_dicom.node.web.site import Site
@@ -36,6 +37,7 @@ def page_app(site: Site, entrance: Entrance) -> ASGIApp:
     routes = [
         *_health_routes(site),
         *_login_routes(site, entrance),
+        _metrics_route(site, entrance),
         *api_routes(site, entrance),
         *asset_routes(entrance),
         Mount("/player", Gate(Router(player_routes(JobShelf(site), site.exhibits)), entrance)),
@@ -66,6 +68,15 @@ def _health_routes(site: Site) -> list[BaseRoute]:
         return JSONResponse({"ready": not reasons, "reasons": list(reasons)}, BUSY if reasons else 200)
 
     return [Route("/healthz", live, methods=["GET"]), Route("/readyz", ready, methods=["GET"])]
+
+
+def _metrics_route(site: Site, entrance: Entrance) -> BaseRoute:
+    async def measure(request: Request) -> Response:
+        entrance.who(request)
+        text = await run_in_threadpool(site.metrics.text, site.now())
+        return Response(text, media_type=CONTENT_TYPE)
+
+    return Route("/metrics", measure, methods=["GET"])
 
 
 def _login_routes(site: Site, entrance: Entrance) -> list[BaseRoute]:

@@ -19,8 +19,8 @@ from casgan_dicom.node.door.http import Door, Patience
 from casgan_dicom.node.door.port import counting, listening_on
 from casgan_dicom.node.door.refusals import Refusals
 from casgan_dicom.node.settings import NodeSettings, PageSettings
+from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.rejections import Rejections
 from casgan_dicom.node.tls import Renewed, server_context
 from casgan_dicom.node.web.app import page_app
@@ -60,10 +60,10 @@ def run_page(
     """
     page, layout = settings.page, Layout(settings.data)
     _prepare(settings, layout)
-    ledger = Ledger(layout.ledger)
+    ledger = open_ledger(settings)
     try:
         site = Site(settings, ledger, processes)
-        changes.hear(lambda taken, _: setattr(site, "settings", taken))
+        changes.hear(lambda taken, _: site.take(taken))
         refusals = Refusals(Complaints(), lambda each: site.audit.rejected("", "", each.address, each.reason))
         entrance = Entrance(page, Holders(tokens_path(settings)), refusals, site.audit)
         with listening_on(page.host, page.port, "page") as listening:

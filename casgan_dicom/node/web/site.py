@@ -14,6 +14,7 @@ from casgan_dicom.node.state.bells import COORDINATOR, ring
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.overview import Status, status
+from casgan_dicom.node.web.metrics import Metrics
 from casgan_dicom.node.work.cleaner import Cleaner
 from casgan_dicom.node.work.retention import Plan
 from casgan_dicom.player.open_exhibits import OpenExhibits
@@ -50,7 +51,7 @@ class Site:
     Parameters
     ----------
     settings
-        Of the node; put others in its place when they are taken.
+        Of the node.
     ledger
         Of the node.
     processes
@@ -69,10 +70,15 @@ class Site:
         self.settings, self.processes = settings, tuple(processes)
         self.ledger, self.now = ledger, clock
         self.layout = Layout(settings.data)
+        self.metrics = Metrics(settings, ledger)
         self.exhibits = OpenExhibits()
         self.audit = Audit(self.layout, settings.audit, settings.listener.ae_title)
         self._plan = _Kept(self._make_plan, _PLAN_SECONDS, monotonic)
         self._status = _Kept(self._make_status, _STATUS_SECONDS, monotonic)
+
+    def take(self, settings: NodeSettings) -> None:
+        """Put other settings into force."""
+        self.settings = self.metrics.settings = settings
 
     def status(self) -> Status:
         """Counts and lengths, at most two seconds old."""

@@ -20,6 +20,7 @@ from casgan_dicom.node.client.mail import Letter, send_mail
 from casgan_dicom.node.client.webhook import post_message
 from casgan_dicom.node.credentials import expiries
 from casgan_dicom.node.settings import TOLD, NodeSettings, NotificationSettings, RetrySettings
+from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.contacts import last_contacts
 from casgan_dicom.node.state.health import Finding, findings, peers_away
 from casgan_dicom.node.state.layout import Layout
@@ -118,7 +119,7 @@ def wrong_now(settings: NodeSettings, ledger: Ledger, now: float) -> tuple[Findi
 
 def tell(settings: NodeSettings, target: NotificationSettings, stop: threading.Event) -> None:
     """Tell a target what is wrong, until `stop` is set."""
-    ledger = Ledger(Layout(settings.data).ledger)
+    ledger = open_ledger(settings)
     try:
         notifier = Notifier(
             target,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from casgan_dicom.node.web.attempts import MOST
 from casgan_dicom.node.web.guard import POLICY
@@ -76,6 +77,15 @@ def test_the_cines_of_a_job_are_there_for_who_may_look(page: Looking, tmp_path: 
         assert page.ask("GET", path, token="").status_code == 401
         assert page.ask("GET", path, LOOK).status_code == 200
     assert page.ask("GET", "/player/items/absent").status_code == 404
+
+
+def test_what_the_node_can_be_measured_by_takes_a_token(page: Looking) -> None:
+    answer = page.ask("GET", "/metrics", LOOK)
+
+    assert page.ask("GET", "/metrics", token="").status_code == 401
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    assert any(name.startswith("casgan") for name in families)
 
 
 def test_no_path_leads_out_of_what_is_served(page: Looking) -> None:
