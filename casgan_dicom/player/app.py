@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -52,8 +53,18 @@ def player_routes(shelf: Shelf, exhibits: OpenExhibits | None = None) -> list[Ba
         Route(track + "/frames/{first:int}-{last:int}", office.frames),
         Route(track + "/table/{frame:int}", office.table),
         Route(track + "/visible/{frame:int}", office.visible),
-        Mount("/static", StaticFiles(directory=STATIC)),
+        Mount("/static", _Code(directory=STATIC)),
     ]
+
+
+class _Code(StaticFiles):
+    """What the browser loads; it asks each time whether that has changed, as it does with a new version."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401  # as the base
+        """The file."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 class _Office:

@@ -123,10 +123,11 @@ def main() -> None:
     args = parser.parse_args()
     say(machine())
     say(f"{args.frames} frames of {args.size} × {args.size}, 8 bit, source and derived cine")
-    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+    with tempfile.TemporaryDirectory() as folder, chromium(webgl=False) as browser:
         exhibit = exhibit_of(Path(folder), args.size, args.frames)
         firsts = [first_picture_s(browser, exhibit) for _ in range(args.runs)]
         row(f"first picture, median of {args.runs}", statistics.median(firsts), "s", f"< {FIRST_AIM_S}")
+        row("  the soonest of them", min(firsts), "s", "")
         exhibits = OpenExhibits()
         with served(view_app(exhibit, "secret", exhibits)) as address:
             page = browser.new_page(**_WINDOW)

@@ -105,6 +105,7 @@ def test_the_code_of_the_page_is_served(tmp_path: Path, path: str) -> None:
 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/")
+    assert answer.headers["cache-control"] == "no-cache"  # a new version comes with new code
 
 
 @pytest.mark.parametrize(

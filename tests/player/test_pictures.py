@@ -31,7 +31,7 @@ MIXED = ["b", "c", "d"]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as running:
+    with chromium(webgl=False) as running:
         yield running
 
 

@@ -33,7 +33,7 @@ WARNING = "AI SYNTHETIC - NOT FOR DIAGNOSIS"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as running:
+    with chromium(webgl=False) as running:
         yield running
 
 
