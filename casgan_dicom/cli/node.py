@@ -15,6 +15,7 @@ import click
 
 from casgan_dicom.cli.node_audit import audit
 from casgan_dicom.cli.node_audit_trail import audit_trail
+from casgan_dicom.cli.node_backup import backup, restore
 from casgan_dicom.cli.node_certificates import certificates
 from casgan_dicom.cli.node_clean import clean, retention_of, size
 from casgan_dicom.cli.node_init import init
@@ -224,6 +225,7 @@ for _order in (
     accept,
     audit,
     audit_trail,
+    backup,
     cancel,
     certificates,
     clean,
@@ -234,6 +236,7 @@ for _order in (
     priority,
     reject,
     reload,
+    restore,
     resume,
     retry,
     test_rules,

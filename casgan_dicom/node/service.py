@@ -315,6 +315,11 @@ def _alone_in(layout: Layout, books: Sequence[Path]) -> Iterator[None]:
         ) from error
     try:
         _lock(handle, layout)
+        if layout.restoring.exists():
+            raise ConfigError(
+                f"data folder {layout.data}: a backup was not restored to its end",
+                hint="say `casgan-dicom node restore` again",
+            )
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode("ascii"), 0)
         yield

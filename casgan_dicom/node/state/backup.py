@@ -1,4 +1,6 @@
-"""A copy of the ledger as it was, laid beside it before its tables are changed.
+"""Copies of databases as they are at one moment.
+
+A copy of the ledger is laid beside it before its tables are changed:
 
     node.sqlite.v3-20261201T101500.123456Z.bak
 
@@ -8,6 +10,7 @@ ordinary SQLite file; to go back, the version of this program that wrote it take
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import closing, suppress
@@ -44,11 +47,7 @@ def back_up(source: sqlite3.Connection, ledger: Path, version: int, at: datetime
     for left in ledger.parent.glob(f"{ledger.name}.v*{_PART}*"):  # by a process that was killed
         left.unlink(missing_ok=True)
     try:
-        private_file(part)
-        with closing(sqlite3.connect(part, isolation_level=None)) as target:
-            source.backup(target)
-            target.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
-        _flush(part)
+        _copy(source, part)
         part.rename(path)
     except BaseException:
         with suppress(OSError):
@@ -56,6 +55,36 @@ def back_up(source: sqlite3.Connection, ledger: Path, version: int, at: datetime
         raise
     sync_folder(path.parent)
     return path
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database as it is at this moment, whoever writes to it, into one flushed file.
+
+    Raises OSError: what goes wrong with a database is a disk that cannot be read or written.
+    """
+    try:
+        with closing(sqlite3.connect(source, isolation_level=None, timeout=30)) as database:
+            _copy(database, target)
+    except sqlite3.Error as error:
+        raise OSError(errno.EIO, f"{source.name}: {error}") from error
+
+
+def close_copy(path: Path) -> None:
+    """Make one flushed file of a copy again that was opened as a ledger. Raises OSError."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.Error as error:
+        raise OSError(errno.EIO, f"{path.name}: {error}") from error
+    _flush(path)
+
+
+def _copy(source: sqlite3.Connection, path: Path) -> None:
+    private_file(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as target:
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+    _flush(path)
 
 
 def _flush(path: Path) -> None:

@@ -50,6 +50,11 @@ class Layout:
         return self.data / "reload.json"
 
     @cached_property
+    def restoring(self) -> Path:
+        """Is there while a backup is restored, and after a restore that did not come to its end."""
+        return self.data / "restore.unfinished"
+
+    @cached_property
     def dbos(self) -> Path:
         """The durable workflows."""
         return self.data / "dbos.sqlite"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from stat import S_IMODE
+from typing import BinaryIO
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import get_logger
@@ -43,6 +44,18 @@ def make_private(folder: Path) -> None:
             f"data folder {folder}: belongs to another user and has mode {mode:04o}, everybody may enter it",
             hint=f"give it to the user of the node, or close it: chmod o-rwx '{folder}'",
         )
+
+
+def private_folder(folder: Path, root: Path) -> None:
+    """Make a folder below `root`, and those between, that only their owner may enter. Raises OSError."""
+    for each in (*reversed(folder.relative_to(root).parents), folder.relative_to(root)):
+        (root / each).mkdir(mode=0o700, exist_ok=True)
+
+
+def new_private_file(path: Path) -> BinaryIO:
+    """A file to write that is not there yet, and that only its owner may read. Raises OSError."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    return os.fdopen(handle, "wb")
 
 
 def private_file(path: Path) -> None:

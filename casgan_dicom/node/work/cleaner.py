@@ -11,11 +11,8 @@ The coordinator does a few at a time; a person may do all at once, whether the n
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +24,7 @@ from casgan_dicom.node.settings import NodeSettings, RetentionSettings
 from casgan_dicom.node.state.audit import Audit, Deleted
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.removal_lock import removals_to_myself
 from casgan_dicom.node.state.removals import Removals
 from casgan_dicom.node.state.storage import bytes_by_name, bytes_in
 from casgan_dicom.node.work.retention import Aside, Held, Plan, Removal, plan, rules_of
@@ -77,7 +75,7 @@ class Cleaner:
 
     def round(self, now: float) -> bool:
         """Remove a few things, unless somebody else is at it; whether more are to go. Raises LedgerError."""
-        with self._alone(wait=False) as alone:
+        with removals_to_myself(self._layout, wait=False) as alone:
             if not alone:
                 return False
             try:
@@ -91,7 +89,7 @@ class Cleaner:
 
     def clean(self, now: float) -> list[Removal]:
         """Remove everything that is to go, and say what that was. Raises LedgerError."""
-        with self._alone(wait=True):
+        with removals_to_myself(self._layout, wait=True):
             self._take_up()
             return [removal for removal in self.plan(now).removals if self._remove(removal, now)]
 
@@ -175,20 +173,6 @@ class Cleaner:
     def _aside(self, path: Path) -> Path:
         """Where a file in quarantine is now: the data folder may have been moved."""
         return self._layout.quarantine / path.name
-
-    @contextmanager
-    def _alone(self, *, wait: bool) -> Iterator[bool]:
-        """Hold the data folder against others who clean up; False if somebody has it, and nobody waits."""
-        handle = os.open(self._layout.data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_alone = True
-        except BlockingIOError:
-            is_alone = False
-        try:
-            yield is_alone
-        finally:
-            os.close(handle)
 
 
 def _length(path: Path) -> int:

@@ -22,6 +22,7 @@ from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.orders import Orders, Repeat
 from casgan_dicom.node.state.overview import list_jobs, list_quarantine
 from casgan_dicom.node.state.receipts import Receipts, Received, Refused
+from casgan_dicom.node.state.removal_lock import removals_to_myself
 from casgan_dicom.node.state.removals import Removals
 from casgan_dicom.node.work.cleaner import AT_ONCE, TAKEN_UP, Cleaner
 from casgan_dicom.node.work.inputs import gone
@@ -231,7 +232,7 @@ def test_only_one_cleans_up_at_a_time(place: Place) -> None:
     inside, go = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with place.cleaner._alone(wait=True):
+        with removals_to_myself(place.layout, wait=True):
             inside.set()
             go.wait(60)
 
