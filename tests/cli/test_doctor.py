@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from casgan_dicom.cli import cli
 from casgan_dicom.node.doctor import disk
-from tests.node.nodes import bundle_in
+from tests.faults.test_full_disk import mount_namespace
+from tests.node.nodes import PROGRAM, bundle_in
 from tests.support.fake_pacs import FakePacs, reject
 from tests.support.orthanc import free_ports
 
@@ -91,6 +92,37 @@ def test_a_file_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
 
     assert done.exit_code == 2
     assert done.stdout.startswith("FAIL  configuration: ")
+
+
+_DISKS = (
+    'mount -t tmpfs -o size=256k none "$0/full" && { head -c 1M /dev/zero > "$0/full/ballast"; true; }'
+    ' && mount -t tmpfs -o ro none "$0/closed" && exec "$@"'
+)
+
+
+def test_folders_on_a_full_disk_and_on_a_closed_one_are_told(tmp_path: Path, pacs: FakePacs) -> None:
+    """In a mount namespace of its own, where root, too, may not write to them."""
+    more = ""
+    for name in ("full", "closed"):
+        (tmp_path / name).mkdir()
+        more += f'[[destinations]]\nname = "{name}"\nkind = "folder"\nfolder = "{tmp_path}/{name}"\n'
+    config = written(tmp_path, pacs, port=0, more=more)
+    config.write_text(config.read_text().replace(f"{tmp_path}/node", f"{tmp_path}/full/node"))
+    command = [str(PROGRAM), "doctor", "--config", str(config), "--no-engine", "--json"]
+
+    done = subprocess.run(
+        [*mount_namespace(), "sh", "-c", _DISKS, str(tmp_path), *command], capture_output=True, check=False
+    )
+
+    failed = [
+        (each["about"], each["text"])
+        for each in json.loads(done.stdout)["findings"]
+        if each["verdict"] == "FAIL"
+    ]
+    assert done.returncode == 2
+    assert ("destinations#2.folder", f"{tmp_path}/full is full") in failed
+    assert ("destinations#3.folder", f"{tmp_path}/closed is mounted read-only") in failed
+    assert [text for about, text in failed if about == "data" and "nothing can be written" in text]
 
 
 def test_torch_stays_out_of_the_process_that_looks(tmp_path: Path, pacs: FakePacs) -> None:

@@ -52,6 +52,7 @@ def _written(at: str, folder: Path) -> Finding:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0")
             file.flush()
+            os.fsync(file.fileno())  # some disks say only now that they are full
     except OSError as error:
         said, advice = in_words(error)
         return fail(at, f"{folder} {said}", advice)

@@ -24,8 +24,9 @@ from casgan_dicom.node.service import run as run_service
 from casgan_dicom.node.settings import DestinationSettings
 from casgan_dicom.node.state.removal_lock import removals_to_myself
 from tests.faults.modality import cine, send_until_stored, stills
+from tests.faults.test_full_disk import mount_namespace
 from tests.node.listening import rows_of
-from tests.node.nodes import node_settings, running_node, wait_for
+from tests.node.nodes import PROGRAM, node_settings, running_node, wait_for
 from tests.node.proof.lives import Life
 
 TABLES = ("jobs", "instances", "outbox", "deliveries", "stores", "quarantine")
@@ -116,6 +117,24 @@ def test_a_backup_that_cannot_be_finished_leaves_nothing(
     with pytest.raises(OutputError):
         back_up(life.layout, tmp_path / "backup")
     assert [path.name for path in tmp_path.iterdir()] == ["node"]
+
+
+_SMALL = 'mount -t tmpfs -o size=64k none "$0" && "$@"; echo "$? $(ls -A "$0" | wc -l)"'
+
+
+def test_a_disk_that_is_too_small_is_exit_code_3_and_nothing_stays_on_it(life: Life, tmp_path: Path) -> None:
+    (small := tmp_path / "small").mkdir()
+    command = [str(PROGRAM), "node", "backup", str(small / "backup")]
+
+    done = subprocess.run(
+        [*mount_namespace(), "sh", "-c", _SMALL, str(small), *command],
+        env=os.environ | {"CASGAN_NODE_DATA": str(life.settings.data)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.split() == ["3", "0"]
 
 
 def test_a_backup_whose_process_was_killed_is_none(life: Life, tmp_path: Path) -> None:
