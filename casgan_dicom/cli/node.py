@@ -18,6 +18,7 @@ from casgan_dicom.cli.node_audit_trail import audit_trail
 from casgan_dicom.cli.node_backup import backup, restore
 from casgan_dicom.cli.node_certificates import certificates
 from casgan_dicom.cli.node_clean import clean, retention_of, size
+from casgan_dicom.cli.node_hosts import forget, show_hosts
 from casgan_dicom.cli.node_init import init
 from casgan_dicom.cli.node_notify_test import notify_test
 from casgan_dicom.cli.node_orders import cancel, convert, ledger_of, priority, retry
@@ -102,7 +103,10 @@ def _run(settings: NodeSettings, read: Callable[[], NodeSettings]) -> None:
 
     def on_ready(ready: Ready) -> None:
         listener = settings.listener
-        say(f"casgan-dicom node: {listener.ae_title} listens on {listener.host}:{ready.port}")
+        if ready.port:
+            say(f"casgan-dicom node: {listener.ae_title} listens on {listener.host}:{ready.port}")
+        if settings.host.name:
+            say(f"  host:    {settings.host.name}, {', '.join(settings.host.roles)}")
         if settings.web.port:
             scheme = "https" if settings.web.tls_certificate else "http"
             say(f"  web:     {scheme}://{settings.web.host}:{settings.web.port}/studies takes STOW-RS")
@@ -131,8 +135,9 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
     """Say what runs, what waits, and what went wrong.
 
     With --check, the exit code is 0 if all is well, 1 for what waits for a person (dead letters, series that
-    failed, quarantine, little space, a certificate that expires within 30 days, a node that starts), 2 if
-    the node is stopped, has no space to receive or a certificate has expired, 3 if that cannot be told.
+    failed, quarantine, little space, a certificate that expires within 30 days, a host that is gone, a node
+    that starts), 2 if the node is stopped, has no space to receive or a certificate has expired, 3 if that
+    cannot be told.
     """
     from casgan_dicom.node.credentials import expiries
     from casgan_dicom.node.state.contacts import last_contacts
@@ -146,7 +151,7 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
         with ledger_of(settings) as ledger:
             cleaner = Cleaner(settings, ledger)
             plan = cleaner.plan(time())
-            found = status_of(Layout(settings.data), ledger)
+            found = status_of(Layout(settings.data), ledger, settings.host.name)
             found = replace(found, excess_bytes=plan.excess_bytes)
             away = tuple(peers_away(settings.peers, last_contacts(ledger), time()))
     except ConfigError as error:
@@ -230,6 +235,7 @@ for _order in (
     certificates,
     clean,
     convert,
+    forget,
     init,
     notify_test,
     pause,
@@ -248,6 +254,7 @@ def _show_status(found: Status, certificates: Sequence[Expiry]) -> None:
     running = ", ".join(f"{role} ({pid})" for role, pid in sorted(found.processes.items()))
     tell(f"data         {found.data}, {found.free_bytes / 2**30:.1f} GiB free")
     tell(f"processes    {running or f'none: the node is {found.phase}'}")
+    show_hosts(found)
     stored = (
         ("spool", found.spool_bytes),
         ("outbox", found.outbox_bytes),

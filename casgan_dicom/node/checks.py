@@ -19,6 +19,7 @@ from casgan_dicom.node.addresses import as_address, as_network, is_loopback
 from casgan_dicom.node.archive_rules import archive_faults
 from casgan_dicom.node.audit_rules import audit_faults
 from casgan_dicom.node.destination_rules import wrong_together
+from casgan_dicom.node.host_rules import host_faults
 from casgan_dicom.node.notification_rules import notification_faults
 from casgan_dicom.node.settings import (
     DestinationSettings,
@@ -112,14 +113,15 @@ def _faults(settings: NodeSettings) -> Iterator[_Fault]:
     yield from _of_worker(settings)
     yield from _of_retention(settings)
     yield from _of_lists(settings)
-    for text, keys in access_faults(settings):
-        yield _Fault(text, keys)
-    for text, keys in (*web_faults("web", settings.web), *web_faults("page", settings.page)):
-        yield _Fault(text, keys)
-    for text, keys in state_faults(settings.state):
-        yield _Fault(text, keys)
-    for text, keys in audit_faults(settings.audit):
-        yield _Fault(text, keys)
+    found = (
+        *access_faults(settings),
+        *web_faults("web", settings.web),
+        *web_faults("page", settings.page),
+        *host_faults(settings),
+        *state_faults(settings.state),
+        *audit_faults(settings.audit),
+    )
+    yield from (_Fault(text, keys) for text, keys in found)
     yield from _of_notifications(settings)
     for number, archive in enumerate(settings.archives, 1):
         for text, keys in archive_faults(f"archives#{number}", archive):

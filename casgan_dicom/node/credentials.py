@@ -11,6 +11,7 @@ from casgan_dicom.node.settings import (
     ArchiveSettings,
     AuditSettings,
     DestinationSettings,
+    HostSettings,
     ListenerSettings,
     NodeSettings,
     NotificationSettings,
@@ -38,6 +39,13 @@ def files_of_page(page: PageSettings) -> TlsFiles | None:
     if not (page.port and page.tls_certificate):
         return None
     return _files("page", page)
+
+
+def files_of_host(host: HostSettings) -> TlsFiles | None:
+    """The files by which this host gives others its files; None where it does not, or without TLS."""
+    if not (host.share_port and host.tls_certificate):
+        return None
+    return _files("host", host)
 
 
 def files_of_destinations(settings: NodeSettings) -> dict[str, TlsFiles]:
@@ -106,6 +114,8 @@ def all_files(settings: NodeSettings) -> Iterator[TlsFiles]:
     yield from () if web is None else (web,)
     page = files_of_page(settings.page)
     yield from () if page is None else (page,)
+    host = files_of_host(settings.host)
+    yield from () if host is None else (host,)
     yield from files_of_destinations(settings).values()
     yield from files_of_archives(settings).values()
     audit = files_of_audit(settings)
@@ -118,6 +128,7 @@ def all_files(settings: NodeSettings) -> Iterator[TlsFiles]:
 def _files(
     at: str,
     holder: AuditSettings
+    | HostSettings
     | ListenerSettings
     | WebSettings
     | PageSettings

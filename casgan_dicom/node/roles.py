@@ -2,7 +2,7 @@
 
     python -m casgan_dicom.node ROLE
 
-    listener, coordinator, worker.<device>, sender, inbox, puller, web, page, courier
+    keeper, listener, coordinator, worker.<device>, sender, inbox, puller, web, page, courier
 
 The supervisor (``service.py``) writes an `Order` to the standard input of the process and keeps that open:
 when it ends, the supervisor is gone, and the process ends too. The process answers with one line of JSON on
@@ -125,6 +125,10 @@ def _run(part: _Part, stop: threading.Event, answering: TextIO) -> None:
         from casgan_dicom.node.web.server import run_page  # noqa: PLC0415
 
         run_page(order.settings, roles(order.settings), ready, stop, changes)
+    elif kind == "keeper":
+        from casgan_dicom.node.work.keeper import run_keeper  # noqa: PLC0415
+
+        run_keeper(order.settings, ready, stop)
     else:
         _run_intake(part, ready, stop)
 

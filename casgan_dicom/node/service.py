@@ -28,6 +28,7 @@ from casgan_dicom.node.reloading import processes_to_restart, refuse_restart
 from casgan_dicom.node.roles import Order, Started, parse_started
 from casgan_dicom.node.service_manager import ServiceManager
 from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.share.membership import host_of, join
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.audit_key import chain_key
 from casgan_dicom.node.state.books import files_of_books, open_ledger
@@ -226,7 +227,9 @@ def run(
     layout, manager = Layout(settings.data), ServiceManager(os.environ)
     with _alone_in(layout, files_of_books(settings)):
         ledger = open_ledger(settings)  # made here, so that no process waits for another to make it
-        register = _Register(ledger)
+        if settings.host.name:
+            join(settings, ledger, host_of(settings))
+        register = _Register(ledger, settings.host.name)
         audit = Audit(layout, settings.audit, settings.listener.ae_title)
         register.note({}, anew=True)  # those of a node that was killed are gone
         audit.started()
@@ -236,7 +239,7 @@ def run(
                 child.start()
             started = {child.role: child.started(stop) for child in children}
             register.note(_pids(children))
-            on_ready(Ready(started["listener"].port or 0, _pids(children)))
+            on_ready(Ready(started["listener"].port or 0 if "listener" in started else 0, _pids(children)))
             manager.ready(monotonic())
             while not stop.wait(WATCH_SECONDS) and not (reload and reload.hung_up):
                 if reload is not None and reload.asked.is_set():
@@ -352,19 +355,22 @@ def _pids(children: Sequence[_Child]) -> dict[str, int]:
 class _Register:
     """The table of processes in the ledger, written when it changes."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._processes = Processes(ledger)
+    def __init__(self, ledger: Ledger, host: str) -> None:
+        self._processes = Processes(ledger, host)
         self._known: dict[str, int] = {}
+        self._again_at = 0.0
 
     def note(self, pids: dict[str, int], died: Sequence[str] = (), *, anew: bool = False) -> None:
         """Write down who runs now and who died, where that has changed; `anew` in any case."""
-        if pids == self._known and not died and not anew:
+        is_known = pids == self._known and not died
+        if (is_known or monotonic() < self._again_at) and not anew:
             return
         try:
             self._processes.note(pids, time())
             self._processes.died(died, time())
         except LedgerError as error:  # a full disk: the processes are more important than the list of them
             log.exception("list of processes cannot be written", error=error)
+            self._again_at = monotonic() + LOCK_SECONDS
             return
         self._known = dict(pids)
 

@@ -12,6 +12,7 @@ from casgan_dicom.node.addresses import as_address, as_network
 from casgan_dicom.node.destination_rules import RULES as OF_DESTINATIONS
 from casgan_dicom.node.notification_rules import RULES as OF_NOTIFICATIONS
 from casgan_dicom.node.settings import KINDS, MEBIBYTE, PRIORITIES
+from casgan_dicom.node.settings.hosts import ROLES
 
 LONGEST_SECONDS = 31_536_000
 """A year; sockets and timers take no more than some decades."""
@@ -19,6 +20,9 @@ MOST_CONNECTIONS = 480
 """Select takes file numbers below 1024, and a connection may have its socket and a file open."""
 MOST_WEB_CONNECTIONS = 400
 """A process may have 1024 files open, and a connection may have its socket and a file."""
+
+SHORTEST_LEASE, LONGEST_LEASE = 2.0, 3600.0
+"""Seconds: it is renewed three times in it, and a restart of the database should fit into it."""
 
 _AE_TITLE = re.compile(r"(?! )[ -\[\]-~]{1,16}(?<! )")
 """PS3.5 6.2, AE: 16 characters of the default repertoire, no backslash; here no space that peers trim."""
@@ -81,6 +85,15 @@ def _patterns(value: object) -> str:
 
 def _name(value: object) -> str:
     return "" if _NAME.fullmatch(str(value)) else "1 to 32 letters, digits, dashes and underscores"
+
+
+def _name_or_nothing(value: object) -> str:
+    return "" if value == "" else _name(value)
+
+
+def _lease(value: object) -> str:
+    right = isinstance(value, int | float) and SHORTEST_LEASE <= value <= LONGEST_LEASE
+    return "" if right else f"{SHORTEST_LEASE:g} to {LONGEST_LEASE:g}"
 
 
 def _modalities(value: object) -> str:
@@ -222,6 +235,11 @@ _RULES: Mapping[str, Callable[[object], str]] = {
     "pulls.modalities": _modalities,
     "inboxes.path": _folder,
     "inboxes.ae_title": _ae_title,
+    "host.name": _name_or_nothing,
+    "host.roles": _all_of(*ROLES),
+    "host.lease_seconds": _lease,
+    "host.share_host": host,
+    "host.share_port": _between(0, 65535),
     "web.host": host,
     "web.port": _between(0, 65535),
     "web.ae_title": _ae_title,

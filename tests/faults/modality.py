@@ -53,7 +53,12 @@ def send(port: int, files: Sequence[Path], *, ae_title: str = "CATHLAB") -> list
 
 
 def send_until_stored(
-    port: int, files: Sequence[Path], *, ae_title: str = "CATHLAB", tls: PeerTls | None = None
+    port: int,
+    files: Sequence[Path],
+    *,
+    ae_title: str = "CATHLAB",
+    tls: PeerTls | None = None,
+    host: str = "127.0.0.1",
 ) -> int:
     """Send again what was not acknowledged, as modalities do; how many attempts that took."""
     left, attempts, deadline = list(files), 0, monotonic() + GIVE_UP_SECONDS
@@ -63,7 +68,7 @@ def send_until_stored(
         attempts += 1
         results: list[StoreResult] = []
         with suppress(PeerError):
-            store(Peer("127.0.0.1", port, "CASGAN", ae_title, tls=tls), left, results.append)
+            store(Peer(host, port, "CASGAN", ae_title, tls=tls), left, results.append)
         stored |= {result.path for result in results if result.is_stored}
         left = [path for path in files if path not in stored]
     return attempts

@@ -77,7 +77,7 @@ class Node:
 
     def status(self) -> Status:
         """What `node status` says."""
-        return status(Layout(self.settings.data), self.ledger)
+        return status(Layout(self.settings.data), self.ledger, self.settings.host.name)
 
     def pid(self, role: str) -> int:
         """The process that has a role now; waits while it is started again."""

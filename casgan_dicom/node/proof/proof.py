@@ -86,7 +86,7 @@ def prove(settings: NodeSettings, ledger: Ledger, scope: Scope, tell: Tell) -> P
 
     Nothing is changed anywhere. Raises LedgerError.
     """
-    proof, evidence = Proof(), Evidence(ledger)
+    proof, evidence = Proof(), Evidence(ledger, settings.host.name)
     disk = Disk(Layout(settings.data), evidence, scope.hashes)
 
     def note(deviation: Deviation) -> None:

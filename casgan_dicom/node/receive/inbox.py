@@ -25,10 +25,10 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.node.receive.commands import Answer
 from casgan_dicom.node.receive.reception import NO_ROOM, Reception
 from casgan_dicom.node.receive.spool import Opening, Spool
+from casgan_dicom.node.receive.taking import reception_of
 from casgan_dicom.node.settings import InboxSettings, NodeSettings
 from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.uids import is_like_uid
 
 LOOK_SECONDS = 2.0
@@ -189,7 +189,7 @@ def run_inboxes(
     spool.make()
     ledger = open_ledger(settings)
     try:
-        reception = Reception(spool, Receipts(ledger, recipe))
+        reception, _ = reception_of(settings, spool, ledger, recipe)
         inboxes = [Inbox(each, spool, reception) for each in settings.inboxes]
         on_ready()
         while not stop.is_set():

@@ -38,6 +38,7 @@ from casgan_dicom.node.receive.reception import Reception
 from casgan_dicom.node.receive.reports import Reports
 from casgan_dicom.node.receive.server import HardenedServer, open_server
 from casgan_dicom.node.receive.spool import Spool
+from casgan_dicom.node.receive.taking import reception_of
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings, PeerSettings
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.books import open_ledger
@@ -112,11 +113,11 @@ def run_listener(
     _make_folders(spool)
     ledger = open_ledger(settings)
     try:
-        receipts = Receipts(ledger, recipe)
+        reception, receipts = reception_of(settings, spool, ledger, recipe)
         entrance = _Entrance(settings)
         reports = Reports(settings, Commitments(ledger))
         letters = Correspondence(reports, Promises(ledger), layout)
-        house = _house(entrance, spool, Reception(spool, receipts), letters, limits)
+        house = _house(entrance, spool, reception, letters, limits)
 
         def take(changed: NodeSettings, recipe: str) -> None:
             entrance.take(changed)

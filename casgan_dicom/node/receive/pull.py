@@ -19,11 +19,11 @@ from casgan_dicom.node.receive.dicom_archive import GettingArchive, MovingArchiv
 from casgan_dicom.node.receive.listener import STORAGE_CLASSES
 from casgan_dicom.node.receive.reception import Reception
 from casgan_dicom.node.receive.spool import Spool
+from casgan_dicom.node.receive.taking import reception_of
 from casgan_dicom.node.receive.web_archive import WebArchive
 from casgan_dicom.node.settings import ArchiveSettings, NodeSettings
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
-from casgan_dicom.node.state.receipts import Receipts
 
 _LOOK_SECONDS = 0.1
 
@@ -84,8 +84,8 @@ class Pull:
     def __init__(self, settings: NodeSettings, archive: ArchiveSettings, ledger: Ledger, recipe: str) -> None:
         listener = settings.listener
         self._spool = Spool(Layout(settings.data), listener.max_instance_bytes, listener.min_free_bytes)
-        self._receipts = Receipts(ledger, recipe)
-        self._archive = _archive(settings, archive, self._spool, Reception(self._spool, self._receipts))
+        reception, self._receipts = reception_of(settings, self._spool, ledger, recipe)
+        self._archive = _archive(settings, archive, self._spool, reception)
 
     def look(self, wanted: Wanted) -> Pulled:
         """Ask what there is, and fetch nothing. Raises PeerError, LedgerError."""

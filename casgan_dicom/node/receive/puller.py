@@ -15,7 +15,9 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.node.client.query import Wanted
 from casgan_dicom.node.receive.pull import Pull
 from casgan_dicom.node.settings import NodeSettings, PullSettings
+from casgan_dicom.node.share.tenure import stand_by
 from casgan_dicom.node.state.books import open_ledger
+from casgan_dicom.node.state.leases import PULLER
 
 log = get_logger("puller")
 
@@ -35,6 +37,8 @@ def run_puller(
         archives = {each.name: Pull(settings, each, ledger, recipe) for each in settings.archives}
         due = {number: monotonic() for number in range(len(settings.pulls))}
         on_ready()
+        if settings.host.name and stand_by(settings, ledger, PULLER, stop) is None:
+            return
         while not stop.wait(max(0.0, min(due.values()) - monotonic())):
             number = min(due, key=due.__getitem__)
             one = settings.pulls[number]

@@ -2,7 +2,7 @@
 
     0000  when the file is flushed, renamed, the rename flushed and its row committed; or it is there already,
           in every byte: what the ledger remembers is not enough, but of a file that was removed because
-          nobody needed it any more
+          nobody needed it any more. Among several hosts it may be with another, who is asked
     A700  when there is no room for it, or it is too long; nothing of it stays
     A900  when it is not what the request said
     C000  when nothing can be made of it
@@ -25,6 +25,7 @@ from casgan_dicom.node.receive.spool import Intake, Spool, trouble_of
 from casgan_dicom.node.receive.wholeness import WANTED as OF_PIXELS
 from casgan_dicom.node.receive.wholeness import check_whole
 from casgan_dicom.node.state.bells import COORDINATOR, ring
+from casgan_dicom.node.state.holdings import HeldFile
 from casgan_dicom.node.state.ledger import LedgerError, UncertainError
 from casgan_dicom.node.state.receipts import Receipt, Receipts, Received, Refused
 from casgan_dicom.uids import is_uid
@@ -52,9 +53,18 @@ class Reception:
         Where it is written down what was received.
     clock
         Seconds since 1970.
+    is_whole
+        Whether another host has a file that it should have, in every byte.
     """
 
-    def __init__(self, spool: Spool, receipts: Receipts, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        receipts: Receipts,
+        clock: Callable[[], float] = time,
+        is_whole: Callable[[HeldFile], bool] = lambda _: False,
+    ) -> None:
+        self._is_whole = is_whole
         self._spool = spool
         self._receipts = receipts
         self._clock = clock
@@ -119,11 +129,12 @@ class Reception:
                 called=intake.opening.called,
             )
             try:
-                receipt = self._receipts.enter(received, self._clock())
+                receipt = self._enter(received)
             except UncertainError:
                 intake.release()  # its row may be there; if it is not, the next start deletes the file
                 raise
-            intake.release()
+            if receipt.elsewhere is None:  # else its file goes again
+                intake.release()
         told = log.bind(
             job=receipt.job,
             ae_title=intake.opening.peer,
@@ -141,6 +152,15 @@ class Reception:
             told.info(what)
 
         return Answer(SUCCESS, afterwards=afterwards)
+
+    def _enter(self, received: Received) -> Receipt:
+        """Write an instance down. One that another host has stays there, if it says that it is whole."""
+        receipt = self._receipts.enter(received, self._clock())
+        if receipt.elsewhere is None:
+            return receipt
+        if self._is_whole(receipt.elsewhere) and self._receipts.again(received.sop_uid, received.sha256):
+            return receipt
+        return self._receipts.enter(received, self._clock(), take_over=True)
 
     def _known(self, intake: Intake, identity: Identity) -> Receipt | None:
         """Count what is there already, or was removed when it was not needed any more; None for all else."""

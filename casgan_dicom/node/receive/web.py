@@ -33,14 +33,13 @@ from casgan_dicom.node.door.http import Door, Patience
 from casgan_dicom.node.door.port import counting, listening_on
 from casgan_dicom.node.door.refusals import Refusal, Refusals
 from casgan_dicom.node.door.tokens import Tokens
-from casgan_dicom.node.receive.reception import Reception
 from casgan_dicom.node.receive.spool import Spool
 from casgan_dicom.node.receive.store_request import StoreLimits, StoreService
+from casgan_dicom.node.receive.taking import reception_of
 from casgan_dicom.node.settings import NodeSettings, WebSettings
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.node.state.rejections import Rejections
 from casgan_dicom.node.tls import Renewed, server_context
 
@@ -152,14 +151,14 @@ def run_web(
     entrance = Entrance(web, refusals)
     ledger = open_ledger(settings)
     try:
-        receipts = Receipts(ledger, recipe)
+        reception, receipts = reception_of(settings, spool, ledger, recipe)
         (changes or Changes()).hear(lambda _, recipe: setattr(receipts, "recipe", recipe))
         with (
             ThreadPoolExecutor(_THREADS, "web") as threads,
             listening_on(web.host, web.port, "web") as listening,
         ):
             limits = StoreLimits(web.max_request_bytes, web.idle_seconds)
-            service = StoreService(spool, Reception(spool, receipts), limits, threads)
+            service = StoreService(spool, reception, limits, threads)
             app = web_app(entrance, service)
             on_ready(listening.getsockname()[1])
             log.info("listening for HTTP", host=web.host, port=web.port, tls=bool(web.tls_certificate))

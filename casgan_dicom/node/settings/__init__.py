@@ -37,6 +37,10 @@ from casgan_dicom.node.settings.converting import (
     RuleSettings,
     WorkerSettings,
 )
+from casgan_dicom.node.settings.hosts import (
+    HostSettings,
+    place_at,
+)
 from casgan_dicom.node.settings.keeping import (
     AuditSettings,
     RetentionSettings,
@@ -88,6 +92,7 @@ __all__ = [
     "DestinationSettings",
     "Event",
     "FolderLayout",
+    "HostSettings",
     "InboxSettings",
     "Kind",
     "ListenerSettings",
@@ -108,6 +113,7 @@ __all__ = [
     "WebSettings",
     "WithdrawalTitle",
     "WorkerSettings",
+    "place_at",
     "place_of",
     "places_of",
     "titles_of",
@@ -156,3 +162,5 @@ class NodeSettings:
     """Where the node keeps its books."""
     notifications: tuple[NotificationSettings, ...] = ()
     """Who is told when something is wrong."""
+    host: HostSettings = field(default_factory=HostSettings)
+    """This host, where several share one database."""

@@ -8,10 +8,12 @@ from typing import Literal
 
 Event = Literal[
     "node", "disk", "failed", "quarantine", "dead_letter", "paused", "certificate", "peer_away", "audit",
+    "host",
 ]  # fmt: skip
 """Kinds of things that may be wrong."""
 TOLD: tuple[Event, ...] = (
     "dead_letter", "failed", "quarantine", "disk", "certificate", "peer_away", "audit", "paused",
+    "host",
 )  # fmt: skip
 """Those that a node tells: that it is stopped, it cannot."""
 NotificationKind = Literal["webhook", "mail"]
@@ -26,7 +28,7 @@ class NotificationSettings:
     kind: NotificationKind = "webhook"
     """webhook: JSON is posted to an address; mail: by SMTP."""
     events: tuple[str, ...] = ()
-    """Which of dead_letter, failed, quarantine, disk, certificate, peer_away, audit, paused. Empty: all."""
+    """Of dead_letter, failed, quarantine, disk, certificate, peer_away, audit, paused, host. Empty: all."""
     repeat_seconds: float = 86400.0
     """What lasts is told again after so long; 0 for never."""
     all_clear: bool = True

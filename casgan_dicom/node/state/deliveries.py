@@ -14,7 +14,7 @@ deterministic UID, keeps one object.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -46,6 +46,8 @@ class Derived:
     """SOP Class UID (0008,0016); empty if unknown."""
     sources: tuple[str, ...] = ()
     """SOP Instance UIDs of what it was made of; empty if unknown."""
+    host: str = ""
+    """The host that has it; empty for the only one."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,14 @@ class Deliveries:
             for item in derived:
                 db.execute(
                     "INSERT INTO outbox"
-                    " (sop_uid, job, series_uid, path, sha256, frames, sop_class_uid, sources)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sop_uid) DO UPDATE SET"
+                    " (sop_uid, job, series_uid, path, sha256, frames, sop_class_uid, sources, host)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sop_uid) DO UPDATE SET"
                     " job = excluded.job, series_uid = excluded.series_uid, path = excluded.path,"
-                    " sha256 = excluded.sha256, frames = excluded.frames,"
+                    " sha256 = excluded.sha256, frames = excluded.frames, host = excluded.host,"
                     " sop_class_uid = excluded.sop_class_uid, sources = excluded.sources",
                     [
                         item.sop_uid, job, item.series_uid, str(item.path), item.sha256, item.frames,
-                        item.sop_class_uid, json.dumps(item.sources),
+                        item.sop_class_uid, json.dumps(item.sources), item.host,
                     ],
                 )  # fmt: skip
             for name in destinations:
@@ -155,16 +157,24 @@ class Deliveries:
         with self._ledger.reading() as db:
             rows = db.execute(
                 "SELECT job, destination, run FROM deliveries"
-                f" WHERE state = 'waiting' AND {condition} ORDER BY changed_at"
+                f" WHERE state = 'waiting' AND {condition} AND EXISTS"
+                " (SELECT 1 FROM outbox WHERE outbox.job = deliveries.job) ORDER BY changed_at"
             ).fetchall()
         return [Delivery(row["job"], row["destination"], row["run"]) for row in rows]
 
-    def enqueued(self, delivery: Delivery) -> None:
-        """The workflow of this run is on its queue."""
+    def makers(self, jobs: Collection[str]) -> dict[str, str]:
+        """The host that has the objects of jobs."""
+        marks = ",".join("?" * len(jobs))
+        with self._ledger.reading() as db:
+            rows = db.execute(f"SELECT DISTINCT job, host FROM outbox WHERE job IN ({marks})", [*jobs])
+            return {row["job"]: row["host"] for row in rows}
+
+    def enqueued(self, delivery: Delivery, host: str = "") -> None:
+        """The workflow of this run is on its queue, that of a host."""
         with self._ledger.transaction() as db:
             db.execute(
-                "UPDATE deliveries SET enqueued = ? WHERE job = ? AND destination = ?",
-                [delivery.run, delivery.job, delivery.destination],
+                "UPDATE deliveries SET enqueued = ?, host = ? WHERE job = ? AND destination = ? AND run = ?",
+                [delivery.run, host, delivery.job, delivery.destination, delivery.run],
             )
 
     def outstanding(self, job: str, destination: str) -> list[Derived]:
@@ -294,4 +304,5 @@ def derived_of(row: Row) -> Derived:
         frames=row["frames"],
         sop_class_uid=row["sop_class_uid"],
         sources=tuple(json.loads(row["sources"])),
+        host=row["host"],
     )

@@ -6,12 +6,12 @@ the ledger for as long: whoever finds something wrong looks at that row again (`
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from casgan_dicom.node.state.database import Row
 from casgan_dicom.node.state.ledger import Ledger
 
 _T = TypeVar("_T")
@@ -59,25 +59,37 @@ class Sent:
 
 
 class Evidence:
-    """What a ledger says of files and objects."""
+    """What a ledger says of files and objects.
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    Parameters
+    ----------
+    ledger
+        Of the node.
+    host
+        Whose files; empty for the only one.
+    """
+
+    def __init__(self, ledger: Ledger, host: str = "") -> None:
+        self._ledger, self._host = ledger, host
 
     def received(self, since: float) -> Iterator[Wanted]:
         """Instances in the spool that came in since then."""
-        text = f"{_RECEIVED} AND received_at >= ? AND (sop_uid, sha256) > (?, ?) ORDER BY sop_uid, sha256"
-        yield from self._pages(text, [since], ["", ""], lambda last: [last.sop_uid, last.sha256], _received)
+        newer = "received_at >= ? AND host = ?"
+        text = f"{_RECEIVED} AND {newer} AND (sop_uid, sha256) > (?, ?) ORDER BY sop_uid, sha256"
+        yield from self._pages(
+            text, [since, self._host], ["", ""], lambda last: [last.sop_uid, last.sha256], _received
+        )
 
     def derived(self, since: float) -> Iterator[Wanted]:
         """Objects in the outbox of jobs that changed since then."""
-        text = f"{_DERIVED} AND jobs.changed_at >= ? AND outbox.sop_uid > ? ORDER BY outbox.sop_uid"
-        yield from self._pages(text, [since], [""], lambda last: [last.sop_uid], _derived)
+        newer = "jobs.changed_at >= ? AND outbox.host = ?"
+        text = f"{_DERIVED} AND {newer} AND outbox.sop_uid > ? ORDER BY outbox.sop_uid"
+        yield from self._pages(text, [since, self._host], [""], lambda last: [last.sop_uid], _derived)
 
     def quarantined(self, since: float) -> Iterator[Wanted]:
         """Files in quarantine that came in since then."""
-        text = "SELECT sop_uid, path FROM quarantine WHERE at >= ? AND path > ? ORDER BY path"
-        yield from self._pages(text, [since], [""], lambda last: [str(last.path)], _put_aside)
+        text = "SELECT sop_uid, path FROM quarantine WHERE at >= ? AND host = ? AND path > ? ORDER BY path"
+        yield from self._pages(text, [since, self._host], [""], lambda last: [str(last.path)], _put_aside)
 
     def wants(self, wanted: Wanted) -> bool:
         """Whether a file still should be there: it may have been removed, or replaced, since."""
@@ -160,7 +172,7 @@ class Evidence:
         fixed: Sequence[str | float],
         first: Sequence[str],
         after: Callable[[_T], Sequence[str]],
-        read: Callable[[sqlite3.Row], _T],
+        read: Callable[[Row], _T],
     ) -> Iterator[_T]:
         """Rows of a question that ends with where to go on, a page at a time."""
         place = first
@@ -174,13 +186,13 @@ class Evidence:
             place = after(page[-1])
 
 
-def _received(row: sqlite3.Row) -> Wanted:
+def _received(row: Row) -> Wanted:
     return Wanted("spool", row["sop_uid"], Path(row["path"]), row["sha256"], row["bytes"])
 
 
-def _derived(row: sqlite3.Row) -> Wanted:
+def _derived(row: Row) -> Wanted:
     return Wanted("outbox", row["sop_uid"], Path(row["path"]), row["sha256"])
 
 
-def _put_aside(row: sqlite3.Row) -> Wanted:
+def _put_aside(row: Row) -> Wanted:
     return Wanted("quarantine", row["sop_uid"], Path(row["path"]))

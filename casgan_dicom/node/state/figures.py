@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from casgan_dicom.node.state.database import Connection, Row
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.processes import role_at, roles_at
 from casgan_dicom.node.state.removals import FINAL
 
 FRAME_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -88,9 +89,10 @@ class Figures:
     """How often a process died and was started again, by role."""
 
 
-def figures(ledger: Ledger) -> Figures:
-    """Count what there is. Raises LedgerError."""
+def figures(ledger: Ledger, host: str = "") -> Figures:
+    """Count what there is; processes are those of one host. Raises LedgerError."""
     with ledger.reading() as db:
+        deaths = {role_at(row["role"]): row["count"] for row in db.execute("SELECT * FROM deaths")}
         jobs, oldest = _jobs(db)
         frames, seconds, frame_seconds = _conversions(db)
         return Figures(
@@ -105,8 +107,8 @@ def figures(ledger: Ledger) -> Figures:
             frame_seconds=frame_seconds,
             scores=_scores(db),
             paused=frozenset((row["what"], row["name"]) for row in db.execute("SELECT * FROM pauses")),
-            processes=frozenset(row["role"] for row in db.execute("SELECT role FROM processes")),
-            deaths={row["role"]: row["count"] for row in db.execute("SELECT * FROM deaths")},
+            processes=frozenset(roles_at(db, host)),
+            deaths={role: count for (at, role), count in deaths.items() if at == host},
         )
 
 

@@ -97,6 +97,8 @@ def _findings(found: Status, min_free_bytes: int) -> Iterator[Finding]:
     if found.quarantined_instances:
         yield Finding(Level.WARNING, f"{found.quarantined_instances} instances in quarantine", "quarantine")
     yield from _of_audit(found.audit)
+    gone = (host.name for host in found.hosts if not host.is_live)
+    yield from (Finding(Level.WARNING, f"host {name} is gone", "host", name) for name in gone)
 
 
 def _of_audit(sent: Sent) -> Iterator[Finding]:

@@ -6,11 +6,12 @@ It is read from rows that do not change any more, so that it is the same after e
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from casgan_dicom.node.state.database import Connection, Row
+from casgan_dicom.node.state.holdings import HeldFile, held_instance
 
 THERE = (
     "(SELECT count(DISTINCT sop_uid) FROM instances JOIN jobs AS other USING (job)"
@@ -85,6 +86,8 @@ class Inputs:
     """The AE title that it called; empty if unknown."""
     address: str = ""
     """Where it came from; empty if unknown."""
+    held: tuple[HeldFile, ...] = ()
+    """Who has the files of `paths`, and of what was there before them."""
 
 
 def inputs_of(db: Connection, job: str) -> Inputs:
@@ -122,7 +125,15 @@ def inputs_of(db: Connection, job: str) -> Inputs:
         calling=row["peer"],
         called=own[0]["called"] if own else "",
         address=own[0]["address"] if own else "",
+        held=tuple(map(held_instance, _wanted(instances, latest, own))),
     )
+
+
+def _wanted(instances: Sequence[Row], latest: Mapping[str, Row], own: Sequence[Row]) -> list[Row]:
+    """The instances that a job looks at: those that it converts, and those that its own ones correct."""
+    uids = {each["sop_uid"] for each in own}
+    used = {each["path"] for each in latest.values()}
+    return [each for each in instances if each["path"] in used or each["sop_uid"] in uids]
 
 
 def frames_of(db: Connection, job: str) -> int:

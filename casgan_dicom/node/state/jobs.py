@@ -17,11 +17,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from casgan_dicom.node.settings import PRIORITIES, Priority
 from casgan_dicom.node.state.database import Connection, Row
+from casgan_dicom.node.state.holdings import HeldFile, held_instance
 from casgan_dicom.node.state.job_inputs import THERE, Inputs, frames_of, inputs_of
 from casgan_dicom.node.state.ledger import Ledger
 
@@ -98,6 +98,16 @@ class OpenJob:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A device of a host."""
+
+    host: str
+    """The host; empty for the only one."""
+    device: str
+    """The device."""
+
+
+@dataclass(frozen=True)
 class Enqueuing:
     """A job that is to be started."""
 
@@ -109,6 +119,8 @@ class Enqueuing:
     """How often it was started, from 1: it is started again by hand, or if its workflow is lost."""
     priority: Priority = "routine"
     """How urgent it is."""
+    place: Place | None = None
+    """Where it was handed to; None for nowhere yet."""
 
 
 class JobList:
@@ -173,10 +185,39 @@ class JobList:
             f" AND earlier.state IN {_WORKED_ON})"
         )
 
-    def enqueued(self, job: Enqueuing) -> None:
-        """The workflow of this run is on its queue."""
+    def at_work(self, host: str) -> set[str]:
+        """Jobs that a host converts, or of which it sends something."""
+        with self._ledger.reading() as db:
+            rows = db.execute(
+                f"SELECT job FROM jobs WHERE host = ? AND state IN {_WORKED_ON}"
+                " UNION SELECT job FROM deliveries WHERE host = ? AND state = 'waiting'",
+                [host, host],
+            ).fetchall()
+        return {row["job"] for row in rows}
+
+    def sources(self) -> dict[str, set[str]]:
+        """Hosts that have files of jobs without a workflow, by job; files that were removed do not count."""
+        with self._ledger.reading() as db:
+            rows = db.execute(
+                "SELECT DISTINCT jobs.job, instances.host FROM jobs"
+                " JOIN jobs AS base ON base.job = coalesce(nullif(jobs.repeats, ''), jobs.job)"
+                " JOIN jobs AS other ON other.series_uid = base.series_uid"
+                " AND other.lineage = base.lineage AND other.revision <= base.revision"
+                " JOIN instances ON instances.series_uid = other.series_uid AND instances.job = other.job"
+                " WHERE jobs.state = 'queued' AND jobs.enqueued < jobs.run AND instances.removed_at IS NULL"
+            ).fetchall()
+        found: dict[str, set[str]] = {}
+        for row in rows:
+            found.setdefault(row["job"], set()).add(row["host"])
+        return found
+
+    def enqueued(self, job: Enqueuing, place: Place) -> None:
+        """The workflow of this run is on the queue of a device."""
         with self._ledger.transaction() as db:
-            db.execute("UPDATE jobs SET enqueued = ? WHERE job = ?", [job.run, job.job])
+            db.execute(
+                "UPDATE jobs SET enqueued = ?, host = ?, device = ? WHERE job = ? AND run = ?",
+                [job.run, place.host, place.device, job.job, job.run],
+            )
 
     def started(self) -> list[Enqueuing]:
         """Jobs that should have a workflow: it waits or converts."""
@@ -214,12 +255,13 @@ class JobList:
             row = db.execute("SELECT state, run FROM jobs WHERE job = ?", [job]).fetchone()
         return bool(row["run"] == run and row["state"] != "cancelled")
 
-    def again(self, job: Enqueuing, now: float) -> None:
-        """Queue a job whose workflow is lost."""
+    def again(self, job: str, run: int, now: float) -> None:
+        """Queue a job whose workflow is lost, or cannot go on where it was; not if another run is to be."""
         with self._ledger.transaction() as db:
             db.execute(
-                "UPDATE jobs SET state = 'queued', run = run + 1, changed_at = ? WHERE job = ?",
-                [now, job.job],
+                "UPDATE jobs SET state = 'queued', run = run + 1, host = '', device = '', changed_at = ?"
+                f" WHERE job = ? AND run = ? AND state IN {_WORKED_ON}",
+                [now, job, run],
             )
 
     def is_run(self, job: str, run: int) -> bool:
@@ -230,39 +272,46 @@ class JobList:
     def _select(self, condition: str) -> list[Enqueuing]:
         with self._ledger.reading() as db:
             rows = db.execute(
-                f"SELECT job, series_uid, run, {_RANK} AS rank FROM jobs WHERE {condition}"
+                f"SELECT job, series_uid, run, enqueued, host, device, {_RANK} AS rank FROM jobs"
+                f" WHERE {condition}"
                 " ORDER BY rank, changed_at"
             ).fetchall()
-        return [Enqueuing(row["job"], row["series_uid"], row["run"], PRIORITIES[row["rank"]]) for row in rows]
+        return [_enqueuing(row) for row in rows]
 
-    def enter(self, job: str, state: JobState, now: float, reasons: Sequence[str] = ()) -> None:
-        """Change the state of a job, unless it was cancelled."""
+    def enter(
+        self, job: str, state: JobState, now: float, reasons: Sequence[str] = (), *, run: int = 0
+    ) -> bool:
+        """Change the state of a job; False if it was cancelled, or started anew since; run 0 is any."""
         with self._ledger.transaction() as db:
-            db.execute(
+            done = db.execute(
                 "UPDATE jobs SET state = ?, reasons = ?, changed_at = ?"
-                " WHERE job = ? AND state != 'cancelled'",
-                [state, json.dumps(list(reasons)), now, job],
+                " WHERE job = ? AND state != 'cancelled' AND ? IN (0, run)",
+                [state, json.dumps(list(reasons)), now, job, run],
             )
+            return done.rowcount == 1
 
     def inputs(self, job: str) -> Inputs:
         """What a job converts."""
         with self._ledger.reading() as db:
             return inputs_of(db, job)
 
-    def lenders(self, job: str, since: float) -> tuple[Path, ...]:
+    def lenders(self, job: str, since: float) -> tuple[HeldFile, ...]:
         """Files of all other series that are complete and came in after `since`, the latest data set of each.
 
-        Which of them are of the same study, and may lend their vessels, their headers tell.
+        Which of them are of the same study, and may lend their vessels, their headers tell; of what other
+        hosts have, the ledger does.
         """
         with self._ledger.reading() as db:
             rows = db.execute(
-                "SELECT instances.sop_uid, instances.path FROM instances JOIN jobs USING (job)"
+                "SELECT instances.* FROM instances JOIN jobs USING (job)"
                 " WHERE jobs.state != 'receiving' AND instances.received_at >= ?"
                 " AND jobs.series_uid != (SELECT series_uid FROM jobs WHERE job = ?)"
+                " AND (instances.host = '' OR instances.study_uid IN"
+                " (SELECT own.study_uid FROM instances AS own WHERE own.job = ?))"
                 " ORDER BY instances.number",
-                [since, job],
+                [since, job, job],
             ).fetchall()
-        return tuple({row["sop_uid"]: Path(row["path"]) for row in rows}.values())
+        return tuple({row["sop_uid"]: held_instance(row) for row in rows}.values())
 
     def known(self, jobs: Sequence[str]) -> set[str]:
         """Those of some ids that are jobs."""
@@ -316,6 +365,11 @@ def hurry(db: Connection, job: str) -> None:
         f" AND repeats = '' AND state IN {_WORKED_ON} AND {_RANK} > ?",
         [row["priority"], row["series_uid"], row["lineage"], row["revision"], rank],
     )
+
+
+def _enqueuing(row: Row) -> Enqueuing:
+    place = Place(row["host"], row["device"]) if row["enqueued"] == row["run"] and row["device"] else None
+    return Enqueuing(row["job"], row["series_uid"], row["run"], PRIORITIES[row["rank"]], place)
 
 
 def _open_series(row: Row) -> OpenSeries:

@@ -85,6 +85,16 @@ class Layout:
         return self.data / "outbox"
 
     @cached_property
+    def fetched(self) -> Path:
+        """Files of other hosts that are needed here for a while, a folder for each job."""
+        return self.data / "fetched"
+
+    @cached_property
+    def identity(self) -> Path:
+        """What tells this folder from that of any other host."""
+        return self.data / "host.id"
+
+    @cached_property
     def work(self) -> Path:
         """Where workers write before their results are whole."""
         return self.data / "work"

@@ -75,6 +75,8 @@ class Ledger:
         self.place = place
         """Where it lies."""
         self._database = _database(place)
+        self.fence: Callable[[Connection], object] = lambda _: None
+        """Called first in every transaction; raises where this process may write nothing any more."""
         self._lock, self._reading = threading.RLock(), threading.RLock()
         self._wanted: deque[_Wanted] = deque()
         try:
@@ -111,6 +113,7 @@ class Ledger:
         with self._lock, self._translated():
             self._writer.begin_writing()
             try:
+                self.fence(self._writer.db)
                 yield self._writer.db
                 self._commit()
             except BaseException:

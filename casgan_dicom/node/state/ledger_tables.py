@@ -99,6 +99,40 @@ CREATE TABLE notices (
     PRIMARY KEY (target, event, about)
 ) STRICT;
 """
+_OF_HOSTS = """
+ALTER TABLE jobs ADD COLUMN host TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN device TEXT NOT NULL DEFAULT '';
+ALTER TABLE instances ADD COLUMN host TEXT NOT NULL DEFAULT '';
+ALTER TABLE quarantine ADD COLUMN host TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN host TEXT NOT NULL DEFAULT '';
+ALTER TABLE deliveries ADD COLUMN host TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    token INTEGER NOT NULL,
+    until REAL NOT NULL
+) STRICT;
+
+CREATE TABLE hosts (
+    name TEXT PRIMARY KEY,
+    address TEXT NOT NULL,
+    roles TEXT NOT NULL,
+    devices TEXT NOT NULL,
+    program TEXT NOT NULL,
+    ledger INTEGER NOT NULL,
+    workflows TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    seen_at REAL NOT NULL
+) STRICT;
+
+CREATE TABLE removals (
+    job TEXT NOT NULL REFERENCES jobs (job),
+    host TEXT NOT NULL,
+    PRIMARY KEY (job, host)
+) STRICT;
+"""
+"""Several hosts on one ledger: who has a file, does a job, may decide, and has files that are still to go."""
 _TABLES = """
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -267,9 +301,10 @@ CREATE TABLE pauses (
     + _OF_REVIEWS
     + _OF_FIGURES
     + _NOTICES
+    + _OF_HOSTS
 )
 MAKING = {
-    0: _TABLES + _OF_COMMITMENT + _OF_REVIEWS + _OF_FIGURES + _NOTICES,
+    0: _TABLES + _OF_COMMITMENT + _OF_REVIEWS + _OF_FIGURES + _NOTICES + _OF_HOSTS,
     1: _FROM_1 + _FROM_2 + _FROM_3,
     2: _FROM_2 + _FROM_3,
     3: _FROM_3,

@@ -11,15 +11,50 @@ from pathlib import Path
 from typing import Literal
 
 from casgan_dicom.node.state.audit_sent import Sent, read_sent
+from casgan_dicom.node.state.clock import database_time
 from casgan_dicom.node.state.database import Connection, Row
+from casgan_dicom.node.state.hosts import Seen, seen_hosts
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.pauses import Pauses
+from casgan_dicom.node.state.processes import role_at
 from casgan_dicom.node.state.reviews import Review, reviews_of
 from casgan_dicom.node.state.storage import bytes_in
 from casgan_dicom.node.state.supervisor import is_held
 
 Phase = Literal["running", "starting", "stopped"]
+
+
+@dataclass(frozen=True)
+class HostRow:
+    """One of the hosts that share a database, for a person."""
+
+    name: str
+    """What it is called."""
+    address: str
+    """Where the others fetch its files; empty where they cannot."""
+    roles: tuple[str, ...]
+    """What it does."""
+    program: str
+    """Version of its program."""
+    seen_at: float
+    """When it last showed that it lives, seconds since 1970."""
+    is_live: bool
+    """Whether that was not too long ago."""
+
+
+@dataclass(frozen=True)
+class LeaseRow:
+    """A lease, for a person."""
+
+    name: str
+    """What it is for."""
+    holder: str
+    """Who has it."""
+    token: int
+    """How often it has changed hands."""
+    seconds_left: float
+    """Until it ends, unless it is renewed; negative for one that has ended."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +91,10 @@ class Status:
     """What a person has paused, in words."""
     audit: Sent = field(default_factory=Sent)
     """How much of the audit trail was sent to a syslog server."""
+    hosts: tuple[HostRow, ...] = ()
+    """Who shares the database; none for a node by itself."""
+    leases: tuple[LeaseRow, ...] = ()
+    """Who may do what only one may."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +157,13 @@ class JobRow:
     """What people think of what it made, the latest last: that counts."""
 
 
-def status(layout: Layout, ledger: Ledger) -> Status:
-    """Count what there is."""
+def status(layout: Layout, ledger: Ledger, host: str = "") -> Status:
+    """Count what there is; processes and files are those of one host."""
     with ledger.reading() as db:
-        processes = {row["role"]: row["pid"] for row in db.execute("SELECT role, pid FROM processes")}
+        rows = [(role_at(row["role"]), row["pid"]) for row in db.execute("SELECT role, pid FROM processes")]
+        processes = {role: pid for (at, role), pid in rows if at == host}
+        hosts = [_host_row(each) for each in seen_hosts(db)]
+        leases = [_lease_row(row, database_time(db)) for row in db.execute("SELECT * FROM leases")]
         states = db.execute("SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state").fetchall()
         sent = db.execute(
             "SELECT destination, state, count(*) FROM deliveries GROUP BY destination, state"
@@ -149,7 +191,18 @@ def status(layout: Layout, ledger: Ledger) -> Status:
         rejected=dict(rejected),
         paused=tuple(map(str, Pauses(ledger).all())),
         audit=read_sent(layout),
+        hosts=tuple(hosts),
+        leases=tuple(sorted((each for each in leases if each.holder), key=lambda each: each.name)),
     )
+
+
+def _host_row(seen: Seen) -> HostRow:
+    host = seen.host
+    return HostRow(host.name, host.address, host.roles, host.program, seen.seen_at, is_live=seen.is_live)
+
+
+def _lease_row(row: Row, now: float) -> LeaseRow:
+    return LeaseRow(row["name"], row["holder"], row["token"], round(row["until"] - now, 1))
 
 
 @dataclass(frozen=True)
@@ -168,6 +221,8 @@ class QuarantineRow:
     """IP address of the sender."""
     at: float
     """When it came in, seconds since 1970."""
+    host: str = ""
+    """The host where it lies; empty for the only one."""
 
 
 def list_quarantine(ledger: Ledger, *, limit: int = 50) -> list[QuarantineRow]:

@@ -25,7 +25,7 @@ LOCK_SECONDS = 30
 """How long a transaction waits for its turn to write, as long as it does in SQLite."""
 STATEMENT_SECONDS = 60
 """How long one statement may take."""
-IDLE_SECONDS = 60
+IDLE_SECONDS = 10
 """After so long without a word inside a transaction the server ends it: others wait for it."""
 
 _SESSION = {

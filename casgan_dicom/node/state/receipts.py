@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from casgan_dicom.node.state.database import Connection
+from casgan_dicom.node.state.holdings import HeldFile, held_instance
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.removals import is_given_up, take_back
 
@@ -60,6 +61,8 @@ class Received:
     """Digest of what tells patient and study apart, see ``identity.py``; empty if unknown."""
     called: str = ""
     """The AE title that was called; empty if unknown."""
+    host: str = ""
+    """The host that has it; `Receipts` enters its own."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Receipt:
     """It was known, but its file was gone."""
     removed: bool = False
     """It was known, and its file was removed after its delivery."""
+    elsewhere: HeldFile | None = None
+    """It was known, and this file of another host should be it; nothing was written down."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +116,13 @@ class Receipts:
         Where they are written.
     recipe
         See `job_id`.
+    host
+        This host, among several on one ledger.
     """
 
-    def __init__(self, ledger: Ledger, recipe: str) -> None:
+    def __init__(self, ledger: Ledger, recipe: str, host: str = "") -> None:
         self._ledger = ledger
+        self._host = host
         self.recipe = recipe
         """See `job_id`; a reload may change it."""
 
@@ -141,27 +149,32 @@ class Receipts:
             return None
 
     def known(self, sop_uid: str, sha256: str) -> Path | None:
-        """Where the file of an instance should be; None if the instance is not known."""
+        """Where the file of an instance should be; None if this host is not known to have it."""
         with self._ledger.reading() as db:
             row = db.execute(
-                "SELECT path FROM instances WHERE sop_uid = ? AND sha256 = ?", [sop_uid, sha256]
+                "SELECT path FROM instances WHERE sop_uid = ? AND sha256 = ? AND host = ?",
+                [sop_uid, sha256, self._host],
             ).fetchone()
         return None if row is None else Path(row["path"])
 
-    def enter(self, received: Received, now: float) -> Receipt:
+    def enter(self, received: Received, now: float, *, take_over: bool = False) -> Receipt:
         """Write an instance down; when this returns, nothing but the disk can lose it.
 
         Where it is known already, its file was stored again: a job that lacked it takes instances once more,
-        and goes on after a time of quiet.
+        and goes on after a time of quiet. One that another host should have is written down only to be taken
+        over from it (`Receipt.elsewhere`).
         """
 
         def change(db: Connection) -> Receipt:
             seen = _seen(db, received.sop_uid)
-            if seen and (known := _again(db, received.sop_uid, received.sha256)):
-                _mend(db, received, now)
+            if seen and (known := _known(db, received.sop_uid, received.sha256)):
+                if not take_over and (held := _elsewhere(db, received, self._host)) is not None:
+                    return replace(known, elsewhere=held)
+                _again(db, received.sop_uid, received.sha256)
+                _mend(db, received, now, self._host)
                 return replace(known, mended=True)
             job, revision = self._open_job(db, received, now, seen=seen)
-            _insert(db, received, job, now, seen=seen)
+            _insert(db, replace(received, host=self._host), job, now, seen=seen)
             return Receipt(job, revision, fresh=True)
 
         return self._ledger.together(change)
@@ -205,26 +218,28 @@ class Receipts:
         return found
 
     def needed(self) -> set[Path]:
-        """Files that an unfinished job wants: its own or those it repeats, single frames of earlier ones."""
+        """Files here that an unfinished job wants: its own or those it repeats, stills of earlier ones."""
         unfinished = f"state NOT IN ({','.join(map(repr, _FINISHED))})"
         with self._ledger.reading() as db:
             rows = db.execute(
                 "SELECT path FROM instances JOIN jobs USING (job)"
-                f" WHERE instances.removed_at IS NULL AND (jobs.{unfinished}"
+                f" WHERE instances.removed_at IS NULL AND instances.host = ? AND (jobs.{unfinished}"
                 " OR EXISTS (SELECT 1 FROM jobs AS again"
                 f" WHERE again.repeats = jobs.job AND again.{unfinished})"
                 " OR (instances.frames = 1 AND EXISTS ("
                 f"SELECT 1 FROM jobs AS later WHERE later.lineage = jobs.lineage AND later.stills > 0"
-                f" AND later.revision > jobs.revision AND later.{unfinished})))"
+                f" AND later.revision > jobs.revision AND later.{unfinished})))",
+                [self._host],
             )
             return {Path(row["path"]) for row in rows}
 
     def paths(self) -> set[Path]:
-        """Every file that should be there: others were never acknowledged, or are not needed any more."""
+        """Every file that should be here: others were never acknowledged, or are not needed any more."""
         with self._ledger.reading() as db:
             rows = db.execute(
                 "SELECT path FROM instances JOIN jobs USING (job)"
-                " WHERE instances.removed_at IS NULL OR jobs.removed_at IS NULL"
+                " WHERE instances.host = ? AND (instances.removed_at IS NULL OR jobs.removed_at IS NULL)",
+                [self._host],
             )
             return {Path(row["path"]) for row in rows}
 
@@ -232,12 +247,15 @@ class Receipts:
         """Write down what was put aside, and why; the same bytes again only renew it."""
         with self._ledger.transaction() as db:
             db.execute(
-                "INSERT INTO quarantine (path, sop_uid, reason, peer, address, at)"
-                " VALUES (?, ?, ?, ?, ?, ?)"
+                "INSERT INTO quarantine (path, sop_uid, reason, peer, address, at, host)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (path) DO UPDATE SET sop_uid = excluded.sop_uid, reason = excluded.reason,"
-                " peer = excluded.peer, address = excluded.address, at = excluded.at",
-                [str(refused.path), refused.sop_uid, refused.reason, refused.peer, refused.address, now],
-            )
+                " peer = excluded.peer, address = excluded.address, at = excluded.at, host = excluded.host",
+                [
+                    str(refused.path), refused.sop_uid, refused.reason, refused.peer, refused.address, now,
+                    self._host,
+                ],
+            )  # fmt: skip
 
 
 def _seen(db: Connection, sop_uid: str) -> bool:
@@ -312,13 +330,13 @@ def _insert(db: Connection, received: Received, job: str, now: float, *, seen: b
     expected = received.expected or 0
     db.execute(
         "INSERT INTO instances (number, sop_uid, sha256, job, series_uid, study_uid, subject, path, bytes,"
-        " frames, peer, address, received_at, called)"
+        " frames, peer, address, received_at, called, host)"
         " VALUES ((SELECT coalesce(max(number), 0) + 1 FROM instances),"
-        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             received.sop_uid, received.sha256, job, received.series_uid, received.study_uid, received.subject,
             str(received.path), received.bytes, received.frames, received.peer, received.address, now,
-            received.called,
+            received.called, received.host,
         ],
     )  # fmt: skip
     db.execute(
@@ -329,11 +347,21 @@ def _insert(db: Connection, received: Received, job: str, now: float, *, seen: b
     )
 
 
-def _mend(db: Connection, received: Received, now: float) -> None:
+def _elsewhere(db: Connection, received: Received, host: str) -> HeldFile | None:
+    """The file of another host that should be a known instance; None if that is one of ours, or removed."""
+    row = db.execute(
+        "SELECT * FROM instances WHERE sop_uid = ? AND sha256 = ? AND host != ? AND removed_at IS NULL",
+        [received.sop_uid, received.sha256, host],
+    ).fetchone()
+    return None if row is None else held_instance(row)
+
+
+def _mend(db: Connection, received: Received, now: float, host: str) -> None:
     """Note where the file of a known instance is again, and let jobs that lacked it take instances."""
     db.execute(
-        "UPDATE instances SET path = ?, bytes = ?, received_at = ? WHERE sop_uid = ? AND sha256 = ?",
-        [str(received.path), received.bytes, now, received.sop_uid, received.sha256],
+        "UPDATE instances SET path = ?, bytes = ?, received_at = ?, host = ?"
+        " WHERE sop_uid = ? AND sha256 = ?",
+        [str(received.path), received.bytes, now, host, received.sop_uid, received.sha256],
     )
     lineage = (
         "lineage = (SELECT lineage FROM jobs JOIN instances USING (job) WHERE sop_uid = ? AND sha256 = ?)"

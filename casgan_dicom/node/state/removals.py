@@ -8,6 +8,9 @@ one that was lost:
     jobs.removed_at        they are gone, and the disk has been told
     instances.removed_at   its file is given up: the same instance again is answered, and not stored
 
+A row of ``removals`` for each host that has files of such a job says that its own are still to go: each host
+deletes its own, and the last one ends it.
+
 An instance whose lineage wants it again (a late frame came in, a person asks for another conversion) is taken
 back: then it counts as lost, and is stored when it is sent again.
 """
@@ -36,6 +39,12 @@ _OUTSTANDING = (
     f"EXISTS (SELECT 1 FROM deliveries WHERE deliveries.job = jobs.job AND deliveries.state != {FINISHED!r})"
 )
 _OWN = "instances.series_uid = jobs.series_uid AND instances.job = jobs.job"
+_MADE = "outbox.job = jobs.job"
+_HERE = (
+    f"(EXISTS (SELECT 1 FROM instances WHERE {_OWN} AND instances.host = ?)"
+    f" OR EXISTS (SELECT 1 FROM outbox WHERE {_MADE} AND outbox.host = ?))"
+)
+"""Whether a host has files of a row of `jobs`."""
 _BY_SERIES = "series_uid = (SELECT series_uid FROM jobs WHERE job = ?)"
 """Of a row of `instances`, beside its job: of these two columns the series has an index."""
 _REVIEWED = "EXISTS (SELECT 1 FROM reviews WHERE reviews.job = jobs.job AND reviews.record = 'due')"
@@ -87,22 +96,33 @@ class Content:
 
 
 class Removals:
-    """What was removed, in a ledger."""
+    """What was removed, in a ledger.
 
-    def __init__(self, ledger: Ledger) -> None:
+    Parameters
+    ----------
+    ledger
+        The ledger.
+    host
+        This host, among several on it.
+    """
+
+    def __init__(self, ledger: Ledger, host: str = "") -> None:
         self._ledger = ledger
+        self._host = host
 
     def holdings(self) -> list[Holding]:
-        """Jobs that have come to an end and hold files, the one that settled first before the others."""
+        """Jobs that have come to an end and hold files here, the one that settled first before the others."""
         with self._ledger.reading() as db:
             rows = db.execute(
                 "SELECT *, (SELECT count(*) FROM deliveries WHERE deliveries.job = jobs.job) AS sends,"
                 f" {_OUTSTANDING} AS outstanding, {_WANTED} AS wanted,"
-                " EXISTS (SELECT 1 FROM outbox WHERE outbox.job = jobs.job) AS made,"
+                f" EXISTS (SELECT 1 FROM outbox WHERE {_MADE}) AS made,"
                 " (SELECT max(changed_at) FROM deliveries WHERE deliveries.job = jobs.job) AS sent_at,"
                 f" (SELECT max(received_at) FROM instances WHERE {_OWN}) AS received_at,"
-                f" (SELECT sum(bytes) FROM instances WHERE {_OWN} AND instances.removed_at IS NULL) AS bytes"
-                f" FROM jobs WHERE {_HELD}"
+                f" (SELECT sum(bytes) FROM instances WHERE {_OWN} AND instances.removed_at IS NULL"
+                " AND instances.host = ?) AS bytes"
+                f" FROM jobs WHERE {_HELD} AND (? = '' OR {_HERE})",
+                [self._host, self._host, self._host, self._host],
             ).fetchall()
         return sorted(map(_holding, rows), key=lambda held: (held.settled_at, held.job))
 
@@ -118,16 +138,28 @@ class Removals:
                 db.execute(
                     f"UPDATE instances SET removed_at = ? WHERE job = ? AND {_BY_SERIES}", [now, job, job]
                 )
+                db.execute(
+                    "INSERT INTO removals (job, host)"
+                    " SELECT job, host FROM instances WHERE job = ? UNION"
+                    " SELECT job, host FROM outbox WHERE job = ?",
+                    [job, job],
+                )
             return done.rowcount == 1
 
     def begun(self) -> list[str]:
-        """Jobs whose files are to go and may not all be gone."""
+        """Jobs whose files are to go and may not all be gone here; those too that no host has files of."""
         with self._ledger.reading() as db:
-            rows = db.execute("SELECT job FROM jobs WHERE removing_at IS NOT NULL ORDER BY removing_at, job")
+            rows = db.execute(
+                "SELECT job FROM jobs WHERE removing_at IS NOT NULL"
+                " AND (EXISTS (SELECT 1 FROM removals WHERE removals.job = jobs.job AND removals.host = ?)"
+                " OR NOT EXISTS (SELECT 1 FROM removals WHERE removals.job = jobs.job))"
+                " ORDER BY removing_at, job",
+                [self._host],
+            )
             return [row["job"] for row in rows]
 
     def content(self, job: str) -> Content:
-        """What is to go of a job."""
+        """What is to go of a job here."""
         with self._ledger.reading() as db:
             row = db.execute("SELECT * FROM jobs WHERE job = ?", [job]).fetchone()
             studies = db.execute(
@@ -135,8 +167,10 @@ class Removals:
                 " AND study_uid != '' ORDER BY study_uid",
                 [row["series_uid"], row["repeats"] or job],
             ).fetchall()
-            paths = _given_up(db, job)
-            (derived,) = db.execute("SELECT count(*) FROM outbox WHERE job = ?", [job]).fetchone()
+            paths = _given_up(db, job, self._host)
+            (derived,) = db.execute(
+                "SELECT count(*) FROM outbox WHERE job = ? AND host = ?", [job, self._host]
+            ).fetchone()
         uids = tuple(each["study_uid"] for each in studies)
         return Content(row["series_uid"], uids, paths, len(paths), derived)
 
@@ -151,8 +185,14 @@ class Removals:
                 delete()
 
     def end(self, job: str, now: float) -> None:
-        """Write down that the files of a job are gone; one that was taken back in part holds files again."""
+        """Write down that the files of a job are gone here; the last host ends it.
+
+        One that was taken back in part holds files again.
+        """
         with self._ledger.transaction() as db:
+            db.execute("DELETE FROM removals WHERE job = ? AND host = ?", [job, self._host])
+            if db.execute("SELECT 1 FROM removals WHERE job = ?", [job]).fetchone() is not None:
+                return
             db.execute(
                 "UPDATE jobs SET removing_at = NULL, removed_at = CASE WHEN EXISTS"
                 f" (SELECT 1 FROM instances WHERE {_OWN} AND instances.removed_at IS NULL)"
@@ -182,7 +222,9 @@ class Removals:
     def quarantined(self) -> list[tuple[Path, float]]:
         """Files in quarantine, and when each came in."""
         with self._ledger.reading() as db:
-            rows = db.execute("SELECT path, at FROM quarantine ORDER BY at, path")
+            rows = db.execute(
+                "SELECT path, at FROM quarantine WHERE host = ? ORDER BY at, path", [self._host]
+            )
             return [(Path(row["path"]), row["at"]) for row in rows]
 
     def end_quarantine(self, path: Path, at: float) -> None:
@@ -212,11 +254,11 @@ def take_back(db: Connection, sop_uid: str, sha256: str) -> None:
     )
 
 
-def _given_up(db: Connection, job: str) -> tuple[Path, ...]:
+def _given_up(db: Connection, job: str, host: str) -> tuple[Path, ...]:
     rows = db.execute(
-        f"SELECT path FROM instances WHERE job = ? AND {_BY_SERIES} AND removed_at IS NOT NULL"
+        f"SELECT path FROM instances WHERE job = ? AND {_BY_SERIES} AND removed_at IS NOT NULL AND host = ?"
         " ORDER BY number",
-        [job, job],
+        [job, job, host],
     )
     return tuple(Path(row["path"]) for row in rows)
 

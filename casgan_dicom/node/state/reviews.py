@@ -144,10 +144,17 @@ class Reviews:
         with self._ledger.reading() as db:
             return reviews_of(db, job)
 
-    def due(self) -> list[Review]:
-        """Verdicts about which nobody has decided yet whether they become objects, the oldest first."""
+    def due(self, host: str = "") -> list[Review]:
+        """Verdicts about which nobody has decided yet whether they become objects, the oldest first.
+
+        Those about what `host` has made: it has the files.
+        """
         with self._ledger.reading() as db:
-            rows = db.execute("SELECT * FROM reviews WHERE record = 'due' ORDER BY at, job, number")
+            rows = db.execute(
+                "SELECT * FROM reviews WHERE record = 'due'"
+                " AND job IN (SELECT job FROM outbox WHERE host = ?) ORDER BY at, job, number",
+                [host],
+            )
             return [_review(row) for row in rows.fetchall()]
 
     def subject(self, review: Review) -> Subject:
@@ -270,11 +277,11 @@ def _check_made(db: Connection, job: str) -> None:
 def _deliver(db: Connection, job: str, derived: Derived, now: float) -> None:
     """Put an object into the outbox of a job that has been delivered, or is about to be."""
     db.execute(
-        "INSERT INTO outbox (sop_uid, job, series_uid, path, sha256, frames, sop_class_uid, sources)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sop_uid) DO NOTHING",
+        "INSERT INTO outbox (sop_uid, job, series_uid, path, sha256, frames, sop_class_uid, sources, host)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sop_uid) DO NOTHING",
         [
             derived.sop_uid, job, derived.series_uid, str(derived.path), derived.sha256, derived.frames,
-            derived.sop_class_uid, json.dumps(derived.sources),
+            derived.sop_class_uid, json.dumps(derived.sources), derived.host,
         ],
     )  # fmt: skip
     # A run that is under way may have read what is outstanding before: so this is another.

@@ -9,6 +9,9 @@ own queues under a fixed name, so that a restart takes up exactly what this proc
     convert.<device>      convert      worker         one series at a time for each device (``turns.py``)
     send.<destination>    deliver      sender         one attempt at a time for each destination
 
+Where several hosts share a database, the queues and the names of processes of each have its name before that
+of device, destination or role; the parents of all wait on ``series.any``.
+
 A workflow is named by the caller and starts once, however often it is enqueued. Arguments and results are
 JSON: ids, paths and digests, never pixels. The database is SQLite or PostgreSQL (``workflow_engine.py``).
 Nothing is sent to anybody's service: DBOS's console ("conductor") and telemetry stay off.
@@ -29,13 +32,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
+from dbos import error as dbos_errors
 
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.state.bells import Bell, ring
 from casgan_dicom.node.state.postgres_place import Place, PostgresPlace
 from casgan_dicom.node.state.workflow_engine import engine_of
 
-APPLICATION_VERSION = "node-2"
+APPLICATION_VERSION = "node-3"
 """DBOS resumes only workflows of its own version: this changes when the steps of a workflow do."""
 LOOK_SECONDS = 2.0
 """How often a process looks at its queues though nobody rang: a delivery is tried again after a time."""
@@ -74,6 +78,10 @@ class Live:
     """Where it waits, or came from."""
     version: str
     """Of the program that enqueued it."""
+
+
+ANY = "any"
+"""In place of a device: the parents of whatever host."""
 
 
 def series_queue(device: str) -> str:
@@ -154,8 +162,12 @@ def enqueue(queue: str, workflow: str, workflow_id: str, *arguments: Json, delay
 
 
 def result_of(queue: str, workflow: str, workflow_id: str, *arguments: Json) -> Json:
-    """Put a child on a queue and wait for what it returns."""
-    return _enqueue(queue, workflow, workflow_id, *arguments).get_result(polling_interval_sec=RESULT_SECONDS)
+    """Put a child on a queue and wait for what it returns; None where somebody cancels it."""
+    handle = _enqueue(queue, workflow, workflow_id, *arguments)
+    try:
+        return handle.get_result(polling_interval_sec=RESULT_SECONDS)
+    except dbos_errors.DBOSAwaitedWorkflowCancelledError:
+        return None
 
 
 def step(name: str, function: Callable[..., Json], *arguments: Json) -> Json:

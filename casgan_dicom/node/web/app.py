@@ -63,7 +63,7 @@ def _health_routes(site: Site) -> list[BaseRoute]:
     async def ready(_request: Request) -> Response:
         least = site.settings.listener.min_free_bytes
         reasons = await run_in_threadpool(
-            reasons_against_ready, site.layout, site.ledger, site.processes, least
+            reasons_against_ready, site.layout, site.ledger, site.processes, least, site.settings.host.name
         )
         return JSONResponse({"ready": not reasons, "reasons": list(reasons)}, BUSY if reasons else 200)
 

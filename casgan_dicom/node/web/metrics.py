@@ -76,7 +76,7 @@ class Metrics:
         return generate_latest(registry)
 
     def _families(self, now: float) -> list[Family]:
-        found, settings = figures(self._ledger), self.settings
+        found, settings = figures(self._ledger, self.settings.host.name), self.settings
         free = shutil.disk_usage(self._layout.data).free
         up = found.processes if is_held(self._layout) else frozenset[str]()
         named = roles(settings)

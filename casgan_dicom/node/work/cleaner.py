@@ -51,7 +51,7 @@ class Cleaner:
     def __init__(self, settings: NodeSettings, ledger: Ledger) -> None:
         self._rules = rules_of(settings)
         self._layout = Layout(settings.data)
-        self._removals = Removals(ledger)
+        self._removals = Removals(ledger, settings.host.name)
         self._audit = Audit(self._layout, settings.audit, settings.listener.ae_title)
 
     @property

@@ -9,34 +9,38 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, time
-from zlib import crc32
 
 from casgan_dicom.errors import SeriesError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.peers import peer_of
-from casgan_dicom.node.settings import PRIORITIES, NodeSettings, PeerSettings, Priority
+from casgan_dicom.node.settings import PRIORITIES, NodeSettings, PeerSettings, Priority, place_at
+from casgan_dicom.node.share.fetching import AwayError, Fetcher, Patience
+from casgan_dicom.node.share.tenure import stand_by
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.bells import COORDINATOR, Bell, ring
 from casgan_dicom.node.state.books import open_ledger, workflow_place
+from casgan_dicom.node.state.clock import SharedClock
 from casgan_dicom.node.state.deliveries import Deliveries, Delivery, delivery_id, run_id
-from casgan_dicom.node.state.jobs import Enqueuing, JobList, OpenJob
+from casgan_dicom.node.state.hosts import Hosts, Seen
+from casgan_dicom.node.state.jobs import Enqueuing, JobList, OpenJob, Place
 from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.leases import COORDINATOR as LEASE
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.workflows import ANY
+from casgan_dicom.node.work.assignment import ON_THE_WAY, Around, assign, sender_of
 from casgan_dicom.node.work.cleaner import Cleaner
 from casgan_dicom.node.work.completion import completion
+from casgan_dicom.node.work.job_files import JobFiles
 from casgan_dicom.node.work.reviewing import Reviewing
 
 LOOK_SECONDS = 2.0
 """Longest time between two looks at the ledger: a ring may be lost, and a clock be set."""
 REST_SECONDS = 0.1
 """Shortest time between two looks: while instances come in, the bell rings all the time."""
-ON_THE_WAY = 4
-"""Jobs of one priority that are handed to a device at the same time; the others wait in the ledger."""
 PARENTS = 4 * ON_THE_WAY * len(PRIORITIES)
 """Parents that may run for a device: so many that none waits, also while priorities change."""
 FORGET_AFTER = timedelta(days=2)
@@ -45,7 +49,12 @@ FORGET_SECONDS = 3600.0
 """How often older ones are deleted."""
 CLEAN_SECONDS = 60.0
 """How often it is looked whether files may be removed."""
-_QUEUES_OF_A_DEVICE = (workflows.series_queue, workflows.convert_queue)
+PARENTS_OF_ALL = 1024
+"""Parents that may run for the devices of all hosts together."""
+LOOK_AROUND_SECONDS = 1.0
+"""How often it is looked which hosts live."""
+_IMPATIENT = Patience(trying=1.0)
+"""How long the loop waits for a file of another host, of which it only looks at the header."""
 
 log = get_logger("coordinator")
 
@@ -61,11 +70,16 @@ class Coordinator:
         Of the node.
     """
 
-    def __init__(self, settings: NodeSettings, ledger: Ledger) -> None:
+    def __init__(self, settings: NodeSettings, ledger: Ledger, files: JobFiles | None = None) -> None:
         self._settings = settings
         self._names = [destination.name for destination in settings.destinations]
         self._jobs = JobList(ledger)
         self._deliveries = Deliveries(ledger)
+        self._hosts = Hosts(ledger)
+        self._files = files
+        own = tuple(Place("", device) for device in settings.worker.devices)
+        self._around = Around(own, frozenset([""]))
+        self._seen: list[Seen] = []
 
     def reconcile(self, now: float) -> None:
         """Start again what no process would take up: before the first look.
@@ -73,9 +87,7 @@ class Coordinator:
         A device or a destination may have another name since, the program another version, and the database
         of workflows may be lost or that of another node.
         """
-        served = {name(device) for device in self._settings.worker.devices for name in _QUEUES_OF_A_DEVICE}
-        served |= {workflows.send_queue(name) for name in self._names}
-        live = workflows.live()
+        live, served = workflows.live(), self._served()
         stray = [
             each for each in live if each.queue not in served or each.version != workflows.APPLICATION_VERSION
         ]
@@ -84,11 +96,39 @@ class Coordinator:
         for job in self._jobs.started():
             if _parent_id(job) not in alive:
                 log.warning("job starts again, its workflow was lost", job=job.job)
-                self._jobs.again(job, now)
+                self._jobs.again(job.job, job.run, now)
         runs = {workflow_id.rpartition(".")[0] for workflow_id in alive}
         for delivery in self._deliveries.started():
             if run_id(delivery) not in runs:
                 self._deliveries.again(delivery)
+
+    def _served(self) -> set[str]:
+        """Queues that somebody serves, or will when he is back."""
+        if not self._settings.host.name:
+            devices, senders = [*self._settings.worker.devices], [""]
+            queues = set(map(workflows.series_queue, devices))
+        else:
+            hosts = [each.host for each in self._seen]
+            devices = [place_at(host.name, device) for host in hosts for device in host.devices]
+            senders = [each.name for each in hosts]
+            queues = {workflows.series_queue(ANY)}
+        queues |= set(map(workflows.convert_queue, devices))
+        return queues | {workflows.send_queue(place_at(at, name)) for at in senders for name in self._names}
+
+    def look_around(self) -> None:
+        """See which hosts live, and take its work from one that does not."""
+        lost = self._hosts.lose()
+        for name in lost.hosts:
+            log.error("host is gone, others do its work", host=name, jobs=len(lost.runs))
+        # Their children never end: the parents that wait for them would wait for ever.
+        workflows.cancel([_child_id(job, run) for job, run in lost.runs])
+        self._seen = self._hosts.all()
+        live = [each.host for each in self._seen if each.is_live]
+        self._around = Around(
+            tuple(Place(host.name, device) for host in live for device in host.devices),
+            frozenset(host.name for host in live),
+            frozenset(each.host.name for each in self._seen if not each.is_live),
+        )
 
     def look(self, now: float) -> float | None:
         """Close what is complete, and start what is closed.
@@ -96,41 +136,32 @@ class Coordinator:
         Returns when the next series will be complete if nothing else comes in; None if no series is open.
         """
         due = self.close(now)
-        for job, device in self._next():
-            workflows.enqueue(
-                workflows.series_queue(device), "series", _parent_id(job), job.job, job.run, device
-            )
-            self._jobs.enqueued(job)
+        for job, place in self._next():
+            device = place_at(place.host, place.device)
+            queue = workflows.series_queue(ANY if place.host else device)
+            workflows.enqueue(queue, "series", _parent_id(job), job.job, job.run, device)
+            self._jobs.enqueued(job, place)
         waiting = self._deliveries.to_enqueue()
         if any(delivery.destination not in self._names for delivery in waiting):
             self._deliveries.strand(self._names, now)
-        for delivery in waiting:
-            if delivery.destination in self._names:
-                _enqueue_delivery(delivery)
-                self._deliveries.enqueued(delivery)
+        self._hand_over(waiting)
         return due
 
-    def _next(self) -> list[tuple[Enqueuing, str]]:
-        """The jobs that are to be handed to their devices now, the most urgent first.
-
-        Few at a time, but some of each priority: so the order is that of the ledger, where a person can
-        change it, and what is urgent waits behind no queue.
-        """
-        waiting = [(job, self._device(job.series_uid)) for job in self._jobs.to_enqueue()]
+    def _next(self) -> list[tuple[Enqueuing, Place]]:
+        """The jobs that are to be handed to devices now, the most urgent first."""
+        waiting = self._jobs.to_enqueue()
         if not waiting:
             return []
-        handed = Counter((self._device(job.series_uid), job.priority) for job in self._jobs.started())
-        chosen = []
-        for job, device in waiting:
-            handed[device, job.priority] += 1
-            if handed[device, job.priority] <= ON_THE_WAY:
-                chosen.append((job, device))
-        return chosen
+        return assign(waiting, self._jobs.started(), self._around, self._jobs.sources())
 
-    def _device(self, series_uid: str) -> str:
-        """The device of a series, the same for all of its revisions: they are converted in their order."""
-        devices = self._settings.worker.devices
-        return devices[crc32(series_uid.encode()) % len(devices)]
+    def _hand_over(self, waiting: Sequence[Delivery]) -> None:
+        """Put deliveries on the queues of those who send them; what nobody can send now waits."""
+        makers = self._deliveries.makers({delivery.job for delivery in waiting}) if waiting else {}
+        for delivery in waiting:
+            sender = sender_of(makers.get(delivery.job, ""), self._seen)
+            if sender is not None and delivery.destination in self._names:
+                _enqueue_delivery(delivery, sender)
+                self._deliveries.enqueued(delivery, sender)
 
     def close(self, now: float) -> float | None:
         """Take no more instances for series that are complete; when the next will be, as far as is known."""
@@ -175,68 +206,114 @@ class Coordinator:
         from casgan_dicom.node.work.deciding import decision_about  # noqa: PLC0415
 
         try:
-            decision = decision_about(self._settings, self._jobs.inputs(job), None)
-        except SeriesError:
+            inputs = self._jobs.inputs(job)
+            if self._files is not None:
+                inputs = self._files.fetched(job, inputs).inputs
+            decision = decision_about(self._settings, inputs, None)
+        except (SeriesError, AwayError):
             return ""
+        finally:
+            if self._files is not None:
+                self._files.drop(job)
         return "" if decision.rule is None else decision.rule.settings.priority
 
     def series(self, job: str, run: int, device: str) -> str:
         """The parent workflow of a job: convert, then have it delivered. Returns how the conversion ended."""
-        state: str = workflows.result_of(
-            workflows.convert_queue(device), "convert", f"{job}.{run}.convert", job, run
+        state: str | None = workflows.result_of(
+            workflows.convert_queue(device), "convert", _child_id(job, run), job, run
         )
         waiting = workflows.step("find deliveries", self._waiting, job)
-        deliveries = [Delivery(job, destination, number) for destination, number in waiting]
-        for delivery in deliveries:  # not inside a step: DBOS takes children from the workflow itself only
-            _enqueue_delivery(delivery)
+        for destination, number, sender in waiting:
+            # Not inside a step: DBOS takes children from the workflow itself only.
+            _enqueue_delivery(Delivery(job, destination, number), sender)
         workflows.step("note deliveries", self._note, job, waiting)
-        return state
+        return state or "cancelled"
 
-    def _waiting(self, job: str) -> list[tuple[str, int]]:
-        """Destination and run of each delivery of a job that has no workflow yet."""
+    def _waiting(self, job: str) -> list[tuple[str, int, str]]:
+        """Destination, run and sender of each delivery of a job that has no workflow yet."""
         waiting = [each for each in self._deliveries.to_enqueue() if each.job == job]
-        return [(each.destination, each.run) for each in waiting if each.destination in self._names]
+        sender = sender_of(self._deliveries.makers([job]).get(job, ""), self._seen)
+        if sender is None:
+            return []
+        return [(each.destination, each.run, sender) for each in waiting if each.destination in self._names]
 
-    def _note(self, job: str, waiting: list[tuple[str, int]]) -> None:
-        for destination, run in waiting:
-            self._deliveries.enqueued(Delivery(job, destination, run))
+    def _note(self, job: str, waiting: list[tuple[str, int, str]]) -> None:
+        for destination, run, sender in waiting:
+            self._deliveries.enqueued(Delivery(job, destination, run), sender)
 
 
 def _parent_id(job: Enqueuing) -> str:
     return f"{job.job}.{job.run}"
 
 
-def _enqueue_delivery(delivery: Delivery) -> None:
-    queue, name = workflows.send_queue(delivery.destination), delivery_id(delivery, 1)
+def _child_id(job: str, run: int) -> str:
+    return f"{job}.{run}.convert"
+
+
+def _enqueue_delivery(delivery: Delivery, host: str) -> None:
+    queue = workflows.send_queue(place_at(host, delivery.destination))
+    name = delivery_id(delivery, 1)
     workflows.enqueue(queue, "deliver", name, delivery.job, delivery.destination, delivery.run)
 
 
 def run_coordinator(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:
-    """Decide until `stop` is set, then end at once. Calls `on_ready` once the queues are served."""
+    """Decide until `stop` is set, then end at once. Calls `on_ready` once the queues are served.
+
+    Among several hosts it is ready when it stands by, and decides when it has the lease.
+    """
     layout = Layout(settings.data)
     ledger = open_ledger(settings)
-    coordinator, cleaner = Coordinator(settings, ledger), Cleaner(settings, ledger)
-    reviewing = Reviewing(settings, ledger)
-    queues = [workflows.Queue(workflows.series_queue(device), PARENTS) for device in settings.worker.devices]
-    bell = Bell(layout.bells, COORDINATOR)
+    several, clock, files = bool(settings.host.name), time, None
+    if several:
+        on_ready()
+        if stand_by(settings, ledger, LEASE, stop) is None:
+            return
+        clock = SharedClock(ledger)
+        files = JobFiles(Fetcher(settings, Hosts(ledger), clock, _IMPATIENT), layout.fetched)
+    coordinator = Coordinator(settings, ledger, files)
     threading.Thread(target=_ring_at_end, args=[stop, layout.bells], daemon=True).start()
     served: dict[str, workflows.Workflow] = {"series": coordinator.series}
-    with workflows.serving(workflow_place(settings), layout.bells, "coordinator", served, queues):
-        coordinator.reconcile(time())
-        on_ready()
-        forget_at = clean_at = 0.0
-        while not stop.is_set():
-            reviewing.round(time())
-            due = coordinator.look(time())
-            if monotonic() >= forget_at:
-                full = workflows.forget(datetime.now(UTC) - FORGET_AFTER) == workflows.FORGET_AT_ONCE
-                forget_at = monotonic() + (0.0 if full else FORGET_SECONDS)
-            if monotonic() >= clean_at:
-                more = cleaner.round(time())
-                clean_at = monotonic() + (0.0 if more else CLEAN_SECONDS)
-            stop.wait(REST_SECONDS)
-            bell.wait(LOOK_SECONDS if due is None else min(due - time(), LOOK_SECONDS))
+    with workflows.serving(workflow_place(settings), layout.bells, "coordinator", served, _queues(settings)):
+        if several:
+            coordinator.look_around()
+        coordinator.reconcile(clock())
+        if not several:
+            on_ready()
+        alone = None if several else (Cleaner(settings, ledger), Reviewing(settings, ledger))
+        _decide(coordinator, alone, Bell(layout.bells, COORDINATOR), (clock, stop))
         os._exit(0)  # parents may wait for their children; they go on next time
+
+
+def _queues(settings: NodeSettings) -> list[workflows.Queue]:
+    if settings.host.name:
+        return [workflows.Queue(workflows.series_queue(ANY), PARENTS_OF_ALL)]
+    return [workflows.Queue(workflows.series_queue(device), PARENTS) for device in settings.worker.devices]
+
+
+def _decide(
+    coordinator: Coordinator,
+    alone: tuple[Cleaner, Reviewing] | None,
+    bell: Bell,
+    process: tuple[Callable[[], float], threading.Event],
+) -> None:
+    """Look again and again until told to stop; without `alone` each host does the rest by itself."""
+    clock, stop = process
+    forget_at = clean_at = around_at = 0.0
+    while not stop.is_set():
+        if alone is None and monotonic() >= around_at:
+            coordinator.look_around()
+            around_at = monotonic() + LOOK_AROUND_SECONDS
+        if alone is not None:
+            alone[1].round(clock())
+        due = coordinator.look(clock())
+        if monotonic() >= forget_at:
+            full = workflows.forget(datetime.now(UTC) - FORGET_AFTER) == workflows.FORGET_AT_ONCE
+            forget_at = monotonic() + (0.0 if full else FORGET_SECONDS)
+        if alone is not None and monotonic() >= clean_at:
+            more = alone[0].round(clock())
+            clean_at = monotonic() + (0.0 if more else CLEAN_SECONDS)
+        stop.wait(REST_SECONDS)
+        bell.wait(LOOK_SECONDS if due is None else min(due - clock(), LOOK_SECONDS))
 
 
 def _ring_at_end(stop: threading.Event, bells: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -18,11 +19,16 @@ _SYNTAX = "TransferSyntaxUID (0002,0010)"
 _PRIVATE = "private "
 
 
-def gone(inputs: Inputs) -> dict[str, Any] | None:
-    """The outcome of a job whose files are not all there; None where they are."""
+def gone(inputs: Inputs, faults: Sequence[str] = ()) -> dict[str, Any] | None:
+    """The outcome of a job whose files are not all there; None where they are.
+
+    `faults` say which files of other hosts cannot be had.
+    """
     missing = sum(not path.is_file() for path in inputs.paths)
     if not missing:
         return None
+    if faults:
+        return {"state": "lacking", "reasons": [*faults, "send the series again"]}
     said = (
         f"{missing} of {len(inputs.paths)} files are gone from the spool{_why(inputs)}: send the series again"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -61,7 +62,7 @@ class Reviewing:
         """Decide about every verdict that is due. Raises LedgerError."""
         if now < self._not_before:
             return
-        for review in self._reviews.due():
+        for review in self._reviews.due(self._settings.host.name):
             try:
                 self._decide(review, now)
             except OutputError as error:
@@ -82,7 +83,8 @@ class Reviewing:
         if not kind:
             self._reviews.waive(review)
             return
-        derived = write_record(review, subject, kind, self._layout.outbox / review.job)
+        made = write_record(review, subject, kind, self._layout.outbox / review.job)
+        derived = replace(made, host=self._settings.host.name)
         self._reviews.made(review, derived, now)
         log.info(
             "verdict goes to the destinations",

@@ -20,6 +20,7 @@ from random import random
 from time import sleep, time
 from typing import Any
 
+from casgan_dicom.disk import output_errors
 from casgan_dicom.errors import CasganError, PeerError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.client.destination import destination_of
@@ -28,17 +29,24 @@ from casgan_dicom.node.client.results import DUPLICATE, BusyError, StoreResult
 from casgan_dicom.node.credentials import files_of_destinations
 from casgan_dicom.node.destination_rules import retry_of
 from casgan_dicom.node.hours import next_opening, open_seconds
-from casgan_dicom.node.settings import DestinationSettings, NodeSettings
+from casgan_dicom.node.settings import DestinationSettings, NodeSettings, place_at
+from casgan_dicom.node.share.fetching import AwayError, Fetcher
+from casgan_dicom.node.share.tenure import bind_to_host, stand_by
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.bells import ring
 from casgan_dicom.node.state.books import open_ledger, workflow_place
+from casgan_dicom.node.state.clock import SharedClock
 from casgan_dicom.node.state.commitments import Commitments, bell_of
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, delivery_id
+from casgan_dicom.node.state.holdings import HeldFile
+from casgan_dicom.node.state.hosts import Hosts
 from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.leases import COMMITTING
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.pauses import Pause, Pauses
 from casgan_dicom.node.state.promises import Promises
 from casgan_dicom.node.work.committer import Committer
+from casgan_dicom.node.work.job_files import JobFiles
 from casgan_dicom.node.work.reporter import Reporter
 from casgan_dicom.node.work.retry import retry_wait
 from casgan_dicom.node.work.withdrawal import notes
@@ -81,6 +89,8 @@ class Sender:
         Of the node.
     ledger
         Of the node.
+    files
+        Gets objects of other hosts; None where there are none.
 
     Raises
     ------
@@ -88,14 +98,15 @@ class Sender:
         The files for TLS with a destination are no good.
     """
 
-    def __init__(self, settings: NodeSettings, ledger: Ledger) -> None:
+    def __init__(self, settings: NodeSettings, ledger: Ledger, files: JobFiles | None = None) -> None:
         self._settings = settings
         self._ledger = ledger
+        self._files = files
         self._deliveries, self._commitments = Deliveries(ledger), Commitments(ledger)
-        self._promises, self._pauses = Promises(ledger), Pauses(ledger)
+        self._pauses = Pauses(ledger)
         self._destinations = {each.name: each for each in settings.destinations}
-        self._title, files = settings.listener.ae_title, files_of_destinations(settings)
-        self._tls = {name: tls_at(each, files) for name, each in self._destinations.items()}
+        self._title, own = settings.listener.ae_title, files_of_destinations(settings)
+        self._tls = {name: tls_at(each, own) for name, each in self._destinations.items()}
         self._stores = {
             name: destination_of(each, self._title, self._tls[name]).store
             for name, each in self._destinations.items()
@@ -112,9 +123,10 @@ class Sender:
         if attempt["state"] == "waiting":
             name = delivery_id(Delivery(job, destination, run), number + 1)
             again = [job, destination, run, number + 1]
-            workflows.enqueue(
-                workflows.send_queue(destination), "deliver", name, *again, delay=attempt["wait_seconds"]
-            )
+            queue = workflows.send_queue(place_at(self._settings.host.name, destination))
+            workflows.enqueue(queue, "deliver", name, *again, delay=attempt["wait_seconds"])
+        elif self._files is not None:
+            self._files.drop(job)
         return str(attempt["state"])
 
     def attempt(self, job: str, destination: str, run: int) -> dict[str, Any]:
@@ -155,18 +167,22 @@ class Sender:
         lacks = self._commitments.lacks(delivery.job, delivery.destination)
         return Attempt("committing", attempt.reason) if lacks else attempt
 
-    def start_committing(self) -> None:
-        """Ask destinations to keep what was stored there, and tell what we keep; in threads of their own."""
+    def start_committing(self, ledger: Ledger | None = None) -> None:
+        """Ask destinations to keep what was stored there, and tell what we keep; in threads of their own.
+
+        `ledger` is another one for that.
+        """
         layout, now = Layout(self._settings.data), time()
+        commitments, promises = Commitments(ledger or self._ledger), Promises(ledger or self._ledger)
         asked = [each for each in self._settings.destinations if each.commitment]
         self._deliveries.strand([*self._destinations], now)
-        if waived := self._commitments.waive([each.name for each in asked], now):
+        if waived := commitments.waive([each.name for each in asked], now):
             log.warning("deliveries count as sent, nobody asks to commit any more", count=waived)
         for each in asked:
             peer = peer_at(each, self._title, self._tls[each.name])
             rules = retry_of(each, self._settings.retry)
-            Committer(each, peer, rules, self._commitments, layout).start()
-        Reporter(self._settings, self._promises).start()
+            Committer(each, peer, rules, commitments, layout).start()
+        Reporter(self._settings, promises).start()
 
     def _send(self, delivery: Delivery, destination: DestinationSettings) -> Attempt:
         attempt = self._store(delivery, destination, lambda: self._outstanding(delivery))
@@ -176,7 +192,17 @@ class Sender:
         return attempt if withdrawn.state == "sent" else withdrawn
 
     def _outstanding(self, delivery: Delivery) -> list[Path]:
-        return [item.path for item in self._deliveries.outstanding(delivery.job, delivery.destination)]
+        """Files of what is to be sent. Raises AwayError, GoneError, OutputError."""
+        items = self._deliveries.outstanding(delivery.job, delivery.destination)
+        if self._files is None:
+            return [item.path for item in items]
+        held = [
+            HeldFile("object", item.host, item.sop_uid, item.sha256, item.path, delivery.job)
+            for item in items
+        ]
+        with output_errors(Layout(self._settings.data).fetched):
+            places = self._files.objects(delivery.job, held)
+        return [places[item.sop_uid] for item in items]
 
     def _notes(self, delivery: Delivery, destination: DestinationSettings) -> list[Path]:
         """What withdraws there what is superseded now."""
@@ -209,6 +235,8 @@ class Sender:
             seconds = error.seconds if isinstance(error, BusyError) else 0.0
             reason = f"{error.message}; {error.hint}" if error.hint else error.message
             return self._again(delivery, destination, reason, seconds)
+        except AwayError as error:  # who has the objects
+            return self._again(delivery, destination, error.message)
         except CasganError as error:  # the file itself: trying again would not change it
             return Attempt("dead", error.message)
         except LedgerError:  # what the archive answered cannot be written down: start again
@@ -257,11 +285,28 @@ class Sender:
 def run_sender(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:
     """Deliver until `stop` is set, then end at once: what was not answered is sent again next time."""
     layout = Layout(settings.data)
-    sender = Sender(settings, open_ledger(settings))
-    queues = [workflows.Queue(workflows.send_queue(each.name), AT_HAND) for each in settings.destinations]
+    ledger, host, files = open_ledger(settings), settings.host.name, None
+    if host:
+        if not bind_to_host(settings, ledger, stop):
+            return
+        files = JobFiles(Fetcher(settings, Hosts(ledger), SharedClock(ledger)), layout.fetched)
+    sender = Sender(settings, ledger, files)
+    names = [place_at(host, each.name) for each in settings.destinations]
+    queues = [workflows.Queue(workflows.send_queue(name), AT_HAND) for name in names]
     served: dict[str, workflows.Workflow] = {"deliver": sender.deliver}
-    with workflows.serving(workflow_place(settings), layout.bells, "sender", served, queues):
-        sender.start_committing()
+    with workflows.serving(workflow_place(settings), layout.bells, place_at(host, "sender"), served, queues):
+        if host:
+            threading.Thread(target=_commit_in_turn, args=[sender, settings, stop], daemon=True).start()
+        else:
+            sender.start_committing()
         on_ready()
         stop.wait()
         os._exit(0)
+
+
+def _commit_in_turn(sender: Sender, settings: NodeSettings, stop: threading.Event) -> None:
+    """Let one host at a time ask for commitment, and tell what is kept."""
+    # A ledger of its own is what is bound to that lease: deliveries go on without it.
+    ledger = open_ledger(settings)
+    if stand_by(settings, ledger, COMMITTING, stop) is not None:
+        sender.start_committing(ledger)

@@ -32,11 +32,15 @@ from casgan_dicom.errors import CasganError, OutputError, WeightsError
 from casgan_dicom.log import get_logger
 from casgan_dicom.memory import give_back_memory
 from casgan_dicom.node.changes import Changes
-from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.settings import NodeSettings, place_at
+from casgan_dicom.node.share.fetching import AwayError, Fetcher
+from casgan_dicom.node.share.tenure import bind_to_host
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.bells import COORDINATOR, ring
 from casgan_dicom.node.state.books import open_ledger, workflow_place
+from casgan_dicom.node.state.clock import SharedClock
 from casgan_dicom.node.state.deliveries import Deliveries, Derived
+from casgan_dicom.node.state.hosts import Hosts
 from casgan_dicom.node.state.job_inputs import Inputs
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
@@ -47,6 +51,7 @@ from casgan_dicom.node.work.bundles import Bundles
 from casgan_dicom.node.work.deciding import Decided, decided_about
 from casgan_dicom.node.work.facts import Pixels, pixels_of
 from casgan_dicom.node.work.inputs import gone, nothing_new, part_of_promised, without_repeats
+from casgan_dicom.node.work.job_files import Fetched, JobFiles
 from casgan_dicom.node.work.recipe import recipe_of
 from casgan_dicom.node.work.routing import Becoming
 from casgan_dicom.node.work.turns import Turn, Turns
@@ -62,6 +67,8 @@ WRITE_WAIT_SECONDS = 10.0
 
 AT_HAND = 64
 """Jobs that may wait here for their turn: more than the coordinator hands over."""
+AWAY = "away"
+"""Outcome of a run whose files are on a host that cannot be reached: the job is queued again."""
 PAUSED = "paused"
 """What the note of a conversion begins with that gave way: it is not what the process dies of."""
 
@@ -126,16 +133,24 @@ class Worker:
         settings; asked in every conversion, so it should keep what it has loaded.
     notes
         Folder of the notes about where this worker is.
+    files
+        Gets files of other hosts; None where there are none.
     """
 
     def __init__(
-        self, settings: NodeSettings, ledger: Ledger, load: Callable[[str], Generator], notes: Path
+        self,
+        settings: NodeSettings,
+        ledger: Ledger,
+        load: Callable[[str], Generator],
+        notes: Path,
+        files: JobFiles | None = None,
     ) -> None:
         self.settings = settings
         """Of the node; a reload replaces them, for what begins after that."""
         self._layout = Layout(settings.data)
         self._notes = notes
         self._load = load
+        self._files = files
         self._jobs = JobList(ledger)
         self._deliveries = Deliveries(ledger)
         self._measurements = Measurements(ledger)
@@ -158,19 +173,29 @@ class Worker:
 
     def attempt(self, job: str, run: int) -> dict[str, Any]:
         """Convert a series once, when it is its turn. Returns state, reasons and the objects, as JSON."""
+        try:
+            self._fetched(job)  # while another has its turn
+        except AwayError as error:
+            return {"state": AWAY, "reasons": [error.message]}
+        except OSError as error:
+            log.exception("files cannot be fetched", error=error, job=job)
+            return {"state": "later", "reasons": [f"files cannot be fetched ({error.strerror})"]}
         with self._turns.turn(job) as turn:
             here = _Run(job, run, _Place(self._notes / job), turn, self.settings)
             try:
                 return self._deaths(job, here.place) or self._attempt(here)
             except NotWantedError:
                 return {"state": "cancelled", "reasons": []}
+            except AwayError as error:
+                return {"state": AWAY, "reasons": [error.message]}
             except CasganError as error:
                 return {"state": "skipped", "reasons": [error.message]}
 
     def _attempt(self, here: _Run) -> dict[str, Any]:
-        inputs = self._jobs.inputs(here.job)
+        fetched = self._fetched(here.job)
+        inputs = fetched.inputs
         self._begin(here, inputs)
-        found = gone(inputs)
+        found = gone(inputs, fetched.faults)
         inputs = without_repeats(inputs)
         if found := found or nothing_new(inputs):
             return found
@@ -196,6 +221,16 @@ class Worker:
             return {"state": "failed", "reasons": [f"unexpected {type(error).__name__}, see the log"]}
         finally:
             here.place.clear()
+
+    def _fetched(self, job: str) -> Fetched:
+        """What a job converts, with files that can be read here. Raises AwayError, OSError."""
+        inputs = self._jobs.inputs(job)
+        if self._files is None:
+            return Fetched(inputs)
+        fetched = self._files.fetched(job, inputs)
+        if not fetched.faults:
+            return fetched
+        return self._files.fetched(job, self._jobs.inputs(job))  # another host may have taken it over
 
     def _begin(self, here: _Run, inputs: Inputs) -> None:
         """Enter that a run converts. Raises NotWantedError, or WeightsError where its bundle is another."""
@@ -299,26 +334,41 @@ class Worker:
         if mode != "reference":
             return None
         lenders = self._jobs.lenders(here.job, time() - here.settings.worker.reference_seconds)
-        return ReferenceChoice(search=tuple(path for path in lenders if path.is_file()))
+        if self._files is not None:
+            return ReferenceChoice(search=self._files.lenders(here.job, lenders))
+        return ReferenceChoice(search=tuple(each.path for each in lenders if each.path.is_file()))
 
     def record(self, job: str, run: int, outcome: dict[str, Any]) -> str:
         """Write the outcome of a conversion into the ledger, unless the job was cancelled meanwhile."""
         state, now = outcome["state"], time()
-        if state == "cancelled" or not self._jobs.is_run(job, run):
+        if self._files is not None:
+            self._files.drop(job)
+        if state == AWAY:
+            log.warning("job waits for another host", job=job, reasons=outcome["reasons"])
+            self._jobs.again(job, run, now)
+            return "queued"
+        if self._jobs.is_run(job, run):
+            self._measurements.put(job, run, [Measured(**each) for each in outcome.get("measured", ())])
+        if state == "cancelled" or not self._jobs.enter(job, state, now, outcome["reasons"], run=run):
+            self._sweep(job)
             return "cancelled"
-        self._measurements.put(job, run, [Measured(**each) for each in outcome.get("measured", ())])
-        self._jobs.enter(job, state, now, outcome["reasons"])
         if state == "delivering":
-            derived = [_derived_of(item) for item in outcome["derived"]]
+            host = self.settings.host.name
+            derived = [replace(_derived_of(item), host=host) for item in outcome["derived"]]
             every = [destination.name for destination in self.settings.destinations]
             names = outcome.get("destinations", every)  # an older program did not say
             if not self._deliveries.put(job, derived, names, now, run):
-                if not self._deliveries.made(job):
-                    shutil.rmtree(self._layout.outbox / job, ignore_errors=True)
+                self._sweep(job)
                 return "cancelled"
         elif state not in ("done", "kept"):
             log.warning("nothing to deliver", job=job, state=state, reasons=outcome["reasons"])
         return str(state)
+
+    def _sweep(self, job: str) -> None:
+        """Remove what a run has made that was not the one to go on with, unless another has made it here."""
+        host = self.settings.host.name
+        if self._deliveries.makers([job]).get(job) != host and job not in self._jobs.at_work(host):
+            shutil.rmtree(self._layout.outbox / job, ignore_errors=True)
 
 
 def _reasons(report: ConvertReport) -> list[str]:
@@ -377,16 +427,23 @@ def run_worker(
     generator = bundles.load()  # what is wrong with it is said at the start, not with the first series
     log.info("generator loaded", model=generator.info.name, engine=generator.engine, device=generator.device)
     layout = Layout(settings.data)
-    notes = layout.work / device
-    worker = Worker(settings, open_ledger(settings), bundles.load, notes)
+    notes, ledger, host = layout.work / device, open_ledger(settings), settings.host.name
+    files = None
+    if host:
+        if not bind_to_host(settings, ledger, stop):
+            return
+        files = JobFiles(Fetcher(settings, Hosts(ledger), SharedClock(ledger)), layout.fetched)
+    worker = Worker(settings, ledger, bundles.load, notes, files)
 
     def take(changed: NodeSettings, _recipe: str) -> None:
         worker.settings = changed
 
     changes.hear(take)
-    queues = [workflows.Queue(workflows.convert_queue(device), AT_HAND)]
+    queues = [workflows.Queue(workflows.convert_queue(place_at(host, device)), AT_HAND)]
     served: dict[str, workflows.Workflow] = {"convert": worker.convert}
-    with workflows.serving(workflow_place(settings), layout.bells, f"worker.{device}", served, queues):
+    with workflows.serving(
+        workflow_place(settings), layout.bells, place_at(host, f"worker.{device}"), served, queues
+    ):
         on_ready()
         stop.wait()
         for note in notes.glob("*"):

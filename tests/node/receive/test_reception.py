@@ -211,9 +211,9 @@ class _FailingOnce(Receipts):
         super().__init__(ledger, "recipe")
         self.entering, self.second_is_done = threading.Event(), threading.Event()
 
-    def enter(self, received: Received, now: float) -> Receipt:
+    def enter(self, received: Received, now: float, *, take_over: bool = False) -> Receipt:
         if self.entering.is_set():
-            return super().enter(received, now)
+            return super().enter(received, now, take_over=take_over)
         self.entering.set()
         self.second_is_done.wait(1.0)
         raise LedgerError("database or disk is full")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from casgan_dicom.node.commitment import Reference, Request
 from casgan_dicom.node.state.deliveries import Deliveries, Derived
-from casgan_dicom.node.state.jobs import Enqueuing, JobList, JobState
+from casgan_dicom.node.state.jobs import Enqueuing, JobList, JobState, Place
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.promises import Promise, Promises
 from casgan_dicom.node.state.receipts import Receipts, Received
@@ -121,7 +121,7 @@ def test_a_closed_job_is_enqueued_once_for_each_run(ledger: Ledger) -> None:
     job = closed_job(ledger, received("a"))
 
     assert jobs.to_enqueue() == [Enqueuing(job, uid("run"), 1)]
-    jobs.enqueued(Enqueuing(job, uid("run"), 1))
+    jobs.enqueued(Enqueuing(job, uid("run"), 1), Place("", "cpu"))
     assert jobs.to_enqueue() == []
     jobs.enter(job, "failed", 5.0, ["a reason"])
     assert jobs.retry([], 6.0) == [job]

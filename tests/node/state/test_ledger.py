@@ -18,7 +18,7 @@ from casgan_dicom.node.settings import DestinationSettings, NodeSettings
 from casgan_dicom.node.state.commitments import Commitments
 from casgan_dicom.node.state.database import Connection
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
-from casgan_dicom.node.state.jobs import Enqueuing, JobList
+from casgan_dicom.node.state.jobs import Enqueuing, JobList, Place
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.ledger_tables import MAKING
@@ -64,9 +64,9 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "quarantine": lambda ledger: Receipts(ledger, "r").quarantine(Refused(Path("/q"), "", "", "", ""), 1.0),
     "receiving": lambda ledger: JobList(ledger).receiving(1.0),
     "jobs to enqueue": lambda ledger: JobList(ledger).to_enqueue(),
-    "jobs enqueued": lambda ledger: JobList(ledger).enqueued(STARTED),
+    "jobs enqueued": lambda ledger: JobList(ledger).enqueued(STARTED, Place("", "cpu")),
     "jobs started": lambda ledger: JobList(ledger).started(),
-    "job again": lambda ledger: JobList(ledger).again(STARTED, 1.0),
+    "job again": lambda ledger: JobList(ledger).again("j", 1, 1.0),
     "enter state": lambda ledger: JobList(ledger).enter("j", "done", 1.0),
     "inputs": lambda ledger: JobList(ledger).inputs("j"),
     "known": lambda ledger: JobList(ledger).known(["j"]),

@@ -27,7 +27,8 @@ from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.orders import Orders
 from casgan_dicom.node.state.overview import list_jobs
 from casgan_dicom.node.state.receipts import Receipts
-from casgan_dicom.node.work.coordinator import ON_THE_WAY, Coordinator
+from casgan_dicom.node.work.assignment import ON_THE_WAY
+from casgan_dicom.node.work.coordinator import Coordinator
 from tests.node.ledgers import received
 from tests.node.nodes import wait_for
 from tests.node.tables import lose_workflows

@@ -1,0 +1,1 @@
+"""What the hosts of one database give each other: their files, over HTTP."""
