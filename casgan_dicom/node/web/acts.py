@@ -9,6 +9,7 @@ from casgan_dicom.node.state.deliveries import Deliveries
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.orders import Orders
 from casgan_dicom.node.state.pauses import Pause, Pauses, What
+from casgan_dicom.node.state.reviews import Reviews, Verdict
 from casgan_dicom.node.web import answers
 from casgan_dicom.node.web.asked import Asked
 from casgan_dicom.node.web.deeds import WAITING
@@ -59,6 +60,16 @@ def convert(site: Site, asked: Asked) -> answers.Done:
     check_kept(site.ledger, job, state, how, site.now())
     made = Orders(site.ledger).repeat(job, how, site.now())
     return _done(site, asked, [made], f"convert job {job} again, as job {made}")
+
+
+def review(site: Site, asked: Asked) -> answers.Done:
+    """Accept or reject what a job made, under the name of the token."""
+    job, _ = _job(site, asked)
+    body = cast(answers.NewReview, asked.body)
+    verdict = Verdict(body.outcome, body.reason, body.text, asked.holder.name)
+    is_new = Reviews(site.ledger, site.audit).decide(job, verdict, site.now())
+    reason = f" ({body.reason})" if body.reason else ""
+    return _done(site, asked, [job] if is_new else [], f"job {job} {body.outcome}{reason}")
 
 
 def pause_destination(site: Site, asked: Asked) -> answers.Done:
@@ -115,7 +126,8 @@ def _job(site: Site, asked: Asked) -> tuple[str, str]:
 def _again(site: Site, asked: Asked, jobs: Sequence[str], what: str) -> answers.Done:
     converting = JobList(site.ledger).retry(jobs, site.now())
     sending = Deliveries(site.ledger).retry(jobs, site.now())
-    changed = list(dict.fromkeys([*converting, *(each.job for each in sending)]))
+    reviews = Reviews(site.ledger).retry(jobs)
+    changed = list(dict.fromkeys([*converting, *(each.job for each in sending), *reviews]))
     if not changed:
         raise RefusedError(CONFLICT, "nothing to try again")
     return _done(site, asked, changed, what)

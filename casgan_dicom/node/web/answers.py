@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from casgan_dicom.node.settings import Priority
+from casgan_dicom.node.state.reviews import Outcome
 from casgan_dicom.node.web.holders import Role
 
 LevelName = Literal["OK", "WARNING", "CRITICAL", "UNKNOWN"]
-Deed = Literal["retry", "cancel", "priority", "convert"]
+Deed = Literal["retry", "cancel", "priority", "convert", "review"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ class Job:
     changed_at: float
     removed_at: float | None
     deliveries: tuple[Delivery, ...]
+    verdict: str
+    """The one that counts: accepted or rejected; empty for none."""
     may: tuple[Deed, ...]
     """What somebody with the role act may do with it now."""
 
@@ -156,6 +159,21 @@ class DerivedObject:
 
 
 @dataclass(frozen=True)
+class Review:
+    """What somebody thinks of what a job made."""
+
+    number: int
+    outcome: Outcome
+    reason: str
+    text: str
+    reviewer: str
+    at: float
+    record: str
+    """What became of it as an object: due, none, made or failed."""
+    why: str
+
+
+@dataclass(frozen=True)
 class JobDetail:
     """One job with what it made."""
 
@@ -163,6 +181,10 @@ class JobDetail:
     objects: tuple[DerivedObject, ...]
     can_be_played: bool
     """Whether what was made of it is still on the disk."""
+    reviews: tuple[Review, ...]
+    """The latest last."""
+    reasons: tuple[str, ...]
+    """For which something may be rejected."""
 
 
 @dataclass(frozen=True)
@@ -355,3 +377,12 @@ class Again:
 
     bundle: str
     priority: Priority = "batch"
+
+
+@dataclass(frozen=True)
+class NewReview:
+    """What somebody thinks of what a job made; no patient data."""
+
+    outcome: Outcome
+    reason: str = ""
+    text: str = ""

@@ -23,4 +23,6 @@ def deeds_of(row: JobRow) -> tuple[Deed, ...]:
         found.append("priority")
     elif row.removed_at is None:
         found.append("convert")
+        if row.derived:
+            found.append("review")
     return tuple(found)

@@ -6,11 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from casgan_dicom import __version__
+from casgan_dicom.derived.review_reasons import REASONS
 from casgan_dicom.model.bundle.shelf import shipped_bundles
 from casgan_dicom.node.credentials import expiries
 from casgan_dicom.node.state.health import findings, worst
 from casgan_dicom.node.state.job_pages import dead_letters, files_of, jobs_page, one_job
 from casgan_dicom.node.state.overview import JobRow, list_quarantine
+from casgan_dicom.node.state.reviews import Review
 from casgan_dicom.node.web import answers
 from casgan_dicom.node.web.asked import Asked
 from casgan_dicom.node.web.deeds import deeds_of
@@ -65,7 +67,8 @@ def job(site: Site, asked: Asked) -> answers.JobDetail:
     made = tuple(
         answers.DerivedObject(e.sop_uid, e.sop_class_uid, e.series_uid, e.frames) for e in files.made
     )
-    return answers.JobDetail(job_answer(row), made, exhibit_of(files) is not None)
+    reviews = tuple(map(_review, row.reviews))
+    return answers.JobDetail(job_answer(row), made, exhibit_of(files) is not None, reviews, tuple(REASONS))
 
 
 def letters(site: Site, asked: Asked) -> answers.Letters:
@@ -137,7 +140,14 @@ def job_answer(row: JobRow) -> answers.Job:
         changed_at=row.changed_at,
         removed_at=row.removed_at,
         deliveries=tuple(deliveries),
+        verdict=row.reviews[-1].verdict.outcome if row.reviews else "",
         may=deeds_of(row),
+    )
+
+
+def _review(review: Review) -> answers.Review:
+    return answers.Review(
+        number=review.number, **vars(review.verdict), at=review.at, record=review.record, why=review.why
     )
 
 

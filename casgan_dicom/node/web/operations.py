@@ -57,6 +57,7 @@ OPERATIONS = (
     _act(f"{_JOB}/cancel", acts.cancel),
     _act(f"{_JOB}/priority", acts.prioritise, answers.NewPriority),
     _act(f"{_JOB}/convert", acts.convert, answers.Again),
+    _act(f"{_JOB}/review", acts.review, answers.NewReview),
     Operation("GET", "/dead-letters", answers.Letters, looks.letters, query=(OFFSET, LIMIT)),
     _act("/dead-letters/retry", acts.retry_letters),
     Operation("GET", "/quarantine", answers.Quarantine, looks.quarantine, query=(LIMIT,)),

@@ -69,6 +69,7 @@ def asked(operation: Operation, filled: Filled, file: bytes) -> dict[str, Any]:
         "/jobs/{job}/retry": filled.failed,
         "/jobs/{job}/priority": filled.queued,
         "/jobs/{job}/cancel": filled.queued,
+        "/jobs/{job}/review": filled.done,
         "/jobs/{job}": filled.converting,
     }.get(operation.path, filled.done)
     name = "cpu" if "device" in operation.path else "pacs"
@@ -77,7 +78,7 @@ def asked(operation: Operation, filled: Filled, file: bytes) -> dict[str, Any]:
     if operation.takes_file:
         more["content"] = file
     elif operation.body is not None:
-        more["json"] = {"priority": "urgent"}
+        more["json"] = {"outcome": "accepted"} if "review" in operation.path else {"priority": "urgent"}
     return {"path": PREFIX + operation.path.format(job=job, name=name)} | more
 
 
@@ -148,7 +149,7 @@ def test_no_operation_takes_a_word_that_it_does_not_know(
 @pytest.mark.parametrize("name", ["absent", "..", "%2e%2e", "é", "a'b"])
 def test_what_is_not_there_is_told(page: Looking, operation: Operation, name: str) -> None:
     path = PREFIX + re.sub(r"{\w+}", name, operation.path)
-    body = {"priority": "urgent", "bundle": "atlas"}
+    body = {"priority": "urgent", "bundle": "atlas", "outcome": "accepted"}
     if operation.body is not None:
         body = {key: value for key, value in body.items() if key in operation.body.__annotations__}
 
@@ -185,7 +186,7 @@ def test_a_job_says_how_far_it_is_and_what_it_made(page: Looking, filled: Filled
     assert dead["job"]["progress"] is None
     assert [each["sop_uid"] for each in dead["objects"]] == [uid("made dead")]
     assert dead["job"]["deliveries"][0]["reason"] == "refused: 0xA900"
-    assert dead["job"]["may"] == ["retry", "cancel", "convert"]
+    assert dead["job"]["may"] == ["retry", "cancel", "convert", "review"]
     assert not dead["can_be_played"]  # the ledger names files that are not on this disk
 
 
@@ -303,6 +304,45 @@ def test_a_job_whose_files_are_there_is_converted_again(page: Looking, filled: F
         filled.done, "atlas-desk", "queued", "routine",
     )  # fmt: skip
     assert audited(page) == [("anna", f"convert job {filled.done} again, as job {made}")]
+
+
+def test_a_result_is_rejected_with_a_reason_and_accepted_after_all(page: Looking, filled: Filled) -> None:
+    path = f"/jobs/{filled.done}"
+    rejected = {"outcome": "rejected", "reason": "motion", "text": "the table moved"}
+
+    assert page.post(f"{path}/review", rejected).json() == {"changed": [filled.done]}
+    assert page.get(path)["job"]["verdict"] == "rejected"
+    assert page.post(f"{path}/review", rejected).json() == {"changed": []}  # it says the same
+    assert page.post(f"{path}/review", {"outcome": "accepted"}).json() == {"changed": [filled.done]}
+
+    found = page.get(path)
+    assert [(e["outcome"], e["reason"], e["text"], e["reviewer"]) for e in found["reviews"]] == [
+        ("rejected", "motion", "the table moved", "anna"),
+        ("accepted", "", "", "anna"),
+    ]
+    assert found["job"]["verdict"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        {"outcome": "rejected"},
+        {"outcome": "rejected", "reason": "bad mood"},
+        {"outcome": "accepted", "reason": "motion"},
+        {"outcome": "perhaps"},
+        {"outcome": "accepted", "text": "x" * 257},
+    ],
+)
+def test_a_verdict_that_makes_no_sense_changes_nothing(
+    page: Looking, filled: Filled, verdict: dict[str, str]
+) -> None:
+    assert page.post(f"/jobs/{filled.done}/review", verdict).status_code == 400
+    assert page.get(f"/jobs/{filled.done}")["reviews"] == []
+
+
+def test_there_is_nothing_to_judge_where_nothing_was_made(page: Looking, filled: Filled) -> None:
+    assert page.post(f"/jobs/{filled.queued}/review", {"outcome": "accepted"}).status_code == 409
+    assert page.post(f"/jobs/{filled.failed}/review", {"outcome": "accepted"}).status_code == 409
 
 
 @pytest.mark.parametrize("bundle", ["/etc", "..", "", "unknown"])

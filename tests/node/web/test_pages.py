@@ -225,6 +225,23 @@ def test_a_job_is_ended_only_if_it_is_meant(browser: Browser, site: Looking, fil
     assert site.get(f"/jobs/{filled.queued}")["job"]["state"] == "cancelled"
 
 
+def test_a_result_is_rejected_with_a_reason(browser: Browser, site: Looking, filled: Filled) -> None:
+    with screen(browser, site) as shown:
+        shown.open(f"/jobs/{filled.done}")
+        shown.page.get_by_label("Reason to reject").select_option("missing-vessels")
+        shown.page.get_by_label("More, without patient data").fill("left side")
+        shown.page.get_by_role("button", name="Reject the result").click()
+        verdict = shown.page.get_by_role("row", name="rejected missing-vessels left side anna")
+        expect(verdict).to_be_visible(timeout=SECONDS)
+        shown.page.get_by_role("button", name="Accept the result").click()
+        expect(shown.page.get_by_role("row", name="accepted")).to_be_visible(timeout=SECONDS)
+        assert Axe().run(shown.page).response["violations"] == []
+    assert [each["outcome"] for each in site.get(f"/jobs/{filled.done}")["reviews"]] == [
+        "rejected",
+        "accepted",
+    ]
+
+
 def test_a_priority_is_chosen(browser: Browser, site: Looking, filled: Filled) -> None:
     with screen(browser, site) as shown:
         shown.open(f"/jobs/{filled.queued}")

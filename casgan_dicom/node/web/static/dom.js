@@ -57,9 +57,9 @@ export function size(bytes) {
 }
 
 const KINDS = {
-  OK: "good", done: "good", sent: "good", running: "good",
+  OK: "good", done: "good", sent: "good", accepted: "good", running: "good",
   WARNING: "warn", undelivered: "warn", skipped: "warn", lacking: "warn", starting: "warn", paused: "warn",
-  CRITICAL: "bad", failed: "bad", quarantined: "bad", dead: "bad", stopped: "bad",
+  CRITICAL: "bad", failed: "bad", quarantined: "bad", dead: "bad", rejected: "bad", stopped: "bad",
 };
 
 export function mark(word) {

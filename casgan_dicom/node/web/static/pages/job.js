@@ -12,8 +12,8 @@ export async function begin(place, mayAct) {
   const job = decodeURIComponent(location.pathname.split("/").pop());
   document.getElementById("title").textContent = `Job ${job}`;
   const path = `/jobs/${encodeURIComponent(job)}`;
-  const parts = ["facts", "cines", "deeds", "deliveries", "objects"].map((id) => el("div", { id }));
-  const [facts, cines, deeds, deliveries, objects] = parts;
+  const parts = ["facts", "cines", "verdicts", "judging", "deeds", "deliveries", "objects"].map((id) => el("div", { id }));
+  const [facts, cines, verdicts, judging, deeds, deliveries, objects] = parts;
   place.replaceChildren(...parts);
   const bundles = mayAct ? (await get("/rules").catch((error) => (told(error), { bundles: [] }))).bundles : [];
 
@@ -23,10 +23,12 @@ export async function begin(place, mayAct) {
     if (found.can_be_played && !cines.hasChildNodes()) {
       play(cines, job);
     }
+    show(verdicts, section("Verdicts", verdictsTable(found.reviews)));
     show(deliveries, section("Deliveries", deliveriesTable(found.job)));
     show(objects, section("What it made", objectsTable(found.objects)));
     if (mayAct && able !== found.job.may.join()) {
       able = found.job.may.join();
+      show(judging, found.job.may.includes("review") ? section("Your verdict", judge(path, found.reasons, () => again())) : "");
       show(deeds, section("What may be done", controls(path, found.job.may, bundles, () => again())));
     }
   });
@@ -61,6 +63,28 @@ function about(job) {
     facts.push(["files removed", when(job.removed_at)]);
   }
   return section("Job", list(facts));
+}
+
+function verdictsTable(reviews) {
+  return table("Verdicts about what it made, the last counts", [
+    ["verdict", (row) => mark(row.outcome)],
+    ["reason", (row) => row.reason],
+    ["more", (row) => row.text],
+    ["by", (row) => row.reviewer],
+    ["at", (row) => when(row.at)],
+    ["sent as an object", (row) => (row.why ? `${row.record}: ${row.why}` : row.record)],
+  ], reviews, "Nobody has accepted or rejected it.");
+}
+
+function judge(path, reasons, then) {
+  const reason = choice("reason", "Reason to reject", reasons);
+  const text = el("input", { id: "text", maxlength: "256", "data-key": "text" });
+  const decide = (outcome, why) => act(`${path}/review`, { outcome, reason: why, text: text.value.trim() }, `The result is ${outcome}.`, then);
+  return el("div", { class: "controls" },
+    button("Accept", "Accept the result", () => decide("accepted", "")),
+    reason,
+    el("div", {}, el("label", { for: "text" }, "More, without patient data"), text),
+    button("Reject", "Reject the result", () => decide("rejected", value(reason)), "bad"));
 }
 
 function deliveriesTable(job) {

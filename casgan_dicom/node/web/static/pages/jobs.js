@@ -34,7 +34,7 @@ export function begin(place) {
 function jobsTable(jobs) {
   return table("Jobs, the latest change first", [
     ["job", (row) => jobLink(row.job)],
-    ["state", (row) => [mark(row.state), " ", progress(row)]],
+    ["state", (row) => [mark(row.state), " ", row.verdict ? mark(row.verdict) : null, progress(row)]],
     ["priority", (row) => row.priority],
     ["received", (row) => when(row.first_at)],
     ["from", (row) => row.peer],
