@@ -1,9 +1,10 @@
 """The documents that follow from the code, the drawings that follow from a text, and the links of all.
 
 python -m docs.build            write docs/cli.md from the commands' own help, the tables of
-                                docs/conformance.md and docs/metrics.md from the code, NOTICE from the
-                                metadata of the installed packages, and docs/images/*.svg that are out of date
-                                from the .dot beside them, where Graphviz is; then check every link
+                                docs/conformance.md and docs/metrics.md from the code, NOTICE and
+                                deploy/requirements.txt from the metadata of the installed packages, and
+                                docs/images/*.svg that are out of date from the .dot beside them, where
+                                Graphviz is; then check every link
 python -m docs.build --check    write nothing; complain if one of them is out of date
 """
 
@@ -21,6 +22,8 @@ from pathlib import Path
 import click
 
 from casgan_dicom.cli import cli
+from docs.image_packages import REQUIREMENTS
+from docs.image_packages import page as image_packages
 from docs.metrics_page import page as metrics_page
 from docs.notice import NOTICE
 from docs.notice import page as notice
@@ -145,6 +148,7 @@ def main(arguments: Sequence[str]) -> int:
         (CONFORMANCE_PAGE, conformance_page(CONFORMANCE_PAGE.read_text(encoding="utf-8"))),
         (METRICS_PAGE, metrics_page(METRICS_PAGE.read_text(encoding="utf-8"))),
         (NOTICE, notice()),
+        (REQUIREMENTS, image_packages()),
     ):
         if "--check" not in arguments:
             path.write_text(page, encoding="utf-8")

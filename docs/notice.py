@@ -74,8 +74,8 @@ def page() -> str:
     """The text of NOTICE."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"].items()
-    base = _closure(project["dependencies"])
-    more = _closure(line for extra, lines in extras if extra not in NOT_FOR_USE for line in lines)
+    base = closure(project["dependencies"])
+    more = closure(line for extra, lines in extras if extra not in NOT_FOR_USE for line in lines)
     added = {name: licence for name, licence in more.items() if name not in base}
     return "\n".join([_HEAD, *_table("Always", base), *_table("With the extras, all of them", added)])
 
@@ -85,7 +85,7 @@ def _table(title: str, licences: dict[str, str]) -> list[str]:
     return [f"{title}:\n", *(f"    {name:{width}}  {licences[name]}" for name in sorted(licences)), ""]
 
 
-def _closure(requirements: Iterable[str]) -> dict[str, str]:
+def closure(requirements: Iterable[str]) -> dict[str, str]:
     """Licence of each installed package that these lead to, by its name in the form that indexes use."""
     found: dict[str, str] = {}
     seen: set[tuple[str, frozenset[str]]] = set()

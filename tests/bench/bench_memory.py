@@ -47,7 +47,7 @@ def convert_and_say_peak(args: argparse.Namespace) -> None:
     sys.stdout.write(f"{int(kib) / 1024:.1f} {spent:.1f} {generator.engine}\n")
 
 
-def _long_run(path: Path, frames: int, size: int, bits: Bits) -> Path:
+def simulated_run(path: Path, frames: int, size: int, bits: Bits) -> Path:
     """A simulated run of many frames, made of eight that repeat, appended to the file."""
     # Here, not above: the process that is measured needs none of it.
     from casgan_dicom.lab.simulate import simulate  # noqa: PLC0415
@@ -91,7 +91,7 @@ def main() -> None:
 def _peak_of(form: str, frames: int, args: argparse.Namespace) -> float:
     """Peak resident memory in MiB of a process that converts so many frames."""
     with tempfile.TemporaryDirectory() as name:
-        source = _long_run(Path(name) / "run", frames, args.size, args.bits)
+        source = simulated_run(Path(name) / "run", frames, args.size, args.bits)
         command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--form", form, "--here", str(source)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     peak, spent, engine = done.stdout.split()

@@ -16,7 +16,6 @@ import pytest
 
 from casgan_dicom.cli import cli
 from casgan_dicom.model.engines import compiled_cache
-from casgan_dicom.node.checks import load_node_settings
 from casgan_dicom.node.service import STOP_SECONDS
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
@@ -96,18 +95,30 @@ def test_the_commands_of_the_unit_are_there() -> None:
             command = found
 
 
-def test_the_environment_of_the_unit_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_of_the_unit_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     environ = dict(each.split("=", 1) for each in values_of("Environment"))
     node = cli.get_command(click.Context(cli), "node")
     assert node is not None
     (config,) = [each for each in node.params if each.name == "config"]
 
-    assert set(environ) == {config.envvar, "CASGAN_NODE_DATA", "CASGAN_CACHE"}
-    assert load_node_settings(None, environ).data == Path(environ["CASGAN_NODE_DATA"])
+    assert set(environ) == {config.envvar, "CASGAN_CACHE"}
     monkeypatch.setenv("CASGAN_CACHE", environ["CASGAN_CACHE"])
     assert str(compiled_cache.cache_folder()).startswith(environ["CASGAN_CACHE"])
-    for key, folder in (("StateDirectory", "/var/lib"), ("CacheDirectory", "/var/cache")):
-        assert any(value.startswith(f"{folder}/{values_of(key)[0]}") for value in environ.values())
+    assert environ["CASGAN_CACHE"] == f"/var/cache/{values_of('CacheDirectory')[0]}"
+
+
+def test_the_guide_puts_everything_where_the_unit_looks_for_it() -> None:
+    guide = (UNITS.parents[1] / "docs" / "install.md").read_text(encoding="utf-8")
+    environ = dict(each.split("=", 1) for each in values_of("Environment"))
+    (start,) = values_of("ExecStart")
+
+    assert f'data = "/var/lib/{values_of("StateDirectory")[0]}/node"' in guide
+    assert f"> {environ['CASGAN_NODE_CONFIG']}\n" in guide
+    assert f"python3 -m venv {Path(start.split()[0]).parents[1]}\n" in guide
+    for unit in UNITS.iterdir():
+        assert f"deploy/systemd/{unit.name}" in guide
+    (most,) = values_of("MemoryMax")
+    assert f"`MemoryMax={most}`" in guide
 
 
 def test_the_service_manager_waits_longer_than_the_supervisor() -> None:

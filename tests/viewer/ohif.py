@@ -44,23 +44,15 @@ FOLDER = Path(sys.prefix) / f"ohif-{VERSION}"
 _BUILT, _UNUSED = "package/dist", ("*.map", "dist/ort/*")
 """Part of the package that a browser needs; source maps and an engine for segmentation are most of it."""
 _DICOMWEB = "/dicom-web"
-_CONFIG = b"""
-const root = window.location.origin + '/dicom-web';
-window.config = {
-  routerBasename: '/', extensions: [], modes: [], showStudyList: false, maxNumberOfWebWorkers: 1,
+_CONFIG = (
+    (ROOT / "deploy" / "orthanc" / "ohif.js").read_bytes()
+    + b"""
+Object.assign(window.config, {
   investigationalUseDialog: { option: 'never' },
   customizationService: [{ 'ohif.tours': { $set: [] } }],
-  defaultDataSourceName: 'orthanc',
-  dataSources: [{
-    namespace: '@ohif/extension-default.dataSourcesModule.dicomweb', sourceName: 'orthanc',
-    configuration: {
-      name: 'orthanc', friendlyName: 'Orthanc', wadoUriRoot: root, qidoRoot: root, wadoRoot: root,
-      qidoSupportsIncludeField: false, supportsReject: false, supportsWildcard: true,
-      imageRendering: 'wadors', thumbnailRendering: 'wadors', enableStudyLazyLoad: true,
-    },
-  }],
-};
+});
 """
+)
 """What OHIF reads on start (app-config.js): one archive, at the address that the page came from; nothing laid
 over the picture."""
 
