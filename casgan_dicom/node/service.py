@@ -28,7 +28,7 @@ from casgan_dicom.node.reloading import processes_to_restart, refuse_restart
 from casgan_dicom.node.roles import Order, Started, parse_started
 from casgan_dicom.node.service_manager import ServiceManager
 from casgan_dicom.node.settings import NodeSettings
-from casgan_dicom.node.share.membership import host_of, join
+from casgan_dicom.node.share.membership import Membership
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.audit_key import chain_key
 from casgan_dicom.node.state.books import files_of_books, open_ledger
@@ -227,8 +227,7 @@ def run(
     layout, manager = Layout(settings.data), ServiceManager(os.environ)
     with _alone_in(layout, files_of_books(settings)):
         ledger = open_ledger(settings)  # made here, so that no process waits for another to make it
-        if settings.host.name:
-            join(settings, ledger, host_of(settings))
+        membership = Membership(settings, ledger)
         register = _Register(ledger, settings.host.name)
         audit = Audit(layout, settings.audit, settings.listener.ae_title)
         register.note({}, anew=True)  # those of a node that was killed are gone
@@ -247,6 +246,7 @@ def run(
                     manager.reloading(monotonic())
                     _take_again(children, reload, layout, stop)
                     manager.ready(monotonic())
+                membership.renew(monotonic())
                 died = [child.role for child in children if child.keep_alive(monotonic(), stop)]
                 running = _pids(children)
                 register.note(running, died)
@@ -255,6 +255,7 @@ def run(
             manager.stopping()
             _stop_all(children)
             audit.stopped()
+            membership.leave()
             register.note({})
             ledger.close()
 

@@ -40,11 +40,11 @@ from casgan_dicom.node.receive.server import HardenedServer, open_server
 from casgan_dicom.node.receive.spool import Spool
 from casgan_dicom.node.receive.taking import reception_of
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings, PeerSettings
+from casgan_dicom.node.share.fetching import promises_of
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.commitments import Commitments
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.promises import Promises
 from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.node.state.rejections import Rejections
 from casgan_dicom.node.tls import Renewed, server_context
@@ -116,7 +116,7 @@ def run_listener(
         reception, receipts = reception_of(settings, spool, ledger, recipe)
         entrance = _Entrance(settings)
         reports = Reports(settings, Commitments(ledger))
-        letters = Correspondence(reports, Promises(ledger), layout)
+        letters = Correspondence(reports, promises_of(settings, ledger), layout)
         house = _house(entrance, spool, reception, letters, limits)
 
         def take(changed: NodeSettings, recipe: str) -> None:

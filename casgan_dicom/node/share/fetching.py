@@ -25,8 +25,11 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.share.digests import instance_sha256
 from casgan_dicom.node.share.signature import Secret
+from casgan_dicom.node.state.clock import SharedClock
 from casgan_dicom.node.state.holdings import HeldFile
 from casgan_dicom.node.state.hosts import Hosts, Seen
+from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.promises import Promises
 
 TRY_SECONDS = 20.0
 """How long a file is tried to be had, from the last byte that came."""
@@ -178,6 +181,19 @@ class Fetcher:
             if each.host.name == held.host:
                 return each
         raise GoneError(f"{held} was on host '{held.host}', which is none of ours any more")
+
+
+def fetcher_of(settings: NodeSettings, ledger: Ledger) -> Fetcher | None:
+    """What gets files from other hosts; None for a node by itself. Raises ConfigError."""
+    return Fetcher(settings, Hosts(ledger), SharedClock(ledger)) if settings.host.name else None
+
+
+def promises_of(settings: NodeSettings, ledger: Ledger) -> Promises:
+    """What others asked us to keep, on whatever host it lies. Raises ConfigError."""
+    fetcher = fetcher_of(settings, ledger)
+    if fetcher is None:
+        return Promises(ledger)
+    return Promises(ledger, settings.host.name, fetcher.is_whole)
 
 
 class _Answered:

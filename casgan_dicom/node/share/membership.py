@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from casgan_dicom import __version__
 from casgan_dicom.disk import write_whole
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.log import get_logger
 from casgan_dicom.node.addresses import as_address
 from casgan_dicom.node.settings import HostSettings, NodeSettings
-from casgan_dicom.node.share.tenure import holder_of
+from casgan_dicom.node.share.tenure import RENEWALS, holder_of
 from casgan_dicom.node.state.hosts import Host, Hosts, others_with
 from casgan_dicom.node.state.layout import Layout
-from casgan_dicom.node.state.leases import Leases, lease_of_host
-from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.leases import Lease, Leases, lease_of_host
+from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.ledger_tables import SCHEMA
 from casgan_dicom.node.state.workflows import APPLICATION_VERSION
+
+ALONE_SECONDS = 15.0
+"""Silent for so long, a node without a name counts as gone."""
+
+log = get_logger("hosts")
 
 
 def host_of(settings: NodeSettings) -> Host:
@@ -50,6 +57,12 @@ def join(settings: NodeSettings, ledger: Ledger, host: Host) -> None:
             f" ledger or of the workflows (here {host.ledger} and {host.workflows})",
             hint="stop these hosts, start them with this version, or start this one with theirs",
         )
+    alone = Leases(ledger).take(lease_of_host(""), holder_of(settings), 0.0)
+    if alone is None:
+        raise ConfigError(
+            f"a node without a name works on this database, host '{host.name}' cannot come in beside it",
+            hint="stop it, give it a `name` in [host], and start it first: what it has is entered under that",
+        )
     lease = Leases(ledger).take(lease_of_host(host.name), holder_of(settings), settings.host.lease_seconds)
     if lease is None:
         raise ConfigError(
@@ -58,6 +71,72 @@ def join(settings: NodeSettings, ledger: Ledger, host: Host) -> None:
             f" {settings.host.lease_seconds:g} s after the other has ended",
         )
     hosts.enter(host)
+
+
+class Membership:
+    """The place of a node on a database that others can reach, for as long as its supervisor runs.
+
+    A host with a name is among others, and its keeper renews its lease. A node without one is alone: its
+    supervisor holds that place, and no other node may work on the database.
+
+    Parameters
+    ----------
+    settings
+        Of the node.
+    ledger
+        Of the node.
+
+    Raises
+    ------
+    ConfigError
+        It cannot come in, see `join`; or it has no name, and another works on this database.
+    """
+
+    def __init__(self, settings: NodeSettings, ledger: Ledger) -> None:
+        self._leases = Leases(ledger)
+        self._lease: Lease | None = None
+        self._due = 0.0
+        if settings.host.name:
+            join(settings, ledger, host_of(settings))
+        elif settings.state.database:
+            self._lease = _alone(settings, ledger)
+
+    def renew(self, now: float) -> None:
+        """Go on; `now` is of a clock that nobody sets. Raises ConfigError if another node has come in."""
+        if self._lease is None or now < self._due:
+            return
+        self._due = now + ALONE_SECONDS / RENEWALS
+        try:
+            kept = self._leases.renew(self._lease, ALONE_SECONDS)
+        except LedgerError as error:
+            log.exception("node cannot show that it lives", error=error)
+            return
+        if kept is None:
+            raise ConfigError(
+                "another node without a name works on this database by now",
+                hint="give each of them a `name` of its own in [host]",
+            )
+
+    def leave(self) -> None:
+        """Make room for another node at once."""
+        if self._lease is not None:
+            with suppress(LedgerError):
+                self._leases.let_go(self._lease)
+
+
+def _alone(settings: NodeSettings, ledger: Ledger) -> Lease:
+    """The lease of a node that shares its database with nobody. Raises ConfigError."""
+    _make_identity(Layout(settings.data).identity)
+    live = [each.host.name for each in Hosts(ledger).all() if each.is_live]
+    lease = None if live else Leases(ledger).take(lease_of_host(""), holder_of(settings), ALONE_SECONDS)
+    if lease is None:
+        said = f"hosts {', '.join(live)} work" if live else "another node works"
+        raise ConfigError(
+            f"{said} on this database, and this one has no name",
+            hint="give each of them a `name` of its own in [host], or this one another database or schema;"
+            f" a node that was moved may start {ALONE_SECONDS:g} s after the other has ended",
+        )
+    return lease
 
 
 def _make_identity(path: Path) -> None:

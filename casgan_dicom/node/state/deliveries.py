@@ -162,6 +162,16 @@ class Deliveries:
             ).fetchall()
         return [Delivery(row["job"], row["destination"], row["run"]) for row in rows]
 
+    def kept_by(self, host: str) -> set[str]:
+        """Jobs whose objects a host has, or had when they were to be removed."""
+        with self._ledger.reading() as db:
+            rows = db.execute(
+                "SELECT job FROM outbox WHERE host = ? UNION SELECT job FROM removals WHERE host = ?"
+                " UNION SELECT job FROM jobs WHERE host = ?",
+                [host, host, host],
+            ).fetchall()
+        return {row["job"] for row in rows}
+
     def makers(self, jobs: Collection[str]) -> dict[str, str]:
         """The host that has the objects of jobs."""
         marks = ",".join("?" * len(jobs))

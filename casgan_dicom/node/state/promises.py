@@ -10,6 +10,7 @@ named. What was deleted from the spool is not, whatever became of it before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pydicom.filereader import read_file_meta_info
 
 from casgan_dicom.node.commitment import CLASS_CONFLICT, NO_SUCH_INSTANCE, Reference, Report, Request
 from casgan_dicom.node.state.database import Connection
+from casgan_dicom.node.state.holdings import HeldFile, held_instance
 from casgan_dicom.node.state.ledger import Ledger
 
 REPORTS = "reports"
@@ -40,10 +42,24 @@ class Promise:
 
 
 class Promises:
-    """The promises of a ledger."""
+    """The promises of a ledger.
 
-    def __init__(self, ledger: Ledger) -> None:
+    Parameters
+    ----------
+    ledger
+        The ledger.
+    host
+        This host, among several on it.
+    is_whole
+        Whether another host has a file that it should have, in every byte.
+    """
+
+    def __init__(
+        self, ledger: Ledger, host: str = "", is_whole: Callable[[HeldFile], bool] = lambda _: False
+    ) -> None:
         self._ledger = ledger
+        self._host = host
+        self._is_whole = is_whole
 
     def enter(self, promise: Promise, request: Request, until: float) -> bool:
         """Write a request down; nobody but who took it tells about it before `until`.
@@ -100,7 +116,10 @@ class Promises:
         with self._ledger.reading() as db:
             references = _references(db, promise.peer, promise.transaction_uid)
             files = {each.sop_uid: _files(db, each.sop_uid) for each in references}
+            elsewhere = {each.sop_uid: _elsewhere(db, each.sop_uid, self._host) for each in references}
         found = {each: _reason(each, files[each.sop_uid]) for each in references}
+        for each in (each for each, reason in found.items() if reason == NO_SUCH_INSTANCE):
+            found[each] = 0 if any(map(self._is_whole, elsewhere[each.sop_uid])) else NO_SUCH_INSTANCE
         kept = tuple(each for each, reason in found.items() if not reason)
         failed = tuple((each, reason) for each, reason in found.items() if reason)
         return Report(promise.transaction_uid, kept, failed)
@@ -157,6 +176,14 @@ def _files(db: Connection, sop_uid: str) -> list[tuple[Path, int]]:
         "SELECT path, bytes FROM instances WHERE sop_uid = ? ORDER BY number DESC", [sop_uid]
     ).fetchall()
     return [(Path(row["path"]), row["bytes"]) for row in rows]
+
+
+def _elsewhere(db: Connection, sop_uid: str, host: str) -> list[HeldFile]:
+    """Files of an instance that other hosts should have."""
+    rows = db.execute(
+        "SELECT * FROM instances WHERE sop_uid = ? AND host != ? AND removed_at IS NULL", [sop_uid, host]
+    ).fetchall()
+    return [held_instance(row) for row in rows]
 
 
 def _reason(reference: Reference, files: list[tuple[Path, int]]) -> int:

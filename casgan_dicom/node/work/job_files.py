@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from casgan_dicom.log import get_logger
-from casgan_dicom.node.share.fetching import Fetcher, GoneError
+from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.share.fetching import Fetcher, GoneError, fetcher_of
 from casgan_dicom.node.state.holdings import HeldFile
 from casgan_dicom.node.state.job_inputs import Corrected, Inputs
+from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.ledger import Ledger
 
 log = get_logger("worker")
 
@@ -79,6 +82,12 @@ class JobFiles:
                 log.error("file of another host cannot be had", job=job, reason=error.message)
                 faults.append(error.message)
         return places, tuple(faults)
+
+
+def files_of(settings: NodeSettings, ledger: Ledger) -> JobFiles | None:
+    """The files of jobs for a process of a host; None for a node by itself. Raises ConfigError."""
+    fetcher = fetcher_of(settings, ledger)
+    return None if fetcher is None else JobFiles(fetcher, Layout(settings.data).fetched)
 
 
 def _moved(inputs: Inputs, places: dict[Path, Path]) -> Inputs:

@@ -31,6 +31,7 @@ from casgan_dicom.node.share.tenure import RENEWALS, holder_of
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.clock import SharedClock
+from casgan_dicom.node.state.deliveries import Deliveries
 from casgan_dicom.node.state.holdings import Holdings
 from casgan_dicom.node.state.hosts import Hosts
 from casgan_dicom.node.state.jobs import JobList
@@ -68,7 +69,7 @@ class Keeper:
     def __init__(self, settings: NodeSettings, ledger: Ledger) -> None:
         self._settings, self._layout = settings, Layout(settings.data)
         self._hosts, self._leases = Hosts(ledger), Leases(ledger)
-        self._jobs = JobList(ledger)
+        self._jobs, self._deliveries = JobList(ledger), Deliveries(ledger)
         self._name, self._holder = lease_of_host(settings.host.name), holder_of(settings)
 
     def renew(self) -> None:
@@ -86,15 +87,24 @@ class Keeper:
             self._hosts.enter(host_of(self._settings))  # it was forgotten
 
     def sweep(self) -> int:
-        """Delete what was fetched for jobs that nobody works at here now; how many. Raises LedgerError."""
-        if not self._layout.fetched.is_dir():
-            return 0
-        old = time() - REST_SECONDS
-        here = {each.name for each in self._layout.fetched.iterdir() if each.stat().st_mtime < old}
-        stale = here - self._jobs.at_work(self._settings.host.name)
-        for name in stale:
-            shutil.rmtree(self._layout.fetched / name, ignore_errors=True)
+        """Delete what was fetched, and half made, for jobs that another host does now; how many folders.
+
+        Raises LedgerError.
+        """
+        name, old = self._settings.host.name, time() - REST_SECONDS
+        fetched = _older(self._layout.fetched, old) - self._jobs.at_work(name)
+        made = _older(self._layout.outbox, old) - self._deliveries.kept_by(name)
+        stale = [self._layout.fetched / job for job in fetched] + [self._layout.outbox / job for job in made]
+        for folder in stale:
+            shutil.rmtree(folder, ignore_errors=True)
         return len(stale)
+
+
+def _older(folder: Path, than: float) -> set[str]:
+    """Names of the folders in a folder that were last changed before a moment."""
+    if not folder.is_dir():
+        return set()
+    return {each.name for each in folder.iterdir() if each.is_dir() and each.stat().st_mtime < than}
 
 
 def run_keeper(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:

@@ -30,23 +30,20 @@ from casgan_dicom.node.credentials import files_of_destinations
 from casgan_dicom.node.destination_rules import retry_of
 from casgan_dicom.node.hours import next_opening, open_seconds
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings, place_at
-from casgan_dicom.node.share.fetching import AwayError, Fetcher
+from casgan_dicom.node.share.fetching import AwayError, promises_of
 from casgan_dicom.node.share.tenure import bind_to_host, stand_by
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.bells import ring
 from casgan_dicom.node.state.books import open_ledger, workflow_place
-from casgan_dicom.node.state.clock import SharedClock
 from casgan_dicom.node.state.commitments import Commitments, bell_of
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, delivery_id
 from casgan_dicom.node.state.holdings import HeldFile
-from casgan_dicom.node.state.hosts import Hosts
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.leases import COMMITTING
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.pauses import Pause, Pauses
-from casgan_dicom.node.state.promises import Promises
 from casgan_dicom.node.work.committer import Committer
-from casgan_dicom.node.work.job_files import JobFiles
+from casgan_dicom.node.work.job_files import JobFiles, files_of
 from casgan_dicom.node.work.reporter import Reporter
 from casgan_dicom.node.work.retry import retry_wait
 from casgan_dicom.node.work.withdrawal import notes
@@ -173,7 +170,8 @@ class Sender:
         `ledger` is another one for that.
         """
         layout, now = Layout(self._settings.data), time()
-        commitments, promises = Commitments(ledger or self._ledger), Promises(ledger or self._ledger)
+        own = ledger or self._ledger
+        commitments, promises = Commitments(own), promises_of(self._settings, own)
         asked = [each for each in self._settings.destinations if each.commitment]
         self._deliveries.strand([*self._destinations], now)
         if waived := commitments.waive([each.name for each in asked], now):
@@ -285,12 +283,10 @@ class Sender:
 def run_sender(settings: NodeSettings, on_ready: Callable[[], None], stop: threading.Event) -> None:
     """Deliver until `stop` is set, then end at once: what was not answered is sent again next time."""
     layout = Layout(settings.data)
-    ledger, host, files = open_ledger(settings), settings.host.name, None
-    if host:
-        if not bind_to_host(settings, ledger, stop):
-            return
-        files = JobFiles(Fetcher(settings, Hosts(ledger), SharedClock(ledger)), layout.fetched)
-    sender = Sender(settings, ledger, files)
+    ledger, host = open_ledger(settings), settings.host.name
+    if host and not bind_to_host(settings, ledger, stop):
+        return
+    sender = Sender(settings, ledger, files_of(settings, ledger))
     names = [place_at(host, each.name) for each in settings.destinations]
     queues = [workflows.Queue(workflows.send_queue(name), AT_HAND) for name in names]
     served: dict[str, workflows.Workflow] = {"deliver": sender.deliver}

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 from casgan_dicom.conversion.pipeline import convert_series
 from casgan_dicom.conversion.reference_choice import ReferenceChoice
-from casgan_dicom.conversion.report import ConvertReport, Output
 from casgan_dicom.conversion.task import Progress, Step
 from casgan_dicom.derived.provenance import Superseded
 from casgan_dicom.disk import sync_folder
@@ -33,14 +32,12 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.memory import give_back_memory
 from casgan_dicom.node.changes import Changes
 from casgan_dicom.node.settings import NodeSettings, place_at
-from casgan_dicom.node.share.fetching import AwayError, Fetcher
+from casgan_dicom.node.share.fetching import AwayError
 from casgan_dicom.node.share.tenure import bind_to_host
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.bells import COORDINATOR, ring
 from casgan_dicom.node.state.books import open_ledger, workflow_place
-from casgan_dicom.node.state.clock import SharedClock
-from casgan_dicom.node.state.deliveries import Deliveries, Derived
-from casgan_dicom.node.state.hosts import Hosts
+from casgan_dicom.node.state.deliveries import Deliveries
 from casgan_dicom.node.state.job_inputs import Inputs
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
@@ -51,7 +48,8 @@ from casgan_dicom.node.work.bundles import Bundles
 from casgan_dicom.node.work.deciding import Decided, decided_about
 from casgan_dicom.node.work.facts import Pixels, pixels_of
 from casgan_dicom.node.work.inputs import gone, nothing_new, part_of_promised, without_repeats
-from casgan_dicom.node.work.job_files import Fetched, JobFiles
+from casgan_dicom.node.work.job_files import Fetched, JobFiles, files_of
+from casgan_dicom.node.work.outcomes import derived_in, derived_of, lent_by, measured_in, reasons_of
 from casgan_dicom.node.work.recipe import recipe_of
 from casgan_dicom.node.work.routing import Becoming
 from casgan_dicom.node.work.turns import Turn, Turns
@@ -303,15 +301,15 @@ class Worker:
             return self._load(becomes.bundle)
 
         report = convert_series(inputs.paths, load, wanted, out, progress=on_step)
-        notes = [_lent_by(output) for output in report.outputs if output.roadmap is not None]
+        notes = [lent_by(output) for output in report.outputs if output.roadmap is not None]
         if not report.outputs and wanted.reference and settings.without_reference == "invent":
-            why = [f"vessels invented instead: {reason}" for reason in _reasons(report)]
+            why = [f"vessels invented instead: {reason}" for reason in reasons_of(report)]
             report = convert_series(inputs.paths, load, options, out, progress=on_step)
             notes = why if report.outputs else []
         for folder in (out, out.parent, out.parent.parent):  # made on the way
             sync_folder(folder)
         state = "delivering" if report.outputs else "skipped"
-        reasons = [*notes, *_reasons(report), *([part] if part else [])]
+        reasons = [*notes, *reasons_of(report), *([part] if part else [])]
         log.info(
             "conversion ended",
             job=job,
@@ -324,9 +322,9 @@ class Worker:
         return {
             "state": state,
             "reasons": list(dict.fromkeys(reasons)),
-            "derived": _derived(report),
+            "derived": derived_in(report),
             "destinations": list(becomes.destinations),
-            "measured": [asdict(each) for each in _measured(report)],
+            "measured": [asdict(each) for each in measured_in(report)],
         }
 
     def _reference(self, here: _Run, mode: str) -> ReferenceChoice | None:
@@ -354,7 +352,7 @@ class Worker:
             return "cancelled"
         if state == "delivering":
             host = self.settings.host.name
-            derived = [replace(_derived_of(item), host=host) for item in outcome["derived"]]
+            derived = [replace(derived_of(item), host=host) for item in outcome["derived"]]
             every = [destination.name for destination in self.settings.destinations]
             names = outcome.get("destinations", every)  # an older program did not say
             if not self._deliveries.put(job, derived, names, now, run):
@@ -369,46 +367,6 @@ class Worker:
         host = self.settings.host.name
         if self._deliveries.makers([job]).get(job) != host and job not in self._jobs.at_work(host):
             shutil.rmtree(self._layout.outbox / job, ignore_errors=True)
-
-
-def _reasons(report: ConvertReport) -> list[str]:
-    """Why cines were skipped."""
-    return [reason for skipped in report.skipped for reason in skipped.reasons]
-
-
-def _lent_by(output: Output) -> str:
-    """Which run lent its vessels, for who looks at the jobs."""
-    assert output.roadmap is not None
-    return f"vessels of series {output.roadmap.series_uid}, {output.roadmap.when}"
-
-
-def _measured(report: ConvertReport) -> list[Measured]:
-    """What is kept of each cine that was converted, or judged and turned away."""
-    converted = [Measured(each.frames, each.seconds.total, each.domain.score) for each in report.outputs]
-    foreign = [Measured(score=each.domain.score) for each in report.skipped if each.domain is not None]
-    return [*converted, *foreign]
-
-
-def _derived(report: ConvertReport) -> list[dict[str, Any]]:
-    """What a report says about derived objects, as JSON."""
-    return [
-        {
-            "sop_uid": derived.sop_instance_uid,
-            "series_uid": derived.series_uid,
-            "path": str(derived.path),
-            "sha256": derived.sha256,
-            "frames": derived.frames,
-            "sop_class_uid": derived.sop_class_uid,
-            "sources": list(output.source_instances),
-        }
-        for output in report.outputs
-        for derived in output.objects
-    ]
-
-
-def _derived_of(item: dict[str, Any]) -> Derived:
-    """The row of what `_derived` has said; a step that an older program finished says less."""
-    return Derived(**item | {"path": Path(item["path"]), "sources": tuple(item.get("sources", ()))})
 
 
 def run_worker(
@@ -428,11 +386,9 @@ def run_worker(
     log.info("generator loaded", model=generator.info.name, engine=generator.engine, device=generator.device)
     layout = Layout(settings.data)
     notes, ledger, host = layout.work / device, open_ledger(settings), settings.host.name
-    files = None
-    if host:
-        if not bind_to_host(settings, ledger, stop):
-            return
-        files = JobFiles(Fetcher(settings, Hosts(ledger), SharedClock(ledger)), layout.fetched)
+    if host and not bind_to_host(settings, ledger, stop):
+        return
+    files = files_of(settings, ledger)
     worker = Worker(settings, ledger, bundles.load, notes, files)
 
     def take(changed: NodeSettings, _recipe: str) -> None:
