@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _TLS_PORT = 2762
 """Of DICOM over TLS, as PS3.8 9.1.1 has it registered."""
+_PAGE_PORT = 8043
+"""Of the page: no service that DICOM, Orthanc or a web server is known for."""
 
 
 @click.command()
@@ -29,6 +31,7 @@ _TLS_PORT = 2762
 @option("--sender", multiple=True, help="Who may send, as CATHLAB1@10.1.2.3 or CATHLAB1@10.1.2.0/24.")
 @option("--to", multiple=True, help="Where to: PACS@10.1.2.4:104, the URL of a STOW-RS service, or a folder.")
 @option("--keep-days", type=click.FloatRange(0, 365), help="Days to keep what was delivered; 0 for ever.")
+@option("--page-port", type=int, default=_PAGE_PORT, help="Port of the page, for this machine; 0 for none.")
 @option("--tls", type=PATH, help="Folder with node.pem, node.key and ca.pem: the listener talks TLS.")
 @option("--force", is_flag=True, help="Overwrite FILE.")
 def init(  # noqa: PLR0913  # a parameter for each option
@@ -41,6 +44,7 @@ def init(  # noqa: PLR0913  # a parameter for each option
     sender: tuple[str, ...],
     to: tuple[str, ...],
     keep_days: float | None,
+    page_port: int,
     tls: Path | None,
     force: bool,
 ) -> None:
@@ -60,6 +64,7 @@ def init(  # noqa: PLR0913  # a parameter for each option
         senders=sender,
         destinations=to,
         keep_days=keep_days or 0.0,
+        page_port=page_port,
         tls=tls,
     )
     if sys.stdin.isatty():

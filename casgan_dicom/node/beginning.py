@@ -47,6 +47,8 @@ class Answers:
     """Where results go: AE@host:port, the URL of a STOW-RS service, or a folder."""
     keep_days: float = 0.0
     """For how long what was delivered, or came to nothing, is kept; 0 for ever."""
+    page_port: int = 0
+    """TCP port of the page, for this machine only; 0 for none."""
     tls: Path | None = None
     """Folder with certificate, key and authorities; None for no TLS."""
 
@@ -88,6 +90,8 @@ def _told(answers: Answers) -> Told:
             **_tls(answers.tls),
         }
     }
+    if answers.page_port:
+        tables["page"] = {"port": answers.page_port}
     if answers.keep_days:
         seconds = round(answers.keep_days * DAY_SECONDS)
         tables["retention"] = {"delivered_seconds": seconds, "ended_seconds": seconds}

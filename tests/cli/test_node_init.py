@@ -30,6 +30,13 @@ def test_options_alone_write_a_file_and_tell_what_comes_next(tmp_path: Path) -> 
     assert "certificates" not in done.stderr
     settings = load_node_settings(path, {})
     assert (settings.peers[0].ae_title, settings.destinations[0].ae_title) == ("CT1", "PACS")
+    assert (settings.page.host, settings.page.port) == ("127.0.0.1", 8043)
+
+
+def test_one_answer_leaves_the_page_out(tmp_path: Path) -> None:
+    assert run(str(tmp_path / "node.toml"), "--page-port", "0").exit_code == 0
+
+    assert load_node_settings(tmp_path / "node.toml", {}).page.port == 0
 
 
 def test_tls_has_a_port_of_its_own_and_a_step_more(tmp_path: Path) -> None:

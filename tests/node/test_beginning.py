@@ -84,6 +84,7 @@ def test_tls_names_the_files_that_the_command_for_trials_makes(tmp_path: Path) -
     ("answers", "named"),
     [
         (Answers(Path("/a"), port=70000), ["listener.port"]),
+        (Answers(Path("/a"), page_port=70000), ["page.port"]),
         (
             Answers(Path("/a"), ae_title="A" * 17, senders=("@10.1.2.3",)),
             ["listener.ae_title", "peers#1.ae_title"],
