@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def open_exhibit(exhibit: Exhibit) -> Scene:
     if not paths:
         raise SeriesError("; ".join(gone) or "the item has no files")
     found = find_series(paths)
-    damaged = tuple(f"a file cannot be read: {file.reason}" for file in found.damaged)
+    counts = Counter(file.reason for file in found.damaged)
+    damaged = tuple(f"{count} files were passed over: {reason}" for reason, count in counts.items())
     runs = tuple(_opened(run, (*gone, *damaged)) for run in runs_in(found.cines))
     if not runs:
         raise SeriesError("no picture among the files", hint="pass X-ray runs, or what was made of them")

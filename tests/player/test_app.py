@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import UID, ExplicitVRBigEndian, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -18,7 +19,7 @@ from casgan_dicom.player.open_exhibits import OpenExhibits
 from casgan_dicom.player.shelf import Exhibit
 from tests.player.exhibits import Here, exhibit_in, served
 from tests.support.cines import shown
-from tests.support.factories import moving_frames, write_xa
+from tests.support.factories import moving_frames, write_xa, write_xa_single_frames
 
 
 def asked(exhibit: Exhibit, *paths: str) -> list[httpx.Response]:
@@ -165,3 +166,32 @@ def test_a_mask_of_one_bit_stands_in_for_a_map_that_is_not_there(tmp_path: Path)
     theirs = pixel_array(mask).astype(np.uint8)
     assert bits.content == theirs.tobytes()
     assert 0 < theirs.mean() < 1
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGBaseline8Bit, JPEG2000Lossless, ExplicitVRBigEndian])
+def test_compressed_frames_come_decoded(tmp_path: Path, syntax: UID) -> None:
+    path = write_xa(tmp_path / "a", moving_frames(5), syntax=syntax)
+
+    (answer,) = asked(Exhibit((path,), ()), "items/one/0/source/frames/0-4")
+
+    assert answer.content == pixel_array(path).astype("u1").tobytes()
+
+
+def test_damaged_files_are_counted_by_their_reason(tmp_path: Path) -> None:
+    whole = write_xa(tmp_path / "a", moving_frames(3))
+    for name in "bc":
+        (tmp_path / name).write_bytes(whole.read_bytes()[:600])
+
+    (answer,) = asked(Exhibit((tmp_path,), ()), "items/one")
+
+    (run,) = answer.json()["runs"]
+    assert [text for text in run["missing"] if "2 files were passed over: damaged" in text] != []
+
+
+def test_single_frames_of_a_source_come_in_the_order_of_their_times(tmp_path: Path) -> None:
+    frames = moving_frames(6)
+    paths = write_xa_single_frames(tmp_path, frames)
+
+    (answer,) = asked(Exhibit(tuple(reversed(paths)), ()), "items/one/0/source/frames/0-5")
+
+    assert answer.content == frames.tobytes()
