@@ -267,3 +267,20 @@ def test_brightness_and_contrast_change_both_cines_alike(tmp_path: Path, browser
         for name, frame in pictures.items():
             wanted = np.clip(np.rint(frame.astype(np.float64) + 51), 0, 255).astype(np.uint8)
             wait_until(screen, name, wanted, f"a brighter {name}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("mode", "picture"), [("s", "derived"), ("c", "mixed"), ("d", "mixed")])
+def test_what_is_opened_over_a_picture_hides_no_word_of_its_label(
+    browser: Browser, run: Exhibit, size: Size, mode: str, picture: str
+) -> None:
+    with playing(browser, run, size) as screen:
+        screen.press(mode)
+        screen.page.get_by_text("About").click()
+        screen.page.get_by_text("How it was made").wait_for()
+        box = screen.page.locator(f".cp-{picture} .cp-of-derived").bounding_box()
+        assert box is not None
+        for share in (0.02, 0.5, 0.98):
+            spot = [box["x"] + share * box["width"], box["y"] + box["height"] / 2]
+            on_top = screen.page.evaluate("([x, y]) => document.elementFromPoint(x, y).textContent", spot)
+            assert on_top == WARNING

@@ -63,7 +63,12 @@ export class Controls {
       say("Warning", run.synthetic.warning);
       say("How it was made", run.synthetic.how);
     }
-    about.append(list);
+    const scroll = make("div", "cp-said"); // by keys, too
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "region");
+    scroll.setAttribute("aria-label", "About this run");
+    scroll.append(list);
+    about.append(scroll);
     return about;
   }
 
