@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -308,9 +308,12 @@ def _show_jobs(rows: list[JobRow]) -> None:
         again = f", {row.repeats} once more with {row.bundle}" if row.repeats else ""
         tell(f"{row.job}  series {row.series_uid}{again}{verdict_of(row)}")
     for row in rows:
-        for reason in (
-            *row.reasons,
-            *(f"{d.destination}: {d.reason}" for d in row.deliveries if d.reason),
-            *(f"object of verdict {each.number}: {each.why}" for each in row.reviews if each.why),
-        ):
+        for reason in _reasons(row):
             say(f"casgan-dicom: {row.job}: {reason}")
+
+
+def _reasons(row: JobRow) -> Iterator[str]:
+    """Why a job, a delivery of it or the object of a verdict is not what one hopes."""
+    yield from row.reasons
+    yield from (f"{each.destination}: {each.reason}" for each in row.deliveries if each.reason)
+    yield from (f"object of verdict {each.number}: {each.why}" for each in row.reviews if each.why)

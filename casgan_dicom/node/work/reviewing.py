@@ -112,14 +112,10 @@ def write_record(review: Review, subject: Subject, kind: Literal["sr", "ko"], fo
 
     verdict, at = review.verdict, datetime.fromtimestamp(review.at, UTC)
     reason = REASONS[verdict.reason] if verdict.reason else None
-    about = Reviewed(
-        review.job,
-        _header(review.job, subject.objects),
-        tuple(
-            Reference(one.sop_class_uid, one.sop_uid, one.series_uid, one.frames) for one in subject.objects
-        ),
-        subject.record_before,
+    objects = tuple(
+        Reference(one.sop_class_uid, one.sop_uid, one.series_uid, one.frames) for one in subject.objects
     )
+    about = Reviewed(review.job, _header(review.job, subject.objects), objects, subject.record_before)
     said = Judgement(reason, verdict.text, verdict.reviewer, at, review.number)
     record = ReviewRecord(said, about, kind)
     content = BytesIO()
