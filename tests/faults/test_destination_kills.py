@@ -33,7 +33,8 @@ from casgan_dicom.node.work.sender import Sender
 path, job, key, value = sys.argv[1:]
 web = {"kind": "stow", "url": value, "request_instances": 3}
 place = web if key == "url" else {"kind": "folder", "folder": Path(value)}
-sender = Sender(NodeSettings(destinations=(DestinationSettings("out", **place),)), Ledger(Path(path)))
+settings = NodeSettings(data=Path(path).parent, destinations=(DestinationSettings("out", **place),))
+sender = Sender(settings, Ledger(Path(path)))
 print("begins", flush=True)
 print(sender.attempt(job, "out", 1)["state"])
 """

@@ -41,6 +41,10 @@ def test_these_make_sense(changes: dict[str, Any]) -> None:
         ({"key_file": Path("key")}, "audit.key_file is 'key', want a path that begins with /"),
         ({"tls_authorities": "ca"}, "audit.tls_authorities is set, want audit.host with it"),
         (
+            {"host": "x", "transport": "udp", "patients": True},
+            "audit.patients is true and audit.transport is 'udp', want tls: anybody could read it",
+        ),
+        (
             {"host": "x", "transport": "tcp", "tls_name": "x"},
             "audit.tls_name is set, want audit.transport = \"tls\" with it, not 'tcp'",
         ),

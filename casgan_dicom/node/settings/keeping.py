@@ -36,6 +36,8 @@ class AuditSettings:
     """Length at which a new file is begun."""
     files: int = 20
     """Older files that are kept beside it."""
+    patients: bool = False
+    """Whether it names patients, by Patient ID (0010,0020); else it says that they are withheld."""
     key_file: Path | None = None
     """File with a key of 16 bytes or more, as `openssl rand -hex 32` makes one: digests of the chain are then
     HMACs. Without it, whoever can write the files can make the chain anew."""

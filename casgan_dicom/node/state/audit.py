@@ -1,4 +1,4 @@
-"""The audit trail of a node: what was deleted, who was turned away, what was accepted or
+"""The audit trail of a node: what came, went and was deleted, who was turned away, what was accepted or
 rejected, when it ran.
 
 A line is a syslog message (RFC 5424) with a DICOM audit message in it (``audit_message.py``), as PS3.15 A.6
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from casgan_dicom.errors import ConfigError
@@ -26,14 +26,21 @@ from casgan_dicom.node.state.audit_message import (
     APPLICATION_ACTIVITY,
     APPLICATION_START,
     APPLICATION_STOP,
+    DESTINATION,
     DICOM_INSTANCES_ACCESSED,
+    DICOM_INSTANCES_TRANSFERRED,
     DICOM_STUDY_DELETED,
     LOGIN,
     MINOR_FAILURE,
     NODE_AUTHENTICATION,
     SECURITY_ALERT,
+    SERIOUS_FAILURE,
+    SOURCE,
+    SUCCESS,
+    UNKNOWN,
     USE_OF_RESTRICTED_FUNCTION,
     USER_AUTHENTICATION,
+    WITHHELD,
     Code,
     Event,
     Participant,
@@ -75,6 +82,32 @@ class Deleted:
     """Why; no patient data."""
     details: Mapping[str, str]
     """Anything else, by its name: UIDs and counts."""
+    patient_id: str = ""
+    """Of whom it was; said only if that is asked for."""
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """Objects that came in from another node, or went there."""
+
+    is_received: bool
+    """Whether they came in."""
+    other: str
+    """AE title of the other node; for one that has none, its name in the configuration."""
+    address: str
+    """IP address or name of its machine; empty if unknown, or for a folder."""
+    job: str
+    """The job that they belong to."""
+    studies: Sequence[str]
+    """Study Instance UIDs (0020,000D); none where that is unknown."""
+    instances: int
+    """How many they are."""
+    details: Mapping[str, str]
+    """Anything else, by its name: UIDs and counts."""
+    failure: str = ""
+    """Why they did not arrive, no patient data; empty if they did."""
+    patient_id: str = ""
+    """Of whom they are; said only if that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +173,41 @@ class Audit:
         """Files are gone, for good."""
         details = {"Reason": what.reason, **what.details}
         studies = [erased(uid, what.name, what.instances, details) for uid in what.studies or [""]]
-        self._tell(Event(DICOM_STUDY_DELETED, "D"), [self._ourselves("node")], [*studies, patient()])
+        subjects = [*studies, self._patient(what.patient_id)]
+        self._tell(Event(DICOM_STUDY_DELETED, "D"), [self._ourselves("node")], subjects)
+
+    def transferred(self, what: Transferred) -> None:
+        """Objects came in, or went somewhere, or could not."""
+        outcome = SERIOUS_FAILURE if what.failure else SUCCESS
+        # PS3.15 A.5.3.7: who sends does not know whether the other had them already, and says "read".
+        event = Event(
+            DICOM_INSTANCES_TRANSFERRED,
+            "C" if what.is_received else "R",
+            outcome,
+            description=what.failure,
+        )
+        other = Participant(
+            what.other,
+            [what.other],
+            is_requestor=what.is_received,
+            role=SOURCE if what.is_received else DESTINATION,
+            address=what.address,
+        )
+        ours = replace(
+            self._ourselves("node", DESTINATION if what.is_received else SOURCE),
+            is_requestor=not what.is_received,
+        )
+        studies = [study(uid, what.job, what.instances, what.details) for uid in what.studies or [""]]
+        between = [other, ours] if what.is_received else [ours, other]
+        self._tell(event, between, [*studies, self._patient(what.patient_id)])
+
+    @property
+    def names_patients(self) -> bool:
+        """Whether a Patient ID that is passed in is said."""
+        return self._settings.patients
+
+    def _patient(self, identifier: str) -> Subject:
+        return patient((identifier or UNKNOWN) if self._settings.patients else WITHHELD)
 
     def reviewed(self, what: Reviewed) -> None:
         """Somebody has looked at what a job made, and accepted or rejected it."""

@@ -1,8 +1,8 @@
 """DICOM audit messages (PS3.15 A.5): what happened, who did it, to what, as one line of XML.
 
 The structure is that of the schema in PS3.15 A.5.1; which codes and values a message holds, that of the
-tables in A.5.3. Pure: what happened and when is passed in. No patient data: where a table wants the patient,
-the message says that it is withheld, and the Study Instance UID leads whoever has the archive to it.
+tables in A.5.3. Pure: what happened and when is passed in. Where a table wants the patient, the message says
+that it is withheld, unless the ID is passed in; the Study Instance UID leads whoever has the archive to it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from casgan_dicom.node.addresses import as_address
 from casgan_dicom.quoting import printable
 
 Code = tuple[str, str, str]
@@ -21,6 +22,7 @@ Code = tuple[str, str, str]
 
 APPLICATION_ACTIVITY: Code = ("110100", "DCM", "Application Activity")
 DICOM_INSTANCES_ACCESSED: Code = ("110103", "DCM", "DICOM Instances Accessed")
+DICOM_INSTANCES_TRANSFERRED: Code = ("110104", "DCM", "DICOM Instances Transferred")
 DICOM_STUDY_DELETED: Code = ("110105", "DCM", "DICOM Study Deleted")
 SECURITY_ALERT: Code = ("110113", "DCM", "Security Alert")
 USER_AUTHENTICATION: Code = ("110114", "DCM", "User Authentication")
@@ -32,7 +34,9 @@ USE_OF_RESTRICTED_FUNCTION: Code = ("110132", "DCM", "Use of Restricted Function
 NODE_AUTHENTICATION: Code = ("110126", "DCM", "Node Authentication")
 """Event types."""
 APPLICATION: Code = ("110150", "DCM", "Application")
-"""Role of a participant."""
+DESTINATION: Code = ("110152", "DCM", "Destination Role ID")
+SOURCE: Code = ("110153", "DCM", "Source Role ID")
+"""Roles of participants."""
 STUDY_INSTANCE_UID: Code = ("110180", "DCM", "Study Instance UID")
 NODE_ID: Code = ("110182", "DCM", "Node ID")
 PATIENT_NUMBER: Code = ("2", "RFC-3881", "Patient Number")
@@ -42,10 +46,11 @@ SUCCESS, MINOR_FAILURE, SERIOUS_FAILURE = "0", "4", "8"
 """Outcomes."""
 WITHHELD, UNKNOWN = "withheld", "unknown"
 _APPLICATION_SERVER = "4"
-_IP_ADDRESS = "2"
+_MACHINE_NAME, _IP_ADDRESS = "1", "2"
 _SYSTEM, _PERSON = "2", "1"
 _REPORT, _PATIENT, _SECURITY_RESOURCE = "3", "1", "13"
-_ERASED = "15"
+ERASED = "15"
+"""Life cycle of an object."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class Participant:
     role: Code | None = None
     """What it did."""
     address: str = ""
-    """Its IP address; empty if there is none."""
+    """Its IP address, or the name of its machine; empty if there is none."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +116,12 @@ def study(uid: str, job: str, instances: int, details: Mapping[str, str]) -> Sub
 
 def erased(uid: str, job: str, instances: int, details: Mapping[str, str]) -> Subject:
     """A study that was erased, in part: what a job held of it."""
-    return replace(study(uid, job, instances, details), life_cycle=_ERASED)
+    return replace(study(uid, job, instances, details), life_cycle=ERASED)
 
 
-def patient() -> Subject:
-    """The patient of a study, whom no audit message of ours names."""
-    return Subject(PATIENT_NUMBER, WITHHELD, WITHHELD, type_code=_PERSON, role=_PATIENT)
+def patient(identifier: str = WITHHELD) -> Subject:
+    """The patient of a study: at most by the ID, as whoever has the archive knows it, never by the name."""
+    return Subject(PATIENT_NUMBER, identifier, WITHHELD, type_code=_PERSON, role=_PATIENT)
 
 
 def node(address: str, name: str, alert: str) -> Subject:
@@ -183,10 +188,16 @@ def _add_participant(message: Element, participant: Participant) -> None:
         UserName=participant.name,
         UserIsRequestor="true" if participant.is_requestor else "false",
         NetworkAccessPointID=participant.address,
-        NetworkAccessPointTypeCode=_IP_ADDRESS if participant.address else "",
+        NetworkAccessPointTypeCode=_kind_of(participant.address),
     )
     if participant.role is not None:
         _add(found, "RoleIDCode", _coded(participant.role))
+
+
+def _kind_of(address: str) -> str:
+    if not address:
+        return ""
+    return _MACHINE_NAME if as_address(address) is None else _IP_ADDRESS
 
 
 def _add_subject(message: Element, subject: Subject) -> None:

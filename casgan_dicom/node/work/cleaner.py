@@ -25,7 +25,7 @@ from casgan_dicom.node.state.audit import Audit, Deleted
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.removal_lock import removals_to_myself
-from casgan_dicom.node.state.removals import Removals
+from casgan_dicom.node.state.removals import Content, Removals
 from casgan_dicom.node.state.storage import bytes_by_name, bytes_in
 from casgan_dicom.node.work.retention import Aside, Held, Plan, Removal, plan, rules_of
 
@@ -112,6 +112,7 @@ class Cleaner:
     def _finish(self, job: str, reason: str) -> bool:
         """Delete the files of a job that were given up; False, and it is tried again later, if one stays."""
         content = self._removals.content(job)
+        identifier = self._patient_of(content)
         try:
             for path in content.given_up:
                 place = self._layout.spool / path.parent.name / path.name
@@ -130,7 +131,7 @@ class Cleaner:
             "Derived": str(content.derived),
         }
         instances = content.instances + content.derived
-        self._audit.deleted(Deleted(job, content.studies, instances, reason, counts))
+        self._audit.deleted(Deleted(job, content.studies, instances, reason, counts, identifier))
         self._removals.end(job, time())
         log.info(
             "files of a job removed",
@@ -140,6 +141,15 @@ class Cleaner:
             reason=reason,
         )
         return True
+
+    def _patient_of(self, content: Content) -> str:
+        """Whose files go, if the audit trail is to say that: afterwards nobody can tell."""
+        if not self._audit.names_patients:
+            return ""
+        # Imported here: who names no patients need not hold what reads headers.
+        from casgan_dicom.node.work.patient_id import patient_id  # noqa: PLC0415
+
+        return patient_id(self._layout.spool / path.parent.name / path.name for path in content.given_up)
 
     def _empty(self, series: set[str]) -> None:
         """Tell the disk what is gone from the folders of series, and remove those that are empty."""

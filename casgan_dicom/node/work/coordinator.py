@@ -21,6 +21,7 @@ from casgan_dicom.node.settings import PRIORITIES, NodeSettings, PeerSettings, P
 from casgan_dicom.node.share.fetching import AwayError, Fetcher, Patience
 from casgan_dicom.node.share.tenure import stand_by
 from casgan_dicom.node.state import workflows
+from casgan_dicom.node.state.audit import Audit, Transferred
 from casgan_dicom.node.state.bells import COORDINATOR, Bell, ring
 from casgan_dicom.node.state.books import open_ledger, workflow_place
 from casgan_dicom.node.state.clock import SharedClock
@@ -30,6 +31,7 @@ from casgan_dicom.node.state.jobs import Enqueuing, JobList, OpenJob, Place
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.leases import COORDINATOR as LEASE
 from casgan_dicom.node.state.ledger import Ledger
+from casgan_dicom.node.state.transfers import received
 from casgan_dicom.node.state.workflows import ANY
 from casgan_dicom.node.work.assignment import ON_THE_WAY, Around, assign, sender_of
 from casgan_dicom.node.work.cleaner import Cleaner
@@ -80,6 +82,8 @@ class Coordinator:
         own = tuple(Place("", device) for device in settings.worker.devices)
         self._around = Around(own, frozenset([""]))
         self._seen: list[Seen] = []
+        self._ledger, self._layout = ledger, Layout(settings.data)
+        self._audit = Audit(self._layout, settings.audit, settings.listener.ae_title)
 
     def reconcile(self, now: float) -> None:
         """Start again what no process would take up: before the first look.
@@ -185,7 +189,30 @@ class Coordinator:
             instances=open_job.series.instances,
             seconds=round(now - open_job.series.first_at, 3),
         )
+        self._tell_received(open_job)
         return None
+
+    def _tell_received(self, open_job: OpenJob) -> None:
+        """Write into the audit trail what came in."""
+        found = received(self._ledger, self._layout, open_job.job)
+        identifier = ""
+        if self._audit.names_patients:
+            # Imported here: a coordinator that reads no headers need not hold what reads them.
+            from casgan_dicom.node.work.patient_id import patient_id  # noqa: PLC0415
+
+            identifier = patient_id(found.paths)
+        self._audit.transferred(
+            Transferred(
+                is_received=True,
+                other=open_job.peer,
+                address=open_job.address,
+                job=open_job.job,
+                studies=found.studies,
+                instances=len(found.paths),
+                details={"Series": found.series_uid},
+                patient_id=identifier,
+            )
+        )
 
     def _priority(self, job: str, peer: PeerSettings) -> Priority:
         """How urgent a job is, unless a person says something else."""

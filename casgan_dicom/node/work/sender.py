@@ -19,6 +19,7 @@ from pathlib import Path
 from random import random
 from time import sleep, time
 from typing import Any
+from urllib.parse import urlsplit
 
 from casgan_dicom.disk import output_errors
 from casgan_dicom.errors import CasganError, PeerError
@@ -33,6 +34,7 @@ from casgan_dicom.node.settings import DestinationSettings, NodeSettings, place_
 from casgan_dicom.node.share.fetching import AwayError, promises_of
 from casgan_dicom.node.share.tenure import bind_to_host, stand_by
 from casgan_dicom.node.state import workflows
+from casgan_dicom.node.state.audit import Audit, Transferred
 from casgan_dicom.node.state.bells import ring
 from casgan_dicom.node.state.books import open_ledger, workflow_place
 from casgan_dicom.node.state.commitments import Commitments, bell_of
@@ -42,8 +44,10 @@ from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.leases import COMMITTING
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.pauses import Pause, Pauses
+from casgan_dicom.node.state.transfers import made
 from casgan_dicom.node.work.committer import Committer
 from casgan_dicom.node.work.job_files import JobFiles, files_of
+from casgan_dicom.node.work.patient_id import patient_id
 from casgan_dicom.node.work.reporter import Reporter
 from casgan_dicom.node.work.retry import retry_wait
 from casgan_dicom.node.work.withdrawal import notes
@@ -101,6 +105,7 @@ class Sender:
         self._files = files
         self._deliveries, self._commitments = Deliveries(ledger), Commitments(ledger)
         self._pauses = Pauses(ledger)
+        self._audit = Audit(Layout(settings.data), settings.audit, settings.listener.ae_title)
         self._destinations = {each.name: each for each in settings.destinations}
         self._title, own = settings.listener.ae_title, files_of_destinations(settings)
         self._tls = {name: tls_at(each, own) for name, each in self._destinations.items()}
@@ -143,6 +148,8 @@ class Sender:
             return asdict(self._postponed(delivery, opens, now))
         else:
             attempt = self._to_commit(delivery, known, self._send(delivery, known))
+        if known is not None and attempt.state != "waiting":
+            self._tell_sent(delivery, known, attempt)
         self._deliveries.attempted(delivery, attempt, time())
         if attempt.state == "waiting" and self._deliveries.is_over(delivery):
             attempt = Attempt("cancelled", attempt.reason)
@@ -156,6 +163,23 @@ class Sender:
             reason=attempt.reason,
         )
         return asdict(attempt)
+
+    def _tell_sent(self, delivery: Delivery, destination: DestinationSettings, attempt: Attempt) -> None:
+        """Write into the audit trail what went there, or did not: before the ledger, to miss none."""
+        found = made(self._ledger, Layout(self._settings.data), delivery.job)
+        self._audit.transferred(
+            Transferred(
+                is_received=False,
+                other=destination.ae_title or destination.name,
+                address=destination.host or urlsplit(destination.url).hostname or "",
+                job=delivery.job,
+                studies=found.studies,
+                instances=len(found.paths),
+                details={"Series": found.series_uid, "Destination": destination.name},
+                failure=attempt.reason if attempt.state == "dead" else "",
+                patient_id=patient_id(found.paths) if self._audit.names_patients else "",
+            )
+        )
 
     def _to_commit(self, delivery: Delivery, destination: DestinationSettings, attempt: Attempt) -> Attempt:
         """What was stored is not sent yet where the destination has still to say that it keeps it."""

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_IMODE
@@ -16,7 +17,7 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from casgan_dicom.node.settings import AuditSettings
-from casgan_dicom.node.state.audit import Audit, Deleted, Reviewed
+from casgan_dicom.node.state.audit import Audit, Deleted, Reviewed, Transferred
 from casgan_dicom.node.state.layout import Layout
 from tests.support.factories import uid
 
@@ -226,6 +227,76 @@ def test_a_verdict_names_who_said_it_and_what_but_not_in_which_words(audit: Audi
     assert patient.attrib["ParticipantObjectID"] == "withheld"
     study, _ = accepted.findall("ParticipantObjectIdentification")
     assert (study.attrib["ParticipantObjectID"], details(study)) == ("unknown", {"Verdict": "accepted"})
+
+
+CAME = Transferred(
+    is_received=True,
+    other="CATHLAB",
+    address="10.1.2.3",
+    job="ab12",
+    studies=(uid("one"),),
+    instances=3,
+    details={"Series": uid("series")},
+    patient_id="P-17",
+)
+
+
+SENT = replace(CAME, is_received=False, other="PACS", address="pacs.example")
+LOST = replace(CAME, is_received=False, other="share", address="", failure="the disk is full")
+
+
+@pytest.mark.parametrize(
+    ("what", "how", "titles", "place"),
+    [
+        (CAME, ("C", "0"), ["CATHLAB", "CASGAN"], ("10.1.2.3", "2")),
+        (SENT, ("R", "0"), ["CASGAN", "PACS"], ("pacs.example", "1")),
+        (LOST, ("R", "8"), ["CASGAN", "share"], (None, None)),
+    ],
+    ids=["received", "sent", "not sent"],
+)
+def test_objects_that_came_or_went_are_a_transfer(
+    layout: Layout,
+    what: Transferred,
+    how: tuple[str, str],
+    titles: list[str],
+    place: tuple[str | None, str | None],
+) -> None:
+    """PS3.15 A.5.3.7."""
+    Audit(layout, AuditSettings(), "CASGAN", lambda: AT).transferred(what)
+
+    (message,) = messages(layout)
+
+    assert code(message.find("*/EventID")) == ("110104", "DCM", "DICOM Instances Transferred")
+    (event,) = message.findall("EventIdentification")
+    assert (event.attrib["EventActionCode"], event.attrib["EventOutcomeIndicator"]) == how
+    assert (event.findtext("EventOutcomeDescription") or "") == what.failure
+    ends = message.findall("ActiveParticipant")
+    assert [code(each.find("RoleIDCode"))[0] for each in ends] == ["110153", "110152"]
+    assert [each.attrib["AlternativeUserID"] for each in ends] == [f"AETITLES={title}" for title in titles]
+    assert [each.attrib["UserIsRequestor"] for each in ends] == ["true", "false"]
+    (other,) = [each for each in ends if each.attrib["AlternativeUserID"] != "AETITLES=CASGAN"]
+    access = other.get("NetworkAccessPointID"), other.get("NetworkAccessPointTypeCode")
+    assert access == place
+    study, patient = message.findall("ParticipantObjectIdentification")
+    assert study.attrib["ParticipantObjectID"] == uid("one")
+    assert details(study) == {"Series": uid("series")}
+    held = study.find("ParticipantObjectDescription/SOPClass")
+    assert held is not None
+    assert held.attrib["NumberOfInstances"] == "3"
+    assert patient.attrib["ParticipantObjectID"] == "withheld"
+
+
+@pytest.mark.parametrize(("told", "said"), [("P-17", "P-17"), ("", "unknown"), ("<x>\n", "<x>\\x0a")])
+def test_the_patient_is_named_by_id_if_that_is_asked_for(layout: Layout, told: str, said: str) -> None:
+    audit = Audit(layout, AuditSettings(patients=True), "CASGAN", lambda: AT)
+    audit.transferred(replace(CAME, patient_id=told))
+    audit.deleted(Deleted("ab12", [uid("one")], 5, "delivered 3 days ago", {}, told))
+
+    for message in messages(layout):
+        *_, patient = message.findall("ParticipantObjectIdentification")
+        assert code(patient.find("ParticipantObjectIDTypeCode")) == ("2", "RFC-3881", "Patient Number")
+        assert patient.attrib["ParticipantObjectID"] == said
+        assert patient.findtext("ParticipantObjectName") == "withheld"
 
 
 def test_a_rejection_is_a_security_alert_about_a_node(audit: Audit, layout: Layout) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from casgan_dicom.node.settings import NodeSettings, RetentionSettings
+from casgan_dicom.node.settings import AuditSettings, NodeSettings, RetentionSettings
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
 from casgan_dicom.node.state.job_inputs import Inputs
 from casgan_dicom.node.state.jobs import JobList
@@ -27,7 +27,7 @@ from casgan_dicom.node.state.removals import Removals
 from casgan_dicom.node.work.cleaner import AT_ONCE, TAKEN_UP, Cleaner
 from casgan_dicom.node.work.inputs import gone
 from tests.node.ledgers import received
-from tests.support.factories import uid
+from tests.support.factories import uid, write_xa
 
 NOW = 1000.0
 EVERYTHING = RetentionSettings(
@@ -449,3 +449,15 @@ def test_a_delivery_that_awaits_something_keeps_files_of_a_job_that_is_called_do
     assert place.cleaner.clean(1e6) == []
     assert not Removals(place.ledger).begin(job, 1e6)
     assert place.file("a").exists()
+
+
+@pytest.mark.parametrize("patients", [False, True])
+def test_the_audit_trail_says_whose_files_went_if_that_is_asked_for(place: Place, patients: bool) -> None:
+    name = "TEST-ID-0815"
+    place.delivered("a", 10.0)
+    write_xa(place.file("a"), PatientID=name)
+    settings = replace(place.settings, audit=AuditSettings(patients=patients))
+
+    assert len(Cleaner(settings, place.ledger).clean(NOW)) == 1
+
+    assert (name in place.layout.audit.read_bytes().decode()) is patients

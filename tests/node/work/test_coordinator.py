@@ -11,6 +11,7 @@ from time import time
 import pytest
 
 from casgan_dicom.node.settings import (
+    AuditSettings,
     CompletionSettings,
     DestinationSettings,
     NodeSettings,
@@ -19,6 +20,7 @@ from casgan_dicom.node.settings import (
     StateSettings,
 )
 from casgan_dicom.node.state import workflows
+from casgan_dicom.node.state.audit_entry import entry_of
 from casgan_dicom.node.state.books import open_ledger, workflow_place
 from casgan_dicom.node.state.deliveries import Attempt, Deliveries, Delivery, Derived
 from casgan_dicom.node.state.jobs import JobList
@@ -321,3 +323,31 @@ def test_a_rule_gives_its_priority_before_that_of_the_sender_and_by_headers_only
 
     found = {row.series_uid: row.priority for row in list_jobs(ledger)}
     assert found == {uid("run"): "urgent", uid("gone"): "batch"}
+
+
+@pytest.mark.parametrize("patients", [False, True])
+def test_a_series_that_came_in_has_a_message_in_the_audit_trail(
+    settings: NodeSettings, ledger: Ledger, patients: bool
+) -> None:
+    name = "TEST-ID-0815"
+    layout = Layout(settings.data)
+    instance = received("a", frames=9)
+    place = layout.spool / instance.path.parent.name / instance.path.name
+    place.parent.mkdir(parents=True)
+    write_xa(place, PatientID=name)
+    job = Receipts(ledger, "w").enter(replace(instance, study_uid=uid("study")), 100.0).job
+    coordinator = Coordinator(replace(settings, audit=AuditSettings(patients=patients)), ledger)
+    coordinator.close(101.0)
+    assert not layout.audit.exists()
+
+    coordinator.close(200.0)
+    coordinator.close(300.0)
+
+    (line,) = layout.audit.read_bytes().splitlines()
+    entry = entry_of(line)
+    assert entry is not None
+    assert (entry.event, entry.outcome) == ("DICOM Instances Transferred", "")
+    assert entry.who == ("CATHLAB at 127.0.0.1", "casgan-dicom node")
+    assert f"Study Instance UID {uid('study')} ({job})" in entry.what
+    assert f"Series: {uid('run')}" in entry.what
+    assert (name.encode() in line) is patients

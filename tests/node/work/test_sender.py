@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from casgan_dicom.node.settings import (
+    AuditSettings,
     DestinationSettings,
     ListenerSettings,
     NodeSettings,
     RetrySettings,
     StateSettings,
 )
+from casgan_dicom.node.state.audit_entry import entry_of
 from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.deliveries import Deliveries, Derived
+from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.overview import DeliveryRow, list_jobs
 from casgan_dicom.node.state.receipts import Receipts
@@ -54,7 +57,10 @@ def job(ledger: Ledger, tmp_path: Path) -> str:
 
 def sends_to(ledger: Ledger, destination: DestinationSettings) -> Sender:
     retry = RetrySettings(first_seconds=4.0, longest_seconds=8.0, give_up_seconds=3600.0)
-    return Sender(NodeSettings(listener=ListenerSettings(), retry=retry, destinations=(destination,)), ledger)
+    data = Path(list_jobs(ledger)[0].derived[0]).parents[1]  # where the objects of the job lie in its outbox
+    return Sender(
+        NodeSettings(data=data, listener=ListenerSettings(), retry=retry, destinations=(destination,)), ledger
+    )
 
 
 def row(ledger: Ledger) -> DeliveryRow:
@@ -81,7 +87,7 @@ def test_every_kind_of_destination_gets_every_object_once(
             DestinationSettings("share", kind="folder", folder=share),
         ]
         Deliveries(ledger).put(job, [], ["web", "share"], 1.0)
-        sending = Sender(NodeSettings(destinations=tuple(kinds)), ledger)
+        sending = Sender(NodeSettings(data=tmp_path, destinations=tuple(kinds)), ledger)
 
         states = [sending.attempt(job, each.name, 1)["state"] for _ in range(2) for each in kinds]
 
@@ -225,3 +231,31 @@ def test_a_delivery_that_was_cancelled_meanwhile_waits_no_more(
 
     assert sending.attempt(job, "out", 1)["state"] == "cancelled"
     assert row(ledger).state == "cancelled"
+
+
+@pytest.mark.parametrize("patients", [False, True])
+def test_each_end_of_a_delivery_has_a_message_in_the_audit_trail(
+    ledger: Ledger, job: str, pacs: FakePacs, tmp_path: Path, patients: bool
+) -> None:
+    name = "TEST-ID-0815"
+    for path in (tmp_path / "outbox").iterdir():
+        write_xa(path, SOPInstanceUID=uid(path.name), PatientID=name)
+    out = DestinationSettings("out", "127.0.0.1", pacs.port, pacs.ae_title)
+    Deliveries(ledger).put(job, [], ["web"], 1.0)
+    with WebServer() as server:
+        server.replies = [Reply(409, failures={uid(each): 0xC000 for each in NAMES})]
+        web = DestinationSettings("web", kind="stow", url=server.url)
+        audit = AuditSettings(patients=patients)
+        sending = Sender(NodeSettings(data=tmp_path, destinations=(out, web), audit=audit), ledger)
+        assert [sending.attempt(job, each, 1)["state"] for each in ("out", "web")] == ["sent", "dead"]
+
+    lines = Layout(tmp_path).audit.read_bytes().splitlines()
+    sent, dead = (entry_of(line) for line in lines)
+    assert sent is not None
+    assert dead is not None
+    assert {each.event for each in (sent, dead)} == {"DICOM Instances Transferred"}
+    assert (sent.outcome, dead.outcome) == ("", "serious failure")
+    assert sent.who == ("casgan-dicom node", f"{pacs.ae_title} at 127.0.0.1")
+    assert dead.who == ("casgan-dicom node", "web at 127.0.0.1")
+    assert f"Series: {uid('series')}" in sent.what
+    assert [name.encode() in line for line in lines] == [patients] * 2
