@@ -272,6 +272,8 @@ def _show_status(found: Status, certificates: Sequence[Expiry]) -> None:
         tell(f"certificate  {each.key} {each.path}: {days}")
     for paused in found.paused:
         tell(f"paused       {paused}")
+    if found.audit.link.seq or found.audit.reason:
+        tell(f"audit        sent up to line {found.audit.link.seq}, {found.audit.lost} lost on the way")
 
 
 def _counts(states: dict[str, int]) -> str:

@@ -141,5 +141,6 @@ def _failed(server: SyslogServer, error: OSError) -> PeerError:
         said = f"did not take the lines, or not end the connection, within {server.seconds:g} s"
         return PeerError(f"{server} {said}", hint="check its port; its log may say why")
     if isinstance(error, ConnectionError):
-        return PeerError(f"{server} broke off the connection", hint="check transport of [audit]")
+        shown = "" if server.tls is None else f", and whether it takes what we show: {server.tls.certificate}"
+        return PeerError(f"{server} broke off the connection", hint=f"check transport of [audit]{shown}")
     return PeerError(f"{server}: no connection ({error.strerror or type(error).__name__})", hint=hint)

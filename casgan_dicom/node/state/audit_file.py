@@ -93,7 +93,7 @@ class AuditFile:
         if self._sent is None:
             return True
         with path.open("rb") as file:
-            last = _last_link(file.fileno())
+            last = last_link(file.fileno())
         if last is None or last.seq <= self._sent().seq:
             return True
         if number_of(path) <= 2 * self._files:
@@ -156,6 +156,12 @@ def older(path: Path) -> list[Path]:
     """The older parts that are there, the latest first."""
     found = [each for each in path.parent.glob(f"{path.name}.*") if number_of(each)]
     return sorted(found, key=number_of)
+
+
+def last_link(handle: int) -> Link | None:
+    """The last line of the chain in an open file; None if there is none. Little is read. Raises OSError."""
+    found = _look_back(handle, [])
+    return None if found is None else found.link
 
 
 @contextmanager
@@ -228,11 +234,6 @@ def _look_back(handle: int, pieces: list[bytes]) -> Chained | None:
         if are_last:
             pieces.append(line)
     return None
-
-
-def _last_link(handle: int) -> Link | None:
-    found = _look_back(handle, [])
-    return None if found is None else found.link
 
 
 def _lines_from_end(handle: int) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from functools import partial
+from time import monotonic
 
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.settings import NodeSettings
@@ -33,8 +34,9 @@ def run_courier(settings: NodeSettings, on_ready: Callable[[], None], stop: thre
     on_ready()
     stop.wait()
     ring(Layout(settings.data).bells, AUDIT)
+    until = monotonic() + GRACE_SECONDS
     for thread in threads:
-        thread.join(GRACE_SECONDS)
+        thread.join(max(0.0, until - monotonic()))
 
 
 def _thread(name: str, run: Callable[[], None]) -> threading.Thread:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from casgan_dicom.node.certificates import Expiry
+from casgan_dicom.node.settings import PeerSettings
 from casgan_dicom.node.state.audit_sent import Sent
-from casgan_dicom.node.state.health import Level, findings, worst
+from casgan_dicom.node.state.health import Level, findings, peers_away, worst
 from casgan_dicom.node.state.overview import Status
 
 WELL = Status(
@@ -71,3 +73,39 @@ def test_the_worst_counts() -> None:
     assert len(found) == 2
     assert worst(found) is Level.CRITICAL
     assert int(Level.UNKNOWN) == 3
+
+
+def test_each_kind_of_thing_can_be_told_from_the_others() -> None:
+    found = replace(
+        WELL,
+        free_bytes=2**29,
+        jobs={"failed": 1, "quarantined": 1, "undelivered": 1},
+        deliveries={"pacs": {"dead": 1}, "web": {"dead": 2}},
+        paused=("deliveries to pacs",),
+        audit=Sent(lost=1),
+    )
+    certificates = [Expiry("web.tls_certificate", Path("/web.pem"), -1)]
+
+    keys = [(each.event, each.about) for each in findings(found, MIN_FREE, certificates)]
+
+    assert len(set(keys)) == len(keys)
+    assert set(keys) == {
+        ("disk", "free"), ("failed", "jobs"), ("quarantine", "jobs"), ("dead_letter", "jobs"),
+        ("dead_letter", "pacs"), ("dead_letter", "web"), ("paused", "deliveries to pacs"), ("audit", "lost"),
+        ("certificate", "web.tls_certificate"),
+    }  # fmt: skip
+
+
+def test_a_peer_is_away_after_it_has_been_silent_for_longer_than_is_expected() -> None:
+    peers = (
+        PeerSettings("QUIET", "10.1.2.3", expected_every_seconds=100.0),
+        PeerSettings("TALKS", expected_every_seconds=100.0),
+        PeerSettings("NEVER", expected_every_seconds=100.0),
+        PeerSettings("ANY"),
+    )
+    contacts = {"QUIET": 899.0, "TALKS": 900.0, "ANY": 0.0}
+
+    found = list(peers_away(peers, contacts, 1000.0))
+
+    assert [(each.about, each.event, each.level) for each in found] == [("QUIET", "peer_away", Level.WARNING)]
+    assert found[0].text.startswith("nothing from peer QUIET since 1970-01-01 ")
