@@ -13,12 +13,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
+from casgan_dicom.node.settings import StateSettings
 from tests.bench.machine import machine
-from tests.node.nodes import config, program
+from tests.node.nodes import PROGRAM, config, program
 from tests.support.fake_pacs import FakePacs
 
 AIM_PERCENT = 2.0
@@ -47,6 +48,10 @@ def processes(pid: int) -> Iterator[int]:
             yield from processes(int(child))
 
 
+def _command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 def spent(pid: int) -> Spent:
     """What a process has taken, by its threads (proc(5): schedstat counts nanoseconds)."""
     seconds, wakings = 0.0, 0
@@ -54,14 +59,18 @@ def spent(pid: int) -> Spent:
         seconds += int((thread / "schedstat").read_text().split()[0]) / 1e9
         lines = (thread / "status").read_text().splitlines()
         wakings += sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    words = _command(pid).decode().split("\0")
     return Spent(words[-2] if "casgan_dicom.node" in words else "supervisor", seconds, wakings)
 
 
-def measure(seconds: float) -> dict[str, tuple[float, float]]:
-    """Percent of a core and wakings a second of each process of an idle node."""
-    with tempfile.TemporaryDirectory() as folder, FakePacs() as pacs, program(config(Path(folder), pacs)):
-        (node,) = list(processes(os.getpid()))[1:2]
+def measure(seconds: float, state: StateSettings | None = None) -> dict[str, tuple[float, float]]:
+    """Percent of a core and wakings a second of each process of an idle node, with its books in `state`."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        FakePacs() as pacs,
+        program(with_state(config(Path(folder), pacs), state or StateSettings())),
+    ):
+        node = next(pid for pid in processes(os.getpid()) if str(PROGRAM).encode() in _command(pid))
         sleep(SETTLE_SECONDS)
         before, start = {pid: spent(pid) for pid in processes(node)}, monotonic()
         sleep(seconds)
@@ -73,6 +82,13 @@ def measure(seconds: float) -> dict[str, tuple[float, float]]:
         )
         for pid, each in after.items()
     }
+
+
+def with_state(path: Path, state: StateSettings) -> Path:
+    """A configuration, with these settings of the databases besides."""
+    lines = [f'{key} = "{value}"\n' for key, value in asdict(state).items()]
+    path.write_text("".join([path.read_text(), "[state]\n", *lines]))
+    return path
 
 
 def main() -> None:

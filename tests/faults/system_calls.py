@@ -10,6 +10,9 @@ For each instance that was answered 0000, in this order, each begun after the on
     send      of the response
 
 and for the first instance of a series, before the response, mkdir of its folder and then fsync of the spool.
+
+Where the ledger is in PostgreSQL, the row is sent to the server, and in place of the fsync of the log comes
+what the server says of the commit.
 """
 
 from __future__ import annotations
@@ -50,6 +53,16 @@ class Call:
     """Line where it returned."""
 
 
+@dataclass(frozen=True)
+class Book:
+    """How the calls look that write down an instance."""
+
+    enters: Callable[[Call, bytes], bool]
+    """Whether a call writes a row that holds this name."""
+    commits: Callable[[Call, Call], bool]
+    """Whether a call is the end of the commit of the row of another."""
+
+
 Answered = Callable[[Sequence["Call"]], Iterator[tuple[str, "Call"]]]
 
 
@@ -88,16 +101,30 @@ def answered_over_http(calls: Sequence[Call]) -> Iterator[tuple[str, Call]]:
                 yield item["00081155"]["Value"][0], call
 
 
-def violations(calls: Sequence[Call], told: Answered = answered) -> list[str]:
+IN_SQLITE = Book(
+    lambda call, name: call.path.endswith("-wal") and name in call.content,
+    lambda call, row: _flushes(call, row.path),
+)
+
+
+def in_postgres(port: int) -> Book:
+    """A ledger in the server of a port of this machine."""
+    return Book(
+        lambda call, name: call.name == "sendto" and f":{port}]" in call.path and name in call.content,
+        lambda call, row: call.name == "recvfrom" and call.path == row.path and b"COMMIT\0" in call.content,
+    )
+
+
+def violations(calls: Sequence[Call], told: Answered = answered, book: Book = IN_SQLITE) -> list[str]:
     """What is wrong, a line for each instance that was answered too early; `told` finds the answers."""
     found = []
     for sop_uid, response in told(calls):
-        if reason := _violation(calls, sop_uid, response):
+        if reason := _violation(calls, sop_uid, response, book):
             found.append(f"{sop_uid}: {reason}")
     return found
 
 
-def _violation(calls: Sequence[Call], sop_uid: str, response: Call) -> str:
+def _violation(calls: Sequence[Call], sop_uid: str, response: Call, book: Book) -> str:
     """Why a response came too early; empty if it did not."""
     rename = _first(c for c in calls if c.name == "rename" and _name(c.content).startswith(f"{sop_uid}-"))
     if rename is None:
@@ -109,10 +136,10 @@ def _violation(calls: Sequence[Call], sop_uid: str, response: Call) -> str:
     folder = _first(c for c in calls if _flushes(c, str(place.parent)) and c.begin > rename.end)
     if folder is None:
         return "no fsync of the folder after the rename"
-    rows = [c for c in calls if c.path.endswith("-wal") and place.name.encode() in c.content]
+    rows = [c for c in calls if book.enters(c, place.name.encode())]
     if not rows or rows[0].begin < folder.end:
         return "no row after the fsync of the folder" if not rows else "row before the fsync of the folder"
-    commit = _first(c for c in calls if _flushes(c, rows[0].path) and c.begin > rows[0].end)
+    commit = _first(c for c in calls if c.begin > rows[0].end and book.commits(c, rows[0]))
     if commit is None or commit.end > response.begin:
         return "response before the fsync of the ledger"
     return _new_folder(calls, place.parent, response)

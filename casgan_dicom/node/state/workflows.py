@@ -31,6 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import sqlalchemy
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 from dbos import error as dbos_errors
 
@@ -122,19 +123,8 @@ def serving(
     queues
         What to listen to.
     """
-    config = DBOSConfig(
-        name="casgan-dicom",
-        system_database_engine=engine_of(database),
-        dbos_system_schema=database.workflow_schema if isinstance(database, PostgresPlace) else None,
-        application_version=APPLICATION_VERSION,
-        executor_id=role,
-        serializer=DBOSPortableJSONSerializer(),
-        enable_otlp=False,
-        log_level="WARNING",
-        use_listen_notify=False,
-        notification_listener_polling_interval_sec=HOUSEKEEPING_SECONDS,
-    )
-    dbos = DBOS(config=config)
+    engine = engine_of(database)
+    dbos = DBOS(config=_config(database, engine, role))
     running: set[str] = set()
     for name, function in workflows.items():
         DBOS.workflow(name=name, max_recovery_attempts=None)(_or_die(_noted(function, running)))
@@ -154,6 +144,22 @@ def serving(
     yield  # an exception is for the caller, who ends the process: `destroy` would wait for workflows
     ended.set()
     DBOS.destroy(destroy_registry=True)
+    engine.dispose()
+
+
+def _config(database: Place, engine: sqlalchemy.Engine, role: str) -> DBOSConfig:
+    return DBOSConfig(
+        name="casgan-dicom",
+        system_database_engine=engine,
+        dbos_system_schema=database.workflow_schema if isinstance(database, PostgresPlace) else None,
+        application_version=APPLICATION_VERSION,
+        executor_id=role,
+        serializer=DBOSPortableJSONSerializer(),
+        enable_otlp=False,
+        log_level="WARNING",
+        use_listen_notify=False,
+        notification_listener_polling_interval_sec=HOUSEKEEPING_SECONDS,
+    )
 
 
 def enqueue(queue: str, workflow: str, workflow_id: str, *arguments: Json, delay: float = 0.0) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import time
 from typing import Any
@@ -236,10 +237,10 @@ def test_what_an_attempt_left_half_done_is_gone_after_the_next(
 
 
 _DYING = """
-import os, sys
+import json, os, sys
 from pathlib import Path
-from casgan_dicom.node.state.ledger import Ledger
-from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.state.books import open_ledger
+from casgan_dicom.node.settings import NodeSettings, StateSettings
 from tests.node.work.test_worker import worker_of
 from tests.support.painter import DiscPainter, Frames
 
@@ -254,11 +255,12 @@ class Deadly(DiscPainter):
         return super().__call__(frames, levels)
 
 def attempt(at_batch):
-    settings = NodeSettings(data=Path(sys.argv[1]))
-    worker = worker_of(settings, Ledger(settings.data / "node.sqlite"), Deadly(at_batch))
-    return worker.attempt(sys.argv[2], 1)["state"]
+    state = StateSettings(**json.loads(sys.argv[2]))
+    settings = NodeSettings(data=Path(sys.argv[1]), state=state)
+    worker = worker_of(settings, open_ledger(settings), Deadly(at_batch))
+    return worker.attempt(sys.argv[3], 1)["state"]
 
-for at_batch in map(int, sys.argv[3:]):
+for at_batch in map(int, sys.argv[4:]):
     if (child := os.fork()) == 0:
         print(attempt(at_batch), flush=True)
         os._exit(0)
@@ -275,7 +277,8 @@ def die_in(settings: NodeSettings, job: str, *, at_batches: Sequence[int]) -> li
 
     One program forks them: it loads what they need once.
     """
-    command = [sys.executable, "-c", _DYING, str(settings.data), job, *map(str, at_batches)]
+    state = json.dumps(asdict(settings.state))
+    command = [sys.executable, "-c", _DYING, str(settings.data), state, job, *map(str, at_batches)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ})
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
