@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from casgan_dicom.node.state.database import Connection
+from casgan_dicom.node.state.holdings import HeldFile, held_object
 from casgan_dicom.node.state.job_inputs import Made, inputs_of
 from casgan_dicom.node.state.ledger import Ledger
 
@@ -18,8 +18,8 @@ class ToWithdraw:
 
     objects: tuple[Made, ...]
     """Those, at least one."""
-    instead: Path
-    """File of an object that supersedes them."""
+    instead: HeldFile
+    """An object that supersedes them."""
     job: str
     """The job that made it."""
 
@@ -53,9 +53,7 @@ def _from(db: Connection, job: str) -> list[str]:
 
 
 def _of(db: Connection, job: str, destination: str) -> ToWithdraw | None:
-    made = db.execute(
-        "SELECT sop_uid, path, sources FROM outbox WHERE job = ? ORDER BY path", [job]
-    ).fetchall()
+    made = db.execute("SELECT * FROM outbox WHERE job = ? ORDER BY path", [job]).fetchall()
     there = _stored(db, [row["sop_uid"] for row in made], destination)
     made = [row for row in made if row["sop_uid"] in there]
     superseded = inputs_of(db, job).superseded if made else ()
@@ -66,7 +64,7 @@ def _of(db: Connection, job: str, destination: str) -> ToWithdraw | None:
         for each in superseded
         if each.sop_uid in held and each.sop_class_uid and anew.intersection(each.sources)
     )
-    return ToWithdraw(objects, Path(made[0]["path"]), job) if objects else None
+    return ToWithdraw(objects, held_object(made[0]), job) if objects else None
 
 
 def _stored(db: Connection, sop_uids: Sequence[str], destination: str) -> set[str]:

@@ -228,8 +228,15 @@ class Sender:
 
     def _notes(self, delivery: Delivery, destination: DestinationSettings) -> list[Path]:
         """What withdraws there what is superseded now."""
-        layout = Layout(self._settings.data)
-        return notes(self._ledger, layout, delivery.job, destination.name, destination.withdraw_title)
+        layout, title = Layout(self._settings.data), destination.withdraw_title
+        return notes(self._ledger, layout, delivery.job, destination.name, title, self._find)
+
+    def _find(self, held: HeldFile) -> Path:
+        """Where an object is, that another host may have. Raises AwayError, GoneError, OutputError."""
+        if self._files is None:
+            return held.path
+        with output_errors(Layout(self._settings.data).fetched):
+            return self._files.objects(held.job, [held])[held.sop_uid]
 
     def _store(
         self, delivery: Delivery, destination: DestinationSettings, files: Callable[[], list[Path]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,17 @@ import pytest
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.node.settings import NodeSettings, StateSettings
-from casgan_dicom.node.share.membership import host_of, join
+from casgan_dicom.node.share.membership import Membership, host_of, join
 from casgan_dicom.node.share.tenure import holder_of
 from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.hosts import Hosts
+from casgan_dicom.node.state.jobs import JobList
+from casgan_dicom.node.state.jobs import Place as At
+from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.leases import Leases, lease_of_host
+from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.node.work.keeper import Keeper
+from tests.node.ledgers import received
 from tests.node.several import host_settings
 
 
@@ -113,4 +119,56 @@ def test_a_keeper_takes_the_lease_again_that_was_taken_away_and_a_new_token_with
     found = leases.find(name)
     assert (found.holder, found.token) == (holder_of(settings), 3)
     assert [each.is_live for each in Hosts(ledger).all()] == [True]
+    ledger.close()
+
+
+def test_a_node_without_a_name_works_on_a_database_alone(tmp_path: Path, state: StateSettings) -> None:
+    first, second = (settings_of(tmp_path, "", state, data=name) for name in ("one", "two"))
+    ledger = open_ledger(first)
+    membership = Membership(first, ledger)
+
+    with pytest.raises(ConfigError, match="another node works on this database"):
+        Membership(second, ledger)
+    with pytest.raises(ConfigError, match="host 'a' cannot come in beside it"):
+        come_in(settings_of(tmp_path, "a", state))
+    membership.renew(1000.0)
+    membership.leave()
+    Membership(second, ledger)
+
+    with pytest.raises(ConfigError, match="another node without a name works"):
+        membership.renew(2000.0)
+    ledger.close()
+
+
+def test_a_node_without_a_name_does_not_come_in_beside_hosts(tmp_path: Path, state: StateSettings) -> None:
+    come_in(settings_of(tmp_path, "a", state))
+    alone = settings_of(tmp_path, "", state, data="one")
+    ledger = open_ledger(alone)
+
+    with pytest.raises(ConfigError, match="hosts a work on this database, and this one has no name"):
+        Membership(alone, ledger)
+    ledger.close()
+
+
+def test_a_keeper_deletes_what_another_host_does_now_and_nothing_of_its_own(
+    tmp_path: Path, state: StateSettings
+) -> None:
+    settings = settings_of(tmp_path, "a", state)
+    come_in(settings)
+    ledger, layout = open_ledger(settings), Layout(settings.data)
+    jobs, folders = JobList(ledger), dict[str, list[Path]]()
+    for host in ("a", "b"):
+        job = Receipts(ledger, "r", "a").enter(received(host, series=host), 1.0).job
+        assert jobs.enter(job, "queued", 2.0)
+        (waiting,) = [each for each in jobs.to_enqueue() if each.job == job]
+        jobs.enqueued(waiting, At(host, "cpu"))
+        folders[host] = [layout.outbox / job, layout.fetched / job]
+    for folder in (*folders["a"], *folders["b"]):
+        folder.mkdir(parents=True)
+        os.utime(folder, (1.0, 1.0))
+
+    assert Keeper(settings, ledger).sweep() == 2
+
+    assert all(folder.exists() for folder in folders["a"])
+    assert not any(folder.exists() for folder in folders["b"])
     ledger.close()
