@@ -1,4 +1,4 @@
-"""R16: two hosts on one PostgreSQL, kill -9 of processes and of whole hosts, and crashes of the database.
+"""R17: two hosts on one PostgreSQL, kill -9 of processes and of whole hosts, and crashes of the database.
 
 Each host is a network namespace of its own with a whole node in it: it shares no file with the other, which
 takes its files over HTTP. Short: 12 series, 4 kills, 1 crash of the database; long (--soak): 200, 50 and 5.
@@ -85,7 +85,7 @@ def test_after_kills_over_two_hosts_and_crashes_of_the_database_the_archive_hold
     assert max(requests.values()) <= 1 + killed.total() + crashes
     each = ", ".join(f"{count} {name}" for name, count in sorted(killed.items()))
     sys.stdout.write(
-        f"\nR16: {extent.series} series of {FRAMES} frames over two hosts, {killed.total()} kills ({each})"
+        f"\nR17: {extent.series} series of {FRAMES} frames over two hosts, {killed.total()} kills ({each})"
         f" and {crashes} crashes of PostgreSQL in {monotonic() - started:.0f} s: {len(expected)} objects in"
         f" Orthanc, exactly those expected, {repeated} C-STORE requests repeated\n"
     )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from casgan_dicom.node.commitment import Reference, Request
+from casgan_dicom.node.state.holdings import HeldFile
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.promises import Promise, Promises
+from casgan_dicom.node.state.receipts import Receipts
+from tests.node.ledgers import received
 from tests.support.factories import uid
 
 OBJECTS = tuple(Reference("1.2.840.10008.5.1.4.1.1.12.1", uid(name)) for name in "ab")
@@ -66,3 +69,21 @@ def test_what_came_to_an_end_long_ago_is_forgotten_and_what_waits_is_not(promise
     assert promises.due(30.0) == [other]
     assert promises.report(ASKED).failed == ()
     assert len(promises.report(other).failed) == 2
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_another_host_has_is_kept_if_it_says_that_it_is_whole(ledger: Ledger, *, whole: bool) -> None:
+    there = received("a")
+    Receipts(ledger, "r", "b").enter(there, 1.0)
+    asked: list[HeldFile] = []
+
+    def is_whole(held: HeldFile) -> bool:
+        asked.append(held)
+        return whole
+
+    promises = Promises(ledger, "a", is_whole)
+    assert promises.enter(ASKED, Request("1.2.3", OBJECTS), 30.0)
+    report = promises.report(ASKED)
+
+    assert [each.sop_uid for each in report.kept] == ([uid("a")] if whole else [])
+    assert [(held.host, held.sop_uid, held.sha256) for held in asked] == [("b", uid("a"), there.sha256)]
