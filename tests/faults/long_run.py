@@ -28,9 +28,7 @@ from tests.support.fake_pacs import FakePacs
 
 FRAMES = 2
 ON_THE_WAY = 40
-"""Series that may be on their way at a time."""
-TOGETHER = 10
-"""Series of one association."""
+"""Series that may be on their way at a time, of a run of many: of a short one a fifth of all."""
 WARM_SHARE = 0.2
 """Part of a run after which nothing has to grow any more: caches fill, and what is loaded late is loaded."""
 
@@ -96,12 +94,14 @@ class LongRun:
 def long_run(folder: Path, series: int, minutes: float = float("inf"), every: int = 10) -> LongRun:
     """Run a node over so many series, or so long, and look at it each time `every` more are delivered."""
     looks: list[Look] = []
+    on_the_way = min(ON_THE_WAY, series // 5)
+    together = max(1, on_the_way // 4)
     with FakePacs() as pacs, program(_config(folder, pacs)) as (port, _):
         node, began, sent = _Watched(folder / "node"), monotonic(), 0
         while sent < series and monotonic() - began < 60 * minutes:
-            send_until_stored(port, [_source(folder, sent + k) for k in range(TOGETHER)])
-            sent += TOGETHER
-            now = node.wait_for(sent - ON_THE_WAY)
+            send_until_stored(port, [_source(folder, sent + k) for k in range(together)])
+            sent += together
+            now = node.wait_for(sent - on_the_way)
             if now >= (looks[-1].series if looks else 0) + every:
                 looks.append(node.look(now, (monotonic() - began) / 60))
                 sys.stdout.write(f"{looks[-1]}\n")

@@ -19,6 +19,7 @@ def test_memory_and_disk_of_a_node_that_works_on_and_on_are_flat(tmp_path: Path,
     run = long_run(tmp_path, series, every=100 if soak else 10)
 
     sys.stdout.write("\nR10: " + "\n".join(told(run)) + "\n")
+    assert len(run.warm) >= 3
     assert run.sent == run.stored == run.requests == series  # each once
     assert run.figures.deaths == {}
     assert run.figures.sent["pacs"].states == {FINISHED: series}

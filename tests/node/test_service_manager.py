@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from casgan_dicom.node.service_manager import ServiceManager
+from casgan_dicom.node.state.figures import figures
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.overview import status
@@ -124,6 +125,7 @@ def test_a_node_tells_its_whole_life(
         os.kill(found.processes["sender"], signal.SIGKILL)
         wait_for(lambda: "sender" in hear_until(manager, "STATUS")["STATUS"], "word of the sender")
         wait_for(lambda: hear_until(manager, "STATUS")["STATUS"] == "every process runs", "all to run")
+        deaths = figures(ledger).deaths
         ledger.close()
 
         before = time.monotonic()
@@ -132,6 +134,7 @@ def test_a_node_tells_its_whole_life(
         then = hear_until(manager, "READY")
 
     stopping = hear_until(manager, "STOPPING")
+    assert deaths == {"sender": 1}
     assert ready["WATCHDOG"] == again["WATCHDOG"] == "1"
     assert before * 1e6 <= int(reloading["MONOTONIC_USEC"]) <= time.monotonic() * 1e6
     assert then["READY"] == stopping["STOPPING"] == "1"

@@ -21,6 +21,7 @@ from casgan_dicom.model.generator import Synthesis
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings, StateSettings
 from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.deliveries import Deliveries
+from casgan_dicom.node.state.figures import figures
 from casgan_dicom.node.state.jobs import JobList
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
@@ -98,6 +99,32 @@ def test_every_output_of_a_node_has_the_banner(
 
     (derived,) = derived_of(ledger)
     assert b"banner burned into every frame" in derived.read_bytes()
+
+
+def test_what_a_conversion_took_is_written_down_once_for_each_run_of_a_job(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm")
+    outcome = worker.attempt(job, 1)
+
+    worker.record(job, 1, outcome)
+    worker.record(job, 1, outcome)  # again, after a crash
+
+    found = figures(ledger)
+    assert (found.frames, found.frame_seconds.count) == (6, 1)
+    assert found.seconds > 0
+    assert found.frame_seconds.sum == pytest.approx(found.seconds / 6)
+
+
+def test_a_series_that_is_not_converted_took_nothing(
+    settings: NodeSettings, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker, job = worker_of(settings, ledger), queued(ledger, tmp_path / "a.dcm", Modality="CT")
+
+    worker.record(job, 1, worker.attempt(job, 1))
+
+    found = figures(ledger)
+    assert (found.frames, found.frame_seconds.count, found.scores.count) == (0, 0, 0)
 
 
 def test_an_ineligible_series_is_skipped_with_every_reason(
