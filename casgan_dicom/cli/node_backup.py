@@ -11,6 +11,7 @@ import click
 from casgan_dicom.cli.node_clean import size
 from casgan_dicom.cli.option import PATH, option
 from casgan_dicom.cli.output import json_option, say, show_json, tell
+from casgan_dicom.errors import ConfigError
 
 if TYPE_CHECKING:
     from casgan_dicom.node.backup.manifest import Card
@@ -41,6 +42,7 @@ def backup(ctx: click.Context, *, folder: Path, link: bool, as_json: bool) -> No
     from casgan_dicom.node.state.layout import Layout
 
     settings: NodeSettings = ctx.obj
+    _refuse_server(settings)
     card = back_up(Layout(settings.data), folder, link=link)
     _show(card, folder, as_json=as_json)
     if card.missing:
@@ -61,7 +63,17 @@ def restore(settings: NodeSettings, *, folder: Path, as_json: bool) -> None:
     from casgan_dicom.node.backup.restoring import restore as bring_back
     from casgan_dicom.node.state.layout import Layout
 
+    _refuse_server(settings)
     _show(bring_back(folder, Layout(settings.data)), settings.data, as_json=as_json)
+
+
+def _refuse_server(settings: NodeSettings) -> None:
+    """Raise ConfigError where the databases are not in the data folder."""
+    if settings.state.database:
+        raise ConfigError(
+            "state.database: the databases of this node are not in its data folder, but in PostgreSQL",
+            hint='pg_dump first, then a copy of the data folder: see "On PostgreSQL" in docs/operations.md',
+        )
 
 
 def _show(card: Card, where: Path, *, as_json: bool) -> None:

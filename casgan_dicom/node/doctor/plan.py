@@ -10,6 +10,7 @@ from casgan_dicom.node.doctor import ports
 from casgan_dicom.node.doctor.bundle import look_at_bundles
 from casgan_dicom.node.doctor.certificates import look_at_certificates
 from casgan_dicom.node.doctor.clock import look_at_clock
+from casgan_dicom.node.doctor.database import look_at_database
 from casgan_dicom.node.doctor.dicom import look_at_archive, look_at_destination, look_at_sender
 from casgan_dicom.node.doctor.disk import look_at_disk
 from casgan_dicom.node.doctor.engine import ENGINE_SECONDS, look_at_engine
@@ -63,6 +64,8 @@ def _around(settings: NodeSettings) -> list[Check]:
 def _elsewhere(settings: NodeSettings, seconds: float) -> list[Check]:
     """What somebody else has to answer, or a folder that may be on another machine."""
     checks, longest = [], _PHASES * seconds + _GRACE_SECONDS
+    if settings.state.database:
+        checks.append(Check("state.database", partial(look_at_database, settings), longest))
     for number, each in enumerate(settings.destinations, 1):
         looks: dict[str, Callable[[], Iterator[Finding]]] = {
             "dicom": partial(look_at_destination, settings, number, seconds),

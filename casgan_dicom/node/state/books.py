@@ -8,6 +8,7 @@ from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.postgres_place import Place, PostgresPlace
+from casgan_dicom.node.state.postgres_server import description_of
 
 
 def open_ledger(settings: NodeSettings) -> Ledger:
@@ -23,6 +24,15 @@ def ledger_place(settings: NodeSettings) -> Place:
 def workflow_place(settings: NodeSettings) -> Place:
     """Where the durable workflows lie."""
     return _postgres(settings) or Layout(settings.data).dbos
+
+
+def server_of_books(settings: NodeSettings) -> str:
+    """What the server that keeps them says of itself; empty for files. Nothing is written to it.
+
+    Raises ConfigError where it cannot be used.
+    """
+    place = _postgres(settings)
+    return "" if place is None else description_of(place)
 
 
 def files_of_books(settings: NodeSettings) -> tuple[Path, ...]:

@@ -124,6 +124,19 @@ def check(server: Server) -> None:
         )
 
 
+def description_of(place: PostgresPlace) -> str:
+    """A server that can keep the books of a node, in words. Raises ConfigError where it cannot."""
+    try:
+        with connect(place) as connection:
+            server = look_at(connection)
+            info = connection.info
+            where = f"{info.dbname} at {info.host}:{info.port}"
+    except psycopg.Error as error:
+        raise refused(error) from error
+    check(server)
+    return f"{where} is in PostgreSQL {server.version // 10000}.{server.version % 10000}"
+
+
 def refused(error: Exception) -> ConfigError:
     """What to tell a person whose database cannot be used. Nothing of it is the password."""
     said = what_is_said(error)

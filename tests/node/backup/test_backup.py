@@ -318,3 +318,17 @@ class TestCommand:
     def test_what_is_in_the_way_is_exit_code_5(self, life: Life, tmp_path: Path) -> None:
         assert self.run(life, "backup", str(life.settings.data)).exit_code == 5
         assert self.run(life, "restore", str(tmp_path)).exit_code == 5
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_books_in_a_server_are_not_taken_for_none(tmp_path: Path, command: str) -> None:
+    config = tmp_path / "node.toml"
+    url = "postgresql://casgan@db.example/casgan"
+    config.write_text(f'data = "{tmp_path}"\n[state]\ndatabase = "{url}"\n', encoding="utf-8")
+
+    done = CliRunner().invoke(cli, ["node", "--config", str(config), command, str(tmp_path / "kept")])
+
+    assert done.exit_code == 5
+    assert "in PostgreSQL" in done.stderr
+    assert "pg_dump" in done.stderr
+    assert not (tmp_path / "kept").exists()
