@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic, time
-from typing import Generic, TypeVar
 
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.audit import Audit
@@ -14,6 +12,7 @@ from casgan_dicom.node.state.bells import COORDINATOR, ring
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.overview import Status, status
+from casgan_dicom.node.web.kept import Kept
 from casgan_dicom.node.web.metrics import Metrics
 from casgan_dicom.node.work.cleaner import Cleaner
 from casgan_dicom.node.work.retention import Plan
@@ -23,26 +22,6 @@ _STATUS_SECONDS = 1.5
 """How long a status is good for: a page asks every two seconds, and there may be many."""
 _PLAN_SECONDS = 20.0
 """How long a plan of retention is: it looks at every file of the node."""
-
-T = TypeVar("T")
-
-
-class _Kept(Generic[T]):
-    """A value that is made anew when it is too old; threads may share it, and one makes it for all."""
-
-    def __init__(self, make: Callable[[], T], seconds: float, clock: Callable[[], float]) -> None:
-        self._make, self._seconds, self._clock = make, seconds, clock
-        self._lock = threading.Lock()
-        self._value: T | None = None
-        self._until = 0.0
-
-    def get(self) -> T:
-        """The value."""
-        with self._lock:
-            if self._value is None or self._clock() >= self._until:
-                self._value = self._make()
-                self._until = self._clock() + self._seconds
-            return self._value
 
 
 class Site:
@@ -73,19 +52,19 @@ class Site:
         self.metrics = Metrics(settings, ledger)
         self.exhibits = OpenExhibits()
         self.audit = Audit(self.layout, settings.audit, settings.listener.ae_title)
-        self._plan = _Kept(self._make_plan, _PLAN_SECONDS, monotonic)
-        self._status = _Kept(self._make_status, _STATUS_SECONDS, monotonic)
+        self._plan = Kept(self._make_plan, _PLAN_SECONDS, monotonic)
+        self._status = Kept(self._make_status, _STATUS_SECONDS, monotonic)
 
     def take(self, settings: NodeSettings) -> None:
         """Put other settings into force."""
         self.settings = self.metrics.settings = settings
 
     def status(self) -> Status:
-        """Counts and lengths, at most two seconds old."""
+        """Counts and lengths, some seconds old; older where the disk is slow to tell."""
         return self._status.get()
 
     def plan(self) -> Plan:
-        """What retention removes next, at most half a minute old."""
+        """What retention removes next, as it was half a minute ago or, on a slow disk, before."""
         return self._plan.get()
 
     @property
