@@ -284,3 +284,19 @@ def test_what_is_opened_over_a_picture_hides_no_word_of_its_label(
             spot = [box["x"] + share * box["width"], box["y"] + box["height"] / 2]
             on_top = screen.page.evaluate("([x, y]) => document.elementFromPoint(x, y).textContent", spot)
             assert on_top == WARNING
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_each_mode_shows_its_pictures_and_no_other(browser: Browser, run: Exhibit, size: Size) -> None:
+    with playing(browser, run, size) as screen:
+        shown = screen.page.locator("canvas:visible")
+        for mode, pictures in (
+            ("s", ["source", "derived"]),
+            ("b", ["mixed"]),
+            ("c", ["mixed"]),
+            ("d", ["mixed"]),
+        ):
+            screen.press(mode)
+            assert [canvas.get_attribute("data-picture") for canvas in shown.all()] == pictures
+            assert screen.page.get_by_label("Curtain edge").is_visible() == (mode == "c")
+            assert screen.page.locator(".cp-note:visible").count() == 0

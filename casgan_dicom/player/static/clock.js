@@ -52,9 +52,4 @@ export class Clock {
     this.position = Math.max(0, Math.min(this.count - 1, position));
     this.time = this.times[this.position];
   }
-
-  step(by) {
-    this.playing = false;
-    this.go((((this.position + by) % this.count) + this.count) % this.count);
-  }
 }

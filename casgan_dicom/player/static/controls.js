@@ -163,7 +163,7 @@ export class Controls {
     this.slider = make("input", "cp-slider cp-curtain");
     Object.assign(this.slider, { type: "range", min: 0, max: 100, step: 1 });
     this.slider.addEventListener("input", () => this.player.setCurtain(Number(this.slider.value) / 100));
-    this.slider.setAttribute("aria-label", "Curtain");
+    this.slider.setAttribute("aria-label", "Curtain edge");
     return this.slider;
   }
 
