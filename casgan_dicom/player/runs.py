@@ -96,7 +96,8 @@ def _run_of(picture: Cine, sources: Sequence[Cine], cines: Sequence[Cine]) -> Ru
     wanted = {str(item.get("ReferencedSOPInstanceUID")) for ds in picture.headers for item in made_of(ds)}
     own = {instance.sop_instance_uid for instance in picture.instances}
     source = next((cine for cine in sources if wanted & _uids(cine)), None)
-    masks = [cine for cine in cines if kind_of(cine.header) is ObjectKind.SEGMENTATION and _shows(cine)]
+    segmentations = (cine for cine in cines if kind_of(cine.header) is ObjectKind.SEGMENTATION)
+    masks = [cine for cine in segmentations if _shows(cine) and _fits(cine, picture)]
     reports = [cine.header for cine in cines if kind_of(cine.header) is ObjectKind.REPORT]
     return Run(
         source=source,

@@ -147,7 +147,7 @@ _NAME = """() => {
 def test_another_run_is_chosen_from_the_list(browser: Browser, run: Exhibit) -> None:
     frames = display_of(Exhibit(run.sources[1:], ()), derived=False)
     with playing(browser, run) as screen:
-        screen.page.get_by_label("Run").select_option("1")
+        screen.page.get_by_label("Run", exact=True).select_option("1")
         screen.page.get_by_text("LAO40", exact=True).wait_for()
         screen.page.locator(".casgan-player").focus()
         screen.press("End")

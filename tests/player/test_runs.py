@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 from casgan_dicom.conversion.options import ConvertOptions, FrameChoice
 from casgan_dicom.conversion.pipeline import convert_series
@@ -161,3 +162,19 @@ def test_a_derived_cine_of_another_source_is_not_put_beside_this_one(tmp_path: P
     assert made.derived is not None
     assert stranger.source is not None
     assert stranger.derived is None
+
+
+def test_a_mask_of_another_number_of_frames_is_left_out(tmp_path: Path) -> None:
+    source = write_xa(tmp_path / "in" / "a", moving_frames(6))
+    made = converted(source, tmp_path / "out", {"seg": True})
+    mask = next(path for path in made if dcmread(path).Modality == "SEG")
+    (before,) = runs(tmp_path)
+    ds = dcmread(mask)
+    ds.NumberOfFrames = 5
+    ds.save_as(mask)
+
+    (after,) = runs(tmp_path)
+
+    assert before.segmentation is not None
+    assert after.segmentation is None
+    assert after.derived is not None
