@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +36,13 @@ def next_batch(path: Path, sent: Link, most_bytes: int) -> Batch:
             return Batch((), sent)
         firsts = [_first(handle) for handle in handles]
         begin = _begin(firsts, sent)
-        for handle in handles[begin:]:
-            lines = list(_lines(_content(handle)))
-            if handle == handles[begin] and _is_anew(lines, sent):
+        for number, handle in enumerate(handles[begin:]):
+            taken, is_anew = _taken(_lines(_content(handle)), sent, most_bytes)
+            if is_anew and not number:
                 return Batch((), START, is_anew=True)
-            if later := [line for line in lines if line.link.seq > sent.seq]:
-                return _batch(later, sent, most_bytes)
+            if taken:
+                lost = taken[0].link.seq - sent.seq - 1
+                return Batch(tuple(line.content for line in taken), taken[-1].link, lost)
     return Batch((), sent)
 
 
@@ -62,21 +63,20 @@ def _begin(firsts: Sequence[Chained | None], sent: Link) -> int:
     return 0
 
 
-def _is_anew(lines: Sequence[Chained], sent: Link) -> bool:
-    if not sent.digest or (lines and lines[0].link.seq > sent.seq):
-        return False
-    return all(line.link != sent for line in lines)
-
-
-def _batch(lines: Sequence[Chained], sent: Link, most_bytes: int) -> Batch:
-    taken, room = [lines[0]], most_bytes - len(lines[0].content)
-    for line in lines[1:]:
+def _taken(lines: Iterable[Chained], sent: Link, most_bytes: int) -> tuple[list[Chained], bool]:
+    """The lines of a file behind that which was sent last; and whether it should be there, and is not."""
+    taken: list[Chained] = []
+    room, is_passed, is_met = most_bytes, False, not sent.digest
+    for line in lines:
+        is_met = is_met or line.link == sent
+        if line.link.seq <= sent.seq:
+            is_passed = True
+            continue
         room -= len(line.content)
-        if room < 0:
+        if taken and room < 0:
             break
         taken.append(line)
-    lost = taken[0].link.seq - sent.seq - 1
-    return Batch(tuple(line.content for line in taken), taken[-1].link, lost)
+    return taken, is_passed and not is_met
 
 
 def _first(handle: int) -> Chained | None:
