@@ -125,6 +125,12 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_folders(folder: Path) -> None:
+    """Flush the names in a folder and in every folder in it, whose files are flushed. Raises OSError."""
+    for inner, _, _ in os.walk(folder, topdown=False):
+        sync_folder(Path(inner))
+
+
 def sync_tree(folder: Path) -> None:
     """Flush a folder with every file and folder in it to the disk, before it is renamed. Raises OSError."""
     for path in sorted(folder.rglob("*"), reverse=True):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from casgan_dicom.disk import sync_file, sync_folder, sync_tree, write_whole
+from casgan_dicom.disk import sync_file, sync_folder, sync_folders, write_whole
 from casgan_dicom.errors import ConfigError, OutputError
 from casgan_dicom.node.backup.manifest import DATA, Card, Listed, listed_in, read_card
 from casgan_dicom.node.state.layout import Layout
@@ -51,7 +51,7 @@ def restore(folder: Path, layout: Layout) -> Card:
         write_whole(layout.restoring, b"")
         for listed in listed_in(folder):
             _bring(folder, listed, layout)
-        sync_tree(layout.data)
+        sync_folders(layout.data)
         layout.restoring.unlink()
         sync_folder(layout.data)
     return card

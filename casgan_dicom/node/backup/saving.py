@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TextIO
 
 from casgan_dicom import __version__
-from casgan_dicom.disk import file_sha256, is_part, sync_file, sync_folder, sync_tree
+from casgan_dicom.disk import file_sha256, is_part, sync_file, sync_folder, sync_folders
 from casgan_dicom.errors import ConfigError, OutputError
 from casgan_dicom.node.backup.manifest import DATA, FILES, FORMAT, Card, Listed, line_of, write_card
 from casgan_dicom.node.proof.disk import place_of
@@ -67,7 +68,7 @@ def back_up(layout: Layout, folder: Path, *, link: bool = False) -> Card:
         part.mkdir(mode=0o700, parents=True)
         with removals_to_myself(layout, wait=True):
             card = _Backup(layout, part, link=link).make()
-        sync_tree(part)
+        sync_folders(part)
         write_card(part, card)
         part.rename(folder)  # over an empty one, too
         sync_folder(folder.parent)
@@ -109,11 +110,13 @@ class _Backup:
             copy_database(self._layout.dbos, self._copy.dbos)
         copy_database(self._layout.ledger, self._copy.ledger)
         self._card = replace(self._card, at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
-        with (self._part / FILES).open("w", encoding="utf-8") as listed:
+        with new_private_file(self._part / FILES) as file, TextIOWrapper(file, "utf-8") as listed:
             self._files(listed)
             for database in (self._copy.dbos, self._copy.ledger):
                 if database.is_file():
                     self._note(listed, Listed(file_sha256(database), PurePosixPath(database.name)), database)
+            listed.flush()
+            os.fsync(file.fileno())
         return replace(self._card, files_sha256=file_sha256(self._part / FILES))
 
     def _files(self, listed: TextIO) -> None:

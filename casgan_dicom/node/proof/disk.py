@@ -48,10 +48,27 @@ class Disk:
     def strangers(self, before: float) -> Iterator[Deviation]:
         """Files that nobody knows, of those whose names came there `before` a moment."""
         for room in get_args(Room):
-            for folder, path in self._files(room):
-                with suppress(FileNotFoundError):  # removed meanwhile
-                    if path.lstat().st_ctime < before and not self._is_known(room, folder, path):
-                        yield Deviation("unknown-file", room, str(path))
+            root: Path = getattr(self.layout, room)
+            for holder in [root] if room == "quarantine" else sorted(root.glob("*")):
+                if holder == self.layout.incoming:  # nothing in it was acknowledged
+                    continue
+                for path in self._unknown(room, holder):
+                    with suppress(FileNotFoundError):  # removed meanwhile
+                        if path.lstat().st_ctime < before:
+                            yield Deviation("unknown-file", room, str(path))
+
+    def _unknown(self, room: Room, holder: Path) -> list[Path]:
+        """The files of a series, of a job, or what lies directly in a room, that the ledger does not know."""
+        files = sorted(Path(folder) / name for folder, _, names in os.walk(holder) for name in names)
+        files = files or [holder][: not holder.is_dir()]
+        known = self.evidence.known(room, holder.name) if files else set()  # after they were seen
+        unknown = [path for path in files if path.name not in known]
+        if room == "outbox" and unknown:
+            state = self.evidence.state_of(holder.name)
+            if state in IN_WORK:
+                return []
+            return [path for path in unknown if state is None or path.name != _REPORT]
+        return unknown
 
     def _kind(self, wanted: Wanted, place: Path) -> Kind | None:
         try:
@@ -65,25 +82,6 @@ class Disk:
         except (OSError, ValueError):  # of a disk that fails, or no DICOM file any more
             return "damaged"
         return None
-
-    def _files(self, room: Room) -> Iterator[tuple[str, Path]]:
-        """The files of a room, each with the name of the folder that holds it there; empty for none."""
-        root: Path = getattr(self.layout, room)
-        for folder, folders, names in os.walk(root):
-            here = Path(folder)
-            if here == root and self.layout.incoming.name in folders and room == "spool":
-                folders.remove(self.layout.incoming.name)  # nothing in it was acknowledged
-            inside = here.relative_to(root).parts
-            for name in names:
-                yield inside[0] if inside else "", here / name
-
-    def _is_known(self, room: Room, folder: str, path: Path) -> bool:
-        if self.evidence.knows(room, folder, path.name):
-            return True
-        if room != "outbox":
-            return False
-        state = self.evidence.state_of(folder)
-        return state in IN_WORK or (state is not None and path.name == _REPORT)
 
 
 def place_of(layout: Layout, wanted: Wanted) -> Path:

@@ -6,7 +6,7 @@ the ledger for as long: whoever finds something wrong looks at that row again (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -26,6 +26,20 @@ _DERIVED = (
     "SELECT outbox.sop_uid, outbox.sha256, outbox.path FROM outbox JOIN jobs ON jobs.job = outbox.job"
     " WHERE jobs.removed_at IS NULL AND jobs.removing_at IS NULL"
 )
+_KNOWN: Mapping[Room, tuple[str, int]] = {
+    "spool": (
+        "SELECT instances.path FROM instances JOIN jobs ON jobs.job = instances.job"
+        " WHERE instances.series_uid = ? AND (instances.removed_at IS NULL OR jobs.removing_at IS NOT NULL)",
+        1,
+    ),
+    "outbox": (
+        "SELECT outbox.path FROM outbox JOIN jobs ON jobs.job = outbox.job"
+        " WHERE outbox.job = ? AND jobs.removed_at IS NULL",
+        1,
+    ),
+    "quarantine": ("SELECT path FROM quarantine", 0),
+}
+"""What lies in a folder of a room, and how often the name of the folder is asked for."""
 
 
 @dataclass(frozen=True)
@@ -105,28 +119,14 @@ class Evidence:
         with self._ledger.reading() as db:
             return db.execute(text, values).fetchone() is not None
 
-    def knows(self, room: Room, folder: str, name: str) -> bool:
-        """Whether a file belongs to something that is not removed, or just being so.
+    def known(self, room: Room, folder: str) -> set[str]:
+        """Names of the files of a series in the spool, or of a job in the outbox, or of all in quarantine.
 
-        `folder` is the name of that which holds it in its room: a series, a job, nothing in quarantine.
+        Those that are removed are not among them, unless that is just being done.
         """
-        asked = {
-            "spool": (
-                "SELECT instances.path FROM instances JOIN jobs ON jobs.job = instances.job"
-                " WHERE instances.series_uid = ?"
-                " AND (instances.removed_at IS NULL OR jobs.removing_at IS NOT NULL)",
-                folder,
-            ),
-            "outbox": (
-                "SELECT outbox.path FROM outbox JOIN jobs ON jobs.job = outbox.job"
-                " WHERE outbox.job = ? AND jobs.removed_at IS NULL",
-                folder,
-            ),
-            "quarantine": ("SELECT path FROM quarantine WHERE path LIKE ?", f"%/{name}"),
-        }
-        text, value = asked[room]
+        text, values = _KNOWN[room]
         with self._ledger.reading() as db:
-            return any(Path(row["path"]).name == name for row in db.execute(text, [value]))
+            return {Path(row["path"]).name for row in db.execute(text, [folder] * values)}
 
     def state_of(self, job: str) -> str | None:
         """State of a job; None if there is none of that name."""

@@ -276,7 +276,7 @@ class TestRestoring:
     ) -> None:
         code = (
             "import os, signal; from pathlib import Path; from casgan_dicom.node.backup import restoring\n"
-            "restoring.sync_tree = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "restoring.sync_folders = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
             "from casgan_dicom.node.state.layout import Layout\n"
             f"restoring.restore(Path({str(backup)!r}), Layout(Path({str(life.settings.data)!r})))"
         )
