@@ -29,7 +29,7 @@ def ledger_of(settings: NodeSettings) -> Iterator[Ledger]:
     from casgan_dicom.node.state.layout import Layout
 
     layout, place = Layout(settings.data), ledger_place(settings)
-    if isinstance(place, Path) and not place.is_file():
+    if not (place if isinstance(place, Path) else layout.lock).is_file():
         raise ConfigError(
             f"{settings.data}: no node has run on this data folder",
             hint="pass the --config of the node, before the sub-command: casgan-dicom node --config F status",

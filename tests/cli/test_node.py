@@ -12,8 +12,10 @@ import subprocess
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
@@ -29,6 +31,7 @@ from tests.model.bundles import write_bundle
 from tests.node.ledgers import received
 from tests.node.nodes import wait_for
 from tests.support.factories import uid
+from tests.support.postgres import ROLE, Postgres
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "casgan-dicom"
 
@@ -162,6 +165,23 @@ def test_a_folder_without_a_node_is_said_and_not_made(
     assert shown.exit_code == 5
     assert "no node has run on this data folder" in shown.stderr
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_neither_are_tables_in_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: Postgres
+) -> None:
+    state = postgres.settings()
+    for key, value in asdict(state).items():
+        monkeypatch.setenv(f"CASGAN_NODE_STATE_{key.upper()}", value)
+    monkeypatch.setenv("CASGAN_NODE_DATA", str(tmp_path / "nowhere"))
+
+    shown = run("status")
+
+    assert shown.exit_code == 5
+    assert "no node has run on this data folder" in shown.stderr
+    asked = f"SELECT 1 / count(*) FROM pg_namespace WHERE nspname = '{state.schema}'"
+    with pytest.raises(psycopg.errors.DivisionByZero):  # there is no such schema
+        postgres.say(asked, ROLE)
 
 
 def test_every_mistake_in_the_configuration_is_named_at_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.node.secure import Authority, Pair, listener_keys
 from tests.support.postgres import Postgres
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def state_settings(request: pytest.FixtureRequest) -> StateSettings:
     """Where a node keeps its books: a test that asks for it runs with each."""
     if request.param == "sqlite":

@@ -47,6 +47,9 @@ def test_what_ran_is_listed_anew_and_the_rest_stays(tmp_path: Path, monkeypatch:
         report("b.py::test_slow[1]", "teardown", 0.3),
         report("c.py::test_with_a_dear_fixture", "setup", 1.1),
         report("c.py::test_slow_beside_it", "call", 3.0),
+        report("d.py::test_on_both_databases[sqlite]", "call", 0.1),
+        report("d.py::test_on_both_databases[postgres]", "setup", 2.0),
+        report("d.py::test_on_both_databases[postgres]", "call", 2.0),
     ):
         measured.pytest_runtest_logreport(each)
 
