@@ -28,7 +28,7 @@ from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.overview import list_jobs
 from casgan_dicom.node.state.pauses import Pause, Pauses
 from casgan_dicom.node.state.receipts import Receipts
-from tests.bench.machine import begin, machine
+from tests.bench.machine import begin
 from tests.faults.modality import send_until_stored
 from tests.node.ledgers import received
 from tests.node.nodes import destination, wait_for
@@ -53,7 +53,6 @@ def main() -> None:
     asked = parser.parse_args()
     begin(even_if_busy=asked.even_if_busy)
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-    sys.stdout.write(f"{machine()}\n")
     with tempfile.TemporaryDirectory() as name, running_postgres() as server, FakePacs() as pacs:
         folder = Path(name)
         sources = [_source(folder, k, asked.frames, asked.size) for k in range(asked.series)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from pathlib import Path
 
 from casgan_dicom import __version__
 from casgan_dicom.disk import write_whole
@@ -46,9 +45,10 @@ def join(settings: NodeSettings, ledger: Ledger, host: Host) -> None:
     Raises
     ------
     ConfigError
-        Another host of this name lives, or one that runs other versions of the tables or the workflows.
+        Another host of this name lives, or one that runs other versions of the tables or the workflows; the
+        data folder is another's; or a node without a name works here, or has left files that are not here.
     """
-    _make_identity(Layout(settings.data).identity)
+    _identify(settings)
     hosts = Hosts(ledger)
     if others := others_with(hosts.all(), host.name, host.ledger, host.workflows):
         said = ", ".join(f"{each.host.name} ({each.host.program})" for each in others)
@@ -57,12 +57,6 @@ def join(settings: NodeSettings, ledger: Ledger, host: Host) -> None:
             f" ledger or of the workflows (here {host.ledger} and {host.workflows})",
             hint="stop these hosts, start them with this version, or start this one with theirs",
         )
-    alone = Leases(ledger).take(lease_of_host(""), holder_of(settings), 0.0)
-    if alone is None:
-        raise ConfigError(
-            f"a node without a name works on this database, host '{host.name}' cannot come in beside it",
-            hint="stop it, give it a `name` in [host], and start it first: what it has is entered under that",
-        )
     lease = Leases(ledger).take(lease_of_host(host.name), holder_of(settings), settings.host.lease_seconds)
     if lease is None:
         raise ConfigError(
@@ -70,7 +64,8 @@ def join(settings: NodeSettings, ledger: Ledger, host: Host) -> None:
             hint="give each host a `name` of its own in [host]; one that was moved, or restored, may come in"
             f" {settings.host.lease_seconds:g} s after the other has ended",
         )
-    hosts.enter(host)
+    hosts.enter(host, holder_of(settings))
+    _sign(settings)
 
 
 class Membership:
@@ -126,7 +121,7 @@ class Membership:
 
 def _alone(settings: NodeSettings, ledger: Ledger) -> Lease:
     """The lease of a node that shares its database with nobody. Raises ConfigError."""
-    _make_identity(Layout(settings.data).identity)
+    _identify(settings)
     live = [each.host.name for each in Hosts(ledger).all() if each.is_live]
     lease = None if live else Leases(ledger).take(lease_of_host(""), holder_of(settings), ALONE_SECONDS)
     if lease is None:
@@ -139,9 +134,29 @@ def _alone(settings: NodeSettings, ledger: Ledger) -> Lease:
     return lease
 
 
-def _make_identity(path: Path) -> None:
+def _identify(settings: NodeSettings) -> None:
+    """See that the data folder is that of this host. Raises ConfigError if it is another's.
+
+    A listener deletes what no row of its host speaks of: under another name, that would be everything.
+    """
+    path, name = Layout(settings.data).identity, settings.host.name
     if not path.exists():
-        write_whole(path, f"{secrets.token_hex(8)}\n".encode("ascii"))
+        write_whole(path, f"{name} {secrets.token_hex(8)}\n".encode("ascii"))
+        return
+    known = path.read_text(encoding="ascii").rpartition(" ")[0]
+    if known not in ("", name):
+        raise ConfigError(
+            f"data folder {settings.data}: it is that of host '{known}', and host.name is '{name}'",
+            hint=f"set `name` in [host] to '{known}' again, or give this host a data folder of its own",
+        )
+
+
+def _sign(settings: NodeSettings) -> None:
+    """Write into the data folder whose it is from now on: the files in it are entered under that name."""
+    path = Layout(settings.data).identity
+    said = f"{holder_of(settings)}\n"
+    if path.read_text(encoding="ascii") != said:
+        write_whole(path, said.encode("ascii"))
 
 
 def _address(own: HostSettings) -> str:

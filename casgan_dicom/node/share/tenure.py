@@ -22,7 +22,8 @@ log = get_logger("hosts")
 
 def holder_of(settings: NodeSettings) -> str:
     """What leases call the holder of those of this host: its name, and what tells its data folder apart."""
-    return f"{settings.host.name} {Layout(settings.data).identity.read_text(encoding='ascii').strip()}"
+    said = Layout(settings.data).identity.read_text(encoding="ascii")
+    return f"{settings.host.name} {said.rpartition(' ')[2].strip()}"
 
 
 def stand_by(settings: NodeSettings, ledger: Ledger, name: str, stop: threading.Event) -> Lease | None:

@@ -18,6 +18,8 @@ from casgan_dicom.node.state.leases import lease_of_host, take_away
 from casgan_dicom.node.state.ledger import Ledger
 
 _WORKED_ON = "('queued', 'converting')"
+_OF_A_HOST = ("instances", "quarantine", "outbox")
+"""Tables whose rows speak of files."""
 _OUT = "('delivering', 'undelivered')"
 """States of jobs whose objects are still to be sent, or may be."""
 
@@ -60,9 +62,9 @@ class Seen:
 class Lost:
     """What was taken from hosts that are gone."""
 
-    hosts: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
     """Their names."""
-    runs: tuple[tuple[str, int], ...]
+    runs: tuple[tuple[str, int], ...] = ()
     """Job and run of what they had to convert."""
 
 
@@ -72,13 +74,15 @@ class Hosts:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def enter(self, host: Host) -> None:
-        """Enter a host that starts. The first takes over what a single node left. Raises LedgerError."""
+    def enter(self, host: Host, holder: str) -> None:
+        """Enter a host that starts, with what it has received and made while it had no name.
+
+        `holder` is what leases call it. Raises ConfigError where a node without a name works on the ledger,
+        or has left files that are not of this host.
+        """
         with self._ledger.transaction() as db:
             now = database_time(db)
-            if db.execute("SELECT 1 FROM hosts").fetchone() is None:
-                for table in ("instances", "quarantine", "outbox"):
-                    db.execute(f"UPDATE {table} SET host = ? WHERE host = ''", [host.name])
+            _adopt(db, host.name, holder, now)
             db.execute("DELETE FROM hosts WHERE name = ?", [host.name])
             db.execute(
                 "INSERT INTO hosts (name, address, roles, devices, program, ledger, workflows, started_at,"
@@ -146,6 +150,28 @@ def others_with(seen: Sequence[Seen], name: str, ledger: int, workflows: str) ->
         and each.host.name != name
         and (each.host.ledger, each.host.workflows) != (ledger, workflows)
     ]
+
+
+def _adopt(db: Connection, name: str, holder: str, now: float) -> None:
+    """Enter under a name what the same node has without one. Raises ConfigError if it is another node's."""
+    row = db.execute("SELECT holder, until FROM leases WHERE name = ?", [lease_of_host("")]).fetchone()
+    left = any(
+        db.execute(f"SELECT 1 FROM {table} WHERE host = '' LIMIT 1").fetchone() is not None
+        for table in _OF_A_HOST
+    )
+    is_ours = row is not None and row["holder"].rpartition(" ")[2] == holder.rpartition(" ")[2]
+    if row is not None and row["until"] > now and not is_ours:
+        raise ConfigError(
+            f"a node without a name works on this database, host '{name}' cannot come in beside it",
+            hint="stop it, give it a `name` in [host], and start it first: what it has is entered under that",
+        )
+    if left and not is_ours:
+        raise ConfigError(
+            f"a node without a name has left files that are not on host '{name}'",
+            hint="give that node a `name` in [host], and start it first: what it has is entered under that",
+        )
+    for table in _OF_A_HOST if left else ():
+        db.execute(f"UPDATE {table} SET host = ? WHERE host = ''", [name])
 
 
 def _seen(row: Row, now: float) -> Seen:

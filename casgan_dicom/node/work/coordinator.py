@@ -26,7 +26,7 @@ from casgan_dicom.node.state.bells import COORDINATOR, Bell, ring
 from casgan_dicom.node.state.books import open_ledger, workflow_place
 from casgan_dicom.node.state.clock import SharedClock
 from casgan_dicom.node.state.deliveries import Deliveries, Delivery, delivery_id, run_id
-from casgan_dicom.node.state.hosts import Hosts, Seen
+from casgan_dicom.node.state.hosts import Hosts, Lost, Seen
 from casgan_dicom.node.state.jobs import Enqueuing, JobList, OpenJob, Place
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.leases import COORDINATOR as LEASE
@@ -121,12 +121,12 @@ class Coordinator:
 
     def look_around(self) -> None:
         """See which hosts live, and take its work from one that does not."""
-        lost = self._hosts.lose()
+        self._seen = self._hosts.all()
+        lost = Lost() if all(each.is_live for each in self._seen) else self._hosts.lose()
         for name in lost.hosts:
             log.error("host is gone, others do its work", host=name, jobs=len(lost.runs))
         # Their children never end: the parents that wait for them would wait for ever.
         workflows.cancel([_child_id(job, run) for job, run in lost.runs])
-        self._seen = self._hosts.all()
         live = [each.host for each in self._seen if each.is_live]
         self._around = Around(
             tuple(Place(host.name, device) for host in live for device in host.devices),

@@ -84,7 +84,7 @@ class Keeper:
             return
         log.warning("this host counted as gone, it comes back", host=self._settings.host.name)
         if all(each.host.name != self._settings.host.name for each in self._hosts.all()):
-            self._hosts.enter(host_of(self._settings))  # it was forgotten
+            self._hosts.enter(host_of(self._settings), self._holder)  # it was forgotten
 
     def sweep(self) -> int:
         """Delete what was fetched, and half made, for jobs that another host does now; how many folders.

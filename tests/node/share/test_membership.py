@@ -172,3 +172,33 @@ def test_a_keeper_deletes_what_another_host_does_now_and_nothing_of_its_own(
     assert all(folder.exists() for folder in folders["a"])
     assert not any(folder.exists() for folder in folders["b"])
     ledger.close()
+
+
+def test_a_data_folder_belongs_to_the_host_whose_name_it_has(tmp_path: Path, state: StateSettings) -> None:
+    """Under another name, the listener would delete what is in it: no row speaks of it."""
+    come_in(settings_of(tmp_path, "a", state))
+
+    with pytest.raises(ConfigError, match=r"it is that of host 'a', and host\.name is 'b'"):
+        come_in(settings_of(tmp_path, "b", state, data="a"))
+    without = settings_of(tmp_path, "", state, data="a")
+    ledger = open_ledger(without)
+    with pytest.raises(ConfigError, match=r"it is that of host 'a', and host\.name is ''"):
+        Membership(without, ledger)
+    ledger.close()
+
+
+def test_a_node_that_worked_alone_gets_a_name_and_then_keeps_it(tmp_path: Path, state: StateSettings) -> None:
+    alone = settings_of(tmp_path, "", state, data="one")
+    ledger = open_ledger(alone)
+    Membership(alone, ledger).leave()
+    Receipts(ledger, "r").enter(received("one"), 1.0)
+
+    with pytest.raises(ConfigError, match="has left files that are not on host 'b'"):
+        come_in(settings_of(tmp_path, "b", state))
+    come_in(settings_of(tmp_path, "a", state, data="one"))
+    come_in(settings_of(tmp_path, "b", state))
+
+    assert Receipts(ledger, "r", "a").paths() == {received("one").path}
+    with pytest.raises(ConfigError, match="it is that of host 'a'"):
+        Membership(alone, ledger)
+    ledger.close()

@@ -26,7 +26,7 @@ def joined(ledger: Ledger, *hosts: Host, seconds: float = 60.0) -> Hosts:
     """The hosts of a ledger, all of them alive."""
     for host in hosts:
         assert Leases(ledger).take(lease_of_host(host.name), host.name, seconds) is not None
-        Hosts(ledger).enter(host)
+        Hosts(ledger).enter(host, f"{host.name} {host.name}")
     return Hosts(ledger)
 
 
@@ -124,13 +124,28 @@ def test_only_a_host_that_is_known_and_gone_can_be_forgotten(ledger: Ledger, nam
         joined(ledger, A).forget(name)
 
 
-def test_the_first_host_takes_over_what_a_single_node_left(ledger: Ledger) -> None:
+def test_a_node_that_gets_a_name_keeps_what_it_has(ledger: Ledger) -> None:
+    Leases(ledger).take(lease_of_host(""), " a", 60.0)
     Receipts(ledger, "r").enter(received("a"), 1.0)
 
-    joined(ledger, A, B)
+    joined(ledger, A)
 
     assert Receipts(ledger, "r", "a").paths() == {received("a").path}
-    assert Receipts(ledger, "r", "b").paths() == set()
+    assert Receipts(ledger, "r").paths() == set()
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(60.0, "cannot come in beside it"), (0.0, "has left files")])
+def test_what_a_node_without_a_name_has_is_entered_under_no_other_name(
+    ledger: Ledger, seconds: float, said: str
+) -> None:
+    """A listener deletes files that no row of its host speaks of."""
+    Leases(ledger).take(lease_of_host(""), " a", seconds)
+    Receipts(ledger, "r").enter(received("a"), 1.0)
+
+    with pytest.raises(ConfigError, match=said):
+        joined(ledger, B)
+
+    assert Receipts(ledger, "r").paths() == {received("a").path}
 
 
 @pytest.mark.parametrize(
