@@ -238,7 +238,8 @@ def run(
                 child.start()
             started = {child.role: child.started(stop) for child in children}
             register.note(_pids(children))
-            on_ready(Ready(started["listener"].port or 0 if "listener" in started else 0, _pids(children)))
+            ports = (each.port for role, each in started.items() if role == "listener")
+            on_ready(Ready(next(ports, None) or 0, _pids(children)))
             manager.ready(monotonic())
             while not stop.wait(WATCH_SECONDS) and not (reload and reload.hung_up):
                 if reload is not None and reload.asked.is_set():

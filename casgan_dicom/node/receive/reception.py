@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic, time
 
 from casgan_dicom.log import get_logger
@@ -114,22 +115,8 @@ class Reception:
         receipt = self._known(intake, identity)
         if receipt is None:
             path = self._spool.keep(intake, identity.series_uid, identity.sop_uid)
-            received = Received(
-                sop_uid=identity.sop_uid,
-                sha256=intake.digest,
-                series_uid=identity.series_uid,
-                path=path,
-                bytes=intake.bytes,
-                frames=identity.frames,
-                expected=identity.expected,
-                peer=intake.opening.peer,
-                address=address,
-                study_uid=identity.study_uid,
-                subject=identity.subject,
-                called=intake.opening.called,
-            )
             try:
-                receipt = self._enter(received)
+                receipt = self._enter(_received(intake, identity, path, address))
             except UncertainError:
                 intake.release()  # its row may be there; if it is not, the next start deletes the file
                 raise
@@ -204,3 +191,21 @@ class Reception:
         else:
             told.exception("instance refused", error=error)
         return Answer(NO_ROOM, reason)
+
+
+def _received(intake: Intake, identity: Identity, path: Path, address: str) -> Received:
+    """An instance that lies in its place."""
+    return Received(
+        sop_uid=identity.sop_uid,
+        sha256=intake.digest,
+        series_uid=identity.series_uid,
+        path=path,
+        bytes=intake.bytes,
+        frames=identity.frames,
+        expected=identity.expected,
+        peer=intake.opening.peer,
+        address=address,
+        study_uid=identity.study_uid,
+        subject=identity.subject,
+        called=intake.opening.called,
+    )

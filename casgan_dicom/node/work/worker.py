@@ -50,6 +50,7 @@ from casgan_dicom.node.work.facts import Pixels, pixels_of
 from casgan_dicom.node.work.inputs import gone, nothing_new, part_of_promised, without_repeats
 from casgan_dicom.node.work.job_files import Fetched, JobFiles, files_of
 from casgan_dicom.node.work.outcomes import derived_in, derived_of, lent_by, measured_in, reasons_of
+from casgan_dicom.node.work.place_note import PAUSED, PlaceNote
 from casgan_dicom.node.work.recipe import recipe_of
 from casgan_dicom.node.work.routing import Becoming
 from casgan_dicom.node.work.turns import Turn, Turns
@@ -67,8 +68,7 @@ AT_HAND = 64
 """Jobs that may wait here for their turn: more than the coordinator hands over."""
 AWAY = "away"
 """Outcome of a run whose files are on a host that cannot be reached: the job is queued again."""
-PAUSED = "paused"
-"""What the note of a conversion begins with that gave way: it is not what the process dies of."""
+
 
 log = get_logger("worker")
 
@@ -77,41 +77,13 @@ class NotWantedError(Exception):
     """The job was cancelled, or started anew, while it was converted."""
 
 
-@dataclass
-class _Place:
-    """The note about where the worker is."""
-
-    path: Path
-
-    def left(self) -> str | None:
-        """What a process that died left; None if none did, or it was at another series."""
-        try:
-            found = self.path.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            return None
-        return None if found.startswith(PAUSED) else found or None
-
-    def note(self, place: str) -> None:
-        """Write where we are, in place and padded, so that nothing of the note before stays."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            os.pwrite(handle, place.ljust(128).encode("ascii"), 0)
-        finally:
-            os.close(handle)
-
-    def clear(self) -> None:
-        """Nothing is in work."""
-        self.path.unlink(missing_ok=True)
-
-
 @dataclass(frozen=True)
 class _Run:
     """One run of a job, on its way."""
 
     job: str
     run: int
-    place: _Place
+    place: PlaceNote
     turn: Turn
     settings: NodeSettings
     """Those in force when it began: a reload changes nothing of what is under way."""
@@ -179,7 +151,7 @@ class Worker:
             log.exception("files cannot be fetched", error=error, job=job)
             return {"state": "later", "reasons": [f"files cannot be fetched ({error.strerror})"]}
         with self._turns.turn(job) as turn:
-            here = _Run(job, run, _Place(self._notes / job), turn, self.settings)
+            here = _Run(job, run, PlaceNote(self._notes / job), turn, self.settings)
             try:
                 return self._deaths(job, here.place) or self._attempt(here)
             except NotWantedError:
@@ -238,7 +210,7 @@ class Worker:
         if not self._jobs.begin(here.job, here.run, recipe, time()):
             raise NotWantedError
 
-    def _deaths(self, job: str, place: _Place) -> dict[str, Any] | None:
+    def _deaths(self, job: str, place: PlaceNote) -> dict[str, Any] | None:
         """Count a death that was left behind; the outcome if there were too many at one place."""
         left = place.left()
         if left is None:
