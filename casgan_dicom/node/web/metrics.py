@@ -10,6 +10,7 @@ import platform
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -99,9 +100,8 @@ class Metrics:
                 layout = self._layout
                 folders = {"spool": layout.spool, "outbox": layout.outbox, "quarantine": layout.quarantine}
                 self._used = {area: bytes_in(folder) for area, folder in folders.items()}
-                self._used["databases"] = sum(
-                    each.stat().st_size for each in layout.data.glob("*.sqlite*") if each.is_file()
-                )
+                if books := list(layout.data.glob("*.sqlite*")):  # else they are elsewhere
+                    self._used["databases"] = sum(map(_length, books))
                 self._measured_at = now
             return dict(self._used)
 
@@ -146,6 +146,14 @@ def _of_deliveries(sent: Mapping[str, Sent], now: float) -> Iterator[Family]:
         (name,): _age(each.waits_since, now) for name, each in sent.items() if each.waits_since is not None
     }
     yield _family(names.OLDEST_DELIVERY, ages)
+
+
+def _length(path: Path) -> int:
+    """Length of a file; 0 of one that is gone: SQLite takes away what lies beside a database."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _age(since: float, now: float) -> float:
