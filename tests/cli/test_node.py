@@ -350,7 +350,10 @@ def test_quarantine_says_what_lies_there_and_why(data: Path) -> None:
             [f"{at}/ab.dcm", "1.2.3", "data set cannot be read", "CATHLAB", "10.0.0.1", 5.0],
             [f"{at}/cd.dcm", "x", "why", "\x1b[2J", "10.0.0.2", 6.0],
         ):
-            db.execute("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?)", row)
+            db.execute(
+                "INSERT INTO quarantine (path, sop_uid, reason, peer, address, at) VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            )
     ledger.close()
 
     shown = run("quarantine").stdout.splitlines()

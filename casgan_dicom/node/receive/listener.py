@@ -40,7 +40,7 @@ from casgan_dicom.node.receive.server import HardenedServer, open_server
 from casgan_dicom.node.receive.spool import Spool
 from casgan_dicom.node.receive.taking import reception_of
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings, PeerSettings
-from casgan_dicom.node.share.fetching import promises_of
+from casgan_dicom.node.share.elsewhere import promises_of
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.commitments import Commitments

@@ -5,7 +5,7 @@ from __future__ import annotations
 from casgan_dicom.node.receive.reception import Reception
 from casgan_dicom.node.receive.spool import Spool
 from casgan_dicom.node.settings import NodeSettings
-from casgan_dicom.node.share.fetching import fetcher_of
+from casgan_dicom.node.share.elsewhere import fetcher_of
 from casgan_dicom.node.state.clock import SharedClock
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.receipts import Receipts

@@ -20,35 +20,22 @@ from typing import BinaryIO
 import httpx
 
 from casgan_dicom.disk import file_sha256, sync_file, sync_folder
-from casgan_dicom.errors import CasganError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.settings import NodeSettings
+from casgan_dicom.node.share.absence import AwayError, GoneError, Patience
 from casgan_dicom.node.share.digests import instance_sha256
 from casgan_dicom.node.share.signature import Secret
-from casgan_dicom.node.state.clock import SharedClock
 from casgan_dicom.node.state.holdings import HeldFile
 from casgan_dicom.node.state.hosts import Hosts, Seen
-from casgan_dicom.node.state.ledger import Ledger
-from casgan_dicom.node.state.promises import Promises
 
-TRY_SECONDS = 20.0
-"""How long a file is tried to be had, from the last byte that came."""
-FIRST_WAIT_SECONDS = 0.2
-"""Between two attempts, doubling each time that nothing comes."""
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 """For an answer, and for any pause in it."""
 _NOT_THERE = 404
 
+_PATIENT = Patience()
+
 log = get_logger("share")
-
-
-class AwayError(CasganError):
-    """The host that has a file cannot be reached now: it is worth waiting."""
-
-
-class GoneError(CasganError):
-    """The host that should have a file has none that is whole, or is none of ours any more."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +44,6 @@ class _Part:
 
     path: Path
     file: BinaryIO
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to try, in seconds."""
-
-    trying: float = TRY_SECONDS
-    """From the last byte that came."""
-    first_wait: float = FIRST_WAIT_SECONDS
-    """After the first attempt that brought nothing."""
 
 
 class Fetcher:
@@ -94,7 +71,7 @@ class Fetcher:
         settings: NodeSettings,
         hosts: Hosts,
         clock: Callable[[], float],
-        patience: Patience = Patience(),  # frozen
+        patience: Patience = _PATIENT,
     ) -> None:
         self._own, self._hosts, self._clock, self._patience = settings.host, hosts, clock, patience
         self._secret = Secret(Path(self._own.secret_file)) if self._own.secret_file else None
@@ -181,19 +158,6 @@ class Fetcher:
             if each.host.name == held.host:
                 return each
         raise GoneError(f"{held} was on host '{held.host}', which is none of ours any more")
-
-
-def fetcher_of(settings: NodeSettings, ledger: Ledger) -> Fetcher | None:
-    """What gets files from other hosts; None for a node by itself. Raises ConfigError."""
-    return Fetcher(settings, Hosts(ledger), SharedClock(ledger)) if settings.host.name else None
-
-
-def promises_of(settings: NodeSettings, ledger: Ledger) -> Promises:
-    """What others asked us to keep, on whatever host it lies. Raises ConfigError."""
-    fetcher = fetcher_of(settings, ledger)
-    if fetcher is None:
-        return Promises(ledger)
-    return Promises(ledger, settings.host.name, fetcher.is_whole)
 
 
 class _Answered:

@@ -17,7 +17,6 @@ from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.leases import Lease, Leases, lease_of_host
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.ledger_tables import SCHEMA
-from casgan_dicom.node.state.workflows import APPLICATION_VERSION
 
 ALONE_SECONDS = 15.0
 """Silent for so long, a node without a name counts as gone."""
@@ -27,6 +26,9 @@ log = get_logger("hosts")
 
 def host_of(settings: NodeSettings) -> Host:
     """This host, as the others are to know it."""
+    # Imported here: the supervisor of a node by itself runs no workflows.
+    from casgan_dicom.node.state.workflows import APPLICATION_VERSION  # noqa: PLC0415
+
     own = settings.host
     return Host(
         name=own.name,

@@ -18,7 +18,7 @@ from casgan_dicom.errors import SeriesError
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.peers import peer_of
 from casgan_dicom.node.settings import PRIORITIES, NodeSettings, PeerSettings, Priority, place_at
-from casgan_dicom.node.share.fetching import AwayError, Fetcher, Patience
+from casgan_dicom.node.share.absence import AwayError, Patience
 from casgan_dicom.node.share.tenure import stand_by
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.audit import Audit, Transferred
@@ -36,7 +36,7 @@ from casgan_dicom.node.state.workflows import ANY
 from casgan_dicom.node.work.assignment import ON_THE_WAY, Around, assign, sender_of
 from casgan_dicom.node.work.cleaner import Cleaner
 from casgan_dicom.node.work.completion import completion
-from casgan_dicom.node.work.job_files import JobFiles
+from casgan_dicom.node.work.job_files import JobFiles, files_of
 from casgan_dicom.node.work.reviewing import Reviewing
 
 LOOK_SECONDS = 2.0
@@ -296,7 +296,7 @@ def run_coordinator(settings: NodeSettings, on_ready: Callable[[], None], stop: 
         if stand_by(settings, ledger, LEASE, stop) is None:
             return
         clock = SharedClock(ledger)
-        files = JobFiles(Fetcher(settings, Hosts(ledger), clock, _IMPATIENT), layout.fetched)
+        files = files_of(settings, ledger, _IMPATIENT)
     coordinator = Coordinator(settings, ledger, files)
     threading.Thread(target=_ring_at_end, args=[stop, layout.bells], daemon=True).start()
     served: dict[str, workflows.Workflow] = {"series": coordinator.series}

@@ -6,14 +6,21 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from casgan_dicom.log import get_logger
 from casgan_dicom.node.settings import NodeSettings
-from casgan_dicom.node.share.fetching import Fetcher, GoneError, fetcher_of
+from casgan_dicom.node.share.absence import GoneError, Patience
+from casgan_dicom.node.share.elsewhere import fetcher_of
 from casgan_dicom.node.state.holdings import HeldFile
 from casgan_dicom.node.state.job_inputs import Corrected, Inputs
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
+
+if TYPE_CHECKING:
+    from casgan_dicom.node.share.fetching import Fetcher
+
+_PATIENT = Patience()
 
 log = get_logger("worker")
 
@@ -84,9 +91,9 @@ class JobFiles:
         return places, tuple(faults)
 
 
-def files_of(settings: NodeSettings, ledger: Ledger) -> JobFiles | None:
+def files_of(settings: NodeSettings, ledger: Ledger, patience: Patience = _PATIENT) -> JobFiles | None:
     """The files of jobs for a process of a host; None for a node by itself. Raises ConfigError."""
-    fetcher = fetcher_of(settings, ledger)
+    fetcher = fetcher_of(settings, ledger, patience)
     return None if fetcher is None else JobFiles(fetcher, Layout(settings.data).fetched)
 
 

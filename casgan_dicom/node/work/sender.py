@@ -31,7 +31,8 @@ from casgan_dicom.node.credentials import files_of_destinations
 from casgan_dicom.node.destination_rules import retry_of
 from casgan_dicom.node.hours import next_opening, open_seconds
 from casgan_dicom.node.settings import DestinationSettings, NodeSettings, place_at
-from casgan_dicom.node.share.fetching import AwayError, promises_of
+from casgan_dicom.node.share.absence import AwayError
+from casgan_dicom.node.share.elsewhere import promises_of
 from casgan_dicom.node.share.tenure import bind_to_host, stand_by
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.audit import Audit, Transferred

@@ -32,7 +32,7 @@ from casgan_dicom.log import get_logger
 from casgan_dicom.memory import give_back_memory
 from casgan_dicom.node.changes import Changes
 from casgan_dicom.node.settings import NodeSettings, place_at
-from casgan_dicom.node.share.fetching import AwayError
+from casgan_dicom.node.share.absence import AwayError
 from casgan_dicom.node.share.tenure import bind_to_host
 from casgan_dicom.node.state import workflows
 from casgan_dicom.node.state.bells import COORDINATOR, ring

@@ -14,7 +14,8 @@ from typing import Any
 from casgan_dicom.node.receive.reception import Reception
 from casgan_dicom.node.receive.spool import Opening, Spool
 from casgan_dicom.node.settings import NodeSettings, StateSettings
-from casgan_dicom.node.share.fetching import Fetcher, Patience
+from casgan_dicom.node.share.absence import Patience
+from casgan_dicom.node.share.fetching import Fetcher
 from casgan_dicom.node.share.membership import host_of, join
 from casgan_dicom.node.state.books import open_ledger
 from casgan_dicom.node.state.clock import SharedClock

@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 
 from casgan_dicom.node.settings import HostSettings
-from casgan_dicom.node.share.fetching import AwayError, GoneError
+from casgan_dicom.node.share.absence import AwayError, GoneError
 from casgan_dicom.node.state.hosts import Hosts
 from tests.node.secure import Authority, Pair
 from tests.node.several import secret_in
