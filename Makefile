@@ -75,7 +75,7 @@ INITDB := $(or $(lastword $(wildcard /usr/lib/postgresql/*/bin/initdb)),initdb)
 NO_CLUSTER := /etc/postgresql-common/createcluster.d/none.conf
 DICOMWEB := /usr/share/orthanc/plugins/libOrthancDicomWeb.so
 PROGRAMS := chromium:chromium dcmdump:dcmtk dot:graphviz ip:iproute2 Orthanc:orthanc strace:strace \
-	$(DICOMWEB):orthanc-dicomweb $(INITDB):postgresql
+	systemd-analyze:systemd $(DICOMWEB):orthanc-dicomweb $(INITDB):postgresql
 NO_SERVICE := $(foreach file,/etc/init.d/orthanc */orthanc.service,-o Dpkg::Options::='--path-exclude=$(file)')
 
 programs:
