@@ -140,8 +140,11 @@ class _Backup:
                         yield replace(self._source(path), is_certain=False)
 
     def _others(self) -> Iterator[_Source]:
-        """What lies directly in the data folder: the audit trail, tokens; no databases, locks and pipes."""
-        ours = (self._layout.ledger.name, self._layout.dbos.name, self._layout.lock.name)
+        """What lies directly in the data folder, as the audit trail; no databases, locks, pipes, tokens."""
+        ours = tuple(
+            each.name
+            for each in (self._layout.ledger, self._layout.dbos, self._layout.lock, self._layout.page_tokens)
+        )
         for path in sorted(self._layout.data.iterdir()):
             if (
                 path.is_file()

@@ -13,7 +13,14 @@ from cryptography.x509.oid import NameOID
 
 from casgan_dicom.node.addresses import as_address
 from casgan_dicom.node.certificates import CertificateError, NamedFile, TlsFiles, faults, read_certificates
-from casgan_dicom.node.credentials import all_files, expiries, files_of_listener, files_of_web
+from casgan_dicom.node.credentials import (
+    all_files,
+    expiries,
+    files_of_host,
+    files_of_listener,
+    files_of_page,
+    files_of_web,
+)
 from casgan_dicom.node.doctor.finding import Finding, fail, ok, warn
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.health import RENEW_DAYS
@@ -42,6 +49,8 @@ def _ours(settings: NodeSettings) -> Iterator[tuple[str, TlsFiles | None]]:
     """What we show to those who come to us, and where."""
     yield settings.listener.host, files_of_listener(settings.listener)
     yield settings.web.host, files_of_web(settings.web)
+    yield settings.page.host, files_of_page(settings.page)
+    yield settings.host.share_host, files_of_host(settings.host)
 
 
 def _of_chain(certificate: NamedFile, authorities: NamedFile | None) -> Iterator[Finding]:

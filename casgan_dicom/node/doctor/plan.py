@@ -49,15 +49,20 @@ def look(settings: NodeSettings, *, seconds: float, engine: bool) -> Iterator[Fi
 def _around(settings: NodeSettings) -> list[Check]:
     """What this machine alone answers, and fast."""
     checks = [
-        Check(f"{door.at}.port", partial(list, ports.look_at_port(door, settings)))
+        Check(door.key("port"), partial(list, ports.look_at_port(door, settings)))
         for door in ports.doors(settings)
     ]
     checks.append(Check("certificates", partial(look_at_certificates, settings)))
     checks.append(Check("clock", partial(look_at_clock, settings)))
     checks.append(Check("worker.bundle", partial(look_at_bundles, settings)))
-    if settings.web.port and settings.web.tokens_file:
-        path = Path(settings.web.tokens_file).expanduser()
-        checks.append(Check("web.tokens_file", partial(look_at_secret, "web.tokens_file", path)))
+    secrets = {
+        "web.tokens_file": settings.web.tokens_file if settings.web.port else "",
+        "page.tokens_file": settings.page.tokens_file if settings.page.port else "",
+        "host.secret_file": settings.host.secret_file if settings.host.name else "",
+    }
+    for at, name in secrets.items():
+        if name:
+            checks.append(Check(at, partial(look_at_secret, at, Path(name).expanduser())))
     return checks
 
 

@@ -29,6 +29,12 @@ class Door:
     """Address or name to listen on."""
     port: int
     """TCP port."""
+    before: str = ""
+    """What its keys begin with there."""
+
+    def key(self, name: str) -> str:
+        """Where its host or port is set."""
+        return f"{self.at}.{self.before}{name}"
 
 
 @dataclass(frozen=True)
@@ -43,16 +49,19 @@ class Holder:
 
 def doors(settings: NodeSettings) -> tuple[Door, ...]:
     """Every port that the settings want opened."""
-    listener, web = settings.listener, settings.web
-    found = [Door("listener", listener.host, listener.port)]
-    if web.port:
-        found.append(Door("web", web.host, web.port))
-    return tuple(found)
+    listener, web, page, host = settings.listener, settings.web, settings.page, settings.host
+    found = [Door("listener", listener.host, listener.port)] if "listener" in host.roles else []
+    others = (
+        Door("web", web.host, web.port),
+        Door("page", page.host, page.port),
+        Door("host", host.share_host, host.share_port, "share_"),
+    )
+    return (*found, *(each for each in others if each.port))
 
 
 def look_at_port(door: Door, settings: NodeSettings) -> Iterator[Finding]:
     """Whether the node could listen there, or does."""
-    at, place = f"{door.at}.port", f"{door.host}:{door.port}"
+    at, place = door.key("port"), f"{door.host}:{door.port}"
     if not door.port:
         advice = 'set one that peers can be told, as "port = 11112"'
         yield warn(at, "0: another free port at each start", advice)
@@ -102,11 +111,11 @@ def _try(door: Door) -> None:
 
 
 def _refused(door: Door, error: OSError, settings: NodeSettings) -> Finding:
-    at, place = f"{door.at}.port", f"{door.host}:{door.port}"
+    at, place = door.key("port"), f"{door.host}:{door.port}"
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         said = "unknown" if isinstance(error, socket.gaierror) else "no address of this machine"
         advice = f'type an address of this machine, or host = "0.0.0.0" for all of them, in [{door.at}]'
-        return fail(f"{door.at}.host", f"'{door.host}' is {said}", advice)
+        return fail(door.key("host"), f"'{door.host}' is {said}", advice)
     if error.errno == errno.EACCES:
         advice = f"set one from 1024 on in [{door.at}], or give the service CAP_NET_BIND_SERVICE"
         return fail(at, f"{place} may not be used by this user", advice)

@@ -80,6 +80,16 @@ def test_what_was_backed_up_and_lost_is_there_again_to_the_last_byte(life: Life,
     assert {path.stat().st_mode & 0o077 for path in life.settings.data.rglob("*")} == {0}
 
 
+def test_a_token_that_opens_the_page_is_in_no_backup(life: Life, tmp_path: Path) -> None:
+    life.layout.page_tokens.write_text("act first a-token-of-the-page\n")
+
+    back_up(life.layout, tmp_path / "backup")
+
+    assert "a-token-of-the-page" not in "".join(
+        path.read_bytes().decode("latin-1") for path in (tmp_path / "backup").rglob("*") if path.is_file()
+    )
+
+
 def test_other_programs_can_check_a_backup(life: Life, tmp_path: Path) -> None:
     back_up(life.layout, tmp_path / "backup")
 

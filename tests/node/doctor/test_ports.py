@@ -11,7 +11,7 @@ import pytest
 
 from casgan_dicom.node.doctor.finding import Verdict
 from casgan_dicom.node.doctor.ports import Door, doors, holder_of, look_at_port
-from casgan_dicom.node.settings import NodeSettings, WebSettings
+from casgan_dicom.node.settings import HostSettings, NodeSettings, PageSettings, WebSettings
 from tests.node.doctor.looking import one
 from tests.node.nodes import node_settings, running_node
 from tests.support.orthanc import free_ports
@@ -86,4 +86,10 @@ def test_port_0_is_a_warning_since_no_peer_can_be_told_of_it(settings: NodeSetti
 
 def test_the_port_for_http_is_looked_at_where_there_is_one() -> None:
     assert [each.at for each in doors(NodeSettings())] == ["listener"]
-    assert [each.at for each in doors(NodeSettings(web=WebSettings(port=8080)))] == ["listener", "web"]
+    every = NodeSettings(
+        web=WebSettings(port=8080), page=PageSettings(port=8043), host=HostSettings("a", share_port=11180)
+    )
+    assert [each.key("port") for each in doors(every)] == [
+        "listener.port", "web.port", "page.port", "host.share_port",
+    ]  # fmt: skip
+    assert doors(NodeSettings(host=HostSettings("a", roles=("worker",)))) == ()
