@@ -17,7 +17,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic, sleep, time
 
 from casgan_dicom.errors import CasganError, ConfigError
@@ -31,7 +30,7 @@ from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.share.membership import Membership
 from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.audit_key import chain_key
-from casgan_dicom.node.state.books import files_of_books, open_ledger
+from casgan_dicom.node.state.books import bind_to_books, files_of_books, open_ledger
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.private import make_private, private_file
@@ -225,7 +224,7 @@ def run(
     chain_key(settings.audit)
     order = Order(settings, recipe_of_node(settings))
     layout, manager = Layout(settings.data), ServiceManager(os.environ)
-    with _alone_in(layout, files_of_books(settings)):
+    with _alone_in(settings):
         ledger = open_ledger(settings)  # made here, so that no process waits for another to make it
         membership = Membership(settings, ledger)
         register = _Register(ledger, settings.host.name)
@@ -306,11 +305,13 @@ def _give(children: Sequence[_Child], order: Order, anew: set[str], stop: thread
 
 
 @contextmanager
-def _alone_in(layout: Layout, books: Sequence[Path]) -> Iterator[None]:
+def _alone_in(settings: NodeSettings) -> Iterator[None]:
     """Hold the data folder: two nodes in one would sweep each other's files."""
+    layout = Layout(settings.data)
     try:
         make_private(layout.data)
-        for database in books:
+        bind_to_books(settings)
+        for database in files_of_books(settings):
             private_file(database)
         handle = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:

@@ -60,6 +60,11 @@ class Layout:
         return self.data / "dbos.sqlite"
 
     @cached_property
+    def books(self) -> Path:
+        """Says which databases the files here belong to."""
+        return self.data / "books"
+
+    @cached_property
     def bells(self) -> Path:
         """Pipes by which processes wake each other."""
         return self.data / "bells"

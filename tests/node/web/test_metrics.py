@@ -298,7 +298,7 @@ def test_processes_are_up_while_a_supervisor_says_so(settings: NodeSettings, led
     Processes(ledger).died(["worker.cpu", "sender"], 2.0)
 
     left_behind = of(samples(settings, ledger), "casgan_process_up")
-    with _alone_in(Layout(settings.data), ()):
+    with _alone_in(settings):
         found = samples(settings, ledger)
 
     every = {"listener", "coordinator", "sender", "inbox", "web", "worker.cpu", "worker.cuda:0"}
