@@ -28,7 +28,7 @@ Exit codes:
 @option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    envvar="CASGAN_NODE_CONFIG",
+    envvar=["CASGAN_DOCTOR_CONFIG", "CASGAN_NODE_CONFIG"],
     help="TOML file of the node; without it, the defaults and the environment.",
 )
 @option(

@@ -34,7 +34,7 @@ Exit codes:
 )
 @option("--archive", help="Ask this one of [[archives]] what was delivered, instead of the destinations.")
 @option("--local", is_flag=True, help="Ask nobody: only the disk.")
-@option("--hash/--no-hash", "hashes", default=True, help="Read every file and compare its SHA-256.")
+@option("--hash/--no-hash", default=True, help="Read every file and compare its SHA-256.")
 @option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
@@ -51,7 +51,7 @@ def audit(  # noqa: PLR0913  # a parameter for each option
     destination: tuple[str, ...],
     archive: str | None,
     local: bool,
-    hashes: bool,
+    hash: bool,
     since: datetime | None,
     limit: int,
     as_json: bool,
@@ -67,7 +67,7 @@ def audit(  # noqa: PLR0913  # a parameter for each option
 
     settings: NodeSettings = ctx.obj
     scope = _scope(settings, destination, archive, asks=not local)
-    scope = replace(scope, since=since.timestamp() if since else 0.0, hashes=hashes)
+    scope = replace(scope, since=since.timestamp() if since else 0.0, hashes=hash)
     named: list[Deviation] = []
     counted = 0
 

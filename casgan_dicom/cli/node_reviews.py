@@ -24,7 +24,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def _words(command: _Command) -> _Command:
     """The options of both commands."""
     text = option("--text", default="", help="What else there is to say, one line. No patient data.")
-    by = option("--by", "reviewer", default="", help="Who says so; it stands in the object that is sent.")
+    by = option("--by", default="", help="Who says so; it stands in the object that is sent.")
     return text(by(command))
 
 
@@ -33,7 +33,7 @@ def _words(command: _Command) -> _Command:
 @_words
 @json_option("NODE_ACCEPT")
 @click.pass_obj
-def accept(settings: NodeSettings, *, job: tuple[str, ...], text: str, reviewer: str, as_json: bool) -> None:
+def accept(settings: NodeSettings, *, job: tuple[str, ...], text: str, by: str, as_json: bool) -> None:
     """Accept what jobs made.
 
     JOB are ids as `jobs` shows them. The verdict stays in the ledger, beside those before it, and the latest
@@ -42,7 +42,7 @@ def accept(settings: NodeSettings, *, job: tuple[str, ...], text: str, reviewer:
     """
     from casgan_dicom.node.state.reviews import Verdict
 
-    _decide(settings, job, Verdict("accepted", text=text, reviewer=reviewer), as_json=as_json)
+    _decide(settings, job, Verdict("accepted", text=text, reviewer=by), as_json=as_json)
 
 
 @click.command()
@@ -52,7 +52,7 @@ def accept(settings: NodeSettings, *, job: tuple[str, ...], text: str, reviewer:
 @json_option("NODE_REJECT")
 @click.pass_obj
 def reject(
-    settings: NodeSettings, *, job: tuple[str, ...], reason: str, text: str, reviewer: str, as_json: bool
+    settings: NodeSettings, *, job: tuple[str, ...], reason: str, text: str, by: str, as_json: bool
 ) -> None:
     """Reject what jobs made, with a reason.
 
@@ -62,7 +62,7 @@ def reject(
     """
     from casgan_dicom.node.state.reviews import Verdict
 
-    _decide(settings, job, Verdict("rejected", reason, text, reviewer), as_json=as_json)
+    _decide(settings, job, Verdict("rejected", reason, text, by), as_json=as_json)
 
 
 def _decide(settings: NodeSettings, jobs: Sequence[str], verdict: Verdict, *, as_json: bool) -> None:
