@@ -33,7 +33,7 @@ def processes_to_restart(now: NodeSettings, wanted: NodeSettings) -> set[str]:
     asked_by = {
         "coordinator": {"rules", "peers", "completion", "retention", "review", "destinations"},
         "sender": {"retry", "destinations"},
-        "keeper": {"retention"},
+        "keeper": {"rules", "retention", "review"},
         "inbox": {"rules"},
         "puller": {"rules"},
         "courier": {"peers", "retention", "destinations"},

@@ -68,7 +68,7 @@ def test_these_make_sense(changes: dict[str, Any]) -> None:
         (
             HOOK | {"events": ("fire",)},
             "§.events is ('fire',), want of dead_letter, failed, quarantine, disk, certificate,"
-            " peer_away, audit, paused",
+            " peer_away, audit, paused, host",
         ),
         (HOOK | {"look_seconds": 0.0}, "§.look_seconds is 0, want more than 0 and at most 31536000 (a year)"),
         (HOOK | {"name": "a b"}, "§.name is 'a b', want 1 to 32 letters, digits, dashes and underscores"),

@@ -14,6 +14,7 @@ from casgan_dicom.node.settings import (
     AuditSettings,
     CompletionSettings,
     DestinationSettings,
+    HostSettings,
     InboxSettings,
     ListenerSettings,
     NodeSettings,
@@ -47,6 +48,7 @@ REFUSED = {
     "worker": (WorkerSettings(bundle="casgan"), "worker.bundle"),
     "restart": (RestartSettings(first_seconds=1), "restart.first_seconds"),
     "audit": (AuditSettings(files=1), "audit.files"),
+    "host": (HostSettings("a"), "host.name"),
     "state": (StateSettings("postgresql://casgan@h/casgan"), "state.database"),
     "web": (WebSettings(port=8042), "web.port"),
     "page": (PageSettings(port=8044), "page.port"),
@@ -82,12 +84,12 @@ def test_what_takes_a_restart_is_named_key_by_key(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "anew"),
     [
-        ("rules", {"coordinator", "inbox", "puller"}),
+        ("rules", {"coordinator", "keeper", "inbox", "puller"}),
         ("peers", {"coordinator", "courier"}),
         ("completion", {"coordinator"}),
         ("retry", {"sender"}),
-        ("retention", {"coordinator", "courier"}),
-        ("review", {"coordinator"}),
+        ("retention", {"coordinator", "keeper", "courier"}),
+        ("review", {"coordinator", "keeper"}),
         ("destinations", {"coordinator", "sender", "courier"}),
     ],
 )

@@ -22,6 +22,7 @@ from casgan_dicom.node.settings import (
     InboxSettings,
     ListenerSettings,
     NodeSettings,
+    PageSettings,
     PeerSettings,
     PullSettings,
     RestartSettings,
@@ -246,6 +247,7 @@ def test_every_time_has_that_rule() -> None:
         destinations=(replace(PACS, connect_seconds=-1.0, response_seconds=-1.0, commitment_seconds=-1.0),),
         worker=WorkerSettings(reference_seconds=-1.0),
         web=WebSettings(idle_seconds=-1.0),
+        page=PageSettings(idle_seconds=-1.0, session_seconds=-1.0),
         audit=AuditSettings(response_seconds=-1.0, longest_seconds=-1.0),
     )
     for name in ("completion", "retry", "restart"):
