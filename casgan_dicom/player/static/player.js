@@ -7,6 +7,7 @@ import { Plot, make } from "./plot.js";
 import { Stage } from "./stage.js";
 
 export const WARNING = "AI SYNTHETIC - NOT FOR DIAGNOSIS";
+const NAMES = { source: "Source cine", derived: `Derived cine, ${WARNING}`, mixed: `Both cines, ${WARNING}` };
 
 class Player {
   constructor(host) {
@@ -113,6 +114,7 @@ class Player {
       const canvas = make("canvas");
       canvas.dataset.picture = name;
       canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", NAMES[name]); // until there is a frame to name
       const frame = make("div", "cp-picture");
       frame.append(canvas, ...this.#labels(name));
       figure.append(frame);
@@ -156,8 +158,7 @@ class Player {
   // What a picture shows, for those who do not see it, and what is special about a frame, for those who do.
   #describe(position) {
     const of = `frame ${position + 1} of ${this.run.frames}`;
-    const names = { source: "Source cine", derived: `Derived cine, ${WARNING}`, mixed: `Both cines, ${WARNING}` };
-    for (const [name, canvas] of Object.entries(this.stage.canvases)) canvas.setAttribute("aria-label", `${names[name]}, ${of}`);
+    for (const [name, canvas] of Object.entries(this.stage.canvases)) canvas.setAttribute("aria-label", `${NAMES[name]}, ${of}`);
     const empty = this.films.derived && this.films.derived.frameAt(position) === null;
     const laid = this.plot.records.get(position)?.roadmap;
     const said = empty ? "This frame was not converted" : (laid?.text ?? "");
