@@ -44,12 +44,12 @@ def test_one_host_converts_what_another_received_and_a_third_sends_it(
             send_until_stored(a.port, [cine(tmp_path / "sent", "run", frames=5)])
             (row,) = a.wait_until_settled(1)
             made = list(Layout(b.settings.data).outbox.rglob("*.dcm"))
+            copies = [Layout(tmp_path / host).fetched for host in ("b", "c")]
+            wait_for(lambda: not any(list(each.rglob("*.dcm")) for each in copies), "the copies to go", 60)
 
     assert (row.state, row.reasons) == ("done", ())
     assert len(made) == 1
     assert pacs.stored.keys() == {made[0].stem}
-    for host in ("b", "c"):
-        assert not list(Layout(tmp_path / host).fetched.rglob("*.dcm"))
 
 
 @pytest.fixture
