@@ -123,7 +123,8 @@ def test_the_banner_stays_however_far_one_scrolls(browser: Browser, site: Lookin
     with screen(browser, site, (820, 400)) as shown:
         shown.open("/")
         shown.page.keyboard.press("End")
-        shown.page.wait_for_function("scrollY > 100", timeout=SECONDS)
+        # Not `wait_for_function`: what that leaves in the page is forbidden by its policy.
+        wait_for(lambda: shown.page.evaluate("scrollY > 100"), "the page to scroll", 60)
         expect(shown.page.get_by_text(BANNER, exact=True)).to_be_in_viewport()
 
 
