@@ -24,6 +24,9 @@ SCRIPT = Path(__file__).with_name("in_namespace.sh")
 OWN = Path("/proc/self/ns/net")
 """Link to the identity of this process's namespace."""
 
+CABLE = "casgan"
+"""How the names of interfaces begin that join namespaces of a test."""
+
 VARIABLE = "CASGAN_TEST_NETNS"
 """Environment variable in which the script tells which namespace it made."""
 
@@ -43,8 +46,12 @@ def in_own_namespace() -> bool:
 
 
 def interfaces_up() -> list[str]:
-    """Names of the network interfaces that are up; some kernels put others, down, into every namespace."""
-    return [name for _, name in socket.if_nameindex() if _is_up(name)]
+    """Names of the network interfaces that are up; some kernels put others, down, into every namespace.
+
+    Those are left out that lead to machines of another test only (``two_networks.py``), which may run beside.
+    """
+    names = [name for _, name in socket.if_nameindex() if not name.startswith(CABLE)]
+    return [name for name in names if _is_up(name)]
 
 
 def need_namespace() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.namespace import (
+    CABLE,
     NOT_PERMITTED,
     OWN,
     PROGRAM_MISSING,
@@ -239,3 +240,17 @@ def test_plain_pytest_skips_every_test_that_is_marked() -> None:
 @pytest.mark.orthanc
 def test_what_is_marked_runs_in_a_namespace_of_its_own() -> None:
     assert in_own_namespace()
+
+
+@pytest.mark.orthanc
+def test_machines_of_another_test_make_it_no_other_namespace() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may lay cables")
+    ip, ends = find_program("ip", "iproute2"), (f"{CABLE}8", f"{CABLE}9")
+    subprocess.run([ip, "link", "add", ends[0], "type", "veth", "peer", "name", ends[1]], check=True)
+    try:
+        for end in ends:
+            subprocess.run([ip, "link", "set", end, "up"], check=True)
+        assert in_own_namespace()
+    finally:
+        subprocess.run([ip, "link", "del", ends[0]], check=True)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.namespace import CABLE
 from tests.support.programs import find_program
 from tests.support.waiting import wait_for
 
@@ -37,11 +38,11 @@ class Network:
 def two_networks() -> Iterator[tuple[Network, Network]]:
     """Both, for the time of a block; needs to be root in a namespace of the test's own."""
     with _holder() as first, _holder() as second:
-        names = [_cable("casgan1", first, "10.93.1"), _cable("casgan2", second, "10.93.2")]
-        _ip("link", "add", "casgan3", "type", "veth", "peer", "name", "casgan4")
+        names = [_cable(f"{CABLE}1", first, "10.93.1"), _cable(f"{CABLE}2", second, "10.93.2")]
+        _ip("link", "add", f"{CABLE}3", "type", "veth", "peer", "name", f"{CABLE}4")
         for name, holder, own, other in (
-            ("casgan3", first, "10.93.1.2", "10.93.2.2"),
-            ("casgan4", second, "10.93.2.2", "10.93.1.2"),
+            (f"{CABLE}3", first, "10.93.1.2", "10.93.2.2"),
+            (f"{CABLE}4", second, "10.93.2.2", "10.93.1.2"),
         ):
             _ip("link", "set", name, "netns", str(holder))
             _ip("link", "set", name, "up", at=holder)
