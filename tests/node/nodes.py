@@ -158,7 +158,12 @@ def program(config: Path, *before: str) -> Iterator[tuple[int, Path]]:
         command = [*before, str(PROGRAM), "node", "--config", str(config)]
         process = subprocess.Popen(command, stdout=file, stderr=file)
         try:
-            wait_for(lambda: "stop:" in output.read_text(), "the node to listen", 2 * WAIT_SECONDS)
+            wait_for(
+                lambda: "stop:" in output.read_text() or process.poll() is not None,
+                lambda: f"the node to listen: {output.read_text()}",
+                2 * WAIT_SECONDS,
+            )
+            assert process.poll() is None, output.read_text()
             port = re.search(r"listens on 127\.0\.0\.1:(\d+)", output.read_text())
             assert port is not None
             yield int(port[1]), output
