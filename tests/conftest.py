@@ -21,6 +21,15 @@ settings.register_profile("any-speed", deadline=None)
 settings.load_profile("any-speed")
 
 
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """A command of a node closes to others what its process writes from then on; not for the next test."""
+    before = os.umask(0o077)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --soak, which `make soak` gives, and --measure-tiers."""
     parser.addoption("--soak", action="store_true", help="the long form of the tests that have one")

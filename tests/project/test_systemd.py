@@ -148,7 +148,8 @@ def _calls(names: Sequence[str]) -> set[str]:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every user may enter: pytest's own may not."""
+    """A folder that every user may enter and read: pytest's own may not."""
+    os.umask(0o022)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
