@@ -140,27 +140,23 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
     cannot be told.
     """
     from casgan_dicom.node.credentials import expiries
-    from casgan_dicom.node.state.contacts import last_contacts
-    from casgan_dicom.node.state.health import Level, findings, peers_away, worst
-    from casgan_dicom.node.state.layout import Layout
-    from casgan_dicom.node.state.overview import status as status_of
+    from casgan_dicom.node.state.health import Level, worst
     from casgan_dicom.node.work.cleaner import Cleaner
+    from casgan_dicom.node.work.condition import status_of, wrong_with
 
     settings: NodeSettings = ctx.obj
     try:
         with ledger_of(settings) as ledger:
             cleaner = Cleaner(settings, ledger)
             plan = cleaner.plan(time())
-            found = status_of(Layout(settings.data), ledger, settings.host.name)
-            found = replace(found, excess_bytes=plan.excess_bytes)
-            away = tuple(peers_away(settings.peers, last_contacts(ledger), time()))
+            found = status_of(settings, ledger, plan)
+            certificates = expiries(settings, time())
+            wrong = wrong_with(settings, ledger, found, certificates, time())
     except ConfigError as error:
         if not check:
             raise
         tell(f"CASGAN {Level.UNKNOWN.name} - {error.message}")
         ctx.exit(Level.UNKNOWN)
-    certificates = expiries(settings, time())
-    wrong = (*findings(found, settings.listener.min_free_bytes, certificates), *away)
     if as_json:
         about: dict[str, object] = {
             "certificates": [asdict(each) | {"path": str(each.path)} for each in certificates],

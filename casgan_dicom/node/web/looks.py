@@ -9,7 +9,7 @@ from casgan_dicom import __version__
 from casgan_dicom.derived.review_reasons import REASONS
 from casgan_dicom.model.bundle.shelf import shipped_bundles
 from casgan_dicom.node.credentials import expiries
-from casgan_dicom.node.state.health import findings, worst
+from casgan_dicom.node.state.health import worst
 from casgan_dicom.node.state.job_pages import dead_letters, files_of, jobs_page, one_job
 from casgan_dicom.node.state.overview import JobRow, list_quarantine
 from casgan_dicom.node.state.reviews import Review
@@ -20,6 +20,7 @@ from casgan_dicom.node.web.parameters import LIMIT, OFFSET, STATE
 from casgan_dicom.node.web.refusal import ABSENT, RefusedError
 from casgan_dicom.node.web.shelf import exhibit_of
 from casgan_dicom.node.web.site import Site
+from casgan_dicom.node.work.condition import wrong_with
 from casgan_dicom.uids import shown_uid
 
 _MOST_REMOVALS = 200
@@ -34,7 +35,7 @@ def status(site: Site, _asked: Asked) -> answers.Status:
     """What runs, what waits, and what is not as it should be."""
     found, now = site.status(), site.now()
     certificates = expiries(site.settings, now)
-    wrong = findings(found, site.settings.listener.min_free_bytes, certificates)
+    wrong = wrong_with(site.settings, site.ledger, found, certificates, now)
     return answers.Status(
         version=__version__,
         phase=found.phase,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from time import monotonic, time
 
 from casgan_dicom.node.settings import NodeSettings
@@ -11,10 +10,11 @@ from casgan_dicom.node.state.audit import Audit
 from casgan_dicom.node.state.bells import COORDINATOR, ring
 from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
-from casgan_dicom.node.state.overview import Status, status
+from casgan_dicom.node.state.overview import Status
 from casgan_dicom.node.web.kept import Kept
 from casgan_dicom.node.web.metrics import Metrics
 from casgan_dicom.node.work.cleaner import Cleaner
+from casgan_dicom.node.work.condition import status_of
 from casgan_dicom.node.work.retention import Plan
 from casgan_dicom.player.open_exhibits import OpenExhibits
 
@@ -84,5 +84,4 @@ class Site:
         return Cleaner(self.settings, self.ledger).plan(self.now())
 
     def _make_status(self) -> Status:
-        found = status(self.layout, self.ledger)
-        return replace(found, excess_bytes=self.plan().excess_bytes)
+        return status_of(self.settings, self.ledger, self.plan())

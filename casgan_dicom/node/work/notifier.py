@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from random import random
 from time import time
 
@@ -21,13 +20,11 @@ from casgan_dicom.node.client.webhook import post_message
 from casgan_dicom.node.credentials import expiries
 from casgan_dicom.node.settings import TOLD, NodeSettings, NotificationSettings, RetrySettings
 from casgan_dicom.node.state.books import open_ledger
-from casgan_dicom.node.state.contacts import last_contacts
-from casgan_dicom.node.state.health import Finding, findings, peers_away
-from casgan_dicom.node.state.layout import Layout
+from casgan_dicom.node.state.health import Finding
 from casgan_dicom.node.state.ledger import Ledger, LedgerError
 from casgan_dicom.node.state.notices import Key, Known, Notices
-from casgan_dicom.node.state.overview import status
 from casgan_dicom.node.work.cleaner import Cleaner
+from casgan_dicom.node.work.condition import status_of, wrong_with
 from casgan_dicom.node.work.notice import Notice, due, followed, told
 from casgan_dicom.node.work.retry import retry_wait
 
@@ -109,12 +106,8 @@ def host_name() -> str:
 
 def wrong_now(settings: NodeSettings, ledger: Ledger, now: float) -> tuple[Finding, ...]:
     """Everything that is wrong with a node. Raises LedgerError."""
-    excess = Cleaner(settings, ledger).plan(now).excess_bytes
-    found = replace(status(Layout(settings.data), ledger), excess_bytes=excess)
-    return (
-        *findings(found, settings.listener.min_free_bytes, expiries(settings, now)),
-        *peers_away(settings.peers, last_contacts(ledger), now),
-    )
+    found = status_of(settings, ledger, Cleaner(settings, ledger).plan(now))
+    return wrong_with(settings, ledger, found, expiries(settings, now), now)
 
 
 def tell(settings: NodeSettings, target: NotificationSettings, stop: threading.Event) -> None:
