@@ -8,7 +8,7 @@ from pathlib import Path
 
 from casgan_dicom.node.state.job_inputs import inputs_of
 from casgan_dicom.node.state.ledger import Ledger
-from casgan_dicom.node.state.overview import JobRow, job_row
+from casgan_dicom.node.state.overview import JobRow, in_states, job_row, latest_jobs
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,9 @@ class DeadLetter:
 
 def jobs_page(ledger: Ledger, states: Sequence[str], offset: int, limit: int, work: Path) -> JobPage:
     """Some of the jobs in these states, or in any if none are said; `work` as in `list_jobs`."""
-    chosen = f"WHERE state IN ({','.join('?' * len(states))})" if states else ""
     with ledger.reading() as db:
-        (total,) = db.execute(f"SELECT count(*) FROM jobs {chosen}", [*states]).fetchone()
-        rows = db.execute(
-            f"SELECT * FROM jobs {chosen} ORDER BY changed_at DESC, job LIMIT ? OFFSET ?",
-            [*states, limit, offset],
-        ).fetchall()
+        (total,) = db.execute(f"SELECT count(*) FROM jobs {in_states(states)}", [*states]).fetchone()
+        rows = latest_jobs(db, states, limit, offset)
         return JobPage(total, tuple(job_row(db, row, work) for row in rows))
 
 

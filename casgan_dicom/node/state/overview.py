@@ -163,7 +163,8 @@ def status(layout: Layout, ledger: Ledger, host: str = "") -> Status:
         rows = [(role_at(row["role"]), row["pid"]) for row in db.execute("SELECT role, pid FROM processes")]
         processes = {role: pid for (at, role), pid in rows if at == host}
         hosts = [_host_row(each) for each in seen_hosts(db)]
-        leases = [_lease_row(row, database_time(db)) for row in db.execute("SELECT * FROM leases")]
+        now = database_time(db)
+        leases = [_lease_row(row, now) for row in db.execute("SELECT * FROM leases")]
         states = db.execute("SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state").fetchall()
         sent = db.execute(
             "SELECT destination, state, count(*) FROM deliveries GROUP BY destination, state"
@@ -239,12 +240,19 @@ def list_jobs(
 
     `work` is the folder in which workers note where they are (``Layout.work``); None leaves that out.
     """
-    chosen = f"WHERE state IN ({','.join('?' * len(states))})" if states else ""
     with ledger.reading() as db:
-        rows = db.execute(
-            f"SELECT * FROM jobs {chosen} ORDER BY changed_at DESC, job LIMIT ?", [*states, limit]
-        ).fetchall()
-        return [job_row(db, row, work) for row in rows]
+        return [job_row(db, row, work) for row in latest_jobs(db, states, limit)]
+
+
+def in_states(states: Sequence[str]) -> str:
+    """The condition for jobs in some states, or in any if none are said; each of them is a parameter."""
+    return f"WHERE state IN ({','.join('?' * len(states))})" if states else ""
+
+
+def latest_jobs(db: Connection, states: Sequence[str], limit: int, offset: int = 0) -> list[Row]:
+    """Rows of the jobs that changed last, the latest first, behind some that are left out."""
+    text = f"SELECT * FROM jobs {in_states(states)} ORDER BY changed_at DESC, job LIMIT ? OFFSET ?"
+    return db.execute(text, [*states, limit, offset]).fetchall()
 
 
 def job_row(db: Connection, row: Row, work: Path | None) -> JobRow:

@@ -152,7 +152,8 @@ class Reviews:
         with self._ledger.reading() as db:
             rows = db.execute(
                 "SELECT * FROM reviews WHERE record = 'due'"
-                " AND job IN (SELECT job FROM outbox WHERE host = ?) ORDER BY at, job, number",
+                " AND EXISTS (SELECT 1 FROM outbox WHERE outbox.job = reviews.job AND outbox.host = ?)"
+                " ORDER BY at, job, number",
                 [host],
             )
             return [_review(row) for row in rows.fetchall()]
