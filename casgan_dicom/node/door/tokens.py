@@ -10,20 +10,18 @@ that is no good any more lets nobody in.
 from __future__ import annotations
 
 import hmac
-import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from stat import S_IMODE
 
 from casgan_dicom.errors import ConfigError
 from casgan_dicom.log import get_logger
+from casgan_dicom.node.state.private import read_secret
 from casgan_dicom.node.values import instead_of
 
 SHORTEST_TOKEN = 16
 """Characters; shorter ones can be guessed."""
 _LONGEST_FILE = 1024 * 1024
-_EVERYBODY = 0o007
 _HINT = "a line is a name, a space and a token, as from: openssl rand -hex 32"
 
 log = get_logger("web")
@@ -94,15 +92,7 @@ class Tokens:
 
 def _read(path: Path, key: str, wrong: Wrong) -> Mapping[str, str]:
     """Name by token. Raises ConfigError, which quotes no token."""
-    at = f"{key} {path}"
-    try:
-        with path.open("rb") as file:
-            mode = S_IMODE(os.fstat(file.fileno()).st_mode)
-            content = file.read(_LONGEST_FILE + 1)
-    except OSError as error:
-        raise ConfigError(f"{at} cannot be read ({error.strerror})", hint=_HINT) from error
-    if mode & _EVERYBODY:
-        raise ConfigError(f"{at} has mode {mode:04o}, every user may read it", hint=f"chmod o-rwx '{path}'")
+    at, content = f"{key} {path}", read_secret(path, key, _LONGEST_FILE + 1, _HINT)
     if len(content) > _LONGEST_FILE or not content.isascii():
         raise ConfigError(f"{at} is not a text of ASCII of at most {_LONGEST_FILE} bytes", hint=_HINT)
     names: dict[str, str] = {}

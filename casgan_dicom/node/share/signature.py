@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from pathlib import Path
-from stat import S_IMODE
 
 from casgan_dicom.errors import ConfigError
+from casgan_dicom.node.state.private import read_secret
 
 SHORTEST_SECRET = 32
 """Characters."""
 MOST_APART_SECONDS = 60.0
 """Between the making of a request and its coming."""
+_KEY = "host.secret_file"
 _SCHEME = "CASGAN-HMAC-SHA256"
 _LONGEST_FILE = 4096
-_EVERYBODY = 0o007
 _HINT = "make it with: openssl rand -hex 32; it is the same on all hosts"
 
 
@@ -63,17 +62,10 @@ class Secret:
 
 def _read(path: Path) -> bytes:
     """The secret. Raises ConfigError, which never quotes it."""
-    at = f"host.secret_file {path}"
-    try:
-        with path.open("rb") as file:
-            mode = S_IMODE(os.fstat(file.fileno()).st_mode)
-            secret = file.read(_LONGEST_FILE).split(b"\n", 1)[0].strip()
-    except OSError as error:
-        raise ConfigError(f"{at} cannot be read ({error.strerror})", hint=_HINT) from error
-    if mode & _EVERYBODY:
-        raise ConfigError(f"{at} has mode {mode:04o}, every user may read it", hint=f"chmod o-rwx '{path}'")
+    secret = read_secret(path, _KEY, _LONGEST_FILE, _HINT).split(b"\n", 1)[0].strip()
     if len(secret) < SHORTEST_SECRET:
         raise ConfigError(
-            f"{at} has a first line of {len(secret)} characters, want at least {SHORTEST_SECRET}", hint=_HINT
+            f"{_KEY} {path} has a first line of {len(secret)} characters, want at least {SHORTEST_SECRET}",
+            hint=_HINT,
         )
     return secret

@@ -46,6 +46,24 @@ def make_private(folder: Path) -> None:
         )
 
 
+def read_secret(path: Path, key: str, most: int, hint: str) -> bytes:
+    """What is in a file that not everybody may read, up to so many bytes.
+
+    `key` is what messages call the setting that names it, `hint` what they say to do. Raises ConfigError,
+    which quotes nothing of it.
+    """
+    at = f"{key} {path}"
+    try:
+        with path.open("rb") as file:
+            mode = S_IMODE(os.fstat(file.fileno()).st_mode)
+            content = file.read(most)
+    except OSError as error:
+        raise ConfigError(f"{at} cannot be read ({error.strerror})", hint=hint) from error
+    if mode & _EVERYBODY:
+        raise ConfigError(f"{at} has mode {mode:04o}, every user may read it", hint=f"chmod o-rwx '{path}'")
+    return content
+
+
 def private_folder(folder: Path, root: Path) -> None:
     """Make a folder below `root`, and those between, that only their owner may enter. Raises OSError."""
     for each in (*reversed(folder.relative_to(root).parents), folder.relative_to(root)):

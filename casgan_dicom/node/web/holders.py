@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from casgan_dicom.disk import sync_folder
+from casgan_dicom.disk import whole_file
 from casgan_dicom.node.door.tokens import Tokens
 from casgan_dicom.node.settings import NodeSettings
 from casgan_dicom.node.state.layout import Layout
@@ -78,18 +78,10 @@ def make_first_token(settings: NodeSettings) -> None:
     path = tokens_path(settings)
     if settings.page.tokens_file or path.exists():
         return
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write("# A name, look or act, and a token: docs/operations.md, The page\n")
-            file.write(f"{_FIRST_NAME} act {secrets.token_urlsafe(_TOKEN_BYTES)}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    about = "# A name, look or act, and a token: docs/operations.md, The page\n"
+    with whole_file(path) as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(f"{about}{_FIRST_NAME} act {secrets.token_urlsafe(_TOKEN_BYTES)}\n".encode("ascii"))
 
 
 def _wrong(text: str) -> str:
