@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import Queue
 from typing import Any, cast
 
 from pydicom import dcmread
@@ -27,6 +27,7 @@ from casgan_dicom.node.state.postgres_place import Place
 from tests.node.tables import rows_in
 from tests.support import waiting
 from tests.support.factories import write_xa
+from tests.support.serving import service
 
 WAIT_SECONDS = 60.0
 """How long a test waits for what has to come; generous, for a busy machine."""
@@ -69,28 +70,8 @@ def listening(
 ) -> Iterator[Listening]:
     """Run a listener for the time of a block; whatever ends it early is raised here."""
     settings = settings_for(data, peers, **listener)
-    stop, told = threading.Event(), Queue[int | BaseException]()
-
-    def serve() -> None:
-        try:
-            run_listener(settings, "recipe", told.put, stop, limits=limits)
-        except BaseException as error:
-            told.put(error)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    port = told.get(timeout=WAIT_SECONDS)
-    if isinstance(port, BaseException):
-        thread.join()
-        raise port
-    try:
+    with service(partial(run_listener, settings, "recipe", limits=limits)) as (port, stop):
         yield Listening(port, Layout(data), stop)
-    finally:
-        stop.set()
-        thread.join(WAIT_SECONDS)
-    assert not thread.is_alive(), "the listener did not stop"
-    if not told.empty() and isinstance(failed := told.get(), BaseException):
-        raise failed
 
 
 @contextmanager

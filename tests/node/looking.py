@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 import httpx
@@ -29,10 +28,10 @@ from casgan_dicom.node.state.receipts import Receipts, Refused
 from casgan_dicom.node.state.rejections import Rejections
 from casgan_dicom.node.web.server import run_page
 from tests.node.ledgers import received
-from tests.node.listening import WAIT_SECONDS
 from tests.player.exhibits import exhibit_in
 from tests.support.factories import uid
 from tests.support.orthanc import free_ports
+from tests.support.serving import service
 
 ACT, LOOK = "a-token-that-may-act-5512", "a-token-that-may-look-771"
 PROCESSES = ("listener", "sender", "worker.cpu", "coordinator")
@@ -101,32 +100,18 @@ def page_settings(data: Path, **page: Any) -> NodeSettings:  # noqa: ANN401
 @contextmanager
 def looking(settings: NodeSettings, processes: tuple[str, ...] = PROCESSES) -> Iterator[Looking]:
     """Run it for the time of a block; whatever ends it early is raised here."""
-    stop, told, changes = threading.Event(), Queue[int | BaseException](), Changes()
-
-    def serve() -> None:
-        try:
-            run_page(settings, processes, told.put, stop, changes)
-        except BaseException as error:
-            told.put(error)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    port = told.get(timeout=WAIT_SECONDS)
-    if isinstance(port, BaseException):
-        thread.join()
-        raise port
+    changes, layout = Changes(), Layout(settings.data)
     scheme = "https" if settings.page.tls_certificate else "http"
-    layout = Layout(settings.data)
-    ledger = Ledger(layout.ledger)
-    try:
-        yield Looking(f"{scheme}://127.0.0.1:{port}", port, layout, ledger, changes)
-    finally:
-        ledger.close()
-        stop.set()
-        thread.join(WAIT_SECONDS)
-    assert not thread.is_alive(), "it did not stop"
-    if not told.empty() and isinstance(failed := told.get(), BaseException):
-        raise failed
+
+    def run(on_ready: Callable[[int], None], stop: threading.Event) -> None:
+        run_page(settings, processes, on_ready, stop, changes)
+
+    with service(run) as (port, _):
+        ledger = Ledger(layout.ledger)
+        try:
+            yield Looking(f"{scheme}://127.0.0.1:{port}", port, layout, ledger, changes)
+        finally:
+            ledger.close()
 
 
 @dataclass(frozen=True)

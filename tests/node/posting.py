@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 import httpx
@@ -16,8 +15,9 @@ from casgan_dicom.node.door.http import Patience
 from casgan_dicom.node.receive.web import run_web
 from casgan_dicom.node.settings import ListenerSettings, NodeSettings, WebSettings
 from casgan_dicom.node.state.layout import Layout
-from tests.node.listening import WAIT_SECONDS, rows_of
+from tests.node.listening import rows_of
 from tests.support.orthanc import free_ports
+from tests.support.serving import service
 
 KIND = 'multipart/related; type="application/dicom"; boundary=b0undary'
 STORED, FAILED, OTHERS, REASON, UID = "00081199", "00081198", "0008119A", "00081197", "00081155"
@@ -57,29 +57,9 @@ def web_settings(data: Path, listener: Mapping[str, Any] | None = None, **web: A
 @contextmanager
 def posting(settings: NodeSettings, patience: Patience | None = None) -> Iterator[Posting]:
     """Run it for the time of a block; whatever ends it early is raised here."""
-    stop, told = threading.Event(), Queue[int | BaseException]()
-
-    def serve() -> None:
-        try:
-            run_web(settings, "recipe", told.put, stop, patience=patience or Patience())
-        except BaseException as error:
-            told.put(error)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    port = told.get(timeout=WAIT_SECONDS)
-    if isinstance(port, BaseException):
-        thread.join()
-        raise port
     scheme = "https" if settings.web.tls_certificate else "http"
-    try:
+    with service(partial(run_web, settings, "recipe", patience=patience or Patience())) as (port, _):
         yield Posting(f"{scheme}://127.0.0.1:{port}", port, Layout(settings.data))
-    finally:
-        stop.set()
-        thread.join(WAIT_SECONDS)
-    assert not thread.is_alive(), "it did not stop"
-    if not told.empty() and isinstance(failed := told.get(), BaseException):
-        raise failed
 
 
 def body(files: Sequence[bytes], boundary: str = "b0undary", head: str = "") -> bytes:

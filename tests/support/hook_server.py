@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
+
+from tests.support.serving import HttpServer
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Posted:
     """Of JSON."""
 
 
-class HookServer:
+class HookServer(HttpServer):
     """One server on a free port of loopback, for the time of a `with`."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
@@ -31,8 +31,6 @@ class HookServer:
         """Messages that were taken, or answered otherwise, in order."""
         self.statuses: list[int] = []
         """What to answer to the next; 0 to hang; then 200."""
-        self.free = threading.Event()
-        """Set when those that hang are to go."""
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,28 +58,15 @@ class HookServer:
             def handle_error(self, request: object, client_address: object) -> None:
                 """Say nothing: clients that go are what is tested."""
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        super().__init__(Server(("127.0.0.1", 0), Handler))
         self._scheme = "http"
         if tls is not None:
             self._scheme = "https"
             self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.02])
 
     @property
     def url(self) -> str:
         """What to post to; its path is a secret."""
-        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}/hooks/s3cr3t"
-
-    def __enter__(self) -> HookServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.free.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return f"{self._scheme}://127.0.0.1:{self.port}/hooks/s3cr3t"

@@ -11,14 +11,14 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from types import TracebackType
+
+from tests.support.serving import Server
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Mail:
         return found
 
 
-class MailServer:
+class MailServer(Server):
     """One server on a free port of loopback, for the time of a `with`."""
 
     def __init__(
@@ -49,6 +49,7 @@ class MailServer:
         tls: ssl.SSLContext | None = None,
         logins: Mapping[str, str] | None = None,
     ) -> None:
+        super().__init__(socket.create_server(("127.0.0.1", 0)))
         self.letters: list[Mail] = []
         """What was taken, in order."""
         self.refuses: dict[str, int] = {}
@@ -57,42 +58,10 @@ class MailServer:
         """The command that is never answered; `greeting` for the connection itself."""
         self.closes_at = ""
         """The command at which the connection is closed."""
-        self.connections = 0
-        """How many there were."""
-        self.free = threading.Event()
-        """Set when those that hang are to go."""
         self._starttls, self._tls, self._logins = starttls, tls, logins
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._accept)
 
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._socket.getsockname()[1])
-
-    def __enter__(self) -> MailServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.free.set()
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._socket.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=[connection], daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket, turn: str) -> None:
+        """Take letters."""
         with suppress(OSError):
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)

@@ -13,69 +13,46 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-import threading
 from contextlib import suppress
-from types import TracebackType
+
+from tests.support.serving import Server
 
 TURNS = ("read", "hang", "reset", "reset unread", "rude", "deaf")
 
 
-class SyslogServer:
+class SyslogServer(Server):
     """One server on a free port of loopback, for the time of a `with`."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, udp: bool = False, port: int = 0) -> None:
+        listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        if not udp:
+            listening.listen()
+        super().__init__(listening)
         self.messages: list[bytes] = []
         """Every message that came in full, also of connections that ended badly."""
         self.turns: list[str] = []
         """What the next connections do: read; hang: take nothing; reset unread: without reading; reset: after
         reading, before the end; rude: end without a goodbye of TLS; deaf: read, and never end."""
-        self.connections = 0
-        """How many there were."""
-        self.free = threading.Event()
-        """Set when those that hang are to go."""
         self._tls, self._is_udp = tls, udp
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
-        if not udp:
-            self._socket.listen()
-        self._thread = threading.Thread(target=self._gather if udp else self._accept)
 
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._socket.getsockname()[1])
-
-    def __enter__(self) -> SyslogServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.free.set()
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._socket.close()
-
-    def _gather(self) -> None:
-        self._socket.settimeout(0.05)
+    def run(self) -> None:
+        """Take datagrams, or accept connections."""
+        if not self._is_udp:
+            super().run()
+            return
+        self.socket.settimeout(0.05)
         while not self.free.is_set():
             with suppress(TimeoutError):
-                self.messages.append(self._socket.recv(70000))
+                self.messages.append(self.socket.recv(70000))
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            turn = self.turns.pop(0) if self.turns else "read"
-            threading.Thread(target=self._serve, args=[connection, turn], daemon=True).start()
+    def turn(self) -> str:
+        """The next of `turns`."""
+        return self.turns.pop(0) if self.turns else "read"
 
-    def _serve(self, connection: socket.socket, turn: str) -> None:
+    def serve(self, connection: socket.socket, turn: str) -> None:
+        """Do with a connection what its turn is."""
         with connection, suppress(OSError):
             if turn == "reset unread":
                 connection.recv(1, socket.MSG_PEEK)

@@ -13,20 +13,20 @@ from __future__ import annotations
 import io
 import json
 import ssl
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path
-from types import TracebackType
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydicom import dcmread
+
+from tests.support.serving import HttpServer
 
 JSON = "application/dicom+json"
 _PIECE = 65536
@@ -64,7 +64,7 @@ class Request:
     """SOP Instance UID of each part."""
 
 
-class WebServer:
+class WebServer(HttpServer):
     """One server on a free port of loopback, for the time of a `with`."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, discards: bool = False) -> None:
@@ -77,33 +77,13 @@ class WebServer:
         self.discards = discards
         self.on_request: Callable[[Request], None] = lambda _: None
         """Called for each request that came in full, before it is answered."""
-        self.free = threading.Event()
-        """Set when those that hang are to go."""
-        self._server = _Server(("127.0.0.1", 0), self, tls)
+        super().__init__(_Server(("127.0.0.1", 0), self, tls))
         self._scheme = "http" if tls is None else "https"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.02])
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_address[1])
 
     @property
     def url(self) -> str:
         """What to post to."""
         return f"{self._scheme}://127.0.0.1:{self.port}/dicom-web/studies"
-
-    def __enter__(self) -> WebServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.free.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def stored(self) -> list[str]:
         """SOP Instance UIDs of everything that came, in order."""
