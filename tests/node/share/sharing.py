@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 from casgan_dicom.node.receive.reception import Reception
@@ -26,10 +25,11 @@ from casgan_dicom.node.state.layout import Layout
 from casgan_dicom.node.state.ledger import Ledger
 from casgan_dicom.node.state.receipts import Receipts
 from casgan_dicom.node.work.keeper import run_keeper
-from tests.node.listening import WAIT_SECONDS, data_set_of
+from tests.node.listening import data_set_of
 from tests.node.several import host_settings
 from tests.node.wire import EXPLICIT, XA
 from tests.support.factories import moving_frames, uid, write_xa
+from tests.support.serving import service
 
 
 @dataclass(frozen=True)
@@ -95,22 +95,13 @@ def sharing(folder: Path, **host: str | bool) -> Iterator[Sharing]:
     settings.data.mkdir()
     ledger = open_ledger(settings)
     join(settings, ledger, host_of(settings))
-    stop, told = threading.Event(), Queue[BaseException | None]()
 
-    def serve() -> None:
-        try:
-            run_keeper(settings, lambda: told.put(None), stop)
-        except BaseException as error:
-            told.put(error)
+    def run(on_ready: Callable[[int], None], stop: threading.Event) -> None:
+        run_keeper(settings, lambda: on_ready(0), stop)
 
-    thread = threading.Thread(target=serve)
-    thread.start()
     try:
-        if (error := told.get(timeout=WAIT_SECONDS)) is not None:
-            raise error
-        yield Sharing(settings, ledger)
+        with service(run):
+            yield Sharing(settings, ledger)
     finally:
-        stop.set()
-        thread.join(WAIT_SECONDS)
         ledger.close()
         shutil.rmtree(settings.data)
