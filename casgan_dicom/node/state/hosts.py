@@ -136,7 +136,8 @@ def seen_hosts(db: Connection) -> list[Seen]:
     now = database_time(db)
     rows = db.execute(
         "SELECT hosts.*, leases.holder, leases.until FROM hosts"
-        " LEFT JOIN leases ON leases.name = 'host ' || hosts.name ORDER BY hosts.name"
+        " LEFT JOIN leases ON leases.name = ? || hosts.name ORDER BY hosts.name",
+        [lease_of_host("")],
     ).fetchall()
     return [_seen(row, now) for row in rows]
 
